@@ -1,0 +1,1 @@
+"""Grounders: an RgbdFrame and a request in, Detection3D out."""

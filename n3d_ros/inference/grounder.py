@@ -1,0 +1,137 @@
+"""The boundary every grounder stands behind: one verb, two types.
+
+A grounder looks at one frame and answers with labelled oriented boxes in that frame's camera optical axes. The geometric
+grounder and the language model are both reached through ``create_grounder``; nothing above this layer knows which runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from n3d_ros.detection import Detection3D, SupportSurface
+from n3d_ros.errors import BackendError, InputError
+from n3d_ros.frame import RgbdFrame
+from n3d_ros.geometry.arrays import FloatArray, frozen_array
+
+MAX_PHRASE_CHARS = 512  # a bound on text from outside, the same as in the interfaces
+MAX_OBJECTS = 256  # more boxes than any frame sensibly holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroundingRequest:
+    """What to look for.
+
+    Args:
+        phrase: words naming the objects wanted; None: everything.
+        up: (3,) unit vector against gravity in the camera optical frame; None when unknown.
+        max_objects: at most so many, the best first.
+    """
+
+    phrase: str | None = None
+    up: FloatArray | None = None
+    max_objects: int = 64
+
+    def __post_init__(self) -> None:
+        """Checks the phrase's length, the direction's norm and the count.
+
+        Raises:
+            InputError: a phrase that is blank or too long, an ``up`` of length zero, or a count out of range.
+        """
+        if self.phrase is not None and not 0 < len(self.phrase.strip()) <= len(self.phrase) <= MAX_PHRASE_CHARS:
+            raise InputError(f"Phrase: expected 1 to {MAX_PHRASE_CHARS} characters, got {len(self.phrase)}.")
+        if not 0 < self.max_objects <= MAX_OBJECTS:
+            raise InputError(f"max_objects: expected 1 to {MAX_OBJECTS}, got {self.max_objects}.")
+        if self.up is not None:
+            up = np.asarray(self.up, dtype=np.float64)
+            if up.shape != (3,) or not np.isfinite(up).all() or not np.linalg.norm(up) > 0:
+                raise InputError(f"up: expected three finite numbers of length above 0, got {self.up!r}.")
+            up = frozen_array(up / np.linalg.norm(up), shape=(3,), dtype=np.float64, name="up")
+            object.__setattr__(self, "up", up)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundingResult:
+    """What was found in one frame.
+
+    Args:
+        detections: in the camera optical frame, best first.
+        surfaces: the supports they stand on, in the camera optical frame.
+        stage_ms: milliseconds per named step, in order.
+        notes: sentences a user should read (words that were ignored, boxes at the edge of what is possible).
+    """
+
+    detections: tuple[Detection3D, ...]
+    surfaces: tuple[SupportSurface, ...] = ()
+    stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
+
+
+class Grounder(Protocol):
+    """Finds objects in a frame. Owned and called by one thread at a time."""
+
+    name: str
+    device: str
+
+    def ground(
+        self,
+        frame: RgbdFrame,
+        request: GroundingRequest,
+        *,
+        on_detection: Callable[[Detection3D], None] | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> GroundingResult:
+        """The objects of one frame.
+
+        Args:
+            frame: the look at the world.
+            request: what to look for.
+            on_detection: called with each object as soon as it is known.
+            is_cancelled: asked between steps; once true, ``CancelledError`` is raised.
+
+        Returns:
+            Boxes in the camera optical frame.
+
+        Raises:
+            GroundingError: the frame holds too little, for instance no valid depth.
+            QueryError: the phrase is not understood.
+            CancelledError: the caller asked to stop.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees what the grounder holds; it is not used afterwards."""
+        ...
+
+
+GROUNDERS: Mapping[str, str] = MappingProxyType({"geometric": "n3d_ros.inference.geometric.grounder:GeometricGrounder"})
+"""Name of each grounder and where its class is; imported only when asked for, since runtimes are heavy."""
+
+
+def create_grounder(name: str, config: Any = None) -> Grounder:
+    """The grounder of that name, ready to use.
+
+    Args:
+        name: a key of ``GROUNDERS``.
+        config: the grounder's own configuration object; None: its defaults.
+
+    Returns:
+        The grounder.
+
+    Raises:
+        BackendError: unknown name, or what it needs is not installed.
+    """
+    if name not in GROUNDERS:
+        raise BackendError(f"Grounder: expected one of {', '.join(GROUNDERS)}, got {name!r}.")
+    module, _, attribute = GROUNDERS[name].partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise BackendError(f"Grounder {name!r} needs {error.name}, which is not installed.") from error
+    grounder: Grounder = factory() if config is None else factory(config)
+    return grounder
