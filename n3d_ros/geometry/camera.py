@@ -223,18 +223,25 @@ class Distortion:
             for _ in range(UNDISTORT_STEPS):
                 points = points - self._newton_step(points, seen)
             error = np.abs(self.distort(points) - seen).max(axis=-1, keepdims=True)
-        return np.where(error < UNDISTORT_TOLERANCE * 10, points, np.nan)
+            # A polynomial has further branches behind its turning point; light only takes the one through the axis.
+            same_side = (points * seen).sum(axis=-1, keepdims=True) >= 0
+            _, det = self._jacobian(points)
+        return np.where((error < UNDISTORT_TOLERANCE) & same_side & (det > 0)[..., None], points, np.nan)
 
     def _newton_step(self, points: FloatArray, seen: FloatArray) -> FloatArray:
-        """(..., 2) correction towards ``distort(points) == seen``, with a central-difference Jacobian."""
-        h = 1e-6
+        """(..., 2) correction towards ``distort(points) == seen``."""
         residual = self.distort(points) - seen
-        dx = (self.distort(points + [h, 0.0]) - self.distort(points - [h, 0.0])) / (2 * h)
-        dy = (self.distort(points + [0.0, h]) - self.distort(points - [0.0, h])) / (2 * h)
-        det = dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
+        (dx, dy), det = self._jacobian(points)
         step_x = (residual[..., 0] * dy[..., 1] - residual[..., 1] * dy[..., 0]) / det
         step_y = (residual[..., 1] * dx[..., 0] - residual[..., 0] * dx[..., 1]) / det
         return np.stack([step_x, step_y], axis=-1)
+
+    def _jacobian(self, points: FloatArray) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
+        """Central differences of ``distort`` along x and along y, each (..., 2), and their determinant (...)."""
+        h = 1e-6
+        dx = (self.distort(points + [h, 0.0]) - self.distort(points - [h, 0.0])) / (2 * h)
+        dy = (self.distort(points + [0.0, h]) - self.distort(points - [0.0, h])) / (2 * h)
+        return (dx, dy), dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
 
     def _distort_polynomial(self, points: FloatArray) -> FloatArray:
         """(..., 2) plumb_bob and rational_polynomial: radial quotient and tangential terms."""

@@ -1,0 +1,125 @@
+"""The layer table of docs and DESIGN, read from the imports themselves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "geometry": {"errors"},
+    "frame": {"errors", "geometry"},
+    "detection": {"errors", "geometry"},
+    "scene": {"errors", "geometry", "frame", "detection"},
+    "refine": {"errors", "geometry", "frame", "detection"},
+    "inference": {"errors", "geometry", "frame", "detection", "scene", "refine"},
+    "ros": {"errors", "geometry", "frame", "detection", "scene", "refine", "inference"},
+    "cli": {"errors", "geometry", "frame", "detection", "scene", "refine", "inference", "ros"},
+}
+"""What each part of n3d_ros may import besides itself."""
+
+THIRD_PARTY: dict[str, set[str]] = {
+    "errors": set(),
+    "geometry": {"numpy"},
+    "frame": {"numpy"},
+    "detection": {"numpy"},
+    "scene": {"numpy"},
+    "refine": {"numpy", "scipy", "cv2"},
+    "inference": {"numpy", "scipy", "cv2"},
+}
+"""Packages outside the standard library that the layers without ROS may import."""
+
+ROS_PACKAGES = {"rclpy", "tf2_ros", "tf2_msgs", "message_filters", "vision_msgs", "n3d_msgs", "diagnostic_updater"}
+
+
+def imports_of(file: Path, repository: Path) -> Iterator[tuple[str, int]]:
+    """Absolute dotted names that a file imports, with their lines; names imported from a package are joined to it."""
+    package = ".".join(file.relative_to(repository).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(
+                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [base])]
+                )
+            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def part_of(dotted: str) -> str:
+    """The part of n3d_ros that a dotted name belongs to."""
+    pieces = dotted.split(".")
+    return pieces[1] if len(pieces) > 1 else ""
+
+
+def is_standard_library(name: str) -> bool:
+    """Whether a top-level module comes with Python."""
+    import sys
+
+    return name in sys.stdlib_module_names or name == "__future__"
+
+
+def test_each_layer_imports_only_the_layers_below_it(repository: Path) -> None:
+    violations = []
+    for file in sorted((repository / "n3d_ros").rglob("*.py")):
+        part = part_of(".".join(file.relative_to(repository).with_suffix("").parts))
+        if part == "__init__":
+            continue
+        assert part in LAYERS, f"{file.name}: a new part {part!r} needs its row in LAYERS"
+        for name, line in imports_of(file, repository):
+            target = part_of(name)
+            if name.startswith("n3d_ros.") and target in LAYERS and target != part and target not in LAYERS[part]:
+                violations.append(f"{file.relative_to(repository)}:{line} {part} imports {name}")
+    assert not violations, "\n".join(violations)
+
+
+@pytest.mark.parametrize("part", sorted(THIRD_PARTY))
+def test_a_layer_without_ros_imports_only_its_third_party_packages(repository: Path, part: str) -> None:
+    root = repository / "n3d_ros" / part
+    files = sorted(root.rglob("*.py")) if root.is_dir() else [root.with_suffix(".py")]
+    assert files
+    strangers = [
+        f"{file.relative_to(repository)}:{line} {name}"
+        for file in files
+        for name, line in imports_of(file, repository)
+        if (top := name.split(".")[0]) != "n3d_ros" and not is_standard_library(top) and top not in THIRD_PARTY[part]
+    ]
+    assert not strangers, "\n".join(strangers)
+
+
+def test_ros_packages_are_imported_under_ros_only(repository: Path) -> None:
+    found = [
+        f"{file.relative_to(repository)}:{line} {name}"
+        for folder in ("n3d_ros", "model_training")
+        for file in sorted((repository / folder).rglob("*.py"))
+        if (repository / "n3d_ros" / "ros") not in file.parents
+        for name, line in imports_of(file, repository)
+        if (top := name.split(".")[0]) in ROS_PACKAGES or top.endswith("_msgs")
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_nothing_in_the_package_imports_model_training(repository: Path) -> None:
+    found = [
+        f"{file.relative_to(repository)}:{line}"
+        for file in sorted((repository / "n3d_ros").rglob("*.py"))
+        for name, line in imports_of(file, repository)
+        if name.split(".")[0] == "model_training"
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_nothing_unpickles(repository: Path) -> None:
+    forbidden = {"pickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+    found = [
+        f"{file.relative_to(repository)}:{line} {name}"
+        for folder in ("n3d_ros", "model_training", "launch", "benchmarks")
+        for file in sorted((repository / folder).rglob("*.py"))
+        for name, line in imports_of(file, repository)
+        if name.split(".")[0] in forbidden
+    ]
+    assert not found, "\n".join(found)
