@@ -1,9 +1,9 @@
 """Exact overlap of oriented boxes.
 
-The intersection of two boxes is a convex polyhedron. Its faces are the faces of either box clipped by the six half-spaces
-of the other (Sutherland and Hodgman, CACM 17(1), 1974); its volume follows from the divergence theorem as the sum of
-pyramids from an inner point to every face. Coinciding faces would be counted from both boxes, so the second box gives
-only those that do not lie in a face plane of the first with the same outward side.
+The intersection of two boxes is a convex polyhedron: the first box, cut by the six face planes of the second one after
+the other. A cut clips every face (Sutherland and Hodgman, CACM 17(1), 1974) and closes the hole with a cap, so the
+polyhedron stays closed however nearly faces coincide. Its volume is the sum of pyramids from an inner point to every
+face (divergence theorem).
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from n3d_ros.geometry.boxes import CORNER_SIGNS, Box3D
 FACE_CORNERS = ((0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5))
 """Corner indices around each face: -x, +x, -y, +y, -z, +z."""
 
-RELATIVE_TOLERANCE = 1e-9  # of the boxes' size; below it a plane counts as touching
+RELATIVE_TOLERANCE = 1e-12  # of the boxes' size: what lies nearer to a plane counts as lying on it
+
+Face = tuple[FloatArray, FloatArray]
+"""A plane (4,) n, d with the solid at n . p <= d, and the (N, 3) corners of the face in it, in order."""
 
 
 def intersection_volume(a: Box3D, b: Box3D) -> float:
@@ -31,25 +34,14 @@ def intersection_volume(a: Box3D, b: Box3D) -> float:
     """
     if _are_apart(a, b):
         return 0.0
-    # Work in a's axes: its faces become |coordinate| <= half, and coordinates stay small far from the origin.
-    half_a = a.size / 2
-    corners_b = a.local(b.corners)
-    rotation_b = a.rotation.T @ b.rotation
+    # Work in a's axes: coordinates stay small however far from the origin the boxes are.
     tolerance = RELATIVE_TOLERANCE * float(max(a.size.max(), b.size.max()))
-    planes_a = _half_spaces(np.zeros(3), np.eye(3), half_a)
-    planes_b = _half_spaces(a.local(b.center), rotation_b, b.size / 2)
-    faces = [(planes_a[i], _clip(_face(CORNER_SIGNS * half_a, i), planes_b, tolerance)) for i in range(6)]
-    faces += [
-        (planes_b[i], _clip(_face(corners_b, i), planes_a, tolerance))
-        for i in range(6)
-        if not _coincides(planes_b[i], planes_a, tolerance)
-    ]
-    faces = [(plane, polygon) for plane, polygon in faces if len(polygon) >= 3]
-    if not faces:
-        return 0.0
-    inner = np.concatenate([polygon for _, polygon in faces]).mean(axis=0)
-    volume = sum((plane[3] - plane[:3] @ inner) * _area(polygon, plane[:3]) for plane, polygon in faces) / 3
-    return float(min(max(volume, 0.0), a.volume, b.volume))
+    corners = CORNER_SIGNS * a.size / 2
+    planes = _half_spaces(np.zeros(3), np.eye(3), a.size / 2)
+    faces: list[Face] = [(planes[i], corners[list(FACE_CORNERS[i])]) for i in range(6)]
+    for plane in _half_spaces(a.local(b.center), a.rotation.T @ b.rotation, b.size / 2):
+        faces = _cut(faces, plane, tolerance)
+    return min(_volume(faces), a.volume, b.volume)
 
 
 def iou_3d(a: Box3D, b: Box3D) -> float:
@@ -78,45 +70,63 @@ def _half_spaces(center: FloatArray, rotation: FloatArray, half: FloatArray) -> 
     return np.column_stack([normals, normals @ center + np.repeat(half, 2)])
 
 
-def _face(corners: FloatArray, index: int) -> FloatArray:
-    """(4, 3) corners around one face."""
-    return corners[list(FACE_CORNERS[index])]
+def _cut(faces: list[Face], plane: FloatArray, tolerance: float) -> list[Face]:
+    """The faces of the solid's part at ``plane``'s inner side, the new cap included."""
+    distances = [polygon @ plane[:3] - plane[3] for _, polygon in faces]
+    if all((distance <= tolerance).all() for distance in distances):
+        return faces
+    kept: list[Face] = []
+    rim: list[FloatArray] = []
+    for (face_plane, polygon), distance in zip(faces, distances, strict=True):
+        clipped, crossings = _clip(polygon, distance)
+        rim += crossings
+        if len(clipped) >= 3:
+            kept.append((face_plane, clipped))
+    if len(rim) >= 3:
+        kept.append((plane, _around(np.array(rim), plane[:3])))
+    return kept
 
 
-def _coincides(plane: FloatArray, others: FloatArray, tolerance: float) -> bool:
-    """Whether one of ``others`` is the same plane with the same outward side."""
-    same = (np.abs(others[:, :3] - plane[:3]).max(axis=1) < RELATIVE_TOLERANCE) & (
-        np.abs(others[:, 3] - plane[3]) <= tolerance
-    )
-    return bool(same.any())
-
-
-def _clip(polygon: FloatArray, planes: FloatArray, tolerance: float) -> FloatArray:
-    """(N, 3) part of a planar polygon inside all half-spaces; fewer than three points when none is."""
-    for plane in planes:
-        if len(polygon) < 3:
-            break
-        distance = polygon @ plane[:3] - plane[3]
-        if (distance <= tolerance).all():
-            continue
-        polygon = _clip_by_plane(polygon, distance)
-    return polygon
-
-
-def _clip_by_plane(polygon: FloatArray, distance: FloatArray) -> FloatArray:
-    """(N, 3) part of a polygon where the signed ``distance`` of its corners is not above zero."""
+def _clip(polygon: FloatArray, distance: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
+    """(N, 3) part of a polygon where ``distance`` of its corners is not above 0, and where its border crosses 0."""
+    inside = distance <= 0
+    if inside.all():
+        return polygon, []
+    if not inside.any():
+        return polygon[:0], []
     kept: list[FloatArray] = []
+    crossings: list[FloatArray] = []
     for i in range(len(polygon)):
         j = (i + 1) % len(polygon)
-        if distance[i] <= 0:
+        if inside[i]:
             kept.append(polygon[i])
-        if (distance[i] <= 0) != (distance[j] <= 0):
+        if inside[i] != inside[j]:
             fraction = distance[i] / (distance[i] - distance[j])
-            kept.append(polygon[i] + fraction * (polygon[j] - polygon[i]))
-    return np.array(kept) if kept else np.zeros((0, 3))
+            crossings.append(polygon[i] + fraction * (polygon[j] - polygon[i]))
+            kept.append(crossings[-1])
+    return np.array(kept), crossings
+
+
+def _around(points: FloatArray, normal: FloatArray) -> FloatArray:
+    """(N, 3) corners of a convex planar polygon, sorted around their middle."""
+    # Dropping the axis nearest to the normal keeps the polygon convex and the order around it.
+    flat = np.delete(points - points.mean(axis=0), int(np.argmax(np.abs(normal))), axis=1)
+    ordered: FloatArray = points[np.argsort(np.arctan2(flat[:, 1], flat[:, 0]), kind="stable")]
+    return ordered
+
+
+def _volume(faces: list[Face]) -> float:
+    """Cubic metres inside a closed convex polyhedron."""
+    if len(faces) < 4:
+        return 0.0
+    inner = np.concatenate([polygon for _, polygon in faces]).mean(axis=0)
+    volume = sum((plane[3] - plane[:3] @ inner) * _area(polygon, plane[:3]) for plane, polygon in faces) / 3
+    return max(float(volume), 0.0)
 
 
 def _area(polygon: FloatArray, normal: FloatArray) -> float:
-    """Area of a planar polygon, whichever way it turns."""
-    spokes = polygon[1:] - polygon[0]
-    return abs(float(np.cross(spokes[:-1], spokes[1:]).sum(axis=0) @ normal)) / 2
+    """Area of a planar polygon, whichever way it turns: its projection along one axis, scaled back."""
+    axis = int(np.argmax(np.abs(normal)))
+    x, y = polygon[:, (axis + 1) % 3], polygon[:, (axis + 2) % 3]
+    doubled = float(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1])
+    return abs(doubled / normal[axis]) / 2
