@@ -1,0 +1,58 @@
+"""The package n3d_ros for colcon (ament_python) and for pip."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "n3d_ros"
+ROOT = Path(__file__).resolve().parent
+
+
+def files_below(folder: str) -> list[tuple[str, list[str]]]:
+    """Entries of ``data_files`` that install every file below ``folder`` under share/n3d_ros, in the same subfolders."""
+    by_folder: dict[str, list[str]] = {}
+    for path in sorted((ROOT / folder).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            relative = path.relative_to(ROOT)
+            by_folder.setdefault(f"share/{PACKAGE}/{relative.parent.as_posix()}", []).append(relative.as_posix())
+    return list(by_folder.items())
+
+
+def requirements(name: str) -> list[str]:
+    """Pins of requirements/<name>.txt, without comments."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Where is it, how big, how far: oriented 3-D boxes and spatial answers from a robot's RGB-D camera.",
+    author="n3d_ros maintainers",
+    author_email="maintainers@n3d-ros.example",
+    maintainer="n3d_ros maintainers",
+    maintainer_email="maintainers@n3d-ros.example",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["n3d_ros", "n3d_ros.*", "model_training", "model_training.*"]),
+    package_data={"n3d_ros": ["py.typed"], "model_training": ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *files_below("launch"),
+        *files_below("config"),
+    ],
+    # What runs beside it is not listed here: with a distribution it comes from package.xml, without one from requirements/.
+    install_requires=["setuptools"],
+    # `colcon test` runs pytest only when the package asks for it.
+    extras_require={"model": requirements("model"), "test": ["pytest"]},
+    zip_safe=True,
+    entry_points={
+        "console_scripts": [
+            "n3d = n3d_ros.cli.main:main",
+            "n3d_node = n3d_ros.ros.node:main",
+        ],
+        # Subcommands of `n3d` that other packages bring: name = module:function.
+        "n3d.commands": [],
+    },
+)
