@@ -1,0 +1,196 @@
+"""Scene: an immutable snapshot of the objects in one frame, and its update from one look.
+
+>>> scene = Scene.empty("map")
+>>> scene = scene.updated(result.detections, scene_T_camera=map_T_camera, frame=frame, config=SceneConfig())
+
+A snapshot can be handed to any thread. What left the scene is what the new snapshot no longer holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from n3d_ros.detection import Detection3D
+from n3d_ros.errors import InputError
+from n3d_ros.frame import RgbdFrame
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.scene.association import associate, explained_by_others
+from n3d_ros.scene.config import SceneConfig
+from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.visibility import Visibility, visibility
+
+__all__ = ["Scene", "SceneConfig", "SceneObject"]
+
+LEFT_PLACES = (Visibility.EMPTY, Visibility.HIDDEN)  # what moved has left its place empty, or a hand is there now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """The objects known at one moment, in one frame.
+
+    Args:
+        frame_id: frame of every box.
+        stamp_ns: of the latest look; 0 before the first.
+        objects: ascending by id.
+        candidates: objects found in too few looks to be reported yet, ascending by id.
+        next_id: id of the next new object; 0: one more than the largest used.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    objects: tuple[SceneObject, ...] = ()
+    candidates: tuple[SceneObject, ...] = ()
+    next_id: int = 0
+
+    def __post_init__(self) -> None:
+        """Puts the objects in order and checks that ids are unique.
+
+        Raises:
+            InputError: a frame without a name, an id used twice, or one that is still to be given.
+        """
+        ids = [known.id for known in (*self.objects, *self.candidates)]
+        if not self.frame_id or len(set(ids)) < len(ids):
+            raise InputError(f"Scene: expected a frame's name and unique ids, got {self.frame_id!r} and {sorted(ids)}.")
+        if self.next_id and ids and self.next_id <= max(ids):
+            raise InputError(f"Scene.next_id: expected more than {max(ids)}, got {self.next_id}.")
+        object.__setattr__(self, "next_id", self.next_id or max(ids, default=0) + 1)
+        for name in ("objects", "candidates"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name), key=lambda known: int(known.id))))
+
+    @classmethod
+    def empty(cls, frame_id: str, stamp_ns: int = 0) -> Scene:
+        """A scene without objects.
+
+        Args:
+            frame_id: frame in which objects will be kept.
+            stamp_ns: start; earlier looks are refused.
+
+        Returns:
+            The scene.
+        """
+        return cls(frame_id=frame_id, stamp_ns=stamp_ns)
+
+    def by_id(self, object_id: int) -> SceneObject | None:
+        """The reported object with that id.
+
+        Args:
+            object_id: as in messages.
+
+        Returns:
+            The object, None when there is none.
+        """
+        return next((known for known in self.objects if known.id == object_id), None)
+
+    def transformed(self, frame_id: str, target_T_scene: RigidTransform) -> Scene:
+        """The same scene, expressed in another frame.
+
+        Args:
+            frame_id: name of the target frame.
+            target_T_scene: from this scene's frame.
+
+        Returns:
+            The scene in the target frame.
+        """
+        moved = [tuple(known.transformed(target_T_scene) for known in group) for group in (self.objects, self.candidates)]
+        return replace(self, frame_id=frame_id, objects=moved[0], candidates=moved[1])
+
+    def updated(
+        self,
+        detections: Sequence[Detection3D],
+        *,
+        scene_T_camera: RigidTransform,
+        frame: RgbdFrame,
+        config: SceneConfig,
+        complete: bool = True,
+    ) -> Scene:
+        """The scene after one more look.
+
+        Args:
+            detections: what was found, camera optical frame; their order does not matter.
+            scene_T_camera: pose of the camera at the frame's stamp.
+            frame: the look itself; its depth tells an empty place from a hidden one.
+            config: thresholds.
+            complete: whether everything was searched for. False when only a phrase was grounded: not being found then
+                says nothing, though a place seen empty still does.
+
+        Returns:
+            The new snapshot; this one stays as it is.
+
+        Raises:
+            InputError: the look is older than the scene (reason ``time_jump``): start again with ``Scene.empty``.
+        """
+        if frame.stamp_ns < self.stamp_ns:
+            raise InputError(
+                f"Scene: expected a look at or after {self.stamp_ns} ns, got {frame.stamp_ns} ns. Time jumped back (a "
+                "bag that loops, a clock that was set): start a new scene.",
+                reason="time_jump",
+            )
+        look = [found.transformed(scene_T_camera) for found in sorted(detections, key=_reading_order)]
+        known = [*self.objects, *self.candidates]
+
+        @cache
+        def place_of(index: int) -> Visibility:
+            share = config.visible_share
+            return visibility(known[index].box, scene_T_camera=scene_T_camera, frame=frame, visible_share=share)
+
+        association = associate(known, look, may_have_left=lambda i: place_of(i) in LEFT_PLACES, config=config)
+        replaced = explained_by_others(known, look, association)
+        kept = [
+            _found_again(one, look[association.pairs[i]], frame.stamp_ns, config)
+            if i in association.pairs
+            else _not_found(one, Visibility.EMPTY if replaced[i] and complete else place_of(i), complete=complete)
+            for i, one in enumerate(known)
+        ]
+        kept = [one for one in kept if not _is_gone(one, frame.stamp_ns, config)]
+        born = [
+            SceneObject.first(self.next_id + n, look[index], frame.stamp_ns) for n, index in enumerate(association.new)
+        ]
+        survivors = _within_limit([*kept, *born], config.max_objects)
+        return Scene(
+            frame_id=self.frame_id,
+            stamp_ns=frame.stamp_ns,
+            objects=tuple(one for one in survivors if one.observations >= config.min_observations),
+            candidates=tuple(one for one in survivors if one.observations < config.min_observations),
+            next_id=self.next_id + len(born),
+        )
+
+
+def _reading_order(detection: Detection3D) -> tuple[float | str, ...]:
+    """A key that orders detections by what they are, so that ids do not depend on the order in which they come."""
+    center = np.round(detection.box.center, 9).tolist()
+    return (center[2], center[0], center[1], detection.label, *detection.box.size.tolist())
+
+
+def _found_again(known: SceneObject, seen: Detection3D, stamp_ns: int, config: SceneConfig) -> SceneObject:
+    """The object with the detection counted."""
+    return known.seen_again(
+        seen, stamp_ns, smoothing=config.smoothing, drift_m_per_sqrt_s=config.drift_m_per_sqrt_s
+    )
+
+
+def _not_found(known: SceneObject, place: Visibility, *, complete: bool) -> SceneObject:
+    """The object after a look that did not find it; a look that cannot see its place changes nothing."""
+    if place is Visibility.EMPTY:
+        return replace(known, missed=known.missed + 1)
+    if place is Visibility.OCCUPIED:
+        return replace(known, missed=0, undetected=known.undetected + complete)
+    return known
+
+
+def _is_gone(known: SceneObject, now_ns: int, config: SceneConfig) -> bool:
+    """Whether to forget an object: seen to be gone, overlooked more often than ever found, or not found for too long."""
+    return (
+        known.missed >= config.max_missed_visible
+        or known.undetected > max(known.observations, config.max_missed_visible)
+        or (now_ns - known.last_seen_ns) * 1e-9 > config.forget_after_s
+    )
+
+
+def _within_limit(objects: list[SceneObject], limit: int) -> list[SceneObject]:
+    """At most ``limit`` objects: those seen last, then those seen most often, then the oldest."""
+    ranked = sorted(objects, key=lambda one: (-one.last_seen_ns, -one.observations, one.id))
+    return ranked[:limit]
