@@ -1,0 +1,124 @@
+"""The yaw of a box from what one view shows of it: up to two upright sides and the outline."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from n3d_ros.refine.solids import polygon_area
+from n3d_ros.refine.view import ObjectView, thinned
+
+FloatArray = NDArray[np.float64]
+
+_COARSE_RAD = np.deg2rad(4.5)
+_FINE_RAD = np.deg2rad(0.5)
+_FINE_STEPS = 8
+_YAW_POINTS = 300
+_SIDE_WEIGHT = 1.0  # of the share of points that lie on near sides, against the tightness of the outline
+_LINE_TURN_LIMIT_RAD = np.deg2rad(4.0)  # a fitted line may correct the search by no more than this
+
+
+class YawFit(NamedTuple):
+    """Yaw of a box's x axis from the view's x axis, about up, in [-45, 45) degrees, and how sure it is.
+
+    ``side_share``: share of the points within the noise of the near upright sides; ``fill``: area of the outline over
+    that of its rectangle (1 for a rectangle, 0.79 for a disc).
+    """
+
+    yaw_rad: float
+    stddev_rad: float
+    side_share: float
+    fill: float
+
+
+def fit_yaw(view: ObjectView, hull: FloatArray) -> YawFit:
+    """The yaw under which most points lie on near upright sides and the rectangle is tight.
+
+    Upright sides that face the camera project to lines; they fix the yaw well when they are seen (closeness criterion:
+    Zhang, Xu, Dong and Dolan, IV 2017, here for near sides only, since what is far is the outline of the top). Where
+    no side is seen the area decides.
+
+    Args:
+        view: the object's points.
+        hull: (K, 2) metres, trimmed outline in the ground plane.
+
+    Returns:
+        The yaw.
+    """
+    ground = thinned(view.points, _YAW_POINTS)[:, :2]
+    tolerance = max(2.0 * view.depth_stddev_m, 1.5e-3)
+    coarse = np.arange(-np.pi / 4, np.pi / 4 - 1e-9, _COARSE_RAD)
+    best = coarse[_scores(coarse, ground, hull, view.camera, tolerance).argmax()]
+    fine = best + _FINE_RAD * np.arange(-_FINE_STEPS, _FINE_STEPS + 1)
+    best = float(fine[_scores(fine, ground, hull, view.camera, tolerance).argmax()])
+    turn, stddev, share = _line_correction(view, best, hull)
+    yaw = (best + turn + np.pi / 4) % (np.pi / 2) - np.pi / 4
+    low, high = _extents(np.array([yaw]), hull)
+    fill = polygon_area(hull) / max(float(np.prod(high - low)), 1e-9)
+    return YawFit(float(yaw), stddev, share, min(fill, 1.0))
+
+
+def _directions(yaws: FloatArray) -> FloatArray:
+    """(2, Y, 2): the x axes, then the y axes, of rectangles at these yaws."""
+    c, s = np.cos(yaws), np.sin(yaws)
+    return np.stack([np.stack([c, s], axis=1), np.stack([-s, c], axis=1)])
+
+
+def _extents(yaws: FloatArray, hull: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(2, Y) least and greatest coordinate of the hull along each axis at each yaw."""
+    along = _directions(yaws) @ hull.T
+    return along.min(axis=2), along.max(axis=2)
+
+
+def _scores(yaws: FloatArray, ground: FloatArray, hull: FloatArray, camera: FloatArray, tolerance: float) -> FloatArray:
+    """(Y,) how well a rectangle at each yaw explains the points."""
+    low, high = _extents(yaws, hull)
+    directions = _directions(yaws)
+    camera_along = directions @ camera[:2]
+    # The side that faces the camera along each axis; none (infinitely far) where the camera is above the rectangle.
+    near = np.where(camera_along < low, low, np.where(camera_along > high, high, np.inf))
+    gap = np.abs(directions @ ground.T - near[:, :, None]).min(axis=0) / tolerance
+    closeness = (1.0 / (1.0 + np.square(gap))).mean(axis=1)
+    area = np.prod(high - low, axis=0) + 1e-9
+    scores: FloatArray = _SIDE_WEIGHT * closeness + area.min() / area
+    return scores
+
+
+def _line_correction(view: ObjectView, yaw: float, hull: FloatArray) -> tuple[float, float, float]:
+    """(turn, stddev, share): a small turn towards lines through the points of near sides, its error, their share."""
+    yaws = np.array([yaw])
+    directions = _directions(yaws)[:, 0]
+    low, high = (side[:, 0] for side in _extents(yaws, hull))
+    along = view.points[:, :2] @ directions.T
+    camera_along = directions @ view.camera[:2]
+    scatter = np.maximum(view.stddev_along(np.pad(directions, ((0, 0), (0, 1)))), 5e-4)
+    tilt = weight = 0.0
+    on_side = 0
+    for axis in (0, 1):
+        facing = int(camera_along[axis] > high[axis]) - int(camera_along[axis] < low[axis])
+        if facing == 0:
+            continue
+        edge = high[axis] if facing > 0 else low[axis]
+        gap = along[:, axis] - edge
+        chosen = np.abs(gap) < 4.0 * scatter[axis] + 1e-3
+        span, offset = along[chosen, 1 - axis], gap[chosen]
+        on_side += span.size
+        if span.size < 20:
+            continue
+        spread = span - span.mean()
+        power = float(spread @ spread)
+        slope = float(spread @ offset) / max(power, 1e-9)
+        tilt += power / scatter[axis] ** 2 * (slope if axis == 1 else -slope)
+        weight += power / scatter[axis] ** 2
+    share = min(on_side / len(view.points), 1.0)
+    outline = view.lateral_stddev_m / max(float((high - low).max()), 1e-3)
+    if weight == 0 or share < 0.15:
+        return 0.0, min(2.0 * outline + 0.01, np.pi / 4), share
+    turn = tilt / weight
+    # Neighbouring pixels share their error (disparity steps, smoothing): about one in ten is worth a measurement.
+    stddev = float(np.sqrt(10.0 / weight)) + 0.005
+    if abs(turn) > _LINE_TURN_LIMIT_RAD:
+        return 0.0, max(stddev, abs(turn)), share
+    return turn, min(stddev, np.pi / 4), share
