@@ -35,15 +35,15 @@ def assign(cost: FloatArray, allowed: BoolArray) -> list[tuple[int, int]]:
 def _groups(useful: BoolArray) -> list[tuple[list[int], list[int]]]:
     """Connected rows and columns, each list ascending."""
     groups: list[tuple[list[int], list[int]]] = []
-    free = useful.any(axis=1)
+    free: BoolArray = np.asarray(useful.any(axis=1))
     for start in range(useful.shape[0]):
         if not free[start]:
             continue
-        rows = np.zeros(useful.shape[0], dtype=bool)
+        rows: BoolArray = np.zeros(useful.shape[0], dtype=np.bool_)
         rows[start] = True
         while True:
-            columns = useful[rows].any(axis=0)
-            wider = useful[:, columns].any(axis=1)
+            columns = np.asarray(useful[rows].any(axis=0))
+            wider = np.asarray(useful[:, columns].any(axis=1))
             if (wider == rows).all():
                 break
             rows = wider
@@ -57,11 +57,7 @@ def _solve(cost: FloatArray, useful: BoolArray, rows: list[int], columns: list[i
     part = np.where(useful[np.ix_(rows, columns)], cost[np.ix_(rows, columns)], 0.0)
     padded = np.concatenate([part, np.zeros((len(rows), len(rows)))], axis=1)
     columns_of = _shortest_augmenting_paths(padded)
-    return [
-        (rows[i], columns[j])
-        for i, j in enumerate(columns_of)
-        if j < len(columns) and useful[rows[i], columns[j]]
-    ]
+    return [(rows[i], columns[j]) for i, j in enumerate(columns_of) if j < len(columns) and useful[rows[i], columns[j]]]
 
 
 def _shortest_augmenting_paths(cost: FloatArray) -> list[int]:

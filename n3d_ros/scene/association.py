@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from n3d_ros.detection import Detection3D
 from n3d_ros.geometry.arrays import BoolArray, FloatArray
@@ -72,7 +73,7 @@ def overlaps(first: Sequence[Box3D], second: Sequence[Box3D]) -> Overlaps:
     """
     shape = (len(first), len(second))
     first_inside, second_inside, iou = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    rows, columns = np.nonzero(_near(first, second)) if first and second else ((), ())
+    rows, columns = np.nonzero(_near(first, second))
     if len(rows):
         a, b = _Stack.of(first).take(rows), _Stack.of(second).take(columns)
         a_in_b, b_in_a = b.share_of(a), a.share_of(b)
@@ -149,8 +150,8 @@ def _pieces(pairs: dict[int, int], overlap: Overlaps, seen: Sequence[Box3D]) -> 
     owners, found = list(pairs), list(pairs.values())
     in_known = overlap.second_inside[np.ix_(owners, leftover)]
     in_found = overlaps([seen[j] for j in found], [seen[j] for j in leftover]).second_inside
-    is_piece = ((in_known >= MOSTLY_INSIDE) & (in_found <= HARDLY_INSIDE)).any(axis=0)
-    return [detection for detection, piece in zip(leftover, is_piece, strict=True) if piece]
+    beside = (in_known >= MOSTLY_INSIDE) & (in_found <= HARDLY_INSIDE)
+    return [detection for j, detection in enumerate(leftover) if beside[:, j].any()]
 
 
 def _distances(first: Sequence[Box3D], second: Sequence[Box3D]) -> tuple[FloatArray, FloatArray]:
@@ -219,7 +220,7 @@ class _Stack:
             np.array([box.rotation for box in boxes]),
         )
 
-    def take(self, indices: Sequence[int] | FloatArray) -> _Stack:
+    def take(self, indices: NDArray[np.intp]) -> _Stack:
         """Those at the indices, in that order."""
         return _Stack(self.centers[indices], self.sizes[indices], self.rotations[indices])
 

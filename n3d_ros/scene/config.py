@@ -10,9 +10,7 @@ from n3d_ros.errors import ConfigurationError
 
 def _setting(default: Any, meaning: str, *, unit: str, minimum: float, maximum: float) -> Any:
     """A field whose unit, meaning and range can be read by whoever shows or declares it (ROS parameters)."""
-    return field(
-        default=default, metadata={"meaning": meaning, "unit": unit, "minimum": minimum, "maximum": maximum}
-    )
+    return field(default=default, metadata={"meaning": meaning, "unit": unit, "minimum": minimum, "maximum": maximum})
 
 
 def _check_ranges(config: Any) -> None:
@@ -48,7 +46,11 @@ class SceneConfig:
         maximum=0.999,
     )
     drift_m_per_sqrt_s: float = _setting(
-        0.002, "growth of a position's standard deviation while nobody looks", unit="m/sqrt(s)", minimum=0.0, maximum=1.0
+        0.002,
+        "growth of a position's standard deviation while nobody looks",
+        unit="m/sqrt(s)",
+        minimum=0.0,
+        maximum=1.0,
     )
     min_observations: int = _setting(
         1, "looks in which an object must be found before it is reported", unit="looks", minimum=1, maximum=100
@@ -57,10 +59,18 @@ class SceneConfig:
         3, "looks in a row that see its place empty before an object is removed", unit="looks", minimum=1, maximum=1000
     )
     forget_after_s: float = _setting(
-        30.0, "time after which an object that is hidden or out of view is forgotten", unit="s", minimum=0.0, maximum=1e6
+        30.0,
+        "time after which an object that is hidden or out of view is forgotten",
+        unit="s",
+        minimum=0.0,
+        maximum=1e6,
     )
     visible_share: float = _setting(
-        0.5, "share of an object's core that must lie in the picture to judge its absence", unit="", minimum=0.05, maximum=1.0
+        0.5,
+        "share of an object's core that must lie in the picture to judge its absence",
+        unit="",
+        minimum=0.05,
+        maximum=1.0,
     )
     max_objects: int = _setting(
         256, "objects kept; beyond it those unseen for longest go first", unit="objects", minimum=1, maximum=4096
@@ -81,7 +91,11 @@ class HistoryConfig:
 
     max_age_s: float = _setting(300.0, "time for which snapshots are kept", unit="s", minimum=0.0, maximum=86400.0)
     max_scenes: int = _setting(
-        600, "snapshots kept; when full, every second of the older half goes", unit="snapshots", minimum=2, maximum=100000
+        600,
+        "snapshots kept; when full, every second of the older half goes",
+        unit="snapshots",
+        minimum=2,
+        maximum=100000,
     )
     max_gap_s: float = _setting(
         5.0, "how far the nearest snapshot may lie from the moment asked for", unit="s", minimum=0.0, maximum=3600.0

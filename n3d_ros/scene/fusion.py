@@ -181,14 +181,14 @@ def _fused_rotation(known: BoxEstimate, look: BoxEstimate, credit: float) -> tup
     turn = _rotation_vector(known.box.rotation.T @ look.box.rotation)
     variance = known.uncertainty.yaw_stddev_rad**2
     noise = look.uncertainty.yaw_stddev_rad**2 + MIN_YAW_STDDEV_RAD**2
-    if look.uncertainty.yaw_stddev_rad >= NO_YAW_STDDEV_RAD:  # a round object: any yaw is right, so keep the one we have
+    if (
+        look.uncertainty.yaw_stddev_rad >= NO_YAW_STDDEV_RAD
+    ):  # a round object: any yaw is right, so keep the one we have
         step = turn * [TILT_GAIN, TILT_GAIN, 0.0]
     else:
         if turn[2] ** 2 > SURPRISE * (variance + noise):  # it was turned
             variance += turn[2] ** 2
-        yaw, fused_variance = _fused_scalars(
-            np.zeros(1), np.array([variance]), turn[2:], np.array([noise]), credit
-        )
+        yaw, fused_variance = _fused_scalars(np.zeros(1), np.array([variance]), turn[2:], np.array([noise]), credit)
         step, variance = np.array([TILT_GAIN * turn[0], TILT_GAIN * turn[1], yaw[0]]), float(fused_variance[0])
     angle = float(np.linalg.norm(step))
     rotation = known.box.rotation @ (rotation_about_axis(step, angle) if angle > 1e-12 else np.eye(3))
@@ -196,10 +196,8 @@ def _fused_rotation(known: BoxEstimate, look: BoxEstimate, credit: float) -> tup
 
 
 def _rotation_vector(rotation: FloatArray) -> FloatArray:
-    """(3,) axis times angle of a rotation; exact below a half turn, which is all that near descriptions can differ by."""
-    skew = np.array(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    )
+    """(3,) axis times angle of a rotation; below a half turn, as near descriptions of a box always are."""
+    skew = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     sine, cosine = float(np.linalg.norm(skew)) / 2, (float(np.trace(rotation)) - 1) / 2
     vector: FloatArray = skew / 2 * (np.arctan2(sine, cosine) / sine if sine > 1e-9 else 1.0)
     return vector

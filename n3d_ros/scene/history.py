@@ -44,8 +44,8 @@ class SceneHistory:
         newest = self.newest
         if newest is not None and scene.stamp_ns < newest.stamp_ns:
             raise InputError(
-                f"SceneHistory: expected a scene at or after {newest.stamp_ns} ns, got {scene.stamp_ns} ns; after a jump "
-                "back in time start a new history.",
+                f"SceneHistory: expected a scene at or after {newest.stamp_ns} ns, got {scene.stamp_ns} ns; after a "
+                "jump back in time start a new history.",
                 reason="time_jump",
             )
         scenes = self.scenes[:-1] if newest is not None and scene.stamp_ns == newest.stamp_ns else self.scenes
@@ -73,7 +73,9 @@ class SceneHistory:
         around = self.scenes[max(at - 1, 0) : at + 1]
         nearest = min(around, key=lambda scene: abs(scene.stamp_ns - stamp_ns), default=None)
         if nearest is None or abs(nearest.stamp_ns - stamp_ns) > self.config.max_gap_s * 1e9:
-            raise QueryError(self._no_such_moment(stamp_ns, stamps), code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment")
+            raise QueryError(
+                self._no_such_moment(stamp_ns, stamps), code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment"
+            )
         return nearest
 
     def _no_such_moment(self, stamp_ns: int, stamps: list[int]) -> str:

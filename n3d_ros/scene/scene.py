@@ -95,7 +95,9 @@ class Scene:
         Returns:
             The scene in the target frame.
         """
-        moved = [tuple(known.transformed(target_T_scene) for known in group) for group in (self.objects, self.candidates)]
+        moved = [
+            tuple(known.transformed(target_T_scene) for known in group) for group in (self.objects, self.candidates)
+        ]
         return replace(self, frame_id=frame_id, objects=moved[0], candidates=moved[1])
 
     def updated(
@@ -167,9 +169,7 @@ def _reading_order(detection: Detection3D) -> tuple[float | str, ...]:
 
 def _found_again(known: SceneObject, seen: Detection3D, stamp_ns: int, config: SceneConfig) -> SceneObject:
     """The object with the detection counted."""
-    return known.seen_again(
-        seen, stamp_ns, smoothing=config.smoothing, drift_m_per_sqrt_s=config.drift_m_per_sqrt_s
-    )
+    return known.seen_again(seen, stamp_ns, smoothing=config.smoothing, drift_m_per_sqrt_s=config.drift_m_per_sqrt_s)
 
 
 def _not_found(known: SceneObject, place: Visibility, *, complete: bool) -> SceneObject:
@@ -182,7 +182,7 @@ def _not_found(known: SceneObject, place: Visibility, *, complete: bool) -> Scen
 
 
 def _is_gone(known: SceneObject, now_ns: int, config: SceneConfig) -> bool:
-    """Whether to forget an object: seen to be gone, overlooked more often than ever found, or not found for too long."""
+    """Whether to forget an object: its place is empty, it was overlooked more often than found, or for too long."""
     return (
         known.missed >= config.max_missed_visible
         or known.undetected > max(known.observations, config.max_missed_visible)

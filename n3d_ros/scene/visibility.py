@@ -85,6 +85,6 @@ def _depth_inside(box: Box3D, pixels: FloatArray, frame: RgbdFrame) -> tuple[Flo
     directions = np.where(np.abs(directions) < 1e-12, 1e-12, directions)
     low, high = (-box.size / 2 - origin) / directions, (box.size / 2 - origin) / directions
     near, far = np.minimum(low, high).max(axis=1), np.maximum(low, high).min(axis=1)
-    # a pixel is rounded to the grid, so the ray of a tiny box may pass beside it: then its centre's depth stands for both
+    # pixels are rounded to the grid, so the ray of a tiny box may pass beside it: its centre's depth stands for both
     missed = near > far
     return np.where(missed, box.center[2], near), np.where(missed, box.center[2], far)
