@@ -1,0 +1,1 @@
+"""The ``n3d`` command: replay, record, run, locate, demo."""

@@ -1,0 +1,137 @@
+"""What the commands share on the terminal: tables, sizes, progress bars, ROS contexts that end quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+RATE_FORMAT = "{l_bar}{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}]{postfix}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for the terminal: columns as wide as needed, numbers to the right.
+
+    Args:
+        header: names of the columns.
+        rows: cells.
+
+    Returns:
+        Lines.
+    """
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    right = [all(_is_number(row[i]) for row in rows) and bool(rows) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
+        return "  ".join(placed).rstrip()
+
+    return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell reads as a number, or as none."""
+    return cell in ("", "-") or cell.replace(".", "", 1).replace("-", "", 1).isdigit()
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number for a table, "-" when it is unknown.
+
+    Args:
+        value: NaN means unknown.
+        digits: after the point.
+
+    Returns:
+        Text.
+    """
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def size_text(count: float) -> str:
+    """A number of bytes for people.
+
+    Args:
+        count: bytes.
+
+    Returns:
+        Such as "3.1 MB".
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def progress(total: float | None, description: str, **options: Any) -> Any:
+    """A progress bar on standard error, or nothing where that is no terminal and output would pile up.
+
+    Args:
+        total: at the end; None: unknown.
+        description: what is done.
+        options: further ones of tqdm.
+
+    Returns:
+        A ``tqdm.tqdm``.
+    """
+    from tqdm import tqdm
+
+    interactive = sys.stderr.isatty()
+    return tqdm(
+        total=total, desc=description, file=sys.stderr, mininterval=0.1 if interactive else 5.0, dynamic_ncols=True, **options
+    )
+
+
+@contextlib.contextmanager
+def ros_node(name: str, *, use_sim_time: bool = False) -> Iterator[Any]:
+    """An rclpy node in a context of its own, which end with the block; SIGINT stays with the caller.
+
+    Args:
+        name: of the node.
+        use_sim_time: take time from /clock.
+
+    Yields:
+        The node.
+    """
+    import rclpy
+    from rclpy.parameter import Parameter
+    from rclpy.signals import SignalHandlerOptions
+
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    overrides = [Parameter("use_sim_time", Parameter.Type.BOOL, use_sim_time)]
+    node = rclpy.create_node(name, context=context, parameter_overrides=overrides)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@contextlib.contextmanager
+def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls ``stop`` on the first SIGINT or SIGTERM within the block; a second SIGINT interrupts as usual.
+
+    Args:
+        stop: sets a flag; it must return at once.
+
+    Yields:
+        Nothing.
+    """
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    for number_ in previous:
+        signal.signal(number_, handle)
+    try:
+        yield
+    finally:
+        for number_, handler in previous.items():
+            signal.signal(number_, handler)

@@ -1,0 +1,272 @@
+"""``n3d start``: starts the node for a camera, as the launch file does, without launch."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from n3d_ros.errors import ConfigurationError
+
+SUMMARY = "Start the node for a camera: the same as `ros2 launch n3d_ros n3d.launch.py`, without launch."
+EXAMPLES = """\
+  n3d start --camera realsense
+  n3d start --camera generic -r rgb/image:=/my_camera/rgb -r depth/image:=/my_camera/depth
+  n3d start --params my_robot.yaml -p output_frame:=map -p use_sim_time:=true
+  n3d start --list-cameras
+"""
+NEEDS_ROS = True
+
+NODE_MODULE = "n3d_ros.ros.node"
+CAMERAS_FILE = ("config", "cameras.yaml")
+PARAMETERS_FILE = ("config", "n3d.yaml")
+DEFAULT_CAMERA = "generic"
+STOP_TIMEOUT_S = 10.0  # from SIGINT to the end; a node that takes longer is killed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``n3d start``.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("--camera", default=DEFAULT_CAMERA, metavar="PRESET", help="topics of a camera (default generic)")
+    parser.add_argument("--list-cameras", action="store_true", help="show the presets and end")
+    parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) after the shipped defaults")
+    parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
+    parser.add_argument("-r", "--remap", action="append", default=[], metavar="FROM:=TO", help="another name for a topic")
+    parser.add_argument("--namespace", metavar="NS", help="namespace of the node")
+    parser.add_argument("--name", metavar="NAME", help="name of the node (default n3d)")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn, error")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the node until it ends or Ctrl-C.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        The node's exit code; 0 when Ctrl-C or SIGTERM ended it cleanly.
+    """
+    presets = camera_presets()
+    if args.list_cameras:
+        for name, preset in presets.items():
+            print(name)
+            for source, target in preset["remappings"].items():
+                print(f"  {source} <- {target}")
+        return 0
+    preset = preset_named(presets, args.camera)
+    remappings = {**preset["remappings"], **parse_remappings(args.remap)}
+    parameters = {**preset["parameters"], **_pairs(args.param, "NAME:=VALUE")}
+    command = node_command(
+        remappings=remappings,
+        parameters=parameters,
+        parameter_files=_parameter_files(args.params),
+        namespace=args.namespace,
+        name=args.name,
+        log_level=args.log_level,
+    )
+    return run_forwarding_signals(command)
+
+
+def camera_presets() -> dict[str, dict[str, Any]]:
+    """The camera presets that also serve the launch files.
+
+    Returns:
+        By name: ``remappings`` (topic of the node -> topic of the camera) and ``parameters``.
+
+    Raises:
+        ConfigurationError: the file is missing or has another form.
+    """
+    import yaml
+
+    from n3d_ros.ros.transport import share_file
+
+    path = share_file(*CAMERAS_FILE)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = content.get("cameras", content)
+        return {
+            str(name): {
+                "remappings": dict(entry.get("remappings") or {}),
+                "parameters": dict(entry.get("parameters") or {}),
+            }
+            for name, entry in entries.items()
+        }
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{path}: expected camera presets with remappings and parameters ({error}).") from error
+
+
+def preset_named(presets: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """One preset.
+
+    Args:
+        presets: by name.
+        name: wanted.
+
+    Returns:
+        The preset.
+
+    Raises:
+        ConfigurationError: no such preset.
+    """
+    if name not in presets:
+        raise ConfigurationError(f"Camera preset: expected one of {', '.join(presets)}, got {name!r}.")
+    return presets[name]
+
+
+def parse_remappings(words: Sequence[str]) -> dict[str, str]:
+    """Remappings given on a command line.
+
+    Args:
+        words: ``from:=to``.
+
+    Returns:
+        ``to`` by ``from``.
+
+    Raises:
+        ConfigurationError: another form.
+    """
+    return _pairs(words, "FROM:=TO")
+
+
+def _pairs(words: Sequence[str], form: str) -> dict[str, str]:
+    """Name and value of words with ``:=`` between them."""
+    pairs = {}
+    for word in words:
+        name, separator, value = word.partition(":=")
+        if not name or not separator or not value:
+            raise ConfigurationError(f"Expected {form}, got {word!r}.")
+        pairs[name] = value
+    return pairs
+
+
+def _parameter_files(own: str | None) -> list[Path]:
+    """The shipped defaults and the user's file after them."""
+    from n3d_ros.ros.transport import share_file
+
+    files = []
+    with contextlib.suppress(ConfigurationError):  # the node's built-in defaults are the same
+        files.append(share_file(*PARAMETERS_FILE))
+    if own is not None:
+        if not Path(own).is_file():
+            raise ConfigurationError(f"--params: expected a parameter file, {own} does not exist.")
+        files.append(Path(own))
+    return files
+
+
+def node_command(
+    *,
+    remappings: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    parameter_files: Sequence[Path] = (),
+    namespace: str | None = None,
+    name: str | None = None,
+    log_level: str | None = None,
+) -> list[str]:
+    """The command line that starts the node with these settings.
+
+    Args:
+        remappings: other names for topics.
+        parameters: values; later ones than those of the files.
+        parameter_files: YAML files in order.
+        namespace: of the node; None: the root.
+        name: of the node; None: its own.
+        log_level: None: its own.
+
+    Returns:
+        Arguments for ``subprocess``.
+    """
+    command = [sys.executable, "-m", NODE_MODULE, "--ros-args"]
+    for path in parameter_files:
+        command += ["--params-file", str(path)]
+    for key, value in (parameters or {}).items():
+        command += ["-p", f"{key}:={_parameter_text(value)}"]
+    for source, target in (remappings or {}).items():
+        command += ["-r", f"{source}:={target}"]
+    if namespace is not None:
+        command += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    if name is not None:
+        command += ["-r", f"__node:={name}"]
+    if log_level is not None:
+        command += ["--log-level", log_level]
+    return command
+
+
+def _parameter_text(value: Any) -> str:
+    """A value in YAML, as ``-p`` reads it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def run_forwarding_signals(command: Sequence[str]) -> int:
+    """Runs a command in a session of its own and hands it SIGINT and SIGTERM once.
+
+    A terminal sends Ctrl-C to the whole group: a child in the same group would get it twice, and the second one may land in the
+    middle of an orderly end.
+
+    Args:
+        command: what to run.
+
+    Returns:
+        Its exit code, 0 when a forwarded signal ended it.
+    """
+    with started(command) as process:
+        asked_to_stop = False
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            nonlocal asked_to_stop
+            if not asked_to_stop:
+                asked_to_stop = True
+                process.send_signal(signal.SIGINT)
+
+        previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            while process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=STOP_TIMEOUT_S if asked_to_stop else 0.2)
+                    break
+                if asked_to_stop and process.poll() is None:
+                    process.kill()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    code = process.returncode
+    if asked_to_stop and code in (0, -signal.SIGINT, 128 + signal.SIGINT):
+        return 0
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is certainly over after the block: asked by SIGINT, killed when it does not listen.
+
+    Args:
+        command: what to run.
+        options: further ones of ``subprocess.Popen``.
+
+    Yields:
+        The process.
+    """
+    environment = options.pop("env", None) or dict(os.environ)
+    # `-m n3d_ros...` must find this very package, also when it is used from a source tree.
+    root = str(Path(__file__).resolve().parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
+    process = subprocess.Popen(list(command), start_new_session=True, env=environment, **options)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
