@@ -1,0 +1,136 @@
+"""Procedural textures: small pictures made from noise and stripes, multiplied into an object's paint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.scenes.colors import COLOR_NAMES, Rgb, draw_paint
+
+Picture = NDArray[np.uint8]
+SIDE_PX = 128  # enough at the sizes objects have in an image
+FLOOR_PX = 512
+
+
+def _smooth_noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int]) -> NDArray[np.float32]:
+    """(height, width) float32 in about -1 to 1, varying over ``cells`` (rows, columns)."""
+    coarse = rng.standard_normal((max(cells[0], 2), max(cells[1], 2))).astype(np.float32)
+    fine: NDArray[np.float32] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    return fine
+
+
+def _painted(shade: NDArray[np.float32], paint: Rgb) -> Picture:
+    """The paint, brightened and darkened by ``shade`` (1: as it is)."""
+    picture = np.clip(shade[..., None] * (np.asarray(paint, np.float32) * 255), 0, 255)
+    return picture.astype(np.uint8)
+
+
+def plain(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """Paint with a faint unevenness."""
+    return _painted(1 + 0.015 * _smooth_noise(rng, 32, 32, (6, 6)), paint)
+
+
+def wood(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """Grain along the picture's width."""
+    grain = _smooth_noise(rng, 256, 256, (90, 3)) * 0.05 + _smooth_noise(rng, 256, 256, (22, 3)) * 0.06
+    return _painted(1 + grain.astype(np.float32), paint)
+
+
+def stripes(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """A few darker or lighter bands of the same paint."""
+    rows = np.arange(SIDE_PX)[:, None] / SIDE_PX
+    band = (np.sin(2 * np.pi * rows * rng.integers(2, 5)) > 0.75).astype(np.float32)
+    shade = 1 + band * float(rng.choice([-0.3, 0.3])) + np.zeros((1, SIDE_PX), np.float32)
+    return _painted(shade.astype(np.float32), paint)
+
+
+def _accent(paint: Rgb, rng: np.random.Generator) -> tuple[int, int, int]:
+    """A second colour that differs from the paint, 0 to 255."""
+    other = draw_paint(str(rng.choice(COLOR_NAMES)), rng)
+    if sum(abs(a - b) for a, b in zip(other, paint, strict=True)) < 0.5:
+        other = (1.0, 1.0, 1.0) if sum(paint) < 1.5 else (0.1, 0.1, 0.15)
+    r, g, b = (int(255 * c) for c in other)
+    return r, g, b
+
+
+def printed(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """A package or book cover: a picture block and lines like text, over at most a quarter of the area."""
+    picture = np.ascontiguousarray(plain(paint, rng))
+    picture = np.ascontiguousarray(cv2.resize(picture, (SIDE_PX, SIDE_PX)))
+    accent = _accent(paint, rng)
+    x, y = (int(v) for v in rng.integers(16, 50, 2))
+    w, h = (int(v) for v in rng.integers(28, 56, 2))
+    if rng.random() < 0.5:
+        cv2.rectangle(picture, (x, y), (x + w, y + h), accent, -1)
+    else:
+        cv2.circle(picture, (x + w // 2, y + h // 2), min(w, h) // 2, accent, -1)
+    for k in range(int(rng.integers(2, 5))):
+        row, end = 92 + 8 * k, int(rng.integers(60, 116))
+        cv2.line(picture, (14, row), (end, row), accent, 2)
+    return picture
+
+
+def label(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """A band around a can or bottle: the paint stays the larger part."""
+    picture = np.ascontiguousarray(cv2.resize(plain(paint, rng), (SIDE_PX, SIDE_PX)))
+    accent = _accent(paint, rng)
+    top = int(rng.integers(54, 70))
+    cv2.rectangle(picture, (0, top), (SIDE_PX, top + int(rng.integers(16, 30))), accent, -1)
+    for x in range(8, SIDE_PX, 32):
+        cv2.line(picture, (x, top + 7), (x + 18, top + 7), tuple(int(255 * c) for c in paint), 2)
+    return picture
+
+
+def screen(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """A dark display with faint windows."""
+    picture = np.ascontiguousarray(cv2.resize(plain(paint, rng), (SIDE_PX, SIDE_PX)))
+    for _ in range(int(rng.integers(0, 4))):
+        x, y = (int(v) for v in rng.integers(4, 70, 2))
+        tone = tuple(int(v) for v in rng.integers(20, 90, 3))
+        cv2.rectangle(picture, (x, y), (x + int(rng.integers(20, 54)), y + int(rng.integers(14, 44))), tone, -1)
+    return picture
+
+
+def planks(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """Floor boards with grain and dark joints."""
+    shade = 1 + 0.06 * _smooth_noise(rng, FLOOR_PX, FLOOR_PX, (160, 6))
+    board = FLOOR_PX // 8
+    for row in range(8):
+        shade[row * board : (row + 1) * board] *= rng.uniform(0.88, 1.08)
+        shade[row * board : row * board + 2] *= 0.6
+        joint = int(rng.integers(0, FLOOR_PX))
+        shade[row * board : (row + 1) * board, joint : joint + 2] *= 0.65
+    return _painted(shade.astype(np.float32), paint)
+
+
+def tiles(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """Square tiles with light joints."""
+    shade = 1 + 0.03 * _smooth_noise(rng, FLOOR_PX, FLOOR_PX, (40, 40))
+    step = FLOOR_PX // 4
+    for k in range(4):
+        shade[k * step : k * step + 4] = 1.25
+        shade[:, k * step : k * step + 4] = 1.25
+    return _painted(shade.astype(np.float32), paint)
+
+
+def carpet(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """Fine short pile."""
+    shade = 1 + 0.09 * rng.standard_normal((FLOOR_PX, FLOOR_PX)) + 0.05 * _smooth_noise(rng, FLOOR_PX, FLOOR_PX, (60, 60))
+    return _painted(shade.astype(np.float32), paint)
+
+
+TEXTURES: dict[str, Callable[[Rgb, np.random.Generator], Picture]] = {
+    "plain": plain,
+    "wood": wood,
+    "stripes": stripes,
+    "print": printed,
+    "label": label,
+    "screen": screen,
+    "planks": planks,
+    "tiles": tiles,
+    "carpet": carpet,
+}
+"""Makers by name: (paint, rng) -> (H, W, 3) uint8."""
