@@ -20,9 +20,9 @@ from n3d_ros.scene.assignment import assign
 from n3d_ros.scene.config import SceneConfig
 from n3d_ros.scene.objects import SceneObject
 
-LATTICE_SIDE = 6  # points per edge of a box; overlaps are then right to a few hundredths, at a hundredth of the cost
+POINTS_PER_BOX = 256  # overlaps are then right to a few hundredths, at a hundredth of the cost of exact ones
 WORTH = 2.0  # what making a pair is worth, in units of the costs below: above it a pair is not made
-DISTANCE_COST = 0.5  # per mean half diagonal between the centres
+DISTANCE_COST = 0.5  # of centres one mean half diagonal apart; of a move as far as is allowed
 LABEL_COST = 0.3  # words change from look to look, so they only tip the scales
 COLOR_COST = 0.3
 SHAPE_COST = 0.1
@@ -62,7 +62,7 @@ class Association:
 
 
 def overlaps(first: Sequence[Box3D], second: Sequence[Box3D]) -> Overlaps:
-    """Overlap of every box of one list with every box of another, by a lattice of points in each.
+    """Overlap of every box of one list with every box of another, by points spread through them.
 
     Args:
         first: N boxes.
@@ -76,9 +76,10 @@ def overlaps(first: Sequence[Box3D], second: Sequence[Box3D]) -> Overlaps:
     rows, columns = np.nonzero(_near(first, second))
     if len(rows):
         a, b = _Stack.of(first).take(rows), _Stack.of(second).take(columns)
+        # points of the smaller box tell most: the larger one's may all miss it
         a_in_b, b_in_a = b.share_of(a), a.share_of(b)
-        shared = (a_in_b * a.volumes + b_in_a * b.volumes) / 2
-        first_inside[rows, columns], second_inside[rows, columns] = a_in_b, b_in_a
+        shared = np.where(a.volumes <= b.volumes, a_in_b * a.volumes, b_in_a * b.volumes)
+        first_inside[rows, columns], second_inside[rows, columns] = shared / a.volumes, shared / b.volumes
         iou[rows, columns] = shared / (a.volumes + b.volumes - shared)
     return Overlaps(first_inside=first_inside, second_inside=second_inside, iou=iou)
 
@@ -105,13 +106,15 @@ def associate(
     boxes, seen = [known.box for known in objects], [detection.box for detection in detections]
     overlap = overlaps(boxes, seen)
     distance, reach = _distances(boxes, seen)
-    cost = 1 - overlap.iou + DISTANCE_COST * distance / reach + _word_costs(objects, detections) - WORTH
+    words = _word_costs(objects, detections)
+    cost = 1 - overlap.iou + DISTANCE_COST * distance / reach + words - WORTH
     pairs = dict(assign(cost, overlap.iou >= config.min_iou))
     may_have_moved = _alike(objects, detections) & (distance <= config.max_center_distance_m)
     may_have_moved[list(pairs), :] = False
     may_have_moved[:, list(pairs.values())] = False
     for i in np.flatnonzero(may_have_moved.any(axis=1)).tolist():
         may_have_moved[i] &= may_have_left(i)
+    cost = 1 + DISTANCE_COST * distance / max(config.max_center_distance_m, 1e-9) + words - WORTH
     pairs.update(assign(cost, may_have_moved))
     pieces = _pieces(pairs, overlap, seen)
     new = sorted(set(range(len(detections))) - set(pairs.values()) - set(pieces))
@@ -194,13 +197,18 @@ def _alike(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) ->
     return alike
 
 
-def _lattice() -> FloatArray:
-    """(LATTICE_SIDE^3, 3) points that fill the unit box -0.5 .. 0.5 evenly."""
-    ticks = (np.arange(LATTICE_SIDE) + 0.5) / LATTICE_SIDE - 0.5
-    return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
+def _even_points() -> FloatArray:
+    """(POINTS_PER_BOX, 3) points that fill the unit box -0.5 .. 0.5 evenly, and evenly along each axis too.
+
+    An additive recurrence with the powers of the inverse of 1.2207..., the root of x^4 = x + 1 (a generalised golden
+    ratio). A cubic lattice would count boxes with parallel sides in steps of a whole layer.
+    """
+    step = 1.2207440846057596 ** -np.arange(1.0, 4.0)
+    points: FloatArray = (0.5 + np.arange(POINTS_PER_BOX)[:, None] * step) % 1 - 0.5
+    return points
 
 
-LATTICE = _lattice()
+EVEN_POINTS = _even_points()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +238,9 @@ class _Stack:
         return np.asarray(self.sizes.prod(axis=1))
 
     def share_of(self, others: _Stack) -> FloatArray:
-        """(P,) share of the p-th other box's lattice that lies inside the p-th own box."""
+        """(P,) share of the p-th other box's points that lie inside the p-th own box."""
         # matmul and not einsum: the same sums in optimised code
-        points = (LATTICE * others.sizes[:, None]) @ others.rotations.transpose(0, 2, 1) + others.centers[:, None]
+        points = (EVEN_POINTS * others.sizes[:, None]) @ others.rotations.transpose(0, 2, 1) + others.centers[:, None]
         local = (points - self.centers[:, None]) @ self.rotations
         # half a rounding error must not decide about boxes that share a face
         inside = (np.abs(local) <= self.sizes[:, None] / 2 * (1 + 1e-9)).all(axis=-1)

@@ -250,9 +250,9 @@ def _where(asked: _Asked) -> SpatialAnswer:
 
 def _count(asked: _Asked) -> SpatialAnswer:
     """How many there are; none is an answer too."""
-    is_one = len(asked.found) == 1
+    match = "object matches" if len(asked.found) == 1 else "objects match"
     named = f": {_names(asked.found)}" if asked.found else ""
-    sentence = f'{len(asked.found)} object{"" if is_one else "s"} match{"es" if is_one else ""} "{_echo(asked.phrase.text)}"{named}.'
+    sentence = f'{len(asked.found)} {match} "{_echo(asked.phrase.text)}"{named}.'
     return SpatialAnswer(
         status=StatusCode.OK,
         text=_limited([sentence] if asked.found else [sentence, _known(asked.scene)]),
