@@ -352,8 +352,8 @@ def _fitted(model: CameraModel, size: tuple[int, int], *, what: str) -> CameraMo
         return model
     if own[0] * size[1] != own[1] * size[0]:
         raise CalibrationError(
-            f"{what} is for {own[0]}x{own[1]} px, but the image has {size[0]}x{size[1]}, and no even scaling leads from "
-            "one to the other: remap it to the topic beside the image, or calibrate this camera mode.",
+            f"{what} is for {own[0]}x{own[1]} px, but the image has {size[0]}x{size[1]}, and no even scaling explains "
+            "that: remap it to the topic beside the image, or calibrate this camera mode.",
             reason="calibration_size_mismatch",
         )
     return CameraModel(
@@ -421,8 +421,9 @@ def _unregistered(
 ) -> InputError:
     return InputError(
         f"Depth is not registered to colour: depth {depth.size[0]}x{depth.size[1]} px in frame {depth.frame_id!r}, "
-        f"colour {color_size[0]}x{color_size[1]} px in frame {color_frame!r}, {why}. Let the driver align depth (align_depth, "
-        "depth_registered) and subscribe to that topic, or publish depth/camera_info and tf between the two frames.",
+        f"colour {color_size[0]}x{color_size[1]} px in frame {color_frame!r}, {why}. Let the driver align depth "
+        "(align_depth, depth_registered) and subscribe to that topic, or publish depth/camera_info and tf "
+        "between the two frames.",
         code=code,
         reason="unregistered_depth",
     )
