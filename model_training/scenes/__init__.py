@@ -4,8 +4,9 @@
 ``python -m model_training.scenes`` writes them to a folder.
 """
 
-from model_training.scenes.catalogue import CATALOGUE, Category, Design, Part, Surface
+from model_training.scenes.catalogue import Category, Design, Part, Surface
 from model_training.scenes.depth_noise import DEPTH_NOISE, ActiveStereo, StructuredLight, TimeOfFlight, depth_noise
+from model_training.scenes.entries import CATALOGUE
 from model_training.scenes.generate import (
     CAMERA_LINK_FRAME,
     MAP_FRAME,

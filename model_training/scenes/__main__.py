@@ -41,10 +41,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--views", type=int, default=1, help="frames per scene (default: %(default)s)")
     parser.add_argument("--noise", choices=sorted(DEPTH_NOISE), default="structured_light", help="depth camera model")
     parser.add_argument("--camera", choices=sorted(CAMERAS), default="kinect", help="intrinsics (default: %(default)s)")
-    parser.add_argument("--spec", type=Path, help="JSON file with a scene spec; options above that it names are ignored")
+    parser.add_argument(
+        "--spec", type=Path, help="JSON file with a scene spec; options above that it names are ignored"
+    )
     parser.add_argument("--seconds", type=float, help="record a moving camera for so long instead of single views")
-    parser.add_argument("--rate", type=float, default=10.0, help="frames per second with --seconds (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="processes; each renders whole scenes (default: %(default)s)")
+    parser.add_argument(
+        "--rate", type=float, default=10.0, help="frames per second with --seconds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes; each renders whole scenes (default: %(default)s)"
+    )
     parser.add_argument("--no-shadows", action="store_true", help="faster, and less like a photograph")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to; scenes already there are kept")
     options = parser.parse_args(arguments)
@@ -114,7 +120,9 @@ def _show_progress(done: int, total: int, frames: int, started: float) -> None:
     rate = frames / max(time.perf_counter() - started, 1e-9)
     bar = "#" * filled + "." * (BAR_WIDTH - filled)
     end = "\n" if done == total else ""
-    print(f"\r[{bar}] {done}/{total} scenes, {frames} frames, {rate:.1f} frames/s", end=end, file=sys.stderr, flush=True)
+    print(
+        f"\r[{bar}] {done}/{total} scenes, {frames} frames, {rate:.1f} frames/s", end=end, file=sys.stderr, flush=True
+    )
 
 
 def _write_sheets(folder: Path) -> list[Path]:

@@ -128,8 +128,9 @@ def sample_pose(spec: SceneSpec, layout: Layout, rng: np.random.Generator) -> Ri
     pose = RigidTransform.identity()
     for _ in range(POSE_TRIES):
         jitter = rng.uniform(-0.15, 0.15, 3) * layout.focus_half_m
+        target = layout.targets[int(rng.integers(len(layout.targets)))]
         pose = orbit_pose(
-            layout.focus + jitter,
+            0.3 * layout.focus + 0.7 * target + jitter,
             float(rng.uniform(*distances)) * shrink,
             float(rng.uniform(*_azimuth_range(layout))),
             float(rng.uniform(*elevations)),
@@ -164,12 +165,17 @@ def arc_path(spec: SceneSpec, layout: Layout, rng: np.random.Generator) -> PoseA
         bob, zoom = float(rng.uniform(0.02, 0.07)), float(rng.uniform(-0.08, 0.08))
 
         def path(
-            fraction: float, a: float = azimuth, e: float = elevation, d: float = distance,
-            turn: float = sweep, rise: float = bob, closer: float = zoom,
+            fraction: float,
+            a: float = azimuth,
+            e: float = elevation,
+            d: float = distance,
+            turn: float = sweep,
+            rise: float = bob,
+            closer: float = zoom,
         ) -> RigidTransform:
             eased = fraction * fraction * (3 - 2 * fraction)
             wave = np.sin(2 * np.pi * eased)
-            return orbit_pose(layout.focus, d * (1 + closer * eased), a + turn * (eased - 0.5), e + rise * wave)  # fmt: skip
+            return orbit_pose(layout.focus, d * (1 + closer * eased), a + turn * (eased - 0.5), e + rise * wave)
 
         if all(_is_free(path(f).translation, layout) for f in np.linspace(0, 1, 9)):
             return path

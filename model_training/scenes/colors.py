@@ -1,7 +1,8 @@
 """Basic colour words and the paints drawn for them.
 
 The eleven words are those most languages agree on (Berlin and Kay, Basic Color Terms, 1969). Each word owns boxes in
-HSV that lie well inside what people call by it; borderline hues are left out, so that a truth label is never disputable.
+HSV that lie well inside what people call by it; borderline hues are left out, so that a truth label is never
+disputable.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ COLOR_RANGES: dict[str, HsvRange] = {
     "pink": HsvRange(hue_deg=(325, 342), saturation=(0.32, 0.5), value=(0.9, 1.0)),
     "brown": HsvRange(hue_deg=(18, 28), saturation=(0.55, 0.72), value=(0.3, 0.46)),
     "black": HsvRange(hue_deg=(0, 360), saturation=(0.0, 0.12), value=(0.06, 0.12)),
-    "white": HsvRange(hue_deg=(0, 360), saturation=(0.0, 0.03), value=(0.92, 1.0)),
+    "white": HsvRange(hue_deg=(0, 360), saturation=(0.0, 0.03), value=(0.86, 0.94)),
     "gray": HsvRange(hue_deg=(0, 360), saturation=(0.0, 0.05), value=(0.4, 0.56)),
 }
 COLOR_NAMES: tuple[str, ...] = tuple(COLOR_RANGES)

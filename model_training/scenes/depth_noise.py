@@ -27,7 +27,11 @@ class DepthNoise(Protocol):
     """Turns clean depth into a sensor's."""
 
     def apply(
-        self, depth_m: Depth, intrinsics: CameraIntrinsics, rng: np.random.Generator, rgb: NDArray[np.uint8] | None = None
+        self,
+        depth_m: Depth,
+        intrinsics: CameraIntrinsics,
+        rng: np.random.Generator,
+        rgb: NDArray[np.uint8] | None = None,
     ) -> Depth:
         """Noisy depth (H, W) float32, metres, NaN where the sensor is silent.
 
@@ -69,8 +73,8 @@ def _gentler_slope(values: Depth, axis: int) -> Depth:
 def incidence_cosine(depth_m: Depth, intrinsics: CameraIntrinsics) -> Depth:
     """(H, W) float32: cosine between surface normal and viewing ray; near 0 on grazing surfaces.
 
-    A plane is linear in inverse depth w: w = a u + b v + c, with normal (a fx, b fy, w - a (u - cx) - b (v - cy)). Slopes
-    are taken towards the smoother neighbour, so that a depth edge does not look like a grazing surface.
+    A plane is linear in inverse depth w: w = a u + b v + c, with normal (a fx, b fy, w - a (u - cx) - b (v - cy)).
+    Slopes are taken towards the smoother neighbour, so that a depth edge does not look like a grazing surface.
 
     Args:
         depth_m: (H, W) z-depth, NaN for none.
@@ -160,19 +164,25 @@ class NoNoise:
     """Clean depth."""
 
     def apply(
-        self, depth_m: Depth, intrinsics: CameraIntrinsics, rng: np.random.Generator, rgb: NDArray[np.uint8] | None = None
+        self,
+        depth_m: Depth,
+        intrinsics: CameraIntrinsics,  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+        rgb: NDArray[np.uint8] | None = None,  # noqa: ARG002
     ) -> Depth:
         """The depth as it is; see ``DepthNoise.apply``."""
-        return depth_m.copy()
+        clean: Depth = depth_m.copy()
+        return clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructuredLight:
     """A speckle projector and an infrared camera: Kinect v1, Xtion, Astra, Structure.
 
-    Sources: Khoshelham and Elberink, Sensors 12 (2012) 1437, eq. 9: deviation 1.425e-3 z^2 m, hence 0.062 px of disparity
-    at f = 580 px and b = 75 mm; disparity in eighths of a pixel. Nguyen, Izadi and Lovell, 3DIMPVT 2012: lateral noise
-    about 0.8 px, and no measurement beyond about 70 degrees of incidence. The shadow beside objects is the projector's.
+    Sources: Khoshelham and Elberink, Sensors 12 (2012) 1437, eq. 9: deviation 1.425e-3 z^2 m, hence 0.062 px of
+    disparity at f = 580 px and b = 75 mm; disparity in eighths of a pixel. Nguyen, Izadi and Lovell, 3DIMPVT 2012:
+    lateral noise about 0.8 px, and no measurement beyond about 70 degrees of incidence. The shadow beside objects is
+    the projector's.
 
     Args:
         focal_px: of the infrared camera, pixels, at its own 640 px width.
@@ -197,7 +207,11 @@ class StructuredLight:
     range_m: tuple[float, float] = (0.45, 8.0)
 
     def apply(
-        self, depth_m: Depth, intrinsics: CameraIntrinsics, rng: np.random.Generator, rgb: NDArray[np.uint8] | None = None
+        self,
+        depth_m: Depth,
+        intrinsics: CameraIntrinsics,
+        rng: np.random.Generator,
+        rgb: NDArray[np.uint8] | None = None,  # noqa: ARG002
     ) -> Depth:
         """Noisy depth; see ``DepthNoise.apply``."""
         holes = parallax_shadow(depth_m, intrinsics.fx, self.baseline_m)
@@ -215,9 +229,10 @@ class StructuredLight:
 class ActiveStereo:
     """Two infrared cameras and a texture projector: RealSense D400, OAK-D Pro, Gemini 2.
 
-    Sources: Intel, "Best-known-methods for tuning RealSense D400" (RMS = z^2 * subpixel / (f b), subpixel about 0.08 px with
-    the projector on); D435 data sheet (baseline 50 mm, disparity in 1/32 px). Block matching smears edges over about half
-    its window (foreground fattening), and noise is smooth over the window, which shows as the waves such clouds have.
+    Sources: Intel, "Best-known-methods for tuning RealSense D400" (RMS = z^2 * subpixel / (f b), subpixel about 0.08 px
+    with the projector on); D435 data sheet (baseline 50 mm, disparity in 1/32 px). Block matching smears edges over
+    about half its window (foreground fattening), and noise is smooth over the window, which shows as the waves such
+    clouds have.
 
     Args:
         baseline_m: the other camera's x in the camera frame (the right one).
@@ -242,7 +257,11 @@ class ActiveStereo:
     range_m: tuple[float, float] = (0.3, 8.0)
 
     def apply(
-        self, depth_m: Depth, intrinsics: CameraIntrinsics, rng: np.random.Generator, rgb: NDArray[np.uint8] | None = None
+        self,
+        depth_m: Depth,
+        intrinsics: CameraIntrinsics,
+        rng: np.random.Generator,
+        rgb: NDArray[np.uint8] | None = None,  # noqa: ARG002
     ) -> Depth:
         """Noisy depth; see ``DepthNoise.apply``."""
         holes = parallax_shadow(depth_m, intrinsics.fx, self.baseline_m)
@@ -263,8 +282,8 @@ class ActiveStereo:
 class TimeOfFlight:
     """Modulated infrared: Azure Kinect, Femto, Kinect v2, Blaze.
 
-    Sources: Microsoft, Azure Kinect DK hardware specification (random error up to 17 mm, systematic below 11 mm + 0.1 % of
-    the distance); Tolgyessy et al., Sensors 21 (2021) 413 (deviation near 1 mm at 1 m, growing with distance and on
+    Sources: Microsoft, Azure Kinect DK hardware specification (random error up to 17 mm, systematic below 11 mm + 0.1 %
+    of the distance); Tolgyessy et al., Sensors 21 (2021) 413 (deviation near 1 mm at 1 m, growing with distance and on
     dark targets); Hansard et al., Time-of-Flight Cameras, 2012 (flying pixels between foreground and background). The
     sensor sees one viewpoint, so there is no parallax shadow; noise grows with the square root of the lost light.
 
@@ -289,7 +308,11 @@ class TimeOfFlight:
     range_m: tuple[float, float] = (0.3, 5.5)
 
     def apply(
-        self, depth_m: Depth, intrinsics: CameraIntrinsics, rng: np.random.Generator, rgb: NDArray[np.uint8] | None = None
+        self,
+        depth_m: Depth,
+        intrinsics: CameraIntrinsics,
+        rng: np.random.Generator,
+        rgb: NDArray[np.uint8] | None = None,
     ) -> Depth:
         """Noisy depth; see ``DepthNoise.apply``."""
         cosine = incidence_cosine(depth_m, intrinsics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,14 +92,14 @@ def _write_bytes(path: Path, data: bytes) -> None:
     """Writes beside the path and renames, so that a file that exists is complete."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def write_frame(folder: Path, name: str, frame: SceneFrame) -> None:
     """Writes NAME_color.png, NAME_depth.png, NAME_label.png, then NAME_truth.json.
 
-    Depth is what the sensor reports (with its noise), 16-bit millimetres, 0 for none. Labels are object ids, 0 for floor and
-    walls. The truth file comes last: a frame that has one is complete.
+    Depth is what the sensor reports (with its noise), 16-bit millimetres, 0 for none. Labels are object ids, 0 for
+    floor and walls. The truth file comes last: a frame that has one is complete.
 
     Args:
         folder: exists.
@@ -114,7 +113,9 @@ def write_frame(folder: Path, name: str, frame: SceneFrame) -> None:
     _write_bytes(folder / f"{name}_truth.json", text.encode())
 
 
-def box_lines(corners: NDArray[np.float64], intrinsics: CameraIntrinsics) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def box_lines(
+    corners: NDArray[np.float64], intrinsics: CameraIntrinsics
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """The box's edges in the image, each cut where it passes behind the camera.
 
     Args:

@@ -32,9 +32,7 @@ def _can_load(library: str) -> bool:
     return True
 
 
-def choose_gl_backend(
-    environment: MutableMapping[str, str], can_load: Callable[[str], bool] = _can_load
-) -> str:
+def choose_gl_backend(environment: MutableMapping[str, str], can_load: Callable[[str], bool] = _can_load) -> str:
     """The backend MuJoCo will use, written into ``environment`` unless the user has named one there.
 
     Args:

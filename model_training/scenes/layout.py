@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.scenes.catalogue import CATALOGUE, Category, Design, categories, draw_design
+from model_training.scenes.catalogue import Category, Design, draw_design
 from model_training.scenes.colors import Rgb, draw_paint
+from model_training.scenes.entries import CATALOGUE, categories
 from model_training.scenes.spec import SceneSpec
 
 FloatArray = NDArray[np.float64]
@@ -72,7 +73,8 @@ class Layout:
         floor_paint: colour of the floor.
         wall_paint: colour of the walls.
         floor_texture: "planks", "tiles" or "carpet".
-        focus: (3,) metres: what cameras look at.
+        focus: (3,) metres: the middle of what matters; moving cameras circle around it.
+        targets: (N, 3) metres: what single views look at, one of them each.
         focus_half_m: half extent of the region of interest.
         room_half_m: half the room's side, 0 without a room.
     """
@@ -83,6 +85,7 @@ class Layout:
     wall_paint: Rgb
     floor_texture: str
     focus: FloatArray
+    targets: FloatArray
     focus_half_m: float
     room_half_m: float
 
@@ -112,7 +115,8 @@ def footprint(vertices: FloatArray, yaw_rad: float) -> FloatArray:
     along = vertices[:, :2] @ axes.T
     low, high = along.min(axis=0), along.max(axis=0)
     corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
-    return corners @ axes
+    world: FloatArray = corners @ axes
+    return world
 
 
 def rectangles_apart(a: FloatArray, b: FloatArray, gap_m: float) -> bool:
@@ -297,14 +301,17 @@ def tabletop_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
     builder.objects([region], _count(spec, rng), _pool(spec, "table"))
     near = rng.random() < spec.wall_chance
     behind = float(table.design.size[1] / 2 + (rng.uniform(0.02, 0.5) if near else rng.uniform(1.2, 2.5)))
-    walls = (Wall(center=np.array([0.0, behind]), normal=np.array([0.0, -1.0]), half_length_m=SIDE_WALL_M),)
+    walls: tuple[Wall, ...] = (
+        Wall(center=np.array([0.0, behind]), normal=np.array([0.0, -1.0]), half_length_m=SIDE_WALL_M),
+    )
     for side in (-1.0, 1.0):  # far to the sides, so that the picture never ends in nothing
         foot = np.array([side * SIDE_WALL_M, behind - SIDE_WALL_M])
         walls += (Wall(center=foot, normal=np.array([-side, 0.0]), half_length_m=SIDE_WALL_M),)
     focus = region.center + np.array([*rng.uniform(-0.05, 0.05, 2), 0.04])
     return Layout(
         placements=tuple(builder.placements), walls=walls, floor_paint=_floor_paint(rng), wall_paint=_wall_paint(rng),
-        floor_texture=str(rng.choice(["planks", "tiles", "carpet"])), focus=focus, focus_half_m=0.3, room_half_m=0.0,
+        floor_texture=str(rng.choice(["planks", "tiles", "carpet"])), focus=focus, targets=focus[None],
+        focus_half_m=0.3, room_half_m=0.0,
     )  # fmt: skip
 
 
@@ -332,15 +339,19 @@ def room_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
         builder.objects(under_boards, count // 3, _pool(spec, "shelf"))
     turns = [np.array([0.0, -1.0]), np.array([0.0, 1.0]), np.array([-1.0, 0.0]), np.array([1.0, 0.0])]
     walls = tuple(Wall(center=-n * half, normal=n, half_length_m=half) for n in turns)
-    loose = [p.position for p in builder.placements if not p.static] or [p.position for p in builder.placements]
-    focus = np.mean(loose, axis=0)
+    targets = np.array(
+        [p.position for p in builder.placements if not p.static] or [p.position for p in builder.placements]
+    )
     return Layout(
         placements=tuple(builder.placements), walls=walls, floor_paint=_floor_paint(rng), wall_paint=_wall_paint(rng),
-        floor_texture=str(rng.choice(["planks", "tiles", "carpet"])), focus=focus, focus_half_m=0.8, room_half_m=half,
+        floor_texture=str(rng.choice(["planks", "tiles", "carpet"])), focus=targets.mean(axis=0), targets=targets,
+        focus_half_m=0.8, room_half_m=half,
     )  # fmt: skip
 
 
-def _stand(builder: _Builder, category: Category, xy: FloatArray, yaw: float, taken: list[FloatArray], half: float) -> bool:
+def _stand(
+    builder: _Builder, category: Category, xy: FloatArray, yaw: float, taken: list[FloatArray], half: float
+) -> bool:
     """Puts furniture where it is free; False (and nothing placed) when it is not."""
     state = builder.rng.bit_generator.state
     placed = builder.furniture(category, (float(xy[0]), float(xy[1])), yaw)

@@ -1,12 +1,13 @@
 """Unit shapes as vertex arrays: box, solids of revolution, rings, ellipsoids, prisms.
 
-All shapes fill x, y in [-0.5, 0.5] and z in [0, 1] and are closed surfaces with outward triangles, so they can be scaled
-into place, have a volume, and need no file. Vertices are doubled where a surface has a crease: a renderer that
+All shapes fill x, y in [-0.5, 0.5] and z in [0, 1] and are closed surfaces with outward triangles, so they can be
+scaled into place, have a volume, and need no file. Vertices are doubled where a surface has a crease: a renderer that
 averages normals over shared vertices then keeps edges sharp.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,9 @@ class Mesh:
 
 def unit_box() -> Mesh:
     """A cube with four own vertices per side; every side shows the whole texture upright."""
-    vertices, faces, texcoords = [], [], []
+    vertices: list[FloatArray] = []
+    faces: list[tuple[int, ...]] = []
+    texcoords: list[tuple[int, int]] = []
     for axis in range(3):
         for side in (-0.5, 0.5):
             first, second = ((axis + 1) % 3, (axis + 2) % 3)
@@ -93,7 +96,7 @@ def _split_at_creases(profile: FloatArray) -> list[tuple[int, int]]:
     angles = np.unwrap(np.arctan2(directions[:, 1], directions[:, 0]))
     corners = [i + 1 for i, turn in enumerate(np.abs(np.diff(angles))) if turn > np.radians(CREASE_DEG)]
     stops = [0, *corners, len(profile) - 1]
-    return list(zip(stops[:-1], stops[1:], strict=True))
+    return list(itertools.pairwise(stops))
 
 
 def lathe(profile: Sequence[tuple[float, float]], segments: int = ROUND_SEGMENTS) -> Mesh:
@@ -144,7 +147,9 @@ def ring(tube: float = 0.16, segments: int = 20, around: int = 10) -> Mesh:
         The mesh; y extent is one whatever the tube, so scale it to the thickness wanted.
     """
     along, about = np.meshgrid(
-        np.linspace(0, 2 * np.pi, segments, endpoint=False), np.linspace(0, 2 * np.pi, around, endpoint=False), indexing="ij"
+        np.linspace(0, 2 * np.pi, segments, endpoint=False),
+        np.linspace(0, 2 * np.pi, around, endpoint=False),
+        indexing="ij",
     )
     reach = 0.5 - tube / 2 + np.cos(about) * tube / 2
     vertices = np.stack([np.cos(along) * reach, np.sin(about) / 2, 0.5 + np.sin(along) * reach], -1).reshape(-1, 3)

@@ -19,7 +19,9 @@ from n3d_ros.geometry.transforms import RigidTransform
 
 BEYOND_M = 0.98 * FAR_M  # farther is background: no depth
 NOT_DRAWN = -1  # MuJoCo's segmentation id of a geom that the id pass leaves out
-MAX_GEOMS = 4000
+MAX_GEOMS = 4000  # MuJoCo numbers them in 24 bits; two bytes hold these
+NEARER_M = 0.0005  # a neighbour nearer by more hides something
+NEARER_SHARE = 0.02  # the same for floor and walls, as a share of the distance: what a pixel spans on them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,19 +137,21 @@ class SceneRenderer:
         world = self._loaded()
         self._look_from(world_T_camera)
         rgb = self._draw_color()
-        segments, depth_m = self._draw_ids()
+        segments = self._draw_ids()
+        depth_m = self._read_depth()
         lookup = self._segment_lookup(world)
         object_ids = np.maximum(lookup[segments], 0)
         return Rendering(rgb=rgb, depth_m=depth_m, object_ids=object_ids)
 
-    def alone_pixel_counts(self, world_T_camera: RigidTransform) -> dict[int, int]:
+    def alone_pixel_counts(self, world_T_camera: RigidTransform, rendering: Rendering | None = None) -> dict[int, int]:
         """Pixels that each object would cover with nothing in front of it.
 
-        Objects whose projections cannot overlap are drawn together, which takes three or four cheap passes instead of
-        one per object.
+        Objects whose projections cannot overlap are drawn together, which takes a few cheap passes instead of one per
+        object; objects that the given rendering shows whole are counted there.
 
         Args:
             world_T_camera: the camera's optical frame in the world.
+            rendering: what ``render`` gave for this pose; None: every object is drawn alone.
 
         Returns:
             Count per object id, for objects that project into the image.
@@ -156,12 +160,16 @@ class SceneRenderer:
         self._look_from(world_T_camera)
         lookup = self._segment_lookup(world)
         geoms = [(g, int(g.segid)) for g in self._scene.geoms[: self._scene.ngeom]]
+        rectangles = self._rectangles(world, world_T_camera)
         counts: dict[int, int] = {}
-        for group in disjoint_groups(self._rectangles(world, world_T_camera)):
+        if rendering is not None:
+            counts = whole_object_counts(rendering.object_ids, rendering.depth_m)
+            rectangles = {i: r for i, r in rectangles.items() if i not in counts}
+        for group in disjoint_groups(rectangles):
             wanted = np.isin(lookup[1:], list(group))
             for geom, segment in geoms:
                 geom.segid = segment if segment >= 0 and wanted[segment] else NOT_DRAWN
-            segments, _ = self._draw_ids()
+            segments = self._draw_ids()
             found = np.bincount(np.maximum(lookup[segments].ravel(), 0), minlength=max(group) + 1)
             counts.update({object_id: int(found[object_id]) for object_id in group})
         for geom, segment in geoms:
@@ -179,7 +187,13 @@ class SceneRenderer:
         world = self._loaded()
         mujoco = self._mujoco
         mujoco.mjv_updateScene(
-            world.model, world.data, self._option, None, self._free_camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
+            world.model,
+            world.data,
+            self._option,
+            None,
+            self._free_camera,
+            mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._scene,
         )
         world_T_opengl = world_T_camera @ OPTICAL_T_OPENGL
         left, right, bottom, top = frustum(self.intrinsics)
@@ -204,19 +218,24 @@ class SceneRenderer:
         self._mujoco.mjr_readPixels(rgb, None, self._rect, self._context)
         return np.ascontiguousarray(rgb[::-1])
 
-    def _draw_ids(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Segment number (0: nothing) and z-depth in metres per pixel, from one pass."""
+    def _draw_ids(self) -> NDArray[np.int32]:
+        """(H, W) int32 segment number per pixel, 0: nothing. Leaves the depth buffer for ``_read_depth``."""
         flags = self._scene.flags
         flags[self._mujoco.mjtRndFlag.mjRND_SEGMENT] = 1
         flags[self._mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
         self._mujoco.mjr_render(self._rect, self._scene, self._context)
-        size = (self.intrinsics.height, self.intrinsics.width)
-        colors = np.empty((*size, 3), np.uint8)
-        buffer = np.empty(size, np.float32)
-        self._mujoco.mjr_readPixels(colors, buffer, self._rect, self._context)
-        packed = colors[::-1].astype(np.int32)
-        segments = packed[..., 0] + (packed[..., 1] << 8) + (packed[..., 2] << 16)
-        return segments, depth_from_buffer(buffer[::-1])
+        colors = np.empty((self.intrinsics.height, self.intrinsics.width, 3), np.uint8)
+        self._mujoco.mjr_readPixels(colors, None, self._rect, self._context)
+        packed = colors[::-1, :, 0].astype(np.int32)
+        if self._scene.ngeom >= 255:  # the second byte is zero otherwise
+            packed += colors[::-1, :, 1].astype(np.int32) << 8
+        return packed
+
+    def _read_depth(self) -> NDArray[np.float32]:
+        """(H, W) float32 z-depth in metres of the last id pass, NaN for the background."""
+        buffer = np.empty((self.intrinsics.height, self.intrinsics.width), np.float32)
+        self._mujoco.mjr_readPixels(None, buffer, self._rect, self._context)
+        return depth_from_buffer(buffer[::-1])
 
     def _segment_lookup(self, world: SettledWorld) -> NDArray[np.int32]:
         """(segments + 1,) int32: object id of every segment number, -1 for none."""
@@ -260,10 +279,38 @@ def depth_from_buffer(buffer: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         (H, W) float32 metres.
     """
-    b = buffer.astype(np.float64)
-    depth = NEAR_M * FAR_M / (NEAR_M + b * (FAR_M - NEAR_M))
+    # Reversed depth is precise in float32: the error stays near 1e-7 of the depth.
+    depth: NDArray[np.float32] = np.float32(NEAR_M * FAR_M) / (np.float32(NEAR_M) + buffer * np.float32(FAR_M - NEAR_M))
     depth[depth > BEYOND_M] = np.nan
-    return depth.astype(np.float32)
+    return depth
+
+
+def whole_object_counts(object_ids: NDArray[np.int32], depth_m: NDArray[np.float32]) -> dict[int, int]:
+    """Pixels of every object of which nothing is hidden, by id.
+
+    Where something hides a part of an object, the object's visible border has a nearer neighbour. A level support just
+    below an object is nearer too, by what a pixel spans on it, hence the two tolerances. Objects of which nothing is
+    seen are not listed.
+
+    Args:
+        object_ids: (H, W) ids, 0 for surroundings.
+        depth_m: (H, W) clean z-depth, NaN for none.
+
+    Returns:
+        Count per id.
+    """
+    counts = np.bincount(object_ids.ravel())
+    hidden: set[int] = set()
+    for axis in (0, 1):
+        last, first = [slice(None)] * 2, [slice(None)] * 2
+        last[axis], first[axis] = slice(None, -1), slice(1, None)
+        for mine, other in ((tuple(last), tuple(first)), (tuple(first), tuple(last))):
+            border = (object_ids[mine] != object_ids[other]) & (object_ids[mine] > 0)
+            near, far = depth_m[other][border], depth_m[mine][border]
+            tolerance = np.where(object_ids[other][border] > 0, NEARER_M, NEARER_SHARE * far)
+            with np.errstate(invalid="ignore"):
+                hidden.update(np.unique(object_ids[mine][border][near < far - tolerance]).tolist())
+    return {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i > 0 and int(i) not in hidden}
 
 
 def disjoint_groups(rectangles: dict[int, tuple[float, ...]]) -> Iterable[set[int]]:

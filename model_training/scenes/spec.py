@@ -116,8 +116,10 @@ class SceneSpec:
             raise InputError(f"SceneSpec: expected a JSON object, got {type(values).__name__}.")
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
-            raise InputError(f"SceneSpec: unknown field {unknown[0]!r}; known: {', '.join(f.name for f in fields(cls))}.")
+            raise InputError(
+                f"SceneSpec: unknown field {unknown[0]!r}; known: {', '.join(f.name for f in fields(cls))}."
+            )
         if "camera" in values:
             values["camera"] = CameraIntrinsics(**values["camera"])
-        pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        pairs: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**pairs)

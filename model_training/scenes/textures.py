@@ -25,7 +25,8 @@ def _smooth_noise(rng: np.random.Generator, height: int, width: int, cells: tupl
 def _painted(shade: NDArray[np.float32], paint: Rgb) -> Picture:
     """The paint, brightened and darkened by ``shade`` (1: as it is)."""
     picture = np.clip(shade[..., None] * (np.asarray(paint, np.float32) * 255), 0, 255)
-    return picture.astype(np.uint8)
+    painted: Picture = picture.astype(np.uint8)
+    return painted
 
 
 def plain(paint: Rgb, rng: np.random.Generator) -> Picture:
@@ -33,10 +34,17 @@ def plain(paint: Rgb, rng: np.random.Generator) -> Picture:
     return _painted(1 + 0.015 * _smooth_noise(rng, 32, 32, (6, 6)), paint)
 
 
+def _canvas(paint: Rgb, rng: np.random.Generator) -> Picture:
+    """The plain paint at full size, to draw on."""
+    picture: Picture = np.ascontiguousarray(cv2.resize(plain(paint, rng), (SIDE_PX, SIDE_PX)), np.uint8)
+    return picture
+
+
 def wood(paint: Rgb, rng: np.random.Generator) -> Picture:
     """Grain along the picture's width."""
     grain = _smooth_noise(rng, 256, 256, (90, 3)) * 0.05 + _smooth_noise(rng, 256, 256, (22, 3)) * 0.06
-    return _painted(1 + grain.astype(np.float32), paint)
+    strength = 1.0 if max(paint) - min(paint) > 0.1 else 0.35  # painted boards show less of it
+    return _painted(1 + strength * grain.astype(np.float32), paint)
 
 
 def stripes(paint: Rgb, rng: np.random.Generator) -> Picture:
@@ -58,8 +66,7 @@ def _accent(paint: Rgb, rng: np.random.Generator) -> tuple[int, int, int]:
 
 def printed(paint: Rgb, rng: np.random.Generator) -> Picture:
     """A package or book cover: a picture block and lines like text, over at most a quarter of the area."""
-    picture = np.ascontiguousarray(plain(paint, rng))
-    picture = np.ascontiguousarray(cv2.resize(picture, (SIDE_PX, SIDE_PX)))
+    picture = _canvas(paint, rng)
     accent = _accent(paint, rng)
     x, y = (int(v) for v in rng.integers(16, 50, 2))
     w, h = (int(v) for v in rng.integers(28, 56, 2))
@@ -75,7 +82,7 @@ def printed(paint: Rgb, rng: np.random.Generator) -> Picture:
 
 def label(paint: Rgb, rng: np.random.Generator) -> Picture:
     """A band around a can or bottle: the paint stays the larger part."""
-    picture = np.ascontiguousarray(cv2.resize(plain(paint, rng), (SIDE_PX, SIDE_PX)))
+    picture = _canvas(paint, rng)
     accent = _accent(paint, rng)
     top = int(rng.integers(54, 70))
     cv2.rectangle(picture, (0, top), (SIDE_PX, top + int(rng.integers(16, 30))), accent, -1)
@@ -86,7 +93,7 @@ def label(paint: Rgb, rng: np.random.Generator) -> Picture:
 
 def screen(paint: Rgb, rng: np.random.Generator) -> Picture:
     """A dark display with faint windows."""
-    picture = np.ascontiguousarray(cv2.resize(plain(paint, rng), (SIDE_PX, SIDE_PX)))
+    picture = _canvas(paint, rng)
     for _ in range(int(rng.integers(0, 4))):
         x, y = (int(v) for v in rng.integers(4, 70, 2))
         tone = tuple(int(v) for v in rng.integers(20, 90, 3))
@@ -118,7 +125,9 @@ def tiles(paint: Rgb, rng: np.random.Generator) -> Picture:
 
 def carpet(paint: Rgb, rng: np.random.Generator) -> Picture:
     """Fine short pile."""
-    shade = 1 + 0.09 * rng.standard_normal((FLOOR_PX, FLOOR_PX)) + 0.05 * _smooth_noise(rng, FLOOR_PX, FLOOR_PX, (60, 60))
+    shade = (
+        1 + 0.09 * rng.standard_normal((FLOOR_PX, FLOOR_PX)) + 0.05 * _smooth_noise(rng, FLOOR_PX, FLOOR_PX, (60, 60))
+    )
     return _painted(shade.astype(np.float32), paint)
 
 
