@@ -106,8 +106,8 @@ def _words(counts: NDArray[np.intp]) -> str | None:
     if total == 0:
         return None
     order = np.argsort(-counts, kind="stable")
-    first = COLOR_WORDS[order[0]]
-    others = [(COLOR_WORDS[k], int(counts[k])) for k in order[1:] if counts[k]]
+    first: str = COLOR_WORDS[int(order[0])]
+    others = [(COLOR_WORDS[k], int(counts[k])) for k in order[1:].tolist() if counts[k]]
     own = int(counts[order[0]]) + sum(count for word, count in others if {first, word} in _SHADES)
     if own < _FIRST_SHARE * total:
         return None
@@ -162,12 +162,15 @@ def shape_word(points: ArrayLike, fitted: FittedBox, *, noise: DepthNoise = KINE
 
 
 def _is_hollow(local: FloatArray, size: FloatArray, scatter: float) -> bool:
-    """Whether the middle lies below the rim."""
-    middle = (np.square(local[:, :2] / (size[:2] / 2)).sum(axis=1)) < 0.7**2
+    """Whether what is highest lies around the outside and the middle lies below it."""
+    radius = np.square(local[:, :2] / (size[:2] / 2)).sum(axis=1)
+    middle = radius < 0.7**2
     if middle.sum() < 6:
         return False
-    rim = float(np.percentile(local[:, 2], 95))
-    return rim - float(np.median(local[middle, 2])) > max(0.2 * float(size[2]), 0.008, 4 * scatter)
+    high, rim = np.percentile(local[:, 2], (85, 95)).tolist()
+    if float(np.median(radius[local[:, 2] >= high])) < 0.75**2:
+        return False
+    return float(rim) - float(np.median(local[middle, 2])) > max(0.2 * float(size[2]), 0.008, 4 * scatter)
 
 
 def _share_on_faces(local: FloatArray, camera: FloatArray, half: FloatArray, scatter: float) -> float:
@@ -175,5 +178,5 @@ def _share_on_faces(local: FloatArray, camera: FloatArray, half: FloatArray, sca
     side = np.where(camera > half, 1.0, np.where(camera < -half, -1.0, np.nan))
     if np.isnan(side).all():
         return 0.0
-    gap = np.nanmin(np.abs(local - side * half), axis=1)
+    gap = np.fmin.reduce(np.abs(local.T - (side * half)[:, None]), axis=0)
     return float((gap < 3.0 * scatter + 0.003 + 0.04 * float(half.min())).mean())

@@ -25,6 +25,8 @@ FitStatus = Literal["fitted", "too_few_points", "not_supported"]
 
 _ROUND_POINTS = 350  # more do not move a circle by a tenth of the noise
 
+_HULL_POINTS = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
@@ -75,8 +77,8 @@ class FittedBox:
     """A box and how well the points back it.
 
     Args:
-        box: camera optical frame; z is up. x is the side nearest to the camera's right, so that size reads width, depth,
-            height as seen; for a lying cylinder x is its axis.
+        box: camera optical frame; z is up. x is the side nearest to the camera's right, so that size reads width,
+            depth, height as seen; for a lying cylinder x is its axis.
         solid: what was found to fill the box: "box" (also anything irregular), "cylinder", "lying_cylinder", "ball".
         status: "fitted"; or why the box is not (only) a fit: "too_few_points", "not_supported".
         reason: None when fitted, otherwise a sentence.
@@ -141,7 +143,7 @@ def fit_box(
         raise InputError(f"fit_box: expected at least {config.min_points} finite points, got {len(kept)}.")
     view = object_view(kept, up_vector, noise, config.max_points)
     base = None if support_height_m is None else support_height_m - float(view.origin @ up_vector)
-    hull = trimmed_hull(view.points[:, :2], config.extent_percentile / 200.0)
+    hull = trimmed_hull(thinned(view.points, _HULL_POINTS)[:, :2], config.extent_percentile / 200.0)
     yaw = fit_yaw(view, hull)
     extent = _seen_extent(view, yaw.yaw_rad, base, config)
     round_yaw = False
@@ -159,7 +161,7 @@ def _fitted(
     size = np.maximum(extent.high - extent.low, config.min_size_m)
     center = axes.T @ ((extent.high + extent.low) / 2)
     seen = coverage(
-        (view.points - center) @ axes.T,
+        (axes @ (view.points - center).T).T,
         axes @ (view.camera - center),
         size / 2,
         solid=extent.solid,
@@ -168,9 +170,7 @@ def _fitted(
     rotation = view.axes.T @ axes.T
     yaw_stddev = ROUND_YAW_STDDEV_RAD if round_yaw else yaw.stddev_rad
     return FittedBox(
-        box=Box3D(
-            center=view.origin + center @ view.axes, size=size, orientation_xyzw=matrix_to_quaternion(rotation)
-        ),
+        box=Box3D(center=view.origin + center @ view.axes, size=size, orientation_xyzw=matrix_to_quaternion(rotation)),
         solid=extent.solid,
         status="fitted",
         reason=None,
@@ -226,14 +226,18 @@ def _box_axes(yaw: float) -> FloatArray:
 
 def _seen_extent(view: ObjectView, yaw: float, base: float | None, config: FitConfig) -> _Extent:
     """The box of the points at a yaw, without the outermost percent, down to the support."""
-    along = view.points @ _box_axes(yaw).T
-    count = len(along)
-    rank = min(int(config.extent_percentile / 100.0 * count), (count - 1) // 2)
-    ordered = np.partition(along, (rank, count - 1 - rank), axis=0)
-    low, high = ordered[rank].copy(), ordered[count - 1 - rank].copy()
+    low, high = _robust_range(_box_axes(yaw) @ view.points.T, config)
     if base is not None:
         low[2] = _lower_end(view, base, high[2], config)
     return _Extent(yaw, low, high, "box")
+
+
+def _robust_range(along: FloatArray, config: FitConfig) -> tuple[FloatArray, FloatArray]:
+    """Low and high (A,) of coordinates (A, N) without the outermost percent on each side."""
+    count = along.shape[1]
+    rank = min(int(config.extent_percentile / 100.0 * count), (count - 1) // 2)
+    ordered = np.partition(along, (rank, count - 1 - rank), axis=1)
+    return ordered[:, rank].copy(), ordered[:, count - 1 - rank].copy()
 
 
 def _lower_end(view: ObjectView, base: float, top: float, config: FitConfig) -> float:
@@ -281,16 +285,15 @@ def _ball(view: ObjectView, extent: _Extent, base: float | None, config: FitConf
     lengths = extent.high - extent.low
     if lengths.max() > 2.2 * lengths.min() + 6.0 * noise:
         return None
-    fit = fit_round(
-        thinned(view.points, _ROUND_POINTS), scatter_m=1.3 * noise, tolerance=config.round_tolerance
-    )
+    fit = fit_round(thinned(view.points, _ROUND_POINTS), scatter_m=1.3 * noise, tolerance=config.round_tolerance)
     if fit is None:
         return None
     slack = 0.12 * fit.radius + 3.0 * noise
     if abs(fit.center[2] + fit.radius - extent.high[2]) > slack:
         return None
-    widths = np.ptp(_seen_extent(view, 0.0, None, config)[1:3], axis=0)
-    if not 0.88 * 2 * fit.radius - 2 * noise < widths[0] < 1.12 * 2 * fit.radius + 4 * noise:
+    left, right = _robust_range(view.points[:, :1].T, config)
+    width = float(right[0] - left[0])
+    if not 0.88 * 2 * fit.radius - 2 * noise < width < 1.12 * 2 * fit.radius + 4 * noise:
         return None
     if base is not None and abs(fit.center[2] - fit.radius - base) > 2.0 * slack:
         return None
@@ -314,9 +317,7 @@ def _upright_circle(
     return fit_round(resampled_outline(hull), scatter_m=0.3 * noise, tolerance=config.round_tolerance)
 
 
-def _is_round_side(
-    view: ObjectView, extent: _Extent, yaw: YawFit, side: FloatArray, fit: RoundFit
-) -> bool:
+def _is_round_side(view: ObjectView, extent: _Extent, yaw: YawFit, side: FloatArray, fit: RoundFit) -> bool:
     """Whether a circle explains the side better than a corner does, and holds the whole outline."""
     noise = view.depth_stddev_m
     distance = np.sqrt(((view.points[:, :2] - fit.center) ** 2).sum(axis=1))
@@ -343,9 +344,7 @@ def _corner_scale(points: FloatArray, camera: FloatArray, extent: _Extent, axes:
     return robust_scale(np.min(gaps, axis=0)) if gaps else math.inf
 
 
-def _lying(
-    view: ObjectView, extent: _Extent, base: float | None, config: FitConfig
-) -> tuple[_Extent, bool] | None:
+def _lying(view: ObjectView, extent: _Extent, base: float | None, config: FitConfig) -> tuple[_Extent, bool] | None:
     """A cylinder on its side, completed across its axis; None for other shapes. The box's x becomes its axis."""
     axes = _box_axes(extent.yaw)
     along, camera = view.points @ axes.T, axes @ view.camera
@@ -353,7 +352,7 @@ def _lying(
     noise = view.depth_stddev_m
     for axis in sorted((0, 1), key=lambda k: -lengths[k]):
         across = 1 - axis
-        if not 0.6 * lengths[2] - 4.0 * noise < lengths[across] < 1.25 * lengths[2] + 4.0 * noise:
+        if not 0.5 * lengths[2] - 4.0 * noise < lengths[across] < 1.25 * lengths[2] + 4.0 * noise:
             continue
         middle = np.abs(along[:, axis] - (extent.low + extent.high)[axis] / 2) < 0.4 * lengths[axis]
         section = thinned(along[middle][:, [across, 2]], _ROUND_POINTS)
@@ -366,7 +365,7 @@ def _lying(
             continue
         if base is not None and abs(fit.center[1] - fit.radius - bottom) > 2.0 * slack:
             continue
-        if not 0.7 < lengths[across] / (2 * fit.radius) < 1.15:
+        if not 0.5 < lengths[across] / (2 * fit.radius) < 1.15:
             continue
         if fit.scale_m > 0.8 * _corner_scale(section, camera[[across, 2]], extent, (across, 2)):
             continue

@@ -76,14 +76,17 @@ KINECT_V1 = DepthNoise(quadratic_per_m=1.425e-3, lateral_rad=0.9 / 525.0, name="
 Izadi and Lovell, 3DIMPVT 2012 (their along-ray model, 1.2 mm + 1.9 mm (z - 0.4)^2, is within 1 mm of this to 2 m)."""
 
 STEREO = DepthNoise(quadratic_per_m=2.5e-3, lateral_rad=1.5 / 640.0, name="stereo")
-"""Active stereo with about 50 mm baseline, f = 640 px: z^2 e / (f b) with a subpixel error e of 0.08 px, the figure Intel
-gives for a textured target in its D400 tuning guide; outlines jitter by more than a pixel, being as wide as a window."""
+"""Active stereo with about 50 mm baseline, f = 640 px: z^2 e / (f b) with a subpixel error e of 0.08 px, the figure
+Intel gives for a textured target in its D400 tuning guide; outlines jitter by more than a pixel, being as wide as a
+window."""
 
 TIME_OF_FLIGHT = DepthNoise(constant_m=1.0e-3, linear=1.0e-3, lateral_rad=1.0 / 505.0, name="tof")
-"""Continuous-wave time of flight: 1 to 3 mm random error at 1 to 2 m, between the figures reported for Kinect v2 and Azure
-Kinect on diffuse targets; systematic error (at most 11 mm + 0.1 % of the distance by data sheet) is not noise and not here."""
+"""Continuous-wave time of flight: 1 to 3 mm random error at 1 to 2 m, between the figures reported for Kinect v2 and
+Azure Kinect on diffuse targets; systematic error (at most 11 mm + 0.1 % of the distance by data sheet) is not in it."""
 
-DEPTH_NOISE: Mapping[str, DepthNoise] = MappingProxyType({preset.name: preset for preset in (KINECT_V1, STEREO, TIME_OF_FLIGHT)})
+DEPTH_NOISE: Mapping[str, DepthNoise] = MappingProxyType(
+    {preset.name: preset for preset in (KINECT_V1, STEREO, TIME_OF_FLIGHT)}
+)
 """Presets by name."""
 
 

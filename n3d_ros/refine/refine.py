@@ -18,7 +18,9 @@ from n3d_ros.refine.view import FloatArray, finite_points, horizontal_axes, unit
 
 _MAX_GRID = 80  # cells per axis: bounds memory and time whatever the box's size
 _SUPPORT_SHARE = 0.12  # of the gathered points within one slice: a surface, not an object's side
-_NEAR_HALVES = 0.85  # of the size from the centre, so 70 % of a half beyond each side: a box off by 30 % still holds all
+_NEAR_HALVES = (
+    0.85  # of the size from the centre, so 70 % of a half beyond each side: a box off by 30 % still holds all
+)
 _UNKNOWN_SHARE = 0.3  # of the size: standard deviation of a box that no points back
 
 
@@ -131,7 +133,8 @@ def _gathered(box: Box3D, points: ArrayLike, config: RefineConfig) -> FloatArray
     half = box.size / 2 + margin
     radius = float(np.hypot(half[0], half[1]))
     inside = (np.square(local[:, :2]).sum(axis=1) <= radius**2) & (np.abs(local[:, 2]) <= half[2])
-    return kept[inside]
+    gathered: FloatArray = kept[inside]
+    return gathered
 
 
 def _found_support(height: FloatArray, box: Box3D, up: FloatArray, noise: DepthNoise) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +16,7 @@ _OUTLIER_SCALES = 2.5  # residuals beyond this many robust standard deviations d
 _GAUSS_NEWTON_STEPS = 2
 _HOPELESS = 2.0  # the algebraic fit misses the limit by no more than this where the final one meets it
 _OUTLINE_SAMPLES = 48
+_TRIM_DIRECTIONS = np.stack([np.cos(np.arange(6) * (np.pi / 6)), np.sin(np.arange(6) * (np.pi / 6))], axis=1)
 
 
 class RoundFit(NamedTuple):
@@ -31,8 +33,8 @@ class RoundFit(NamedTuple):
 def fit_round(points: FloatArray, *, scatter_m: float, tolerance: float) -> RoundFit | None:
     """The circle or sphere nearest to points, or None where they are not round or fix none (too few, on a plane).
 
-    Starts from the algebraic fit (Kasa), which is linear but drawn inwards on short arcs, and takes Gauss-Newton steps on
-    the true distances, leaving out points that disagree.
+    Starts from the algebraic fit (Kasa), which is linear but drawn inwards on short arcs, and takes Gauss-Newton
+    steps on the true distances, leaving out points that disagree.
 
     Args:
         points: (N, D) metres, D = 2 or 3.
@@ -54,7 +56,7 @@ def fit_round(points: FloatArray, *, scatter_m: float, tolerance: float) -> Roun
     if solution is None:
         return None
     center = solution[:dimensions] / 2
-    radius = float(np.sqrt(max(solution[dimensions] + center @ center, 1e-12)))
+    radius = math.sqrt(max(float(solution[dimensions] + center @ center), 1e-12))
     residual = _distances(x, center)[1] - radius
     if robust_scale(residual) > _HOPELESS * (scatter_m + tolerance * radius):
         return None
@@ -104,7 +106,7 @@ def robust_scale(residual: FloatArray) -> float:
 
 
 def trimmed_hull(points: FloatArray, share: float) -> FloatArray:
-    """Convex hull (K, 2) of points in the plane without the outermost ``share`` in each of sixteen directions.
+    """Convex hull (K, 2) of points in the plane without the outermost ``share`` in each of twelve directions.
 
     A hull rests on its farthest points, so single stray pixels would decide it; trimming takes them away first.
 
@@ -115,12 +117,12 @@ def trimmed_hull(points: FloatArray, share: float) -> FloatArray:
     Returns:
         (K, 2) float64 metres, in order around the outline.
     """
-    angles = np.arange(8) * (np.pi / 8)
-    along = points @ np.stack([np.cos(angles), np.sin(angles)])
+    along = _TRIM_DIRECTIONS @ points.T
     count = len(points)
     rank = min(int(share * count), (count - 1) // 2)
-    ordered = np.partition(along, (rank, count - 1 - rank), axis=0)
-    kept = ((along >= ordered[rank]) & (along <= ordered[count - 1 - rank])).all(axis=1)
+    ordered = np.partition(along, (rank, count - 1 - rank), axis=1)
+    low, high = ordered[:, rank, None], ordered[:, count - 1 - rank, None]
+    kept = ((along >= low) & (along <= high)).all(axis=0)
     chosen = points[kept] if kept.sum() >= 3 else points
     hull = cv2.convexHull(np.ascontiguousarray(chosen, dtype=np.float32))
     return np.asarray(hull, dtype=np.float64).reshape(-1, 2)

@@ -17,10 +17,10 @@ _POINTS_PER_CELL = 4  # fewer measured points than this per cell would leave cel
 class Coverage(NamedTuple):
     """Which sides of a box are seen.
 
-    ``ratio``: 0 to 1, share of the surface that faces the camera (weighted by the solid angle it fills in the view) with
-    measured points on it. ``faces`` (3, 2): the same per face, first axis x y z, second low or high side; NaN for faces
-    that look away. ``rims`` (3, 2): for faces that look away, the share of cells that are backed along the common edges with
-    faces that are seen (the far edge of the top tells where the hidden back ends); 0 where there are none.
+    ``ratio``: 0 to 1, share of the surface that faces the camera (weighted by the solid angle it fills in the view)
+    with measured points on it. ``faces`` (3, 2): the same per face, first axis x y z, second low or high side; NaN for
+    faces that look away. ``rims`` (3, 2): for faces that look away, the share of cells that are backed along the common
+    edges with faces that are seen (the far edge of the top tells where the hidden back ends); 0 where there are none.
     """
 
     ratio: float
@@ -28,9 +28,7 @@ class Coverage(NamedTuple):
     rims: FloatArray
 
 
-def coverage(
-    points: FloatArray, camera: FloatArray, half: FloatArray, *, solid: Solid, tolerance_m: float
-) -> Coverage:
+def coverage(points: FloatArray, camera: FloatArray, half: FloatArray, *, solid: Solid, tolerance_m: float) -> Coverage:
     """Which part of a box's visible faces has points on it.
 
     Every point is carried along its ray to where the ray enters the box, and marks a cell of that face unless it lies
@@ -51,8 +49,9 @@ def coverage(
     faces = np.full((3, 2), np.nan)
     if facing.size == 0:
         return Coverage(0.0, faces, np.zeros((3, 2)))
-    near = points[(np.abs(points) <= half + tolerance_m).all(axis=1)]
-    n = int(np.clip(np.sqrt(len(near) / (_POINTS_PER_CELL * facing.size)), 1, MAX_CELLS_PER_EDGE))
+    along = points.T
+    near = along[:, (np.abs(along) <= (half + tolerance_m)[:, None]).all(axis=0)]
+    n = int(np.clip(np.sqrt(near.shape[1] / (_POINTS_PER_CELL * facing.size)), 1, MAX_CELLS_PER_EDGE))
     marked = _marked_cells(near, camera, half, side, facing, n, tolerance_m, solid)
     weights = _expected_weights(camera, half, side, facing, n, solid)
     for row, axis in enumerate(facing):
@@ -64,7 +63,7 @@ def coverage(
 
 
 def _marked_cells(
-    points: FloatArray,
+    along: FloatArray,
     camera: FloatArray,
     half: FloatArray,
     side: FloatArray,
@@ -73,20 +72,18 @@ def _marked_cells(
     tolerance_m: float,
     solid: Solid,
 ) -> FloatArray:
-    """(F, n, n) 1.0 where a point lies on that cell of a visible face, else 0."""
-    ray = points - camera
-    safe = np.where(np.abs(ray) < 1e-9, 1e-9, ray)
-    enter = (side[facing] * half[facing] - camera[facing]) / safe[:, facing]
-    face = enter.argmax(axis=1)
-    t = enter[np.arange(len(points)), face]
-    depth = (1.0 - t) * np.sqrt(np.einsum("ij,ij->i", ray, ray))
+    """(F, n, n) 1.0 where one of the points (3, N) lies on that cell of a visible face, else 0."""
+    ray = along - camera[:, None]
+    enter = (side * half - camera)[facing, None] / np.where(np.abs(ray[facing]) < 1e-9, 1e-9, ray[facing])
+    face, t = enter.argmax(axis=0), enter.max(axis=0)
+    depth = (1.0 - t) * np.sqrt(np.square(ray).sum(axis=0))
     limit = tolerance_m if solid == "box" else tolerance_m + 0.7 * float(half.mean())
-    hit = camera + t[:, None] * ray
-    kept = (depth <= limit) & (np.abs(hit) <= half + tolerance_m).all(axis=1)
-    cell = np.clip(((hit / half + 1) * (n / 2)).astype(np.intp), 0, n - 1)
-    first, second = _FACE_AXES[facing[face], 0], _FACE_AXES[facing[face], 1]
-    rows = np.arange(len(points))
-    index = (face * n + cell[rows, first]) * n + cell[rows, second]
+    hit = camera[:, None] + t * ray
+    kept = (depth <= limit) & (np.abs(hit) <= (half + tolerance_m)[:, None]).all(axis=0)
+    cell = np.clip(((hit / half[:, None] + 1) * (n / 2)).astype(np.intp), 0, n - 1)
+    first, second = _FACE_AXES[facing[face]].T
+    columns = np.arange(along.shape[1])
+    index = (face * n + cell[first, columns]) * n + cell[second, columns]
     counts = np.bincount(index[kept], minlength=facing.size * n * n)
     return (counts > 0).astype(np.float64).reshape(facing.size, n, n)
 
@@ -123,15 +120,16 @@ def _hits_solid(origin: FloatArray, ray: FloatArray, solid: Solid) -> NDArray[np
     a = np.einsum("...k,...k->...", d, d) + 1e-12
     b = d @ o
     disc = b * b - a * (float(o @ o) - 1)
+    meets: NDArray[np.bool_] = disc > 0
     if solid == "ball":
-        return disc > 0
+        return meets
     axis = 2 if solid == "cylinder" else 0
     root = np.sqrt(np.maximum(disc, 0))
     along = np.where(np.abs(ray[..., axis]) < 1e-9, 1e-9, ray[..., axis])
     first, second = (-1 - origin[axis]) / along, (1 - origin[axis]) / along
     enter = np.maximum((-b - root) / a, np.minimum(first, second))
     leave = np.minimum((-b + root) / a, np.maximum(first, second))
-    hits: NDArray[np.bool_] = (disc > 0) & (enter <= leave)
+    hits: NDArray[np.bool_] = meets & (enter <= leave)
     return hits
 
 

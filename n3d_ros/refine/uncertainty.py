@@ -89,5 +89,7 @@ def _face_stddev(
     slant = max(math.sqrt(max(1.0 - float(sight[axis]) ** 2, 0.0)), 0.2)
     outline = math.hypot(measured, lateral_m / slant)
     share = float(seen.rims[axis, high])
-    hidden = _UNSEEN_SHARE * float(size[axis]) * (1.0 - min(share / 0.5, 1.0))
+    # Where only the front was seen, the extent itself is no measure of what lies behind; the other sides are one.
+    extent = max(float(size[axis]), 0.5 * float(np.sort(size)[1]))
+    hidden = _UNSEEN_SHARE * extent * (1.0 - min(share / 0.5, 1.0))
     return math.hypot(outline, hidden)
