@@ -29,7 +29,7 @@ test: setup ## static checks, then all tests
 check: setup ## static checks alone
 	@scripts/check
 
-test-numpy1: ## the tests that need no ROS, with numpy 1.26 and OpenCV 4
+test-numpy1: setup ## the tests that need no ROS, with numpy 1.26 and OpenCV 4
 	@scripts/test_numpy1 $(ARGS)
 
 bench: setup ## all benchmarks, with the table they leave in docs/benchmarks

@@ -1,0 +1,204 @@
+"""The set-up's own steps, without running pip or colcon."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BUILT_AT = "/opt/python/cp311-cp311"
+CMAKE = f"""set(include "{BUILT_AT}/include/python3.11;{BUILT_AT}/lib/python3.11/site-packages/numpy/_core/include")
+set(other "/opt/ros/include")
+"""
+
+
+@pytest.fixture(scope="module")
+def steps(repository: Path) -> ModuleType:
+    """scripts/setup_steps.py as a module."""
+    spec = importlib.util.spec_from_file_location("setup_steps", repository / "scripts/setup_steps.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["setup_steps"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def wheel_prefix(folder: Path) -> Path:
+    """A folder as the wheels leave it, with one cmake file that names the machine they were built on."""
+    path = folder / "share/std_msgs/cmake/export.cmake"
+    path.parent.mkdir(parents=True)
+    path.write_text(CMAKE)
+    return path
+
+
+def test_patching_points_cmake_files_to_this_python(steps: ModuleType, tmp_path: Path) -> None:
+    path = wheel_prefix(tmp_path)
+    assert steps.patch_wheels(tmp_path, "/usr/include/python3.12", "/venv/numpy/include") == [path]
+    assert path.read_text() == (
+        'set(include "/usr/include/python3.12;/venv/numpy/include")\nset(other "/opt/ros/include")\n'
+    )
+
+
+def test_patching_a_second_time_changes_nothing(steps: ModuleType, tmp_path: Path) -> None:
+    path = wheel_prefix(tmp_path)
+    steps.patch_wheels(tmp_path, "/usr/include/python3.12", "/venv/numpy/include")
+    before = path.read_bytes()
+    assert steps.patch_wheels(tmp_path, "/usr/include/python3.12", "/venv/numpy/include") == []
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("tag", ["310", "312", "313"])
+def test_wheels_of_every_python_version_are_recognised(steps: ModuleType, tmp_path: Path, tag: str) -> None:
+    path = wheel_prefix(tmp_path)
+    path.write_text(CMAKE.replace("cp311", f"cp{tag}").replace("python3.11", f"python3.{tag[1:]}"))
+    steps.patch_wheels(tmp_path, "/include", "/numpy")
+    assert "/opt/python" not in path.read_text()
+
+
+def test_paths_with_backslashes_are_written_as_they_are(steps: ModuleType, tmp_path: Path) -> None:
+    path = wheel_prefix(tmp_path)
+    steps.patch_wheels(tmp_path, r"/odd\1folder", "/numpy")
+    assert r"/odd\1folder" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("marker", "version", "holds"),
+    [
+        ('python_version < "3.11"', (3, 10), True),
+        ('python_version < "3.11"', (3, 11), False),
+        ('python_version >= "3.11"', (3, 13), True),
+        (' python_version >= "3.11" ', (3, 10), False),
+    ],
+)
+def test_markers_choose_by_python_version(
+    steps: ModuleType, marker: str, version: tuple[int, int], holds: bool
+) -> None:
+    assert steps.marker_holds(marker, version) is holds
+
+
+def test_a_marker_that_is_not_understood_is_refused(steps: ModuleType) -> None:
+    with pytest.raises(steps.SetupError, match="sys_platform"):
+        steps.marker_holds('sys_platform == "linux"', (3, 11))
+
+
+def make_step(steps: ModuleType, folder: Path, run: object, inputs: str = "inputs") -> object:
+    """A step that makes the file ``product`` in ``folder``/made."""
+    made = folder / "made"
+
+    def clean() -> None:
+        steps.remove(made)
+
+    return steps.Step(
+        name="step", home=made, title="a step", inputs=inputs, run=run, clean=clean, products=(made / "product",)
+    )
+
+
+def write_product(folder: Path) -> None:
+    """The file a step makes."""
+    (folder / "made").mkdir(exist_ok=True)
+    (folder / "made/product").write_text("")
+
+
+def test_a_step_is_done_until_its_inputs_change(steps: ModuleType, tmp_path: Path) -> None:
+    step = make_step(steps, tmp_path, lambda: write_product(tmp_path))
+    assert not steps.is_done(step)
+    steps.carry_out(step, tmp_path)
+    assert steps.is_done(step)
+    assert not steps.is_done(make_step(steps, tmp_path, None, inputs="others"))
+
+
+def test_a_step_whose_product_was_removed_is_not_done(steps: ModuleType, tmp_path: Path) -> None:
+    step = make_step(steps, tmp_path, lambda: write_product(tmp_path))
+    steps.carry_out(step, tmp_path)
+    (tmp_path / "made/product").unlink()
+    assert not steps.is_done(step)
+
+
+def test_what_a_killed_step_left_is_removed(steps: ModuleType, tmp_path: Path) -> None:
+    def killed() -> None:
+        write_product(tmp_path)
+        raise KeyboardInterrupt
+
+    step = make_step(steps, tmp_path, killed)
+    with pytest.raises(KeyboardInterrupt):
+        steps.carry_out(step, tmp_path)
+    assert steps.repair([step], tmp_path) == ["step"]
+    assert not (tmp_path / "made").exists()
+    assert steps.repair([step], tmp_path) == []
+
+
+def test_a_failing_command_is_reported_with_the_end_of_its_output(steps: ModuleType, tmp_path: Path) -> None:
+    report = steps.Reporter(tmp_path / "log", 1)
+    with pytest.raises(steps.SetupError, match=r"code 3[\s\S]*the reason"):
+        report.run([sys.executable, "-c", "print('the reason'); raise SystemExit(3)"])
+
+
+def test_a_sourced_distribution_without_rclpy_is_explained(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    monkeypatch.setattr(steps.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(steps.SetupError, match=r"cannot import rclpy.*unset ROS_DISTRO"):
+        steps.detect_world()
+
+
+def test_with_a_distribution_only_what_has_no_rosdep_key_comes_from_pip(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(steps, "pip_install", lambda _venv, pins, *_: installed.extend(pins))
+    steps.install_packages(tmp_path, steps.World("jazzy"), None)
+    names = {pin.split("==")[0] for pin in installed}
+    assert {"rosbags", "mcap", "ruff"} <= names
+    assert not names & {"numpy", "scipy", "opencv-python-headless", "PyYAML", "pytest"}
+    assert not [name for name in names if name.startswith("ros-")]
+
+
+def test_with_a_distribution_what_it_installed_is_held_at_its_version(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps, "pip_install", lambda *_: None)
+    monkeypatch.setattr(steps, "installed_versions", lambda: [("numpy", "1.26.4"), ("setuptools", "68.1.2")])
+    steps.install_packages(tmp_path, steps.World("jazzy"), None)
+    assert (tmp_path / "held_by_distribution.txt").read_text() == "numpy==1.26.4\n"
+
+
+def test_the_steps_of_a_distribution_hold_no_wheels(steps: ModuleType, tmp_path: Path) -> None:
+    named = [step.name for step in steps.plan(tmp_path, tmp_path, steps.World("jazzy"), None)]
+    assert named == ["environment", "packages", "interfaces", "project"]
+
+
+def test_without_root_the_missing_packages_are_named(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "missing_system_packages", lambda _: ["cmake", "g++"])
+    monkeypatch.setattr(steps.os, "geteuid", lambda: 1000)
+    with pytest.raises(steps.SetupError, match=r"sudo apt-get install .*cmake g\+\+"):
+        steps.install_system_packages(steps.World(None), None)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_sourcing_the_environment_twice_is_as_good_as_once(steps: ModuleType, tmp_path: Path, shell: str) -> None:
+    prefixes = steps.WHEEL_PREFIXES.format(site_packages="lib/python3.11/site-packages")
+    script = tmp_path / "ros_env.sh"
+    script.write_text(steps.ENVIRONMENT_SCRIPT.format(root="'/a checkout'", prefixes=prefixes))
+    show = 'echo "$AMENT_PREFIX_PATH|$PYTHONPATH|$FASTDDS_DEFAULT_PROFILES_FILE|$FASTRTPS_DEFAULT_PROFILES_FILE"'
+    command = f'set -e; . "{script}"; . "{script}"; {show}'
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/mine"}
+    answer = subprocess.run([shell, "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip().split("|") == [
+        "/a checkout/.ros/install:/a checkout/.venv",
+        "/a checkout/.ros/install/lib/python3.11/site-packages:/mine",
+        "/a checkout/config/fastdds.xml",
+        "",
+    ]
+
+
+def test_a_profile_the_user_has_chosen_is_kept(steps: ModuleType, tmp_path: Path) -> None:
+    script = tmp_path / "ros_env.sh"
+    script.write_text(steps.ENVIRONMENT_SCRIPT.format(root="'/checkout'", prefixes=""))
+    environment = {"PATH": "/usr/bin:/bin", "FASTDDS_DEFAULT_PROFILES_FILE": "/mine.xml", "ROS_DISTRO": "jazzy"}
+    command = f'. "{script}"; echo "$FASTDDS_DEFAULT_PROFILES_FILE $FASTRTPS_DEFAULT_PROFILES_FILE"'
+    answer = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "/mine.xml /checkout/config/fastdds.xml"
