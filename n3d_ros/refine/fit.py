@@ -23,7 +23,7 @@ from n3d_ros.refine.yaw import YawFit, fit_yaw
 FloatArray = NDArray[np.float64]
 FitStatus = Literal["fitted", "too_few_points", "not_supported"]
 
-_ROUND_POINTS = 350  # more do not move a circle by a tenth of the noise
+_ROUND_POINTS = 300  # more do not move a circle by a tenth of the noise
 
 _HULL_POINTS = 1000
 
@@ -46,7 +46,7 @@ class FitConfig:
     completion: Literal["visible", "completed"] = "completed"
     extent_percentile: float = 0.7
     min_points: int = 12
-    max_points: int = 1600
+    max_points: int = 1400
     min_size_m: float = 0.004
     base_clearance_m: float = 0.003
     round_tolerance: float = 0.035

@@ -153,4 +153,4 @@ def polygon_area(hull: FloatArray) -> float:
         Square metres, at least 0.
     """
     x, y = hull[:, 0], hull[:, 1]
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+    return abs(float(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0])) / 2

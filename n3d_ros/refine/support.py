@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ def coverage(points: FloatArray, camera: FloatArray, half: FloatArray, *, solid:
         return Coverage(0.0, faces, np.zeros((3, 2)))
     along = points.T
     near = along[:, (np.abs(along) <= (half + tolerance_m)[:, None]).all(axis=0)]
-    n = int(np.clip(np.sqrt(near.shape[1] / (_POINTS_PER_CELL * facing.size)), 1, MAX_CELLS_PER_EDGE))
+    n = min(max(math.isqrt(near.shape[1] // (_POINTS_PER_CELL * facing.size)), 1), MAX_CELLS_PER_EDGE)
     marked = _marked_cells(near, camera, half, side, facing, n, tolerance_m, solid)
     weights = _expected_weights(camera, half, side, facing, n, solid)
     for row, axis in enumerate(facing):
@@ -106,7 +107,7 @@ def _expected_weights(
     distance = np.sqrt(np.einsum("fijk,fijk->fij", ray, ray))
     weights = np.empty(distance.shape)
     for row, axis in enumerate(facing):
-        area = np.prod(half) / half[axis]
+        area = half[_FACE_AXES[axis, 0]] * half[_FACE_AXES[axis, 1]]
         weights[row] = area * np.abs(ray[row, :, :, axis]) / distance[row] ** 3
     if solid != "box":
         weights = weights * _hits_solid(camera / half, ray / half, solid)
@@ -136,11 +137,13 @@ def _hits_solid(origin: FloatArray, ray: FloatArray, solid: Solid) -> NDArray[np
 def _rims(marked: FloatArray, side: FloatArray, facing: NDArray[np.intp]) -> FloatArray:
     """(3, 2) best share of backed cells along the edges that a hidden face shares with visible ones."""
     rims = np.zeros((3, 2))
+    n = marked.shape[1]
     for row, axis in enumerate(facing):
         for position, other in enumerate(_FACE_AXES[axis]):
             for high in (0, 1):
                 if side[other] == (1.0 if high else -1.0):
                     continue
-                line = np.take(marked[row], -1 if high else 0, axis=position)
-                rims[other, high] = max(rims[other, high], float(line.mean()))
+                at = -1 if high else 0
+                line = marked[row, at] if position == 0 else marked[row, :, at]
+                rims[other, high] = max(rims[other, high], float(line.sum()) / n)
     return rims

@@ -52,12 +52,12 @@ def box_uncertainty(
     Returns:
         The uncertainty in the frame of ``rotation``.
     """
-    faces = np.empty((3, 2))
+    variance = np.zeros(3)
     for axis in range(3):
         for high in (0, 1):
-            faces[axis, high] = _face_stddev(axis, high, scatter_m, lateral_m, sight, size, seen, base_is_known, solid)
-    variance = np.square(faces).sum(axis=1)
-    covariance = rotation @ np.diag(variance / 4) @ rotation.T
+            stddev = _face_stddev(axis, high, scatter_m, lateral_m, sight, size, seen, base_is_known, solid)
+            variance[axis] += stddev * stddev
+    covariance = (rotation * (variance / 4)) @ rotation.T
     return BoxUncertainty(
         center_covariance_m2=(covariance + covariance.T) / 2,
         size_stddev_m=np.sqrt(variance),
@@ -80,7 +80,7 @@ def _face_stddev(
     if axis == 2 and high == 0 and base_is_known:
         return _BASE_STDDEV_M
     measured = math.hypot(_OUTERMOST * float(scatter_m[axis]), _FLOOR_M)
-    share = seen.faces[axis, high]
+    share = float(seen.faces[axis, high])
     if not math.isnan(share) and share >= _SEEN_SHARE:
         return measured
     if solid != "box":
@@ -88,8 +88,8 @@ def _face_stddev(
     # A face that looks away ends where the faces beside it end: an outline, stretched where they are seen at a slant.
     slant = max(math.sqrt(max(1.0 - float(sight[axis]) ** 2, 0.0)), 0.2)
     outline = math.hypot(measured, lateral_m / slant)
-    share = float(seen.rims[axis, high])
+    rim = float(seen.rims[axis, high])
     # Where only the front was seen, the extent itself is no measure of what lies behind; the other sides are one.
-    extent = max(float(size[axis]), 0.5 * float(np.sort(size)[1]))
-    hidden = _UNSEEN_SHARE * extent * (1.0 - min(share / 0.5, 1.0))
+    extent = max(float(size[axis]), 0.5 * sorted(size.tolist())[1])
+    hidden = _UNSEEN_SHARE * extent * (1.0 - min(rim / 0.5, 1.0))
     return math.hypot(outline, hidden)

@@ -64,10 +64,9 @@ class ObjectView:
         Returns:
             (K,) metres.
         """
-        cosine = directions @ self.sight
-        stddev: FloatArray = np.sqrt(
-            (self.depth_stddev_m * cosine) ** 2 + self.lateral_stddev_m**2 * np.clip(1 - cosine**2, 0, 1)
-        )
+        squared = (directions @ self.sight) ** 2
+        depth, lateral = self.depth_stddev_m**2, self.lateral_stddev_m**2
+        stddev: FloatArray = np.sqrt(depth * squared + lateral * np.maximum(1 - squared, 0))
         return stddev
 
 

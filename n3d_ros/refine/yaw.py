@@ -55,45 +55,56 @@ def fit_yaw(view: ObjectView, hull: FloatArray) -> YawFit:
     best = float(fine[_scores(fine, ground, hull, view.camera, tolerance).argmax()])
     turn, stddev, share = _line_correction(view, best, hull)
     yaw = (best + turn + np.pi / 4) % (np.pi / 2) - np.pi / 4
-    low, high = _extents(np.array([yaw]), hull)
-    fill = polygon_area(hull) / max(float(np.prod(high - low)), 1e-9)
+    low, high = _extents(_directions(np.array([yaw])), hull)
+    fill = polygon_area(hull) / max(float((high - low)[0, 0] * (high - low)[1, 0]), 1e-9)
     return YawFit(float(yaw), stddev, share, min(fill, 1.0))
 
 
 def _directions(yaws: FloatArray) -> FloatArray:
     """(2, Y, 2): the x axes, then the y axes, of rectangles at these yaws."""
-    c, s = np.cos(yaws), np.sin(yaws)
-    return np.stack([np.stack([c, s], axis=1), np.stack([-s, c], axis=1)])
+    directions = np.empty((2, len(yaws), 2))
+    directions[0, :, 0] = directions[1, :, 1] = np.cos(yaws)
+    directions[0, :, 1] = np.sin(yaws)
+    directions[1, :, 0] = -directions[0, :, 1]
+    return directions
 
 
-def _extents(yaws: FloatArray, hull: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(2, Y) least and greatest coordinate of the hull along each axis at each yaw."""
-    along = _directions(yaws) @ hull.T
+def _extents(directions: FloatArray, hull: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(2, Y) least and greatest coordinate of the hull along directions (2, Y, 2)."""
+    along = directions @ hull.T
     return along.min(axis=2), along.max(axis=2)
 
 
 def _scores(yaws: FloatArray, ground: FloatArray, hull: FloatArray, camera: FloatArray, tolerance: float) -> FloatArray:
     """(Y,) how well a rectangle at each yaw explains the points."""
-    low, high = _extents(yaws, hull)
     directions = _directions(yaws)
+    low, high = _extents(directions, hull)
     camera_along = directions @ camera[:2]
     # The side that faces the camera along each axis; none (infinitely far) where the camera is above the rectangle.
     near = np.where(camera_along < low, low, np.where(camera_along > high, high, np.inf))
-    gap = np.abs(directions @ ground.T - near[:, :, None]).min(axis=0) / tolerance
-    closeness = (1.0 / (1.0 + np.square(gap))).mean(axis=1)
-    area = np.prod(high - low, axis=0) + 1e-9
+    gap = np.abs(directions @ ground.T - near[:, :, None])
+    gap = np.minimum(gap[0], gap[1]) / tolerance
+    closeness = (1.0 / (1.0 + gap * gap)).mean(axis=1)
+    area = (high[0] - low[0]) * (high[1] - low[1]) + 1e-9
     scores: FloatArray = _SIDE_WEIGHT * closeness + area.min() / area
     return scores
 
 
+def _box_rows(directions: FloatArray) -> FloatArray:
+    """(2, 3) horizontal directions (2, 2) with a height of 0."""
+    rows = np.zeros((2, 3))
+    rows[:, :2] = directions
+    return rows
+
+
 def _line_correction(view: ObjectView, yaw: float, hull: FloatArray) -> tuple[float, float, float]:
     """(turn, stddev, share): a small turn towards lines through the points of near sides, its error, their share."""
-    yaws = np.array([yaw])
-    directions = _directions(yaws)[:, 0]
-    low, high = (side[:, 0] for side in _extents(yaws, hull))
-    along = view.points[:, :2] @ directions.T
+    turned = _directions(np.array([yaw]))
+    directions = turned[:, 0]
+    low, high = (side[:, 0] for side in _extents(turned, hull))
+    along = directions @ view.points[:, :2].T
     camera_along = directions @ view.camera[:2]
-    scatter = np.maximum(view.stddev_along(np.pad(directions, ((0, 0), (0, 1)))), 5e-4)
+    scatter = np.maximum(view.stddev_along(_box_rows(directions)), 5e-4)
     tilt = weight = 0.0
     on_side = 0
     for axis in (0, 1):
@@ -101,9 +112,9 @@ def _line_correction(view: ObjectView, yaw: float, hull: FloatArray) -> tuple[fl
         if facing == 0:
             continue
         edge = high[axis] if facing > 0 else low[axis]
-        gap = along[:, axis] - edge
+        gap = along[axis] - edge
         chosen = np.abs(gap) < 4.0 * scatter[axis] + 1e-3
-        span, offset = along[chosen, 1 - axis], gap[chosen]
+        span, offset = along[1 - axis, chosen], gap[chosen]
         on_side += span.size
         if span.size < 20:
             continue
