@@ -19,7 +19,7 @@ COLOR_WORDS: tuple[str, ...] = (
 SHAPE_WORDS: tuple[str, ...] = ("box", "cylinder", "ball", "bowl", "flat", "object")
 """What ``shape_word`` returns; "object" where no simple shape fits."""
 
-_COLOR_POINTS = 1200
+_COLOR_POINTS = 800
 _MIN_COLOR_POINTS = 8
 
 # Hue in degrees where a colour begins; reds wrap around.

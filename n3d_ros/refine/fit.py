@@ -25,7 +25,8 @@ FitStatus = Literal["fitted", "too_few_points", "not_supported"]
 
 _ROUND_POINTS = 300  # more do not move a circle by a tenth of the noise
 
-_HULL_POINTS = 1000
+_HULL_POINTS = 700
+_COVERAGE_POINTS = 800  # some five per cell of the finest grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,7 @@ def _fitted(
     size = np.maximum(extent.high - extent.low, config.min_size_m)
     center = axes.T @ ((extent.high + extent.low) / 2)
     seen = coverage(
-        (axes @ (view.points - center).T).T,
+        (axes @ (thinned(view.points, _COVERAGE_POINTS) - center).T).T,
         axes @ (view.camera - center),
         size / 2,
         solid=extent.solid,
