@@ -1,0 +1,72 @@
+"""Planes through many pixels: robust least squares in inverse depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from n3d_ros.inference.geometric.grid import Grid
+from n3d_ros.inference.geometric.local_planes import LocalPlanes
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+_MOST_PIXELS = 4000  # more do not steady a plane
+_TRIM_SIGMAS = (6.0, 4.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plane:
+    """A plane in the camera optical frame: normal . p + offset is a point's height on the side of the camera.
+
+    Args:
+        normal: (3,) unit, towards the camera.
+        offset_m: metres, above 0.
+    """
+
+    normal: FloatArray
+    offset_m: float
+
+    def height(self, points: FloatArray) -> FloatArray:
+        """(...) metres above the plane for points (..., 3)."""
+        above: FloatArray = points @ self.normal + self.offset_m
+        return above
+
+
+def fit_plane(planes: LocalPlanes, grid: Grid, pixels: IntArray) -> Plane | None:
+    """The plane of most of the given pixels.
+
+    Args:
+        planes: of the frame.
+        grid: the working grid.
+        pixels: (n,) flat indices of pixels with depth.
+
+    Returns:
+        The plane; None when the pixels lie on a line or in a sight line.
+    """
+    if len(pixels) > _MOST_PIXELS:
+        pixels = pixels[np.linspace(0, len(pixels) - 1, _MOST_PIXELS).astype(np.int64)]
+    rays, inverse = grid.rays.reshape(-1, 3)[pixels], planes.inverse.ravel()[pixels]
+    # Inverse depth is g . ray with g = -normal / offset: linear in what is sought.
+    g = _solve(rays, inverse)
+    for sigmas in _TRIM_SIGMAS:
+        if g is None:
+            return None
+        # Lenses bend planes: allow half a percent beyond noise.
+        kept = np.abs(rays @ g - inverse) < sigmas * planes.sigma + 0.005 * inverse
+        if kept.sum() < 3:
+            return None
+        g = _solve(rays[kept], inverse[kept])
+    length = 0.0 if g is None else float(np.linalg.norm(g))
+    if g is None or length < 1e-6:
+        return None
+    return Plane(normal=-g / length, offset_m=1.0 / length)
+
+
+def _solve(rays: FloatArray, inverse: FloatArray) -> FloatArray | None:
+    system = rays.T @ rays
+    if np.linalg.cond(system) > 1e12:
+        return None
+    solution: FloatArray = np.linalg.solve(system, rays.T @ inverse)
+    return solution

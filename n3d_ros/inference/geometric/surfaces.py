@@ -1,0 +1,287 @@
+"""Support surfaces and walls: large flat patches, level or upright, and what of the image lies on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from n3d_ros.inference.geometric.config import GeometricConfig
+from n3d_ros.inference.geometric.footprint import Footprint
+from n3d_ros.inference.geometric.grid import Grid
+from n3d_ros.inference.geometric.local_planes import LocalPlanes
+from n3d_ros.inference.geometric.patches import Links, connected
+from n3d_ros.inference.geometric.plane_fit import Plane, fit_plane
+from n3d_ros.inference.geometric.scene_axes import ground_axes
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+_MIN_PATCH_PX = 100  # smaller pieces say little about a plane
+_MIN_PATCH_M2 = 0.004
+_MOST_PATCHES = 60  # the largest; rooms hold fewer large faces
+_LEVEL_DEG = 10.0  # gravity, its calibration and a wide plane's fit are good to a few degrees together
+_UPRIGHT_COSINE = 0.2
+_SAME_SURFACE_M = 0.02
+_SAME_NORMAL_DEG = 5.0
+_NOISE_SIGMAS = 3.0
+_LIKELY_UP = -0.2  # up has at least so much along -y unless the camera looks straight down
+_UNLIKELY_WEIGHT = 0.3
+_LARGEST_ROLL = 0.6  # |x| of up: cameras are mounted level or turned less than 37 degrees
+_FLOOR_M2 = 4.0  # tables are smaller
+_SHELF_GAP_M = 0.6  # boards of a shelf are closer
+_WALL_SLACK_M = 0.02
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Surface:
+    """A flat piece of the world.
+
+    Args:
+        plane: its plane.
+        kind: "table", "floor", "shelf" or "wall".
+        footprint: where it lies, seen from above (of a wall: empty).
+        region: (h, w) pixels inside its outline in the image.
+        outline: (N, 3) metres, corners of what is seen of it.
+        area_m2: of the outline.
+    """
+
+    plane: Plane
+    kind: str
+    footprint: Footprint
+    region: BoolArray
+    outline: FloatArray
+    area_m2: float
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SurfaceMap:
+    """Surfaces of a frame and how its pixels lie to them.
+
+    Args:
+        up: (3,) unit vector against gravity.
+        up_is_known: False where nothing told which way is up and the camera was taken to be level.
+        surfaces: supports from low to high.
+        walls: upright planes.
+        on_surface: (h, w) pixels that belong to a support or a wall.
+        height: (h, w) metres above the highest support below the pixel, NaN where there is none.
+        support: (h, w) index of that support, -1 for none.
+        ceiling: (h, w) metres below the next support above the pixel, inf where there is none.
+    """
+
+    up: FloatArray
+    up_is_known: bool
+    surfaces: list[Surface] = field(default_factory=list)
+    walls: list[Surface] = field(default_factory=list)
+    on_surface: BoolArray
+    height: FloatArray
+    support: NDArray[np.int32]
+    ceiling: FloatArray
+
+
+@dataclass(slots=True, eq=False)
+class _FlatPatch:
+    plane: Plane
+    pixels: IntArray
+    area_m2: float
+
+
+def find_surfaces(
+    planes: LocalPlanes, grid: Grid, links: Links, up: FloatArray | None, config: GeometricConfig
+) -> SurfaceMap:
+    """Supports and walls of a frame.
+
+    Args:
+        planes: of the frame.
+        grid: the working grid.
+        links: of the frame.
+        up: (3,) unit vector against gravity; None: taken from the surfaces themselves.
+        config: sizes that make a surface.
+
+    Returns:
+        The map. Without any surface, everything but ``up`` is empty.
+    """
+    flats = _flat_patches(planes, grid, links)
+    direction = up if up is not None else _up_from(flats)
+    known = direction is not None
+    vertical = np.array([0.0, -1.0, 0.0]) if direction is None else np.asarray(direction, dtype=np.float64)
+    level = _clusters([f for f in flats if f.plane.normal @ vertical > np.cos(np.radians(_LEVEL_DEG))], planes, grid)
+    if up is None and level:  # the largest level surface says it best
+        vertical = max(level, key=lambda f: f.area_m2).plane.normal
+    axes = ground_axes(vertical)
+    supports = _supports([_surface(f, planes, grid, vertical, axes) for f in level], vertical, config)
+    upright = [f for f in flats if abs(f.plane.normal @ vertical) < _UPRIGHT_COSINE and f.area_m2 > config.min_wall_m2]
+    walls = [_surface(f, planes, grid, vertical, axes, kind="wall") for f in _clusters(upright, planes, grid)]
+    _name(supports, vertical)
+    return _mapped(planes, vertical, axes, supports, walls, config, up_is_known=known)
+
+
+def _flat_patches(planes: LocalPlanes, grid: Grid, links: Links) -> list[_FlatPatch]:
+    """The largest smooth pieces of the frame, each with its plane."""
+    labels = connected(links, planes.valid & links.core).ravel()
+    foreshortening = np.abs(np.einsum("hwk,hwk->hw", planes.normals, grid.rays)).ravel()
+    depth = planes.points[..., 2].ravel()
+    area = depth * depth / (grid.fx * grid.fy * np.maximum(foreshortening, 0.05))
+    areas, counts = np.bincount(labels, area), np.bincount(labels)
+    areas[0] = 0
+    large = np.flatnonzero((counts >= _MIN_PATCH_PX) & (areas >= _MIN_PATCH_M2))
+    large = large[np.argsort(-areas[large], kind="stable")][:_MOST_PATCHES]
+    order = np.argsort(labels, kind="stable")
+    starts = np.cumsum(counts) - counts
+    found = []
+    for label in large:
+        pixels = order[starts[label] : starts[label] + counts[label]]
+        plane = fit_plane(planes, grid, pixels)
+        if plane is not None:
+            found.append(_FlatPatch(plane, pixels, float(areas[label])))
+    return found
+
+
+def _up_from(flats: list[_FlatPatch]) -> FloatArray | None:
+    """The normal that makes most area level, upright area counting half; None without candidates.
+
+    Cameras look ahead or down and are not mounted on their side; a plane that would need it gets less weight.
+    """
+    candidates = [f for f in flats if abs(f.plane.normal[0]) < _LARGEST_ROLL and f.plane.normal[1] < 0.2]
+    if not candidates:
+        return None
+    normals = np.stack([f.plane.normal for f in flats])
+    areas = np.array([f.area_m2 for f in flats])
+    best, best_score = None, 0.0
+    for flat in candidates:
+        cosine = normals @ flat.plane.normal
+        score = (
+            areas[cosine > np.cos(np.radians(_LEVEL_DEG))].sum() + 0.5 * areas[np.abs(cosine) < _UPRIGHT_COSINE].sum()
+        )
+        score *= 1.0 if flat.plane.normal[1] < _LIKELY_UP else _UNLIKELY_WEIGHT
+        if score > best_score:
+            best, best_score = flat.plane.normal, float(score)
+    return best
+
+
+def _clusters(flats: list[_FlatPatch], planes: LocalPlanes, grid: Grid) -> list[_FlatPatch]:
+    """Patches of one plane joined, largest first, with the plane fitted again."""
+    points = planes.points.reshape(-1, 3)
+    clusters: list[list[_FlatPatch]] = []
+    for flat in sorted(flats, key=lambda f: -f.area_m2):
+        middle = np.median(points[flat.pixels], axis=0)
+        slack = _SAME_SURFACE_M + _NOISE_SIGMAS * planes.sigma * middle[2] ** 2 * 0.5
+        for cluster in clusters:
+            plane = cluster[0].plane
+            if abs(plane.height(middle)) < slack and plane.normal @ flat.plane.normal > np.cos(
+                np.radians(_SAME_NORMAL_DEG)
+            ):
+                cluster.append(flat)
+                break
+        else:
+            clusters.append([flat])
+    joined = []
+    for cluster in clusters:
+        pixels = np.concatenate([flat.pixels for flat in cluster])
+        plane = cluster[0].plane if len(cluster) == 1 else fit_plane(planes, grid, pixels) or cluster[0].plane
+        joined.append(_FlatPatch(plane, pixels, sum(flat.area_m2 for flat in cluster)))
+    return joined
+
+
+def _surface(
+    flat: _FlatPatch, planes: LocalPlanes, grid: Grid, up: FloatArray, axes: FloatArray, *, kind: str = "table"
+) -> Surface:
+    """The surface of a patch; its outline is the hull of its pixels, so that what stands on it leaves no hole."""
+    h, w = planes.inverse.shape
+    corners = np.stack([flat.pixels % w, flat.pixels // w], axis=1).astype(np.int32)
+    hull = cv2.convexHull(corners)[:, 0]
+    region = np.zeros((h, w), np.uint8)
+    cv2.fillConvexPoly(region, hull, 1)
+    rays = grid.rays[hull[:, 1], hull[:, 0]]
+    inverse = -(rays @ flat.plane.normal) / flat.plane.offset_m
+    outline = rays / np.maximum(inverse, 1e-3)[:, None]
+    seen_from = axes if kind != "wall" else np.stack([up, np.cross(up, flat.plane.normal)])
+    footprint = Footprint.of(planes.points.reshape(-1, 3)[flat.pixels] @ seen_from.T)
+    return Surface(
+        plane=flat.plane,
+        kind=kind,
+        footprint=footprint,
+        region=cv2.dilate(region, np.ones((5, 5), np.uint8)).astype(np.bool_),
+        outline=outline,
+        area_m2=footprint.area_m2,
+    )
+
+
+def _supports(level: list[Surface], up: FloatArray, config: GeometricConfig) -> list[Surface]:
+    """Level surfaces that carry, from low to high: large ones, and the lowest of the considerable ones."""
+    if not level:
+        return []
+    rising = sorted(level, key=lambda s: float(s.outline.mean(axis=0) @ up))
+    largest = max(s.area_m2 for s in level)
+    lowest = next(s for s in rising if s.area_m2 >= 0.25 * largest)
+    return [
+        s
+        for s in rising
+        if s is lowest or (s.area_m2 >= config.min_surface_m2 and s.footprint.width_m >= config.min_surface_width_m)
+    ]
+
+
+def _name(supports: list[Surface], up: FloatArray) -> None:
+    """Says which supports are floor, table, shelf. Changes ``kind``."""
+    elevations = [-s.plane.offset_m for s in supports]
+    for k, surface in enumerate(supports):
+        neighbours = [
+            abs(elevations[k] - elevations[j])
+            for j in range(len(supports))
+            if j != k and surface.footprint.overlaps(supports[j].footprint)
+        ]
+        lowest = elevations[k] <= min(elevations) + 0.05
+        if lowest and (surface.area_m2 > _FLOOR_M2 or max(elevations) - elevations[k] > 0.3):
+            surface.kind = "floor"
+        elif not lowest and neighbours and min(neighbours) < _SHELF_GAP_M:
+            surface.kind = "shelf"
+        else:
+            surface.kind = "table"
+    del up
+
+
+def _mapped(
+    planes: LocalPlanes,
+    up: FloatArray,
+    axes: FloatArray,
+    supports: list[Surface],
+    walls: list[Surface],
+    config: GeometricConfig,
+    *,
+    up_is_known: bool,
+) -> SurfaceMap:
+    """How every pixel lies to the surfaces."""
+    points = planes.points
+    on_surface = np.zeros(planes.inverse.shape, dtype=np.bool_)
+    height = np.full(planes.inverse.shape, np.nan)
+    ceiling = np.full(planes.inverse.shape, np.inf)
+    support = np.full(planes.inverse.shape, -1, dtype=np.int32)
+    ground = points @ axes.T
+    noise = _NOISE_SIGMAS * planes.sigma * points[..., 2] ** 2
+    for k, surface in enumerate(supports):
+        above = surface.plane.height(points)
+        slack = np.maximum(config.min_height_m, noise * 0.6)
+        on_surface |= surface.region & (np.abs(above) <= slack)
+        over = surface.footprint.contains(ground)
+        raised = over & (above > slack)
+        height[raised], support[raised] = above[raised], k
+        under = over & (above < -slack)
+        ceiling[under] = np.minimum(ceiling[under], -above[under])
+    for wall in walls:
+        on_surface |= wall.region & (np.abs(wall.plane.height(points)) <= _WALL_SLACK_M + noise)
+    on_surface &= planes.valid
+    height[~planes.valid] = np.nan
+    support[~planes.valid] = -1
+    return SurfaceMap(
+        up=up,
+        up_is_known=up_is_known,
+        surfaces=supports,
+        walls=walls,
+        on_surface=on_surface,
+        height=height,
+        support=support,
+        ceiling=ceiling,
+    )
