@@ -114,8 +114,7 @@ def _overlap_inside(predicted: Box3D, truth: Box3D) -> float:
 
 
 def yaw_error_deg(truth: ObjectTruth, predicted: Box3D, up: np.ndarray) -> float | None:
-    """Degrees between the level axes of two boxes that stand on a side, modulo what cannot be told; None when
-    undefined.
+    """Degrees between the level axes of two boxes on a side, modulo what cannot be told; None when undefined.
 
     Args:
         truth: with its box in camera axes.

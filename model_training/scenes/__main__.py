@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.scenes.batch import is_written, write_scenes
 from model_training.scenes.depth_noise import DEPTH_NOISE
-from model_training.scenes.export import contact_sheet, draw_truth, write_frame, write_image
-from model_training.scenes.generate import generate_frames, generate_sequence
-from model_training.scenes.render import SceneRenderer
+from model_training.scenes.export import contact_sheet, write_image
 from model_training.scenes.spec import CAMERAS, KINDS, SceneSpec
 from n3d_ros.errors import N3dError
 
@@ -72,46 +69,6 @@ def _spec(options: argparse.Namespace) -> SceneSpec:
     )
 
 
-def _marker(folder: Path, spec: SceneSpec) -> Path:
-    """A file that exists when the scene is complete, and holds its spec."""
-    return folder / f"{spec.kind}_{spec.seed:06d}.done.json"
-
-
-_renderers: dict[tuple[int, int], SceneRenderer] = {}  # one per process and image size: contexts are slow to make
-
-
-def _write_scene(spec: SceneSpec, folder: Path, seconds: float | None, rate_hz: float) -> int:
-    """Generates and writes one scene; returns its number of frames."""
-    size = (spec.camera.width, spec.camera.height)
-    if size not in _renderers:
-        cv2.setNumThreads(1)
-        _renderers[size] = SceneRenderer(spec.camera)
-    renderer = _renderers[size]
-    frames = generate_sequence(spec, seconds, rate_hz, renderer) if seconds else generate_frames(spec, renderer)
-    count = 0
-    for frame in frames:
-        name = f"{spec.kind}_{spec.seed:06d}_{frame.index:04d}"
-        write_frame(folder, name, frame)
-        if frame.index == 0:
-            write_image(folder / f"{spec.kind}_{spec.seed:06d}.preview.png", draw_truth(frame))
-        count += 1
-    _marker(folder, spec).write_text(spec.to_json() + "\n")
-    return count
-
-
-def _run(specs: Sequence[SceneSpec], options: argparse.Namespace) -> Iterator[int]:
-    """Frames written, scene by scene, in this process or in several."""
-    if options.workers == 1:
-        for spec in specs:
-            yield _write_scene(spec, options.out, options.seconds, options.rate)
-        return
-    context = multiprocessing.get_context("spawn")  # an OpenGL context does not survive a fork
-    with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
-        jobs = [pool.submit(_write_scene, spec, options.out, options.seconds, options.rate) for spec in specs]
-        for job in as_completed(jobs):
-            yield job.result()
-
-
 def _show_progress(done: int, total: int, frames: int, started: float) -> None:
     """One line that is written over; silent when nobody watches a terminal, except at the end."""
     if not sys.stderr.isatty() and done < total:
@@ -153,11 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         base = _spec(options)
         specs = [base.with_seed(options.seed + k) for k in range(options.count)]
-        missing = [spec for spec in specs if not _marker(options.out, spec).exists()]
+        missing = [spec for spec in specs if not is_written(options.out, spec)]
         if len(missing) < len(specs):
             print(f"{len(specs) - len(missing)} of {len(specs)} scenes are already there.", file=sys.stderr)
         started, frames = time.perf_counter(), 0
-        for done, count in enumerate(_run(missing, options), start=1):
+        batch = write_scenes(missing, options.out, options.seconds, options.rate, workers=options.workers)
+        for done, count in enumerate(batch, start=1):
             frames += count
             _show_progress(done, len(missing), frames, started)
         for sheet in _write_sheets(options.out):
@@ -168,9 +126,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on.", file=sys.stderr)
         return 130
-    finally:
-        while _renderers:
-            _renderers.popitem()[1].close()
     return 0
 
 

@@ -1,12 +1,14 @@
 """Which OpenGL the renderer uses: EGL, else OSMesa, chosen before MuJoCo is imported.
 
 MuJoCo reads MUJOCO_GL once, when it is imported, and without it tries a window system that servers do not have. So
-every module here reaches MuJoCo through ``load_mujoco``.
+every module here reaches MuJoCo through ``load_mujoco``, and contexts come from the backend's own module, which also
+works in a program that had imported MuJoCo before.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import sys
 from collections.abc import Callable, MutableMapping
@@ -56,19 +58,45 @@ def choose_gl_backend(environment: MutableMapping[str, str], can_load: Callable[
 
 
 def load_mujoco() -> Any:
-    """The ``mujoco`` module, imported with a backend that renders off screen.
+    """The ``mujoco`` module, imported with a backend that renders off screen where there is one.
+
+    Physics needs no OpenGL, so a missing one is not an error here but in ``make_context``.
 
     Raises:
-        ConfigurationError: MuJoCo is not installed, or no OpenGL is.
+        ConfigurationError: MuJoCo is not installed, or the OpenGL named by the user cannot be used.
     """
-    if "mujoco" not in sys.modules:
+    if "mujoco" not in sys.modules and any(_can_load(library) for library in (*EGL_LIBRARIES, *OSMESA_LIBRARIES)):
         choose_gl_backend(os.environ)
     try:
-        import mujoco
+        return importlib.import_module("mujoco")
     except ImportError as error:
-        if getattr(error, "name", None) == "mujoco":
+        if error.name == "mujoco":
             raise ConfigurationError("Generating scenes needs MuJoCo: `pip install mujoco`.") from error
         raise ConfigurationError(f"{INSTALL_ADVICE} ({error})") from error
     except (AttributeError, RuntimeError) as error:  # PyOpenGL without its library
         raise ConfigurationError(f"{INSTALL_ADVICE} ({error})") from error
-    return mujoco
+
+
+def make_context(width: int, height: int) -> Any:
+    """An off-screen OpenGL context, current in this thread; ``free`` it when done.
+
+    Args:
+        width: pixels.
+        height: pixels.
+
+    Returns:
+        MuJoCo's context object of the backend that MUJOCO_GL names.
+
+    Raises:
+        ConfigurationError: there is no off-screen OpenGL, or it does not work.
+    """
+    mujoco = load_mujoco()
+    backend = choose_gl_backend(os.environ)
+    try:
+        named = backend in ("egl", "osmesa")
+        context_type = importlib.import_module(f"mujoco.{backend}").GLContext if named else mujoco.GLContext
+        context = context_type(width, height)
+        context.make_current()
+    except Exception as error:  # each backend raises its own kinds
+        raise ConfigurationError(f"{INSTALL_ADVICE} (MUJOCO_GL={backend}: {error})") from error
+    return context

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.scenes.cameras import OPTICAL_T_OPENGL
-from model_training.scenes.gl import INSTALL_ADVICE, load_mujoco
+from model_training.scenes.gl import load_mujoco, make_context
 from model_training.scenes.world import FAR_M, NEAR_M, VISIBLE_GROUP, SettledWorld
-from n3d_ros.errors import ConfigurationError, InputError
+from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import CameraIntrinsics, project
 from n3d_ros.geometry.transforms import RigidTransform
 
@@ -64,13 +64,7 @@ class SceneRenderer:
     def __init__(self, intrinsics: CameraIntrinsics) -> None:
         self._mujoco = load_mujoco()
         self.intrinsics = intrinsics
-        if getattr(self._mujoco, "GLContext", None) is None:
-            raise ConfigurationError(INSTALL_ADVICE)
-        try:
-            self._gl = self._mujoco.GLContext(intrinsics.width, intrinsics.height)
-            self._gl.make_current()
-        except Exception as error:  # each backend raises its own kinds
-            raise ConfigurationError(f"{INSTALL_ADVICE} ({error})") from error
+        self._gl: Any = make_context(intrinsics.width, intrinsics.height)
         self._world: SettledWorld | None = None
         self._context: Any = None
         self._scene: Any = None
