@@ -1,7 +1,7 @@
 """A generated scene with a moving camera, recorded as a robot would have recorded it: images, calibration, tf.
 
-``python -m model_training.scenes_bag --kind tabletop --seed 7 -o my_bag`` makes a rosbag2 folder, and beside the recording
-``truth.json``: the true box of every object in the frame ``map``.
+``python -m model_training.scenes_bag --kind tabletop --seed 7 -o my_bag`` makes a rosbag2 folder, and beside the
+recording ``truth.json``: the true box of every object in the frame ``map``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ FIRST_STAMP_NS = 1_700_000_000_000_000_000  # a plausible date: some tools take 
 
 
 def write_scene_bag(
-    frames: Iterable[SceneFrame], path: str | Path, *, compressed: bool = True, storage: str = "mcap", force: bool = False
+    frames: Iterable[SceneFrame],
+    path: str | Path,
+    *,
+    compressed: bool = True,
+    storage: str = "mcap",
+    force: bool = False,
 ) -> dict[str, Any]:
     """Writes the frames of one sequence as a bag, and the truth beside it.
 
@@ -62,14 +67,12 @@ def write_scene_bag(
             if camera is None:
                 spec, offset_ns = scene_frame.spec, FIRST_STAMP_NS - frame.stamp_ns
                 link_T_optical = scene_frame.camera_link_T_optical
-                write_transform(
-                    writer, CAMERA_LINK_FRAME, OPTICAL_FRAME, link_T_optical, FIRST_STAMP_NS, static=True
-                )
+                write_transform(writer, CAMERA_LINK_FRAME, OPTICAL_FRAME, link_T_optical, FIRST_STAMP_NS, static=True)
                 camera = RgbdBagWriter(writer, frame.intrinsics, frame_id=OPTICAL_FRAME, compressed=compressed)
             stamp_ns = frame.stamp_ns + offset_ns
             write_transform(writer, MAP_FRAME, CAMERA_LINK_FRAME, scene_frame.map_T_camera_link, stamp_ns)
             camera.write_frame(frame.rgb, frame.depth_m, stamp_ns, recorded_ns=stamp_ns + TRANSPORT_DELAY_NS)
-            _note_truth(truth, scene_frame, stamp_ns)
+            _note_truth(truth, scene_frame)
             count += 1
     objects = [truth[object_id] for object_id in sorted(truth)]
     document = {
@@ -82,7 +85,7 @@ def write_scene_bag(
     return document
 
 
-def _note_truth(truth: dict[int, dict[str, Any]], scene_frame: SceneFrame, stamp_ns: int) -> None:
+def _note_truth(truth: dict[int, dict[str, Any]], scene_frame: SceneFrame) -> None:
     """Adds what this frame shows to what is known of each object."""
     for item in scene_frame.truth:
         box = item.box_world
@@ -139,9 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             clutter=args.clutter,
         )
         frames = generate_sequence(spec, args.seconds, args.rate)
-        document = write_scene_bag(
-            frames, args.output, compressed=not args.raw, storage=args.storage, force=args.force
-        )
+        document = write_scene_bag(frames, args.output, compressed=not args.raw, storage=args.storage, force=args.force)
     except N3dError as error:
         logger.error("%s", error.message)
         return 1

@@ -48,13 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images per second (default 10)")
     parser.add_argument("--frame-id", default="camera_color_optical_frame", metavar="FRAME", help="of the images")
     parser.add_argument(
-        "--depth-unit", type=float, default=0.001, metavar="M", help="metres per count of the depth images (default 0.001)"
+        "--depth-unit",
+        type=float,
+        default=0.001,
+        metavar="M",
+        help="metres per count of the depth images (default 0.001)",
     )
     parser.add_argument("--camera-height", type=float, metavar="M", help="also write a static transform from map")
     parser.add_argument(
         "--camera-pitch", type=float, default=0.0, metavar="DEG", help="the camera looks down by (with --camera-height)"
     )
-    parser.add_argument("--start-time", type=float, default=1.0, metavar="S", help="stamp of the first image (default 1)")
+    parser.add_argument(
+        "--start-time", type=float, default=1.0, metavar="S", help="stamp of the first image (default 1)"
+    )
     parser.add_argument("--compressed", action="store_true", help="store JPEG and compressedDepth PNG instead of raw")
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format (default mcap)")
     parser.add_argument("--force", action="store_true", help="replace a bag of that name")
@@ -76,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.ros.rgbd_bag import RgbdBagWriter, read_color, read_depth, write_transform
 
     if not args.start_time > 0:
-        raise ConfigurationError("--start-time: expected seconds above 0; a stamp of 0 means \"not set\" in ROS.")
+        raise ConfigurationError('--start-time: expected seconds above 0; a stamp of 0 means "not set" in ROS.')
     if not 0 < args.rate <= 1000 or not 0 < args.depth_unit <= 1:
         raise ConfigurationError("--rate: expected above 0 to 1000 Hz; --depth-unit: expected above 0 to 1 m.")
     pairs = matched_files(args.color, args.depth)
@@ -127,14 +133,16 @@ def matched_files(color_glob: str, depth_glob: str) -> list[tuple[str, str]]:
     Raises:
         InputError: a pattern matches nothing, or not as many.
     """
-    colors, depths = (sorted(glob.glob(pattern), key=natural_key) for pattern in (color_glob, depth_glob))
+    # Path.glob takes no absolute patterns.
+    found = [glob.glob(pattern) for pattern in (color_glob, depth_glob)]  # noqa: PTH207
+    colors, depths = (sorted(files, key=natural_key) for files in found)
     for name, pattern, files in (("--color", color_glob, colors), ("--depth", depth_glob, depths)):
         if not files:
             raise InputError(f"{name}: no file matches {pattern!r}.")
     if len(colors) != len(depths):
         raise InputError(
-            f"Expected as many depth as colour images, got {len(colors)} for --color ({colors[0]} ...) and {len(depths)} "
-            f"for --depth ({depths[0]} ...)."
+            f"Expected as many depth as colour images, got {len(colors)} for --color ({colors[0]} ...) and "
+            f"{len(depths)} for --depth ({depths[0]} ...)."
         )
     for color, depth in zip(colors, depths, strict=True):
         numbers = [re.findall(r"\d+", Path(path).stem) for path in (color, depth)]
@@ -233,6 +241,6 @@ def _check_sizes(
     for path, image in ((color_path, color), (depth_path, depth)):
         if image.shape[:2] != size:
             raise InputError(
-                f"{path}: expected {size[1]}x{size[0]} as the first colour image, got {image.shape[1]}x{image.shape[0]}; "
-                "depth must be registered to colour."
+                f"{path}: expected {size[1]}x{size[0]} as the first colour image, got "
+                f"{image.shape[1]}x{image.shape[0]}; depth must be registered to colour."
             )

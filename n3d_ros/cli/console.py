@@ -82,7 +82,12 @@ def progress(total: float | None, description: str, **options: Any) -> Any:
 
     interactive = sys.stderr.isatty()
     return tqdm(
-        total=total, desc=description, file=sys.stderr, mininterval=0.1 if interactive else 5.0, dynamic_ncols=True, **options
+        total=total,
+        desc=description,
+        file=sys.stderr,
+        mininterval=0.1 if interactive else 5.0,
+        dynamic_ncols=True,
+        **options,
     )
 
 
@@ -124,7 +129,7 @@ def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
     """
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop()
 

@@ -1,7 +1,8 @@
 """The environment ROS needs: taken as it is when it is there, else the one this virtual environment was set up with.
 
-A ROS distribution is entered by sourcing its setup file. The set-up of a checkout without one writes ``ros_env.sh`` into its
-virtual environment; a command called by its path, without sourcing anything, starts itself again with that file's variables.
+A ROS distribution is entered by sourcing its setup file. The set-up of a checkout without one writes ``ros_env.sh``
+into its virtual environment; a command called by its path, without sourcing anything, starts itself again with that
+file's variables.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def ensure_ros_environment() -> None:
     path = Path(sys.prefix, ENVIRONMENT_FILE)
     if os.environ.get(GUARD_VARIABLE) or not path.is_file():
         raise ConfigurationError(
-            f"ROS 2 is not usable here: {', '.join(missing)} missing. Source your ROS distribution and the workspace with "
-            "n3d_msgs (. install/setup.bash), or run `make setup` in a checkout of n3d_ros."
+            f"ROS 2 is not usable here: {', '.join(missing)} missing. Source your ROS distribution and the workspace "
+            "with n3d_msgs (. install/setup.bash), or run `make setup` in a checkout of n3d_ros."
         )
     variables = environment_of(path)
     variables[GUARD_VARIABLE] = "1"

@@ -1,4 +1,4 @@
-"""The entry point of ``n3d``: finds the subcommand, prepares its environment, turns errors into sentences and exit codes."""
+"""The entry point of ``n3d``: finds the subcommand, prepares its environment, turns errors into sentences."""
 
 from __future__ import annotations
 
@@ -77,8 +77,12 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "demo": CommandEntry(summary="replay a bag into the node and show what it finds", module="n3d_ros.cli.demo"),
     "start": CommandEntry(summary="start the node for a camera", module="n3d_ros.cli.start"),
-    "locate": CommandEntry(summary='ask the running node where something is: n3d locate "red box"', module="n3d_ros.cli.locate"),
-    "query": CommandEntry(summary='ask the running node a question: n3d query "how many cups?"', module="n3d_ros.cli.query"),
+    "locate": CommandEntry(
+        summary='ask the running node where something is: n3d locate "red box"', module="n3d_ros.cli.locate"
+    ),
+    "query": CommandEntry(
+        summary='ask the running node a question: n3d query "how many cups?"', module="n3d_ros.cli.query"
+    ),
     "run": CommandEntry(summary="find the objects of a whole bag, offline", module="n3d_ros.cli.run"),
     "replay": CommandEntry(summary="play a bag over ROS in real time", module="n3d_ros.cli.replay"),
     "record": CommandEntry(summary="record topics into a bag", module="n3d_ros.cli.record"),

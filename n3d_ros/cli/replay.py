@@ -6,7 +6,9 @@ import argparse
 
 from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, progress, ros_node
 
-SUMMARY = "Play a bag over ROS in real time: raw messages, with the timing and qualities of service they were recorded with."
+SUMMARY = (
+    "Play a bag over ROS in real time: raw messages, with the timing and qualities of service they were recorded with."
+)
 EXAMPLES = """\
   n3d replay demo/tabletop
   n3d replay my_bag --rate 0.5 --loop --clock
@@ -32,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", type=float, default=1.0, metavar="S", help="wait up to S seconds for a first subscriber (default 1)"
     )
-    parser.add_argument("-r", "--remap", action="append", default=[], metavar="FROM:=TO", help="publish under another name")
+    parser.add_argument(
+        "-r", "--remap", action="append", default=[], metavar="FROM:=TO", help="publish under another name"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from n3d_ros.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from n3d_ros.ros.camera_presets import CameraPreset
 
 SUMMARY = "Start the node for a camera: the same as `ros2 launch n3d_ros n3d.launch.py`, without launch."
 EXAMPLES = """\
@@ -25,7 +28,6 @@ EXAMPLES = """\
 NEEDS_ROS = True
 
 NODE_MODULE = "n3d_ros.ros.node"
-CAMERAS_FILE = ("config", "cameras.yaml")
 PARAMETERS_FILE = ("config", "n3d.yaml")
 DEFAULT_CAMERA = "generic"
 STOP_TIMEOUT_S = 10.0  # from SIGINT to the end; a node that takes longer is killed
@@ -37,11 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of the subcommand.
     """
-    parser.add_argument("--camera", default=DEFAULT_CAMERA, metavar="PRESET", help="topics of a camera (default generic)")
+    parser.add_argument(
+        "--camera", default=DEFAULT_CAMERA, metavar="PRESET", help="topics of a camera (default generic)"
+    )
+    parser.add_argument("--prefix", metavar="NS", help="what the camera's topics begin with, such as /front/camera")
     parser.add_argument("--list-cameras", action="store_true", help="show the presets and end")
     parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) after the shipped defaults")
     parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
-    parser.add_argument("-r", "--remap", action="append", default=[], metavar="FROM:=TO", help="another name for a topic")
+    parser.add_argument(
+        "-r", "--remap", action="append", default=[], metavar="FROM:=TO", help="another name for a topic"
+    )
     parser.add_argument("--namespace", metavar="NS", help="namespace of the node")
     parser.add_argument("--name", metavar="NAME", help="name of the node (default n3d)")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn, error")
@@ -56,16 +63,15 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         The node's exit code; 0 when Ctrl-C or SIGTERM ended it cleanly.
     """
-    presets = camera_presets()
+    from n3d_ros.ros.camera_presets import camera_preset, load_camera_presets
+
     if args.list_cameras:
-        for name, preset in presets.items():
-            print(name)
-            for source, target in preset["remappings"].items():
-                print(f"  {source} <- {target}")
+        for preset in load_camera_presets().values():
+            print(_preset_text(preset))
         return 0
-    preset = preset_named(presets, args.camera)
-    remappings = {**preset["remappings"], **parse_remappings(args.remap)}
-    parameters = {**preset["parameters"], **_pairs(args.param, "NAME:=VALUE")}
+    preset = camera_preset(args.camera).with_prefix(args.prefix or "")
+    remappings = {**preset.remappings, **parse_remappings(args.remap)}
+    parameters = {**preset.parameters, **_pairs(args.param, "NAME:=VALUE")}
     command = node_command(
         remappings=remappings,
         parameters=parameters,
@@ -77,50 +83,13 @@ def run(args: argparse.Namespace) -> int:
     return run_forwarding_signals(command)
 
 
-def camera_presets() -> dict[str, dict[str, Any]]:
-    """The camera presets that also serve the launch files.
-
-    Returns:
-        By name: ``remappings`` (topic of the node -> topic of the camera) and ``parameters``.
-
-    Raises:
-        ConfigurationError: the file is missing or has another form.
-    """
-    import yaml
-
-    from n3d_ros.ros.transport import share_file
-
-    path = share_file(*CAMERAS_FILE)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        entries = content.get("cameras", content)
-        return {
-            str(name): {
-                "remappings": dict(entry.get("remappings") or {}),
-                "parameters": dict(entry.get("parameters") or {}),
-            }
-            for name, entry in entries.items()
-        }
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{path}: expected camera presets with remappings and parameters ({error}).") from error
-
-
-def preset_named(presets: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    """One preset.
-
-    Args:
-        presets: by name.
-        name: wanted.
-
-    Returns:
-        The preset.
-
-    Raises:
-        ConfigurationError: no such preset.
-    """
-    if name not in presets:
-        raise ConfigurationError(f"Camera preset: expected one of {', '.join(presets)}, got {name!r}.")
-    return presets[name]
+def _preset_text(preset: CameraPreset) -> str:
+    """A preset for people."""
+    lines = [f"{preset.name}: {preset.title}"]
+    lines += [f"  start it with: {preset.launch}"] if preset.launch else []
+    lines += [f"  {source} <- {target}" for source, target in preset.remappings.items()]
+    lines += [f"  note: {note}" for note in preset.notes]
+    return "\n".join(lines)
 
 
 def parse_remappings(words: Sequence[str]) -> dict[str, str]:
@@ -209,8 +178,8 @@ def _parameter_text(value: Any) -> str:
 def run_forwarding_signals(command: Sequence[str]) -> int:
     """Runs a command in a session of its own and hands it SIGINT and SIGTERM once.
 
-    A terminal sends Ctrl-C to the whole group: a child in the same group would get it twice, and the second one may land in the
-    middle of an orderly end.
+    A terminal sends Ctrl-C to the whole group: a child in the same group would get it twice, and the second one may
+    land in the middle of an orderly end.
 
     Args:
         command: what to run.
@@ -221,7 +190,7 @@ def run_forwarding_signals(command: Sequence[str]) -> int:
     with started(command) as process:
         asked_to_stop = False
 
-        def forward(number: int, frame: FrameType | None) -> None:
+        def forward(_number: int, _frame: FrameType | None) -> None:
             nonlocal asked_to_stop
             if not asked_to_stop:
                 asked_to_stop = True

@@ -1,7 +1,7 @@
 """Recordings: rosbag2 folders and files (MCAP, SQLite), read and written message by message without ROS.
 
-Messages stay raw (CDR bytes) until somebody asks for ``deserialize``. A bag is written in a folder ``NAME.part`` and moved to
-its name when it is complete, so that a bag of the wanted name is always a whole one.
+Messages stay raw (CDR bytes) until somebody asks for ``deserialize``. A bag is written in a folder ``NAME.part`` and
+moved to its name when it is complete, so that a bag of the wanted name is always a whole one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from mcap.exceptions import EndOfFile
 from mcap.records import Channel, Message, Schema
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 SUFFIXES = (".mcap", ".db3")
-METADATA_VERSION = 8  # read by Iron, Jazzy and Kilted; Humble reads what it knows of it
+METADATA_VERSION: Literal[8] = 8  # read by Iron, Jazzy and Kilted; Humble reads what it knows of it
 MAX_RECORD_BYTES = 1 << 30  # one MCAP record; a corrupt length must not claim more memory
 UNIX_TIME_ZERO = 0
 
@@ -145,7 +145,7 @@ class BagMessage:
             return deserialize_message(self.data, cls)
         except Exception as error:  # rclpy raises RCLError or MemoryError for damaged bytes, both of them unspecific
             raise BagError(
-                f"{self.topic.name} at {self.stamp_ns / 1e9:.3f} s: {len(self.data)} bytes are not a {self.topic.type}.",
+                f"{self.topic.name} at {self.stamp_ns / 1e9:.3f} s: {len(self.data)} bytes are no {self.topic.type}.",
                 reason="bad_message",
             ) from error
 
@@ -153,8 +153,8 @@ class BagMessage:
 class BagReader:
     """Reads a rosbag2 recording. Use it as a context manager.
 
-    A recording that was cut off (a killed recorder, a full disk) opens too when its beginning is readable: ``damage`` then says
-    what is wrong, and ``messages`` raises that as ``BagError`` after the last message that can be read.
+    A recording that was cut off (a killed recorder, a full disk) opens too when its beginning is readable: ``damage``
+    then says what is wrong, and ``messages`` raises that as ``BagError`` after the last message that can be read.
 
     Args:
         path: a rosbag2 folder (with or without ``metadata.yaml``), or one ``.mcap`` or ``.db3`` file.
@@ -348,9 +348,7 @@ class _RosbagsSource:
             merged[topic.name] = _merged(merged[topic.name], topic) if topic.name in merged else topic
         self.topics = list(merged.values())
 
-    def messages(
-        self, wanted: set[str], start_ns: int | None, stop_ns: int | None
-    ) -> Iterator[tuple[str, int, bytes]]:
+    def messages(self, wanted: set[str], start_ns: int | None, stop_ns: int | None) -> Iterator[tuple[str, int, bytes]]:
         """Topic name, stamp and data, in order of stamps."""
         connections = [c for c in self._reader.connections if c.topic in wanted]
         if connections:
@@ -383,23 +381,23 @@ class _ScannedSource:
         counts: dict[str, int] = {}
         found: dict[str, BagTopic] = {}
         stamps: list[int] = []
-        self.failure: BaseException | None = None
+        self._failures: list[BaseException] = []
         for schema, channel, message in self._scan():
             if channel.topic not in found:
                 found[channel.topic] = _topic_of_channel(schema, channel)
             counts[channel.topic] = counts.get(channel.topic, 0) + 1
             stamps.append(message.log_time)
-        if not found and self.failure is not None:
-            why = _reason(self.failure)
-            raise BagError(f"{path}: nothing can be read of it: {why}.", reason="damaged_bag") from self.failure
+        if not found and self._failures:
+            why = _reason(self._failures[0])
+            raise BagError(f"{path}: nothing can be read of it: {why}.", reason="damaged_bag") from self._failures[0]
         self.topics = [replace(topic, message_count=counts[name]) for name, topic in found.items()]
         self.start_ns, self.end_ns = min(stamps, default=UNIX_TIME_ZERO), max(stamps, default=UNIX_TIME_ZERO)
         self.damage: str | None = None
-        if self.failure is not None:
-            self.damage = _damage_sentence(path, len(stamps), max(stamps, default=None), self.failure)
+        if self._failures:
+            self.damage = _damage_sentence(path, len(stamps), max(stamps, default=None), self._failures[0])
 
     def _scan(self) -> Iterator[tuple[Schema | None, Channel, Message]]:
-        """Schema, channel and message of every readable record; the reason of a stop is left in ``failure``."""
+        """Schema, channel and message of every readable record; what stops it is left in ``_failures``."""
         schemas: dict[int, Schema] = {}
         channels: dict[int, Channel] = {}
         with self.path.open("rb") as file:
@@ -415,11 +413,9 @@ class _ScannedSource:
                         if channel.message_encoding == "cdr":
                             yield schemas.get(channel.schema_id), channel, record
             except Exception as error:  # decompressors and struct raise their own kinds on damaged bytes
-                self.failure = error
+                self._failures.append(error)
 
-    def messages(
-        self, wanted: set[str], start_ns: int | None, stop_ns: int | None
-    ) -> Iterator[tuple[str, int, bytes]]:
+    def messages(self, wanted: set[str], start_ns: int | None, stop_ns: int | None) -> Iterator[tuple[str, int, bytes]]:
         """Topic name, stamp and data, in the order of the file."""
         for _, channel, message in self._scan():
             early = start_ns is not None and message.log_time < start_ns
@@ -473,7 +469,7 @@ def _qos_to_rosbags(qos: TopicQos) -> Qos:
         forever,
         QosLiveliness.AUTOMATIC,
         forever,
-        False,
+        avoid_ros_namespace_conventions=False,
     )
 
 
@@ -489,9 +485,7 @@ class BagWriter:
         force: replace a bag that is there.
     """
 
-    def __init__(
-        self, path: str | Path, *, storage: str = "mcap", compress: bool = True, force: bool = False
-    ) -> None:
+    def __init__(self, path: str | Path, *, storage: str = "mcap", compress: bool = True, force: bool = False) -> None:
         """Checks the place; nothing is written yet.
 
         Raises:
@@ -555,9 +549,7 @@ class BagWriter:
         """Names of the topics added so far."""
         return tuple(self._connections)
 
-    def add_topic(
-        self, name: str, type_: str, *, qos: TopicQos | None = None, definition: str | None = None
-    ) -> None:
+    def add_topic(self, name: str, type_: str, *, qos: TopicQos | None = None, definition: str | None = None) -> None:
         """Adds a topic.
 
         Args:
@@ -665,7 +657,11 @@ def type_hash(type_: str, definition: str) -> str:
 
 
 def copy_topics(
-    reader: BagReader, writer: BagWriter, topics: Iterable[str], *, on_message: Callable[[BagMessage], None] | None = None
+    reader: BagReader,
+    writer: BagWriter,
+    topics: Iterable[str],
+    *,
+    on_message: Callable[[BagMessage], None] | None = None,
 ) -> int:
     """Copies messages of some topics as they are, with definitions and qualities of service.
 

@@ -21,7 +21,19 @@ DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
 DEPTH_WORDS = ("depth", "range", "disparity")
 REGISTERED_WORDS = ("aligned", "registered", "rect", "to_color", "to_rgb")
 COLOR_WORDS = ("color", "rgb", "image_rect_color", "left")
-OTHER_WORDS = ("infra", "/ir", "confidence", "label", "mask", "segment", "debug", "overlay", "right", "fisheye", "thermal")
+OTHER_WORDS = (
+    "infra",
+    "/ir",
+    "confidence",
+    "label",
+    "mask",
+    "segment",
+    "debug",
+    "overlay",
+    "right",
+    "fisheye",
+    "thermal",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,12 +47,21 @@ class Recorder:
         node: an rclpy node; the caller spins it.
         writer: an open bag.
         topics: names or patterns (``/camera/*``); empty: every topic but ``NOT_RECORDED``.
+        now_ns: gives the stamp of a message that arrives; None: the node's clock.
     """
 
-    def __init__(self, node: Any, writer: BagWriter, topics: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        node: Any,
+        writer: BagWriter,
+        topics: Sequence[str] = (),
+        *,
+        now_ns: Callable[[], int] | None = None,
+    ) -> None:
         """Begins to look for topics and starts the writing thread."""
         self._node, self._writer = node, writer
         self._patterns = tuple(topics)
+        self._now_ns = now_ns or (lambda: int(node.get_clock().now().nanoseconds))
         self._subscriptions: dict[str, Any] = {}
         self._ignored: set[str] = set()
         self._queue: queue.SimpleQueue[tuple[str, int, bytes] | None] = queue.SimpleQueue()
@@ -124,7 +133,7 @@ class Recorder:
                 return
             with self._count_lock:
                 self._queued_bytes += len(data)
-            self._queue.put((name, self._node.get_clock().now().nanoseconds, bytes(data)))
+            self._queue.put((name, self._now_ns(), bytes(data)))
 
         return receive
 

@@ -58,7 +58,9 @@ class ReplayConfig:
         if not 0 < self.rate <= MAX_RATE:
             raise ConfigurationError(f"Replay rate: expected above 0 to {MAX_RATE:g} times real time, got {self.rate}.")
         if not self.start_s >= 0 or not self.wait_s >= 0:
-            raise ConfigurationError(f"Replay start and wait: expected seconds >= 0, got {self.start_s}, {self.wait_s}.")
+            raise ConfigurationError(
+                f"Replay start and wait: expected seconds >= 0, got {self.start_s}, {self.wait_s}."
+            )
         if self.duration_s is not None and not self.duration_s > 0:
             raise ConfigurationError(f"Replay duration: expected seconds above 0, got {self.duration_s}.")
 
@@ -110,6 +112,7 @@ class Replayer:
         self._publishers = {topic.name: self._publisher(topic) for topic in self.topics}
         self._clock_publisher = self._make_clock_publisher() if self._config.clock else None
         self._last_clock_s = 0.0
+        self._now_ns = reader.start_ns
 
     def _chosen_topics(self) -> list[BagTopic]:
         """The topics asked for; /clock of the bag gives way to the one that is published here."""
@@ -139,9 +142,25 @@ class Replayer:
             Clock, CLOCK_TOPIC, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         )
 
+    @property
+    def now_ns(self) -> int:
+        """The bag's time now, nanoseconds: that of the message published last, or waited for."""
+        return self._now_ns
+
     def stop(self) -> None:
         """Ends ``run`` soon; may be called from a signal handler or another thread."""
         self._stop.set()
+
+    def is_heard_on(self, topics: Collection[str]) -> bool:
+        """Whether somebody subscribes to each of these topics.
+
+        Args:
+            topics: recorded names.
+
+        Returns:
+            True when all have a subscriber.
+        """
+        return all(self._publishers[name].get_subscription_count() for name in topics)
 
     def wait_for_subscribers(self) -> bool:
         """Waits as configured until somebody listens.
@@ -152,8 +171,9 @@ class Replayer:
         config = self._config
         deadline = time.monotonic() + config.wait_s
         while True:
-            listening = {name for name, publisher in self._publishers.items() if publisher.get_subscription_count()}
-            if listening if config.wait_for is None else listening.issuperset(config.wait_for):
+            if config.wait_for is None and any(p.get_subscription_count() for p in self._publishers.values()):
+                return True
+            if config.wait_for is not None and self.is_heard_on(config.wait_for):
                 return True
             if time.monotonic() >= deadline or self._stop.wait(DISCOVERY_POLL_S):
                 return False
@@ -208,8 +228,11 @@ class Replayer:
         """Waits until a moment of the monotonic clock, publishing /clock on the way up to ``stamp_ns``."""
         while True:
             remaining = due - time.monotonic()
-            self._publish_clock(stamp_ns - round(max(0.0, remaining) * self._config.rate * 1e9), force=remaining <= 0)
-            if remaining <= 0 or self._stop.wait(min(remaining, CLOCK_PERIOD_S) if self._clock_publisher else remaining):
+            self._now_ns = stamp_ns - round(max(0.0, remaining) * self._config.rate * 1e9)
+            self._publish_clock(self._now_ns, force=remaining <= 0)
+            if remaining <= 0 or self._stop.wait(
+                min(remaining, CLOCK_PERIOD_S) if self._clock_publisher else remaining
+            ):
                 return
 
     def _publish_clock(self, now_ns: int, *, force: bool) -> None:

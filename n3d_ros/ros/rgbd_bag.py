@@ -76,13 +76,16 @@ class RgbdBagWriter:
         for topic in self._infos:
             writer.add_topic(topic, "sensor_msgs/msg/CameraInfo", qos=SENSOR_QOS)
 
-    def write_frame(self, rgb: NDArray[np.uint8], depth: NDArray[Any], stamp_ns: int) -> None:
+    def write_frame(
+        self, rgb: NDArray[np.uint8], depth: NDArray[Any], stamp_ns: int, *, recorded_ns: int | None = None
+    ) -> None:
         """Writes one colour image, its depth and both calibrations.
 
         Args:
             rgb: (H, W, 3) uint8.
             depth: (H, W) uint16 millimetres with 0 for none, or float metres with NaN for none.
             stamp_ns: when they were taken, nanoseconds.
+            recorded_ns: when they arrived; None: at their stamp.
 
         Raises:
             InputError: sizes differ from the calibration's.
@@ -94,13 +97,14 @@ class RgbdBagWriter:
                 f"{rgb.shape[1]}x{rgb.shape[0]} and {depth.shape[1]}x{depth.shape[0]}."
             )
         metres = depth.astype(np.float64) / 1000 if depth.dtype == np.uint16 else depth
-        where = {"stamp_ns": stamp_ns, "frame_id": self._frame_id}
+        where: dict[str, Any] = {"stamp_ns": stamp_ns, "frame_id": self._frame_id}
         info = camera_info_msg(self._intrinsics, distortion=self._distortion, **where)
+        arrival_ns = stamp_ns if recorded_ns is None else recorded_ns
         for topic in self._infos:
-            self._writer.write(topic, stamp_ns, info)
-        self._writer.write(self._color, stamp_ns, self._color_msg(rgb, where))
+            self._writer.write(topic, arrival_ns, info)
+        self._writer.write(self._color, arrival_ns, self._color_msg(rgb, where))
         to_msg = depth_to_compressed_msg if self._compressed else depth_to_image_msg
-        self._writer.write(self._depth, stamp_ns, to_msg(metres, **where))
+        self._writer.write(self._depth, arrival_ns, to_msg(metres, **where))
 
     def _color_msg(self, rgb: NDArray[np.uint8], where: Mapping[str, Any]) -> Any:
         """The colour message."""

@@ -1,0 +1,105 @@
+"""``n3d locate``: asks the running node where something is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from n3d_ros.cli.console import number, ros_node, table
+
+SUMMARY = "Ask the running node where something is."
+EXAMPLES = """\
+  n3d locate "red box"
+  n3d locate                       everything in view
+  n3d locate cup --frame map --json
+"""
+NEEDS_ROS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``n3d locate``.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("phrase", nargs="?", default="", metavar="PHRASE", help="what to look for; none: everything")
+    add_request_arguments(parser)
+
+
+def add_request_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that every request has.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("--frame", default="", metavar="FRAME", help="frame the answer is wanted in")
+    parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="longest wait (default: the node's)")
+    parser.add_argument("--node", default="/n3d", metavar="NAME", help="full name of the node (default /n3d)")
+    parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Asks and prints the answer.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        0 when something was found; 3 when not.
+    """
+    from n3d_ros.cli.main import EXIT_NOTHING_FOUND
+    from n3d_ros.ros.client import NodeClient, locate_response_to_dict
+
+    with ros_node("n3d_locate") as node:
+        client = NodeClient(node, args.node)
+        try:
+            response = client.locate(args.phrase, timeout_s=args.timeout, target_frame=args.frame)
+        finally:
+            client.close()
+    answer = locate_response_to_dict(response)
+    if args.json:
+        print(json.dumps(answer, indent=1))
+    else:
+        print_answer(answer)
+    return 0 if response.success else EXIT_NOTHING_FOUND
+
+
+def print_answer(answer: dict[str, Any]) -> None:
+    """Prints a located answer for people.
+
+    Args:
+        answer: as ``locate_response_to_dict`` gives it.
+    """
+    if not answer["success"]:
+        print(f"{answer['status']}: {answer['message']}")
+        return
+    print(object_table(answer["objects"]))
+    age = answer["image_age_s"]
+    age_text = number(math.nan if age is None else age)
+    print(f"in {answer['frame_id']}, image {age_text} s old, answered in {answer['latency_ms']:.0f} ms")
+
+
+def object_table(objects: Sequence[dict[str, Any]]) -> str:
+    """A table of objects.
+
+    Args:
+        objects: as ``object_msg_to_dict`` gives them.
+
+    Returns:
+        Lines.
+    """
+    rows = [
+        [
+            str(item["id"]) if item["id"] else "-",
+            item["label"],
+            *(number(value, 3) for value in item["center_m"]),
+            " x ".join(f"{100 * value:.1f}" for value in item["size_m"]),
+            number(math.nan if item["score"] is None else item["score"]),
+            number(math.nan if item["support_ratio"] is None else item["support_ratio"]),
+        ]
+        for item in objects
+    ]
+    return table(["id", "label", "x m", "y m", "z m", "size cm", "score", "support"], rows)

@@ -1,0 +1,70 @@
+"""``n3d query``: asks the running node a question."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from n3d_ros.cli.console import ros_node
+from n3d_ros.cli.locate import add_request_arguments, object_table
+
+SUMMARY = "Ask the running node a question about what it sees."
+EXAMPLES = """\
+  n3d query "how many red boxes are there?"
+  n3d query "where is the cup?" --frame base_link
+  n3d query "what is on the table?" --json
+"""
+NEEDS_ROS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``n3d query``.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("question", metavar="QUESTION", help="in words")
+    add_request_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Asks and prints the answer.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        0 when it was answered; 3 when not.
+    """
+    from n3d_ros.cli.main import EXIT_NOTHING_FOUND
+    from n3d_ros.ros.client import NodeClient, query_response_to_dict
+
+    with ros_node("n3d_query") as node:
+        client = NodeClient(node, args.node)
+        try:
+            response = client.query(args.question, timeout_s=args.timeout, target_frame=args.frame)
+        finally:
+            client.close()
+    answer = query_response_to_dict(response)
+    if args.json:
+        print(json.dumps(answer, indent=1))
+    else:
+        print_answer(answer)
+    return 0 if response.success else EXIT_NOTHING_FOUND
+
+
+def print_answer(answer: dict[str, Any]) -> None:
+    """Prints an answer for people.
+
+    Args:
+        answer: as ``query_response_to_dict`` gives it.
+    """
+    if not answer["success"]:
+        print(f"{answer['status']}: {answer['message']}")
+        return
+    print(answer["sentence"])
+    for step in answer["steps"]:
+        print(f"  - {step}")
+    if answer["objects"]:
+        print(object_table(answer["objects"]))
