@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def progress_over(items: Sequence[Any]) -> Any:
+def progress_over(items: Sequence[Any]) -> Iterator[Any]:
     """The items, with a progress bar beside them.
 
     Args:

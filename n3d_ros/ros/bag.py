@@ -161,7 +161,6 @@ class BagReader:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Looks at the path; nothing is opened yet."""
         self.path = Path(path)
         self.damage: str | None = None
         self._sources: list[_RosbagsSource | _ScannedSource] = []
@@ -338,7 +337,6 @@ class _RosbagsSource:
     damage: str | None = None
 
     def __init__(self, reader: Reader) -> None:
-        """Takes over an open reader."""
         self._reader = reader
         self.start_ns = reader.start_time if reader.message_count else UNIX_TIME_ZERO
         self.end_ns = reader.end_time - 1 if reader.message_count else UNIX_TIME_ZERO
@@ -376,7 +374,6 @@ class _ScannedSource:
     """One MCAP file without a usable index, read from the start as far as it goes."""
 
     def __init__(self, path: Path) -> None:
-        """Scans the file once for topics, times and the place where it breaks."""
         self.path = path
         counts: dict[str, int] = {}
         found: dict[str, BagTopic] = {}
@@ -483,14 +480,12 @@ class BagWriter:
         storage: "mcap" or "sqlite3".
         compress: compress MCAP chunks (zstd).
         force: replace a bag that is there.
+
+    Raises:
+        BagError: unknown storage, or the place is taken.
     """
 
     def __init__(self, path: str | Path, *, storage: str = "mcap", compress: bool = True, force: bool = False) -> None:
-        """Checks the place; nothing is written yet.
-
-        Raises:
-            BagError: unknown storage, or the place is taken.
-        """
         if storage not in STORAGES:
             raise BagError(f"Bag storage: expected one of {', '.join(STORAGES)}, got {storage!r}.")
         self.path = Path(path)

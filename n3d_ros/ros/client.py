@@ -25,7 +25,6 @@ class NodeClient:
     """
 
     def __init__(self, node: Any, target: str = DEFAULT_NODE) -> None:
-        """Makes the clients."""
         from n3d_msgs.srv import Locate, SpatialQuery
         from rclpy.executors import SingleThreadedExecutor
 

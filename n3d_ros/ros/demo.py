@@ -122,7 +122,6 @@ class DemoSession:
     """
 
     def __init__(self, node: Any, reader: BagReader, topics: CameraTopics, writer: BagWriter) -> None:
-        """Makes publishers and subscriptions; nothing is published yet."""
         from n3d_msgs.msg import FrameReport, Object3DArray
 
         self.record = DemoRecord()
@@ -136,7 +135,9 @@ class DemoSession:
         self._locate, self._query = self._client.clients
         self._executor = self._client.executor
         # Messages are stamped with the bag's time: the output bag then plays like one recorded on the robot.
-        self._recorder_factory = lambda: Recorder(node, writer, recorded, now_ns=lambda: self._replayer.now_ns)
+        self._recorder_factory: Callable[[], Recorder] = lambda: Recorder(
+            node, writer, recorded, now_ns=lambda: self._replayer.now_ns
+        )
         node.create_subscription(Object3DArray, f"{NODE}/objects", self._on_objects, 50)
         node.create_subscription(FrameReport, f"{NODE}/frame_report", self.record.reports.append, 50)
         self._pending: list[tuple[str, str, Any]] = []

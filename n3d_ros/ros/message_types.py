@@ -15,8 +15,8 @@ from n3d_ros.errors import BagError
 TYPE_NAME = re.compile(r"^([A-Za-z][A-Za-z0-9_]*)/(?:msg/)?([A-Za-z][A-Za-z0-9_]*)$")
 SEPARATOR = "=" * 80  # between the parts of a definition, as in the MCAP specification's appendix on ros2msg
 BUILTIN_TYPES = frozenset(
-    ("bool", "byte", "char", "float32", "float64", "string", "wstring")
-    + ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+    {"bool", "byte", "char", "float32", "float64", "string", "wstring"}
+    | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 )
 
 

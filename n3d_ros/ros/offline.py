@@ -151,7 +151,6 @@ class _Run:
     """One pass over a bag."""
 
     def __init__(self, reader: BagReader, topics: CameraTopics, grounder: Grounder, config: NodeConfig) -> None:
-        """Reads all transforms and makes the pipeline."""
         self._reader, self._topics, self._config = reader, topics, config
         self.tally = _Tally()
         self._transforms = load_transforms(reader, self.tally.drop)

@@ -498,7 +498,6 @@ class _Painter:
     """Draws shapes given in ground metres on the enlarged plot."""
 
     def __init__(self, image: NDArray[np.uint8], window: _Window, factor: int) -> None:
-        """Keeps the image to draw on."""
         self.image, self._window, self._factor = image, window, factor
 
     def pixels(self, points: FloatArray) -> NDArray[np.int32]:

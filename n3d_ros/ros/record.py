@@ -58,7 +58,6 @@ class Recorder:
         *,
         now_ns: Callable[[], int] | None = None,
     ) -> None:
-        """Begins to look for topics and starts the writing thread."""
         self._node, self._writer = node, writer
         self._patterns = tuple(topics)
         self._now_ns = now_ns or (lambda: int(node.get_clock().now().nanoseconds))

@@ -89,14 +89,12 @@ class Replayer:
         node: an rclpy node; it need not spin.
         reader: an open bag.
         config: how to replay.
+
+    Raises:
+        BagError: a wanted topic is not in the bag, or nothing can be replayed.
     """
 
     def __init__(self, node: Any, reader: BagReader, config: ReplayConfig | None = None) -> None:
-        """Makes the publishers.
-
-        Raises:
-            BagError: a wanted topic is not in the bag, or nothing can be replayed.
-        """
         self._node = node
         self._reader = reader
         self._config = config or ReplayConfig()

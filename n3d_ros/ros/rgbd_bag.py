@@ -63,7 +63,6 @@ class RgbdBagWriter:
         topics: RgbdTopics | None = None,
         distortion: tuple[str, tuple[float, ...]] = ("plumb_bob", (0.0, 0.0, 0.0, 0.0, 0.0)),
     ) -> None:
-        """Adds the topics to the bag."""
         self._writer, self._intrinsics, self._distortion = writer, intrinsics, distortion
         self._frame_id, self._compressed = frame_id, compressed
         names = topics or RgbdTopics()
