@@ -23,6 +23,8 @@ from n3d_ros.geometry.transforms import RigidTransform
 NANOSECONDS = 1_000_000_000
 MAX_STAMP_NS = (2**31) * NANOSECONDS - 1  # builtin_interfaces/Time counts seconds in an int32
 TILT_STDDEV_RAD = 0.02  # boxes are upright by construction; what is left is the error of the vertical, about 1 degree
+FOCAL_SHARES = (0.02, 200.0)  # focal length in image sides: fields of view from 175 degrees down to 0.3 degrees
+MAX_CENTER_SHARE = 10.0  # distance of the optical axis from the image's corner, in image sides; crops move it outside
 MAX_TEXT = 512  # characters of a label or name taken from outside
 
 
@@ -148,11 +150,11 @@ def camera_info_to_model(msg: Any) -> CameraModel:
         CalibrationError: K is zero or not finite, the lens model is unknown, or the numbers do not fit together.
     """
     width, height = int(msg.width), int(msg.height)
-    full = CameraIntrinsics.from_matrix(_numbers(msg.k, 9, "k").reshape(3, 3), width=width, height=height)
+    full = _plausible(_numbers(msg.k, 9, "k").reshape(3, 3), width, height, "k")
     projection = _numbers(msg.p, 12, "p").reshape(3, 4)
     rectified = full
     if projection.any():
-        rectified = CameraIntrinsics.from_matrix(projection, width=width, height=height)
+        rectified = _plausible(projection, width, height, "p")
     return CameraModel(
         intrinsics=_cut_and_binned(full, msg),
         distortion=lens_to_distortion(str(msg.distortion_model), msg.d),
@@ -230,6 +232,19 @@ def _numbers(values: Any, count: int, name: str) -> FloatArray:
             "calibrate the camera, or fix what its driver publishes."
         )
     return numbers
+
+
+def _plausible(matrix: FloatArray, width: int, height: int, name: str) -> CameraIntrinsics:
+    """The camera of a matrix, unless its field of view or centre is one that no camera has."""
+    camera = CameraIntrinsics.from_matrix(matrix, width=width, height=height)
+    shares = (camera.fx / width, camera.fy / height)
+    offsets = (abs(camera.cx) / width, abs(camera.cy) / height)
+    if min(shares) < FOCAL_SHARES[0] or max(shares) > FOCAL_SHARES[1] or max(offsets) > MAX_CENTER_SHARE:
+        raise CalibrationError(
+            f"CameraInfo.{name}: fx={camera.fx:.6g}, fy={camera.fy:.6g}, cx={camera.cx:.6g}, cy={camera.cy:.6g} px cannot "
+            f"belong to an image of {width}x{height} px; calibrate the camera, or fix what its driver publishes."
+        )
+    return camera
 
 
 def _rectification(msg: Any) -> FloatArray:

@@ -236,7 +236,8 @@ def _pixels(msg: Any, dtype: type[np.generic], channels: int, *, max_pixels: int
         shape, strides = (*shape, channels), (*strides, item)  # type: ignore[assignment]
     view: NDArray[Any] = np.ndarray(shape, dtype=stored, buffer=data, strides=strides)
     view.flags.writeable = False
-    return view if stored.isnative else view.astype(dtype)
+    # OpenCV reads 16-bit rows at odd addresses wrongly, and says nothing.
+    return view if stored.isnative and view.flags.aligned else view.astype(dtype)
 
 
 def _check_size(width: int, height: int, max_pixels: int, *, what: str) -> None:

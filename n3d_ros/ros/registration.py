@@ -21,6 +21,7 @@ from n3d_ros.geometry.transforms import RigidTransform
 
 CACHED_CAMERAS = 8  # maps kept; a node has two cameras, a test a few more
 CRACK_TOLERANCE = 0.02  # of the depth: two sides of a one-pixel crack belong to one surface when they differ by less
+MAX_SPLAT = 16  # pixels; 320x240 depth beside 4K colour needs 12
 DENSITY_SLACK = 0.05  # a colour camera denser by up to this much leaves single cracks, which are closed instead
 
 
@@ -81,14 +82,13 @@ class _RectificationMaps:
     """Where each rectified pixel looks in the raw image, in the forms that colour and depth need."""
 
     def __init__(self, model: CameraModel) -> None:
-        map_u, map_v = model.rectification_map()
         raw = model.intrinsics
-        # A lens polynomial may fold far outside its field of view; what looks there sees nothing.
-        known = np.isfinite(map_u) & np.isfinite(map_v)
-        map_u, map_v = (
-            np.where(known, map_u, -10.0).astype(np.float32),
-            np.where(known, map_v, -10.0).astype(np.float32),
-        )
+        rays = pixel_rays(model.rectified_intrinsics) @ model.rectification
+        with np.errstate(all="ignore"):  # absurd coefficients overflow
+            map_u, map_v = model.rectification_map()
+        # A lens polynomial may run off far outside its field of view; what looks there sees nothing.
+        known = np.isfinite(map_u) & np.isfinite(map_v) & (rays[..., 2] > 0)
+        map_u, map_v = (np.where(known, a, -10.0).astype(np.float32) for a in (map_u, map_v))
         limit = 30_000  # fixed-point maps are 16-bit
         self.fixed_uv, self.fixed_fraction = cv2.convertMaps(
             np.clip(map_u, -limit, limit), np.clip(map_v, -limit, limit), cv2.CV_16SC2
@@ -100,7 +100,6 @@ class _RectificationMaps:
         columns = np.clip(np.floor(map_u + 0.5), 0, raw.width - 1).astype(np.intp)
         rows = np.clip(np.floor(map_v + 0.5), 0, raw.height - 1).astype(np.intp)
         self.nearest: NDArray[np.intp] = rows * raw.width + columns
-        rays = pixel_rays(model.rectified_intrinsics) @ model.rectification
         turned = not np.allclose(model.rectification, np.eye(3), atol=1e-9)
         self.axis_ratio: Float32Array | None = rays[..., 2].astype(np.float32) if turned else None
 
@@ -159,7 +158,7 @@ def register_depth(
         (H', W') float32 metres along the colour camera's axis, of the colour image's size, NaN for none.
 
     Raises:
-        CalibrationError: the depth is not of its camera's size.
+        CalibrationError: the depth is not of its camera's size, or the two cameras cannot belong together.
     """
     height, width = color_intrinsics.height, color_intrinsics.width
     u, v, z = _project(depth_m, depth_intrinsics, color_intrinsics, color_T_depth)
@@ -218,6 +217,11 @@ def _rays_in_color(depth: CameraIntrinsics, color: CameraIntrinsics, rotation: t
 def _splat_size(depth: CameraIntrinsics, color: CameraIntrinsics) -> int:
     """Pixels a side that one depth pixel covers in the colour image."""
     ratio = max(color.fx / depth.fx, color.fy / depth.fy)
+    if ratio > MAX_SPLAT:
+        raise CalibrationError(
+            f"Registration: colour (fx {color.fx:.4g} px) has more than {MAX_SPLAT} times the pixel density of depth (fx "
+            f"{depth.fx:.4g} px); one of the two calibrations is wrong."
+        )
     return max(1, math.ceil(ratio - DENSITY_SLACK))
 
 

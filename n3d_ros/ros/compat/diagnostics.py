@@ -172,6 +172,9 @@ class _RosUpdater:
         for name in self._names:
             self._updater.removeByName(name)
         self._names.clear()
-        timer = getattr(self._updater, "timer", None)
-        if timer is not None:
-            self._node.destroy_timer(timer)
+        self._node.destroy_timer(self._updater.timer)
+        self._node.destroy_publisher(self._updater.publisher)
+        # The updater declares these without asking; a node that is configured again would fail on the second time.
+        for parameter in ("diagnostic_updater.period", "diagnostic_updater.use_fqn"):
+            if self._node.has_parameter(parameter):
+                self._node.undeclare_parameter(parameter)
