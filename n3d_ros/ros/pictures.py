@@ -170,7 +170,7 @@ def _cost(item: tuple[float, Rect], own: Rect, taken: Sequence[Rect], anchors: S
     grown = (rect[0] - 3, rect[1] - 3, rect[2] + 3, rect[3] + 3)
     on_labels = sum(_overlap(grown, other) for other in taken)
     on_objects = sum(_overlap(rect, other) for other in anchors if other is not own)
-    return effort + 5.0 * on_labels + 0.08 * on_objects + 0.15 * _overlap(rect, own)
+    return effort + 5.0 * on_labels + 0.3 * on_objects + 0.15 * _overlap(rect, own)
 
 
 def _draw_chip(draw: ImageDraw.ImageDraw, rect: Rect, lines: Sequence[tuple[str, int, Color]], color: Color) -> None:
@@ -354,12 +354,12 @@ def top_down_picture(
     title: str = "The scene from above",
     subtitle: str = "",
 ) -> NDArray[np.uint8]:
-    """The scene seen from above: metric grid, camera and its field of view, supports, boxes with labels, legend.
+    """The scene seen from above: metric grid, camera and the ground it sees, supports, boxes with labels, legend.
 
     Args:
         objects: what to draw.
         up: (3,) against gravity.
-        intrinsics: of the camera, for its field of view.
+        intrinsics: of the camera, for the ground it sees.
         surfaces: supports whose outline is drawn.
         frame: measured points to draw under everything; None: none.
         title: first line.
@@ -480,8 +480,10 @@ def _draw_lines(
     _draw_grid(painter, window, step)
     for surface in surfaces:
         if len(surface.outline) >= 3 and surface.kind != "wall":
-            painter.polygon(ground.of(surface.outline), SUPPORT, fill=0.10, width=2.2)
-    _draw_view(painter, ground, intrinsics, window)
+            fill = 0.0 if surface.kind == "floor" else 0.10
+            painter.polygon(ground.of(surface.outline), SUPPORT, fill=fill, width=2.2)
+    reach = float(np.hypot(window.width, window.height) / window.scale)
+    _draw_view(painter, _seen_ground(ground, objects, intrinsics, reach), window)
     # Low boxes first, so that what stands on them is drawn over them.
     for item in sorted(objects, key=lambda item: float(ground.of(item.box.corners)[:, 2].max())):
         footprint = ground.of(item.box.corners)
@@ -533,20 +535,37 @@ def _draw_grid(painter: _Painter, window: _Window, step: float) -> None:
         painter.polyline(ends, GRID_MAJOR if y == 0 else GRID, width=1.0)
 
 
-def _draw_view(painter: _Painter, ground: _Ground, intrinsics: CameraIntrinsics, window: _Window) -> None:
-    """The camera and the sides of its field of view, from above."""
-    reach = float(np.hypot(window.width, window.height) / window.scale)
-    half_angles = (
-        np.arctan2(-0.5 - intrinsics.cx, intrinsics.fx),
-        np.arctan2(intrinsics.width - 0.5 - intrinsics.cx, intrinsics.fx),
-    )
-    # Seen from above the field of view opens wider the more the camera looks down; the middle row is what is drawn.
-    rays = [ground.of(np.array([[np.tan(angle), 0.0, 1.0]]))[0, :2] for angle in half_angles]
-    tips = [reach * ray / max(float(np.linalg.norm(ray)), 1e-9) for ray in rays]
-    painter.polygon(np.array([[0.0, 0.0], tips[0], tips[1]]), CAMERA, fill=0.05, width=1.2)
+def _draw_view(painter: _Painter, view: FloatArray, window: _Window) -> None:
+    """The camera, and the ground it can see."""
+    painter.polygon(view, CAMERA, fill=0.05, width=1.3)
     body = 16 / window.scale  # sixteen pixels, whatever the scale
     triangle = np.array([[0.0, -0.35], [0.75, 0.85], [-0.75, 0.85]]) * body
     painter.polygon(triangle, CAMERA, fill=1.0, width=1.5, edge=_darker(CAMERA))
+
+
+def _seen_ground(
+    ground: _Ground, objects: Sequence[PictureObject], intrinsics: CameraIntrinsics, reach_m: float
+) -> FloatArray:
+    """(4, 2) corners of what the camera sees of the level its objects stand on, metres; far corners are cut."""
+    bottoms = [float(ground.of(item.box.corners)[:, 2].min()) for item in objects]
+    depth = max(0.05, -float(np.median(bottoms))) if bottoms else 1.0
+    right, bottom = intrinsics.width - 0.5, intrinsics.height - 0.5
+    pixels = np.array([[-0.5, bottom], [right, bottom], [right, -0.5], [-0.5, -0.5]])
+    rays = ground.of(
+        np.column_stack(
+            [
+                (pixels[:, 0] - intrinsics.cx) / intrinsics.fx,
+                (pixels[:, 1] - intrinsics.cy) / intrinsics.fy,
+                np.ones(4),
+            ]
+        )
+    )
+    lengths = np.linalg.norm(rays[:, :2], axis=1)
+    # A ray that does not go down meets the ground nowhere; it is drawn as far as the picture reaches.
+    steps = np.where(rays[:, 2] < -1e-3, depth / np.maximum(-rays[:, 2], 1e-3), np.inf)
+    steps = np.minimum(steps, reach_m / np.maximum(lengths, 1e-9))
+    seen: FloatArray = rays[:, :2] * steps[:, None]
+    return seen
 
 
 def _darker(color: Color) -> Color:
@@ -659,7 +678,7 @@ def _write_legend(
         y += 31
     y += 14
     draw.text((x, y), "sizes in cm, along the box's own axes", font=_font(14), fill=SOFT_INK)
-    keys = [("camera and its field of view", CAMERA)]
+    keys = [("camera, and the ground it sees", CAMERA)]
     keys += [(f"support: {kind}", SUPPORT) for kind in sorted({s.kind for s in surfaces if s.kind != "wall"})]
     for text, color in keys:
         y += 28

@@ -1,0 +1,82 @@
+"""A camera in a process of its own: publishes colour, depth and calibrations at a steady rate, stamped with the clock.
+
+``python -m benchmarks.camera FRAMES.npz --seconds 10 --rate 30``
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.frames import BenchFrames
+
+FRAME_ID = "camera_color_optical_frame"
+TOPICS = ("rgb/image", "rgb/camera_info", "depth/image", "depth/camera_info")
+DISCOVERY_S = 10.0  # longest wait for somebody to subscribe
+
+
+def main() -> int:
+    """Publishes until the time is over.
+
+    Returns:
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frames", type=Path)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rate", type=float, default=30.0)
+    args = parser.parse_args()
+    publish(BenchFrames.load(args.frames), args.seconds, args.rate)
+    return 0
+
+
+def publish(frames: BenchFrames, seconds: float, rate_hz: float) -> None:
+    """Publishes frames in turn, colour first and depth right after it, with one stamp.
+
+    Args:
+        frames: what to publish.
+        seconds: for how long.
+        rate_hz: pairs per second.
+    """
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import CameraInfo, Image
+
+    from n3d_ros.cli.console import ros_node
+    from n3d_ros.ros.conversions import fill_stamp, intrinsics_to_camera_info
+    from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
+    from n3d_ros.ros.transport import apply_transport_profile
+
+    apply_transport_profile()
+    # The images are made beforehand: while it publishes, the camera must not take the processor from the node.
+    where = {"stamp_ns": 0, "frame_id": FRAME_ID}
+    colors = [rgb_to_image_msg(rgb, **where) for rgb in frames.rgb]  # type: ignore[arg-type]
+    metres = np.where(frames.depth_mm > 0, frames.depth_mm.astype(np.float32) / 1000, np.nan)
+    depths = [depth_to_image_msg(depth, **where) for depth in metres]  # type: ignore[arg-type]
+    info = intrinsics_to_camera_info(frames.intrinsics, stamp_ns=0, frame_id=FRAME_ID)
+    with ros_node("bench_camera") as node:
+        types = (Image, CameraInfo, Image, CameraInfo)
+        publishers = [
+            node.create_publisher(type_, f"/{topic}", qos_profile_sensor_data)
+            for type_, topic in zip(types, TOPICS, strict=True)
+        ]
+        deadline = time.monotonic() + DISCOVERY_S
+        while not all(one.get_subscription_count() for one in publishers) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        begin = time.monotonic()
+        for i in range(round(seconds * rate_hz)):
+            time.sleep(max(0.0, begin + i / rate_hz - time.monotonic()))
+            color, depth = colors[i % len(colors)], depths[i % len(depths)]
+            messages = (color, info, depth, info)
+            now_ns = time.time_ns()
+            for message in messages:
+                fill_stamp(message.header.stamp, now_ns)
+            for j in (1, 3, 0, 2):  # calibrations first: the pair needs them
+                publishers[j].publish(messages[j])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,339 @@
+"""The figures the project promises, measured one after the other; each row says what was promised and what came out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.frames import REAL_FRAMES, bench_frames
+from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
+from n3d_ros.errors import N3dError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORE_TIMEOUT_S = 1800.0
+RATE_HZ = 30.0
+DETERMINISM_SEED = 5  # of the generated bag that is run twice when none is shipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured number.
+
+    Args:
+        name: what was measured.
+        value: the result; NaN when it could not be measured.
+        unit: its unit.
+        promise: the limit, None when it is only reported.
+        at_most: whether the promise is an upper limit.
+        note: how, or why not.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    promise: float | None = None
+    at_most: bool = True
+    note: str = ""
+
+    @property
+    def is_kept(self) -> bool | None:
+        """Whether the promise is kept; None when there is none or nothing was measured."""
+        if self.promise is None or math.isnan(self.value):
+            return None
+        return self.value <= self.promise if self.at_most else self.value >= self.promise
+
+    @property
+    def row(self) -> list[str]:
+        """Cells for the table."""
+        value = "not measured" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}".strip()
+        sign = "<=" if self.at_most else ">="
+        promise = "" if self.promise is None else f"{sign} {self.promise:g} {self.unit}".strip()
+        kept = {True: "yes", False: "**no**", None: ""}[self.is_kept]
+        return [self.name, value, promise, kept, self.note]
+
+
+def live_figures(seconds: float) -> list[Figure]:
+    """Latency and load of the node.
+
+    Args:
+        seconds: of images per session.
+
+    Returns:
+        Figures.
+    """
+    frames = bench_frames()
+    note = f"{frames.source}, {seconds:g} s at {RATE_HZ:g} Hz"
+    full = measure_live(module=NODE_MODULE, seconds=seconds, rate_hz=RATE_HZ, idle_s=8.0, frames=frames)
+    bare = measure_live(module=TRIVIAL_MODULE, seconds=seconds, rate_hz=RATE_HZ, frames=frames)
+    drops = ", ".join(f"{count} {name}" for name, count in full.dropped.items()) or "none"
+    answered = f"{len(full.latency_ms)} results; dropped: {drops}"
+    return [
+        Figure(
+            name="image stamp to objects, p50",
+            value=full.percentile("latency_ms", 50),
+            unit="ms",
+            promise=100,
+            note=note,
+        ),
+        Figure(
+            name="image stamp to objects, p95",
+            value=full.percentile("latency_ms", 95),
+            unit="ms",
+            promise=180,
+            note=answered,
+        ),
+        Figure(
+            name="age when processing begins, p95", value=full.percentile("age_at_start_ms", 95), unit="ms", promise=50
+        ),
+        Figure(
+            name="ROS side alone, p50",
+            value=bare.percentile("latency_ms", 50),
+            unit="ms",
+            promise=8,
+            note=f"trivial grounder, {len(bare.latency_ms)} results",
+        ),
+        Figure(name="ROS side alone, p95", value=bare.percentile("latency_ms", 95), unit="ms"),
+        Figure(name="node ready", value=full.ready_s, unit="s", promise=3, note="process start to subscribed"),
+        Figure(name="idle", value=100 * full.idle_share, unit="% of a core", promise=5, note="no images, 8 s"),
+    ]
+
+
+def determinism_figure() -> list[Figure]:
+    """Whether two runs over one bag agree.
+
+    Returns:
+        One figure: number of differing results.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        bag = ROOT / "demo" / "tabletop"
+        if not bag.is_dir():
+            bag = Path(folder, "bag")
+            make = [
+                "-m",
+                "model_training.scenes_bag",
+                "--seed",
+                str(DETERMINISM_SEED),
+                "--seconds",
+                "1",
+                "-o",
+                str(bag),
+            ]
+            _python(make)
+        documents = []
+        for name in ("first", "second"):
+            output = Path(folder, name)
+            _python(["-m", "n3d_ros.cli", "run", str(bag), "-o", str(output), "--no-bag"])
+            document = json.loads((output / "objects.json").read_text())
+            documents.append({key: value for key, value in document.items() if key != "timing"})
+    same = json.dumps(documents[0]) == json.dumps(documents[1])
+    frames = len(documents[0]["frames"])
+    return [
+        Figure(name="`n3d run` twice: differing results", value=float(not same), promise=0, note=f"{frames} frames")
+    ]
+
+
+def real_frame_figures() -> list[Figure]:
+    """Scores on real frames.
+
+    Returns:
+        Figures; not measured where the frames are not at hand.
+    """
+    names = (("F1 at point IoU 0.5", 0.95), ("F1 at point IoU 0.75", 0.92))
+    script = ROOT / "benchmarks" / "score_real_frames.py"
+    if not REAL_FRAMES.is_dir() or not script.is_file():
+        why = "the real frames do not lie beside this checkout" if script.is_file() else "no script"
+        return [Figure(name=f"real frames, {n}", value=math.nan, promise=p, at_most=False, note=why) for n, p in names]
+    result = _last_json(_python([str(script)]))
+    found = {name: value for name, value in _flat(result).items() if isinstance(value, float)}
+    return [
+        Figure(
+            name=f"real frames, {name}",
+            value=_pick(found, level),
+            promise=promise,
+            at_most=False,
+            note=f"{len(list(REAL_FRAMES.glob('*_color.png')))} Kinect frames",
+        )
+        for (name, promise), level in zip(names, ("0.5", "0.75"), strict=True)
+    ]
+
+
+def generated_scene_figures(scenes: int) -> list[Figure]:
+    """Errors on generated scenes with depth noise.
+
+    Args:
+        scenes: per kind.
+
+    Returns:
+        Figures per kind of scene.
+    """
+    script = ROOT / "benchmarks" / "score_generated_scenes.py"
+    result = _last_json(_python([str(script), "--scenes", str(scenes)]))
+    figures = []
+    for kind, values in result["results"].items():
+        for key, unit, factor, promise in (
+            ("center", "cm", 100.0, 1.5),
+            ("size", "cm", 100.0, 2.0),
+            ("yaw", "deg", math.degrees(1.0), None),
+        ):
+            value = _median_of(values, key)
+            note = f"{scenes} scenes, unoccluded objects"
+            figures.append(
+                Figure(name=f"{kind}: median {key} error", value=value * factor, unit=unit, promise=promise, note=note)
+            )
+    return figures
+
+
+def _median_of(values: dict[str, Any], key: str) -> float:
+    """The median error whose name begins with a word, whatever unit its name ends with."""
+    for name, value in _flat(values).items():
+        if name.split(".")[-1] in ("median", "p50") and name.split(".")[0].startswith(key):
+            return float(value)
+        if name.startswith(f"{key}_") and "median" in name and isinstance(value, (int, float)):
+            return float(value)
+    return math.nan
+
+
+def _pick(values: dict[str, float], level: str) -> float:
+    """The F1 at an IoU level."""
+    for name, value in values.items():
+        if "f1" in name.lower() and name.lower().endswith(level):
+            return value
+        if name.lower().endswith("f1") and f"{level}." in name:
+            return value
+    return math.nan
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested values by their joined names."""
+    if not isinstance(values, dict):
+        return {prefix.rstrip("."): values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}."))
+    return flat
+
+
+def _python(arguments: Sequence[str]) -> str:
+    """What a Python program prints; its progress goes to our standard error."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    try:
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=SCORE_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise N3dError(f"{' '.join(arguments)} failed: {error}") from error
+    return result.stdout.decode(errors="replace")
+
+
+def _last_json(text: str) -> dict[str, Any]:
+    """The JSON object in the last line."""
+    lines = [line for line in text.splitlines() if line.startswith("{")]
+    if not lines:
+        raise N3dError("A score ended without its JSON line.")
+    document: dict[str, Any] = json.loads(lines[-1])
+    return document
+
+
+def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable[[str], None]) -> list[Figure]:
+    """Measures some parts.
+
+    Args:
+        parts: of ``PARTS``.
+        seconds: of images in the live sessions.
+        scenes: generated scenes per kind.
+        tell: told what happens.
+
+    Returns:
+        Figures in the order of the parts.
+    """
+    makers: dict[str, Callable[[], list[Figure]]] = {
+        "real": real_frame_figures,
+        "generated": lambda: generated_scene_figures(scenes),
+        "live": lambda: live_figures(seconds),
+        "determinism": determinism_figure,
+    }
+    figures: list[Figure] = []
+    for part in parts:
+        tell(f"measuring: {part} ...")
+        begin = time.monotonic()
+        try:
+            figures += makers[part]()
+        except N3dError as error:
+            figures.append(Figure(name=part, value=math.nan, promise=0.0, note=error.message.splitlines()[0]))
+        tell(f"  {time.monotonic() - begin:.0f} s")
+    return figures
+
+
+PARTS = ("real", "generated", "live", "determinism")
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The figures as a Markdown table.
+
+    Args:
+        figures: rows.
+
+    Returns:
+        Lines.
+    """
+    header = ["figure", "measured", "promised", "kept", "how"]
+    rows = [header, ["---"] * len(header), *(figure.row for figure in figures)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on.
+
+    Returns:
+        Plain values.
+    """
+    model = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def json_line(figures: Sequence[Figure]) -> str:
+    """The figures as one line of JSON.
+
+    Args:
+        figures: rows.
+
+    Returns:
+        The line.
+    """
+    rows = [
+        {
+            "name": figure.name,
+            "value": None if math.isnan(figure.value) else round(figure.value, 5),
+            "unit": figure.unit,
+            "promise": figure.promise,
+            "kept": figure.is_kept,
+        }
+        for figure in figures
+    ]
+    return json.dumps({"machine": machine(), "figures": rows})
