@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 def files_below(folder: str) -> list[tuple[str, list[str]]]:
-    """Entries of ``data_files`` that install every file below ``folder`` under share/n3d_ros, in the same subfolders."""
+    """Entries of ``data_files`` that install every file below ``folder`` to the same place under share/n3d_ros."""
     by_folder: dict[str, list[str]] = {}
     for path in sorted((ROOT / folder).rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -42,7 +42,7 @@ setup(
         *files_below("launch"),
         *files_below("config"),
     ],
-    # What runs beside it is not listed here: with a distribution it comes from package.xml, without one from requirements/.
+    # What it runs with is not listed here: a distribution installs it by package.xml, pip by requirements/.
     install_requires=["setuptools"],
     # `colcon test` runs pytest only when the package asks for it.
     extras_require={"model": requirements("model"), "test": ["pytest"]},

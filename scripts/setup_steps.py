@@ -648,11 +648,17 @@ def is_done(step: Step) -> bool:
 
 def carry_out(step: Step, workspace: Path) -> None:
     """Nothing; runs the step between its mark and its stamp."""
+    mark = mark_of(step, workspace)
     stamp_of(step).unlink(missing_ok=True)
-    write_atomically(mark_of(step, workspace), "")
-    step.run()
+    write_atomically(mark, "")
+    try:
+        step.run()
+    except SetupError:
+        # The command itself gave up, such as pip without a network: what it leaves can be gone on with.
+        mark.unlink()
+        raise
     write_atomically(stamp_of(step), step.inputs)
-    mark_of(step, workspace).unlink()
+    mark.unlink()
 
 
 def repair(steps: Sequence[Step], workspace: Path) -> list[str]:

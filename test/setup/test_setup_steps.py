@@ -132,6 +132,19 @@ def test_what_a_killed_step_left_is_removed(steps: ModuleType, tmp_path: Path) -
     assert steps.repair([step], tmp_path) == []
 
 
+def test_what_a_failed_step_left_is_kept_and_the_step_is_not_done(steps: ModuleType, tmp_path: Path) -> None:
+    def failing() -> None:
+        write_product(tmp_path)
+        raise steps.SetupError("no network")
+
+    step = make_step(steps, tmp_path, failing)
+    with pytest.raises(steps.SetupError):
+        steps.carry_out(step, tmp_path)
+    assert steps.repair([step], tmp_path) == []
+    assert (tmp_path / "made/product").exists()
+    assert not steps.is_done(step)
+
+
 def test_a_failing_command_is_reported_with_the_end_of_its_output(steps: ModuleType, tmp_path: Path) -> None:
     report = steps.Reporter(tmp_path / "log", 1)
     with pytest.raises(steps.SetupError, match=r"code 3[\s\S]*the reason"):
