@@ -1,0 +1,122 @@
+"""The node's subscriptions: images and calibrations in, pairs out, with a reason for every image that is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rclpy.qos import qos_policy_name_from_kind
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from n3d_ros.errors import N3dError
+from n3d_ros.ros import qos
+from n3d_ros.ros.config import NodeConfig
+from n3d_ros.ros.conversions import stamp_to_ns
+from n3d_ros.ros.pairing import DropReport, RgbdPair, RgbdPairer
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble, where it has its former name
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+COLOR_TOPICS = {"raw": ("rgb/image", Image), "compressed": ("rgb/image/compressed", CompressedImage)}
+DEPTH_TOPICS = {"raw": ("depth/image", Image), "compressedDepth": ("depth/image/compressedDepth", CompressedImage)}
+COLOR_INFO_TOPIC = "rgb/camera_info"
+DEPTH_INFO_TOPIC = "depth/camera_info"
+
+
+class ImageInputs:
+    """Subscribes to colour, depth and their calibrations, and pairs them.
+
+    Args:
+        node: the node that subscribes.
+        config: transports and pairing.
+        on_pair: given each pair, with its calibrations; called in the executor's thread.
+        on_drop: given the reason and a sentence for every image that is not used.
+    """
+
+    def __init__(
+        self, node: Node, config: NodeConfig, *, on_pair: Callable[[RgbdPair], None], on_drop: DropReport
+    ) -> None:
+        self._node = node
+        self._on_pair = on_pair
+        self._on_drop = on_drop
+        self._pairer = RgbdPairer(config.sync, on_drop=on_drop)
+        self._color_info: CameraInfo | None = None
+        self._depth_info: CameraInfo | None = None
+        color_topic, color_type = COLOR_TOPICS[config.rgb.transport]
+        depth_topic, depth_type = DEPTH_TOPICS[config.depth.transport]
+        self._subscriptions = [
+            self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._on_color_info),
+            self._subscribe(CameraInfo, DEPTH_INFO_TOPIC, self._on_depth_info),
+            self._subscribe(color_type, color_topic, self._on_color),
+            self._subscribe(depth_type, depth_topic, self._on_depth),
+        ]
+
+    def close(self) -> None:
+        """Ends the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+        self._pairer.clear()
+
+    def clear(self) -> None:
+        """Forgets what waits for a partner, for instance when time jumps back."""
+        self._pairer.clear()
+
+    def explain(self) -> str:
+        """Why no pairs are made: who publishes each topic, and whether it fits.
+
+        Returns:
+            A few sentences.
+        """
+        parts = [self._explain_topic(subscription) for subscription in self._subscriptions]
+        mend = self._pairer.explain()
+        return " ".join([*parts, mend] if mend else parts)
+
+    def _subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+        def incompatible(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._node.get_logger().warning(qos.mend_for(policy, self._node.resolve_topic_name(topic)))
+
+        return self._node.create_subscription(
+            message_type,
+            topic,
+            callback,
+            qos.copy_of(qos.SENSOR),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
+            qos_overriding_options=qos.overridable(),
+        )
+
+    def _on_color_info(self, message: CameraInfo) -> None:
+        self._color_info = message
+
+    def _on_depth_info(self, message: CameraInfo) -> None:
+        self._depth_info = message
+
+    def _on_color(self, message: Any) -> None:
+        self._add(self._pairer.add_color, message)
+
+    def _on_depth(self, message: Any) -> None:
+        self._add(self._pairer.add_depth, message)
+
+    def _add(self, add: Callable[[int, Any], RgbdPair | None], message: Any) -> None:
+        try:
+            pair = add(stamp_to_ns(message.header.stamp), message)
+        except N3dError as error:
+            self._on_drop(error.reason, error.message)
+            return
+        if pair is not None:
+            self._on_pair(replace(pair, color_info=self._color_info, depth_info=self._depth_info))
+
+    def _explain_topic(self, subscription: Any) -> str:
+        topic = subscription.topic_name
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if not publishers:
+            return f"{topic}: nobody publishes it; remap it to your camera's topic."
+        names = ", ".join(f"{info.node_name} ({info.qos_profile.reliability.name.lower()})" for info in publishers[:3])
+        return f"{topic}: published by {names}."

@@ -1,0 +1,425 @@
+"""One pair of images to objects in a scene, step by step and timed. Needs no rclpy: the node and ``n3d run`` share it.
+
+::
+
+    pair -> RgbdFrame -> up (tf) -> GroundingResult -> Scene -> FrameOutcome
+
+A pair that cannot be used ends as an outcome with a status, a reason and a sentence; only bugs raise.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from n3d_ros.detection import Detection3D, SupportSurface
+from n3d_ros.errors import InputError, N3dError, StatusCode, TransformError
+from n3d_ros.frame import RgbdFrame
+from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.inference.grounder import Grounder, GroundingRequest, GroundingResult
+from n3d_ros.ros.config import AUTO, NONE, PipelineConfig
+from n3d_ros.ros.frame_assembly import FrameAssembler
+from n3d_ros.ros.pairing import RgbdPair
+from n3d_ros.scene.history import SceneHistory
+from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.scene import Scene
+
+logger = logging.getLogger(__name__)
+
+FIXED_FRAMES = ("map", "odom", "world")  # REP-105: frames in which things that stand still stay where they are
+GRAVITY_FRAMES = (*FIXED_FRAMES, "base_link")  # REP-103: their z axis points up (base_link's while the robot is level)
+LOOKUP_STEP_S = 0.005  # between two looks for a transform that is still on its way
+
+
+class TransformLookup(Protocol):
+    """Gives ``target_T_source`` at a stamp."""
+
+    def __call__(self, target: str, source: str, stamp_ns: int | None = None) -> RigidTransform:
+        """The transform that takes points of source to target.
+
+        Args:
+            target: frame to express points in.
+            source: frame the points are given in.
+            stamp_ns: nanoseconds; None: the newest known.
+
+        Returns:
+            The transform.
+
+        Raises:
+            TransformError: not known at that time.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameOutcome:
+    """What became of one pair of images.
+
+    Args:
+        status: OK, or why there is no result.
+        reason: short key under which a drop is counted; empty when OK.
+        message: one sentence about it; empty when OK.
+        stamp_ns: of the colour image, nanoseconds.
+        frame_id: of the colour image.
+        frame: the assembled frame; None when it could not be made.
+        detections: camera optical frame, this frame alone.
+        surfaces: camera optical frame.
+        scene: all objects so far, in its fixed frame; None when not OK.
+        scene_T_camera: at the stamp; None when not OK.
+        output_frame: frame in which results of this frame go out.
+        output_T_camera: at the stamp; None when not OK.
+        up_camera: (3,) against gravity in the optical frame from tf; None when the grounder estimates it.
+        stage_ms: milliseconds per step, in order.
+        notes: sentences for the user.
+    """
+
+    status: StatusCode = StatusCode.OK
+    reason: str = ""
+    message: str = ""
+    stamp_ns: int
+    frame_id: str
+    frame: RgbdFrame | None = None
+    detections: tuple[Detection3D, ...] = ()
+    surfaces: tuple[SupportSurface, ...] = ()
+    scene: Scene | None = None
+    scene_T_camera: RigidTransform | None = None
+    output_frame: str = ""
+    output_T_camera: RigidTransform | None = None
+    up_camera: FloatArray | None = None
+    stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether objects were looked for and the result can be used."""
+        return self.status == StatusCode.OK
+
+
+class Stages:
+    """Collects how long each named step took."""
+
+    def __init__(self) -> None:
+        self.stage_ms: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Times the body as one step; steps of the same name add up.
+
+        Args:
+            name: of the step.
+
+        Yields:
+            Nothing.
+        """
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, (time.perf_counter() - start) * 1e3)
+
+    def add(self, name: str, duration_ms: float) -> None:
+        """Adds time to a step.
+
+        Args:
+            name: of the step.
+            duration_ms: milliseconds.
+        """
+        self.stage_ms[name] = self.stage_ms.get(name, 0.0) + duration_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memory:
+    """What later requests need; one immutable snapshot, replaced as a whole.
+
+    Args:
+        history: scenes of the last seconds.
+        outcome: the newest outcome that is OK; None before the first.
+        poses: stamp of each scene in the history to (the camera's frame, ``scene_T_camera``): tf forgets sooner.
+    """
+
+    history: SceneHistory
+    poses: Mapping[int, tuple[str, RigidTransform]] = field(default_factory=lambda: MappingProxyType({}))
+    outcome: FrameOutcome | None = None
+
+
+class FramePipeline:
+    """Turns pairs of images into scenes. Used by one thread; ``memory`` may be read from any.
+
+    Args:
+        config: what is set.
+        grounder: finds the objects.
+        lookup: gives transforms.
+        now_s: clock used to wait for transforms; None waits for none (offline, all transforms are known).
+        color_topic: full name of the colour topic, which may say that images are rectified.
+        depth_topic: full name of the depth topic, as above.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        grounder: Grounder,
+        lookup: TransformLookup,
+        *,
+        now_s: Callable[[], float] | None = None,
+        color_topic: str = "",
+        depth_topic: str = "",
+    ) -> None:
+        self.config = config
+        self._topics = (color_topic, depth_topic)
+        self.grounder = grounder
+        self._lookup = lookup
+        self._now_s = now_s
+        self._assembler = self._new_assembler()
+        self._scene: Scene | None = None
+        self._next_id = 1
+        self._cached: tuple[Any, RgbdFrame] | None = None
+        self.memory = Memory(history=SceneHistory(config=config.history))
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Takes over settings that changed.
+
+        Args:
+            config: what is set now.
+        """
+        before, self.config = self.config, config
+        if before.frames != config.frames:
+            self._assembler, self._cached = self._new_assembler(), None
+
+    def reset(self) -> None:
+        """Forgets the scene and its history, for instance when a bag starts again."""
+        self._scene, self._cached = None, None
+        self.memory = Memory(history=SceneHistory(config=self.config.history))
+
+    def process(self, pair: RgbdPair) -> FrameOutcome:
+        """What this pair shows, and the scene after it.
+
+        Args:
+            pair: colour, depth and their calibrations.
+
+        Returns:
+            The outcome; refusals have a status other than OK.
+        """
+        return self.ground(pair, GroundingRequest(max_objects=self.config.max_objects))
+
+    def ground(
+        self,
+        pair: RgbdPair,
+        request: GroundingRequest,
+        *,
+        on_detection: Callable[[Detection3D], None] | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> FrameOutcome:
+        """What a request finds in a pair, and the scene after it.
+
+        Args:
+            pair: colour, depth and their calibrations.
+            request: what to look for; its ``up`` is filled in from tf.
+            on_detection: called with each object as soon as it is known, camera optical frame.
+            is_cancelled: asked between steps.
+
+        Returns:
+            The outcome; refusals have a status other than OK.
+        """
+        stages = Stages()
+        blank = FrameOutcome(stamp_ns=pair.stamp_ns, frame_id=pair.color.header.frame_id)
+        try:
+            outcome = self._ground(pair, request, stages, blank, on_detection, is_cancelled)
+        except N3dError as error:
+            outcome = replace(blank, status=error.code, reason=error.reason, message=error.message)
+        except Exception as error:  # a grounder may fail in ways of its own; it costs this frame only
+            logger.exception("The grounder %r failed on the frame at %d ns.", self.grounder.name, pair.stamp_ns)
+            sentence = f"The grounder {self.grounder.name!r} failed: {type(error).__name__}: {error}"
+            outcome = replace(blank, status=StatusCode.BACKEND_FAILED, reason="backend_failed", message=sentence)
+        return replace(outcome, stage_ms=MappingProxyType(stages.stage_ms))
+
+    def _ground(
+        self,
+        pair: RgbdPair,
+        request: GroundingRequest,
+        stages: Stages,
+        blank: FrameOutcome,
+        on_detection: Callable[[Detection3D], None] | None,
+        is_cancelled: Callable[[], bool] | None,
+    ) -> FrameOutcome:
+        with stages.timed("assemble"):
+            frame = self._assemble(pair)
+        with stages.timed("tf"):
+            scene_frame, scene_T_camera = self._scene_pose(frame)
+            output_frame = self.config.output_frame or frame.frame_id
+            output_T_camera = self.lookup(output_frame, frame.frame_id, frame.stamp_ns)
+            up = self._up(frame)
+        with stages.timed("ground"):
+            result = self.grounder.ground(
+                frame, replace(request, up=up), on_detection=on_detection, is_cancelled=is_cancelled
+            )
+        for name, duration_ms in result.stage_ms.items():
+            stages.add(f"ground/{name}", duration_ms)
+        with stages.timed("scene"):
+            scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=request.phrase is None)
+        outcome = replace(
+            blank,
+            frame=frame,
+            detections=result.detections,
+            surfaces=result.surfaces,
+            scene=scene,
+            scene_T_camera=scene_T_camera,
+            output_frame=output_frame,
+            output_T_camera=output_T_camera,
+            up_camera=up,
+            notes=result.notes,
+        )
+        self._remember(outcome, scene, scene_T_camera)
+        return outcome
+
+    def _remember(self, outcome: FrameOutcome, scene: Scene, scene_T_camera: RigidTransform) -> None:
+        history = self.memory.history.added(scene)
+        known = {**self.memory.poses, scene.stamp_ns: (outcome.frame_id, scene_T_camera)}
+        poses = {one.stamp_ns: known[one.stamp_ns] for one in history.scenes if one.stamp_ns in known}
+        self.memory = Memory(history=history, outcome=outcome, poses=MappingProxyType(poses))
+
+    def _new_assembler(self) -> FrameAssembler:
+        color_topic, depth_topic = self._topics
+        return FrameAssembler(self.config.frames, color_topic=color_topic, depth_topic=depth_topic)
+
+    def _assemble(self, pair: RgbdPair) -> RgbdFrame:
+        """The pair's frame; kept, since a request often follows on the frame just processed."""
+        if self._cached is not None and self._cached[0] is pair:
+            return self._cached[1]
+        frame = self._assembler.assemble(pair.color, pair.depth, pair.color_info, pair.depth_info, self.lookup)
+        self._cached = (pair, frame)
+        return frame
+
+    def _updated_scene(
+        self,
+        frame: RgbdFrame,
+        result: GroundingResult,
+        scene_frame: str,
+        scene_T_camera: RigidTransform,
+        *,
+        complete: bool,
+    ) -> Scene:
+        scene = self._scene
+        if scene is None or scene.frame_id != scene_frame:
+            # ids go on where they were: a number never means another thing while the node runs
+            scene = Scene(frame_id=scene_frame, stamp_ns=0, next_id=self._next_id)
+        try:
+            self._scene = scene.updated(
+                result.detections,
+                scene_T_camera=scene_T_camera,
+                frame=frame,
+                config=self.config.scene,
+                complete=complete,
+            )
+        except InputError as error:
+            if error.reason != "time_jump":
+                raise
+            self.reset()
+            return self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
+        self._next_id = self._scene.next_id
+        return self._scene
+
+    def _scene_pose(self, frame: RgbdFrame) -> tuple[str, RigidTransform]:
+        """The scene's fixed frame, and the camera's pose in it at the frame's stamp."""
+        wanted = self.config.scene_frame
+        if wanted == AUTO:
+            wanted = self._first_connected(FIXED_FRAMES, frame.frame_id) or frame.frame_id
+        return wanted, self.lookup(wanted, frame.frame_id, frame.stamp_ns)
+
+    def _up(self, frame: RgbdFrame) -> FloatArray | None:
+        """The direction against gravity in the camera's frame; None when tf knows none."""
+        wanted = self.config.gravity_frame
+        if wanted == NONE:
+            return None
+        if wanted == AUTO:
+            connected = self._first_connected(GRAVITY_FRAMES, frame.frame_id)
+            if connected is None:
+                return None
+            wanted = connected
+        camera_T_gravity = self.lookup(frame.frame_id, wanted, frame.stamp_ns)
+        up: FloatArray = camera_T_gravity.rotate(np.array([0.0, 0.0, 1.0]))
+        return up
+
+    def _first_connected(self, candidates: tuple[str, ...], camera_frame: str) -> str | None:
+        """The first of the frames that tf connects with the camera at any time."""
+        for candidate in candidates:
+            try:
+                self._lookup(candidate, camera_frame)
+            except TransformError:
+                continue
+            return candidate
+        return None
+
+    def lookup(self, target: str, source: str, stamp_ns: int | None = None) -> RigidTransform:
+        """The transform; waits up to ``tf.wait_s`` for one that is still on its way.
+
+        Args:
+            target: frame to express points in.
+            source: frame the points are given in.
+            stamp_ns: nanoseconds; None: the newest known.
+
+        Returns:
+            ``target_T_source``.
+
+        Raises:
+            TransformError: still not known after the wait.
+        """
+        if target == source:
+            return RigidTransform.identity()
+        deadline = None if self._now_s is None else self._now_s() + self.config.tf.wait_s
+        while True:
+            try:
+                return self._lookup(target, source, stamp_ns)
+            except TransformError:
+                if deadline is None or self._now_s is None or self._now_s() >= deadline:
+                    raise
+            time.sleep(LOOKUP_STEP_S)
+
+    def objects(self, outcome: FrameOutcome) -> tuple[SceneObject, ...]:
+        """The objects that this very frame shows, as the scene knows them, in the output frame.
+
+        Args:
+            outcome: an OK outcome.
+
+        Returns:
+            By id; remembered objects that the frame does not show are left out.
+        """
+        if outcome.scene is None or outcome.scene_T_camera is None or outcome.output_T_camera is None:
+            return ()
+        output_T_scene = outcome.output_T_camera @ outcome.scene_T_camera.inverse()
+        scene = outcome.scene.transformed(outcome.output_frame, output_T_scene)
+        return tuple(known for known in scene.objects if known.last_seen_ns == outcome.stamp_ns)
+
+    def poses_at(self, scene: Scene, target_frame: str) -> tuple[str, RigidTransform, RigidTransform]:
+        """The frame a request about a remembered scene is answered in, and where scene and camera are in it.
+
+        Args:
+            scene: the scene the answer rests on, one of the history.
+            target_frame: frame asked for; empty: ``output_frame``, else that of the scene's image.
+
+        Returns:
+            Name of the frame, ``target_T_scene``, ``target_T_camera``; all at the scene's stamp.
+
+        Raises:
+            TransformError: tf does not connect the frames at the stamp.
+        """
+        camera_frame, scene_T_camera = self.memory.poses[scene.stamp_ns]
+        target = target_frame or self.config.output_frame or camera_frame
+        if target == scene.frame_id:
+            target_T_scene = RigidTransform.identity()
+        elif target == camera_frame:
+            target_T_scene = scene_T_camera.inverse()
+        else:
+            target_T_scene = self.lookup(target, scene.frame_id, scene.stamp_ns)
+        return target, target_T_scene, target_T_scene @ scene_T_camera
+
+    def close(self) -> None:
+        """Frees the grounder."""
+        self.grounder.close()

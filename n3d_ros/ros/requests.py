@@ -1,0 +1,252 @@
+"""The services ``~/locate`` and ``~/query`` and the action ``~/ground``: messages in, messages out.
+
+No handler blocks the executor: each waits, as a coroutine, for a future that the worker completes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from n3d_msgs.action import Ground
+from n3d_msgs.msg import TypedValue
+from n3d_msgs.srv import Locate, SpatialQuery
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
+
+from n3d_ros.errors import CancelledError, N3dError, StatusCode
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Progress, Reply, request_timeout
+from n3d_ros.ros.config import RequestConfig
+from n3d_ros.ros.conversions import (
+    fill_header,
+    fill_xyz,
+    object_to_msg,
+    pose_to_transform,
+    stamp_to_ns,
+    status_to_msg,
+)
+from n3d_ros.ros.worker import Worker
+from n3d_ros.scene.query import ValueType
+
+if TYPE_CHECKING:
+    from rclpy.action.server import ServerGoalHandle
+    from rclpy.node import Node
+
+# A goal that ends so has been carried out, whatever was found; all others are aborted.
+CARRIED_OUT = (StatusCode.OK, StatusCode.NOT_FOUND, StatusCode.AMBIGUOUS)
+VECTORS = (ValueType.POSITION, ValueType.SIZE, ValueType.DIRECTION)
+
+
+class RequestServer:
+    """Services and action of the node.
+
+    Args:
+        node: the node that offers them.
+        desk: gives the desk and the worker that answer; raises ``N3dError`` while the node is not active.
+        config: gives the present settings.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        desk: Callable[[], tuple[AnswerDesk, Worker[Any]]],
+        config: Callable[[], RequestConfig],
+    ) -> None:
+        self._node = node
+        self._desk = desk
+        self._config = config
+        self._jobs: dict[bytes, AskJob] = {}
+        self._open = 0
+        group = ReentrantCallbackGroup()  # several requests may wait at once, and a goal must hear of its cancellation
+        node.create_service(Locate, "~/locate", self._on_locate, callback_group=group)
+        node.create_service(SpatialQuery, "~/query", self._on_query, callback_group=group)
+        self._action = ActionServer(
+            node,
+            Ground,
+            "~/ground",
+            execute_callback=self._on_ground,
+            goal_callback=lambda _goal: GoalResponse.ACCEPT,  # a bad goal is aborted: only a result can say why
+            cancel_callback=self._on_cancel,
+            callback_group=group,
+        )
+
+    @property
+    def open(self) -> int:
+        """How many requests have not been answered yet."""
+        return self._open
+
+    def close(self) -> None:
+        """Takes the action away; services go with the node."""
+        self._action.destroy()
+
+    async def _on_locate(self, request: Any, response: Any) -> Any:
+        started_s = time.monotonic()
+        reply = await self._answered(lambda: self._locate_ask(request))
+        self._fill(response, reply, started_s)
+        return response
+
+    async def _on_query(self, request: Any, response: Any) -> Any:
+        started_s = time.monotonic()
+        reply = await self._answered(lambda: self._spatial_ask(request, request.question, Kind.QUESTION))
+        self._fill(response, reply, started_s)
+        fill_answer(response, reply)
+        return response
+
+    async def _on_ground(self, goal_handle: ServerGoalHandle) -> Any:
+        started_s = time.monotonic()
+        goal, key = goal_handle.request, bytes(goal_handle.goal_id.uuid)
+        feedback = self._feedback(goal_handle, started_s)
+        reply = await self._answered(lambda: self._goal_ask(goal), key=key, on_progress=feedback)
+        self._jobs.pop(key, None)
+        result = Ground.Result()
+        self._fill(result, reply, started_s)
+        fill_answer(result, reply)
+        if goal_handle.is_cancel_requested:
+            goal_handle.canceled()
+        elif reply.status in CARRIED_OUT:
+            goal_handle.succeed()
+        else:
+            goal_handle.abort()
+        return result
+
+    def _on_cancel(self, goal_handle: ServerGoalHandle) -> CancelResponse:
+        job = self._jobs.get(bytes(goal_handle.goal_id.uuid))
+        if job is not None:
+            job.cancel()
+            with suppress(N3dError):  # then the node is on its way down and has answered the goal already
+                self._desk()[1].cancel(job, CancelledError("The client cancelled the goal."))
+        return CancelResponse.ACCEPT
+
+    async def _answered(
+        self, make_ask: Callable[[], Ask], *, key: bytes = b"", on_progress: Progress | None = None
+    ) -> Reply:
+        """The reply to a request: at once when nothing needs to be looked at, else from the worker."""
+        self._open += 1
+        try:
+            desk, worker = self._desk()
+            ask = make_ask()
+            reply = desk.at_once(ask)
+            if reply is not None:
+                return reply
+            future: Future[Reply] = Future()
+            job = AskJob(
+                ask,
+                desk,
+                on_done=lambda reply: self._complete(future, reply),
+                on_progress=on_progress,
+                is_stopping=lambda: worker.stopping,
+            )
+            if key:
+                self._jobs[key] = job
+            if on_progress is not None:
+                on_progress((), "", 0, "grounding" if job.ready() else "waiting for an image")
+            worker.submit(job)
+            answered: Reply = await future
+            return answered
+        except N3dError as error:
+            return Reply.refusal(error)
+        finally:
+            self._open -= 1
+
+    def _complete(self, future: Future[Reply], reply: Reply) -> None:
+        """Hands a reply from the worker's thread to the coroutine that waits in the executor's."""
+        future.set_result(reply)
+        executor = self._node.executor
+        if executor is not None:
+            executor.wake()
+
+    def _locate_ask(self, request: Any) -> Ask:
+        return Ask(
+            kind=Kind.PHRASE,
+            text=request.phrase,
+            target_frame=request.target_frame,
+            stamp_ns=stamp_to_ns(request.stamp),
+            timeout_s=request_timeout(request.timeout_s, self._config().timeout_s),
+        )
+
+    def _goal_ask(self, goal: Any) -> Ask:
+        try:
+            kind = Kind(goal.kind)
+        except ValueError as error:
+            raise N3dError(
+                f"kind: expected 0 (auto), 1 (phrase) or 2 (question), got {goal.kind}.",
+                code=StatusCode.INVALID_REQUEST,
+            ) from error
+        return self._spatial_ask(goal, goal.text, kind)
+
+    def _spatial_ask(self, request: Any, text: str, kind: Kind) -> Ask:
+        viewpoint = RigidTransform.identity()
+        if request.viewpoint_frame:
+            try:
+                viewpoint = pose_to_transform(request.viewpoint)
+            except N3dError as error:
+                raise N3dError(f"viewpoint: {error.message}", code=StatusCode.INVALID_REQUEST) from error
+        return Ask(
+            kind=kind,
+            text=text,
+            target_frame=request.target_frame,
+            viewpoint_frame=request.viewpoint_frame,
+            viewpoint=viewpoint,
+            stamp_ns=stamp_to_ns(request.stamp),
+            timeout_s=request_timeout(request.timeout_s, self._config().timeout_s),
+        )
+
+    def _fill(self, response: Any, reply: Reply, started_s: float) -> None:
+        """Writes what all three interfaces share."""
+        response.success = reply.status is StatusCode.OK
+        response.status = status_to_msg(reply.status, reply.message)
+        response.objects = [object_to_msg(one, up=reply.up) for one in reply.objects]
+        response.image_age_s = math.nan
+        if reply.frame_id:
+            fill_header(response.header, reply.stamp_ns, reply.frame_id)
+            response.image_age_s = (self._node.get_clock().now().nanoseconds - reply.stamp_ns) / 1e9
+        response.latency_ms = (time.monotonic() - started_s) * 1e3
+
+    def _feedback(self, goal_handle: ServerGoalHandle, started_s: float) -> Progress:
+        def publish(objects: Any, frame_id: str, stamp_ns: int, stage: str) -> None:
+            feedback = Ground.Feedback(stage=stage, elapsed_ms=(time.monotonic() - started_s) * 1e3)
+            feedback.objects = [object_to_msg(one) for one in objects]
+            if frame_id:
+                fill_header(feedback.header, stamp_ns, frame_id)
+            if goal_handle.is_active:
+                goal_handle.publish_feedback(feedback)
+
+        return publish
+
+
+def fill_answer(message: Any, reply: Reply) -> None:
+    """Writes sentence, value and steps into a query's response or a goal's result.
+
+    Args:
+        message: to fill.
+        reply: the answer.
+    """
+    message.sentence = reply.sentence
+    message.steps = list(reply.steps)
+    message.value = typed_value(reply)
+
+
+def typed_value(reply: Reply) -> Any:
+    """The value of a reply.
+
+    Args:
+        reply: the answer.
+
+    Returns:
+        ``n3d_msgs/TypedValue``; type NONE when there is none.
+    """
+    value = TypedValue(type=int(reply.value_type), number=math.nan, text=reply.value_text, unit=reply.unit)
+    fill_xyz(value.vector, (math.nan,) * 3)
+    if reply.value_type in VECTORS and reply.value is not None:
+        fill_xyz(value.vector, reply.value)
+    elif isinstance(reply.value, (bool, int, float)):
+        value.number = float(reply.value)
+    elif isinstance(reply.value, str):
+        value.text = reply.value
+    return value
