@@ -87,7 +87,8 @@ def launch_setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         output="screen",
         emulate_tty=True,
     )
-    started = [*_transport(context), *_hints(preset), node]
+    hints = [] if any(topics.values()) else _hints(preset)  # who names topics knows what the camera does
+    started = [*_transport(context), *hints, node]
     return [*started, _rviz(values, preset)] if _is_true("rviz", values["rviz"]) else started
 
 

@@ -80,6 +80,10 @@ def test_every_preset_remaps_the_inputs_and_hints_at_its_driver(n3d: Any, camera
     assert all(text in said for text in (preset.launch, *preset.notes))
 
 
+def test_who_names_the_topics_gets_no_hints(n3d: Any) -> None:
+    assert not n3d(rgb_image="/a", depth_image="/b").all(LogInfo)
+
+
 def test_a_prefix_moves_the_whole_camera(n3d: Any) -> None:
     remappings = dict(n3d(camera="realsense", camera_prefix="robot/front/").node("n3d_node").remappings)
     assert remappings["rgb/image"] == "/robot/front/color/image_raw"
