@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from model_training.scenes.layout import WALL_HEIGHT_M, Layout
+from model_training.scenes.layout import CEILING_M, Layout
 from model_training.scenes.spec import SceneSpec
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.transforms import RigidTransform
@@ -33,6 +33,7 @@ TABLETOP_ELEVATION_DEG = (25.0, 60.0)
 ROOM_DISTANCE_M = (1.7, 3.4)
 ROOM_ELEVATION_DEG = (10.0, 34.0)
 FURNITURE_MARGIN_M = 0.2
+OBJECT_MARGIN_M = 0.35  # nearer than this a depth camera sees nothing
 WALL_MARGIN_M = 0.25  # the camera stays this far from walls and ceiling
 ROLL_STDDEV_RAD = 0.02
 POSE_TRIES = 80
@@ -85,14 +86,18 @@ def orbit_pose(
 
 
 def _is_free(position: FloatArray, layout: Layout) -> bool:
-    """True when the camera is inside the room, before the walls and not in furniture."""
+    """True when the camera is inside the room, before the walls, not in furniture and not at an object's nose."""
     for wall in layout.walls:
         if (position[:2] - wall.center) @ wall.normal < WALL_MARGIN_M:
             return False
-    if layout.room_half_m and position[2] > WALL_HEIGHT_M - WALL_MARGIN_M:
+    if layout.room_half_m and position[2] > CEILING_M - WALL_MARGIN_M:
         return False
     for placement in layout.placements:
         if not placement.static:
+            size = placement.design.size
+            middle = placement.position + placement.rotation @ (placement.design.low + size / 2)
+            if np.linalg.norm(position - middle) < OBJECT_MARGIN_M + np.linalg.norm(size) / 2:
+                return False
             continue
         local = (position - placement.position) @ placement.rotation
         low = placement.design.low[:2] - FURNITURE_MARGIN_M

@@ -25,6 +25,7 @@ CAMERA_LINK_FRAME = "camera_link"
 OPTICAL_FRAME = "camera_color_optical_frame"
 FIRST_STAMP_NS = 1_700_000_000_000_000_000  # an ordinary date, so that no tool takes the stamps for unset
 COLOR_NOISE_STDDEV = 2.0  # grey levels, indoor webcam-grade
+LENS_BLUR_PX = 0.55  # standard deviation; a sharp lens with a colour mosaic behind it
 MAX_FRAMES = 100_000
 
 
@@ -92,7 +93,8 @@ _NOISE_TABLE = _noise_table()
 
 
 def _camera_noise(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The colour image with sensor noise; looked up per byte, five times as fast as drawing normal numbers."""
+    """The colour image with lens blur and sensor noise, looked up per byte: far faster than drawing normal numbers."""
+    rgb = np.asarray(cv2.GaussianBlur(rgb, (3, 3), LENS_BLUR_PX), np.uint8)
     drawn = np.frombuffer(rng.bytes(rgb.size), np.uint8).reshape(rgb.shape)
     noisy = cv2.add(rgb, _NOISE_TABLE[drawn], dtype=cv2.CV_8U)
     return np.asarray(noisy, np.uint8)

@@ -17,10 +17,11 @@ FloatArray = NDArray[np.float64]
 
 DROP_M = 0.004  # gap left under a dropped object: enough to never start in contact, too little to bounce
 TRIES = 60  # positions tried before an object is given up
-SPREAD_M = (0.06, 0.004)  # free gap between neighbours at clutter 0 and 1
+SPREAD_M = (0.08, 0.004)  # largest free gap asked for between neighbours at clutter 0 and 1
 TABLETOP_HALF_M = (0.42, 0.3)  # half extents of the region used on a table, about what a camera 1 m away sees
 ROOM_SIDE_M = (3.6, 5.2)
-WALL_HEIGHT_M = 2.5
+WALL_HEIGHT_M = 4.0  # there is no ceiling: walls reach above what cameras see
+CEILING_M = 2.5  # lights hang here, and cameras stay below
 SIDE_WALL_M = 3.0  # from a table to the walls beside it
 WALL_GAP_M = 0.015  # furniture's back to the wall
 
@@ -147,7 +148,7 @@ class _Builder:
         self.spec = spec
         self.rng = rng
         self.placements: list[Placement] = []
-        self.gap_m = float(np.interp(spec.clutter, (0, 1), SPREAD_M))
+        self.gap_m = float(np.interp(spec.clutter, (0, 1), SPREAD_M) * rng.uniform(0.1, 1.0))
 
     def put(
         self, design: Design, position: FloatArray, rotation: FloatArray, *, static: bool, height_m: float, owner: int
@@ -165,9 +166,8 @@ class _Builder:
         self.placements.append(placement)
         return placement
 
-    def furniture(self, category: Category, xy: Sequence[float], yaw_rad: float) -> Placement:
+    def furniture(self, design: Design, xy: Sequence[float], yaw_rad: float) -> Placement:
         """Furniture on the floor."""
-        design = draw_design(category, self.rng)
         position = np.array([xy[0], xy[1], -design.low[2]])
         return self.put(design, position, yaw_matrix(yaw_rad), static=True, height_m=0.0, owner=0)
 
@@ -295,7 +295,7 @@ def tabletop_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
         The layout; the table's centre stands on the world's origin.
     """
     builder = _Builder(spec, rng)
-    table = builder.furniture(CATALOGUE["table"], (0.0, 0.0), 0.0)
+    table = builder.furniture(draw_design(CATALOGUE["table"], rng), (0.0, 0.0), 0.0)
     region = builder.regions(table)[0]
     region.half = np.minimum(region.half, TABLETOP_HALF_M)
     builder.objects([region], _count(spec, rng), _pool(spec, "table"))
@@ -349,18 +349,12 @@ def room_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
     )  # fmt: skip
 
 
-def _stand(
-    builder: _Builder, category: Category, xy: FloatArray, yaw: float, taken: list[FloatArray], half: float
-) -> bool:
+def _stand(builder: _Builder, design: Design, xy: FloatArray, yaw: float, taken: list[FloatArray], half: float) -> bool:
     """Puts furniture where it is free; False (and nothing placed) when it is not."""
-    state = builder.rng.bit_generator.state
-    placed = builder.furniture(category, (float(xy[0]), float(xy[1])), yaw)
-    corners = footprint(placed.design.vertices @ placed.rotation.T, yaw) + xy
+    corners = footprint(design.vertices @ yaw_matrix(yaw).T, yaw) + xy
     if (np.abs(corners) > half).any() or not all(rectangles_apart(corners, other, 0.05) for other in taken):
-        builder.placements.pop()
-        builder.rng.bit_generator.state = state
-        builder.rng.random()  # move on, or the same size would be tried for ever
         return False
+    builder.furniture(design, (float(xy[0]), float(xy[1])), yaw)
     taken.append(corners)
     return True
 
@@ -372,35 +366,34 @@ def _wall_furniture(builder: _Builder, half: float, taken: list[FloatArray]) -> 
     wanted = [CATALOGUE["shelf"]] if rng.random() < 0.8 else []
     wanted += [choices[int(rng.integers(len(choices)))] for _ in range(int(rng.integers(2, 5)))]
     for category in wanted:
+        design = draw_design(category, rng)
+        reach = half - float(design.low[1] + design.size[1]) - WALL_GAP_M
         for _ in range(12):
             along = float(rng.uniform(-half, half))
-            deep = (category.depth_m or (0.5, 0.5))[1]
-            if category.depth_m is None:
-                deep = category.width_m[1] * category.depth_share[1]
-            reach = half - deep / 2 - WALL_GAP_M
             far_wall = rng.random() < 0.65
             xy, yaw = (np.array([along, reach]), 0.0) if far_wall else (np.array([reach, along]), -np.pi / 2)
-            if _stand(builder, category, xy, yaw, taken, half):
+            if _stand(builder, design, xy, yaw, taken, half):
                 break
 
 
 def _table_group(builder: _Builder, half: float, taken: list[FloatArray]) -> None:
-    """A table near the middle with up to three chairs or stools around it, and sometimes a bin or plant."""
+    """A table near the middle with up to four chairs, stools, bins or plants around it."""
     rng = builder.rng
     yaw = float(rng.choice([0.0, np.pi / 2]) + rng.normal(0.0, 0.06))
     center = np.array([float(rng.uniform(-0.5, 0.3)), float(rng.uniform(-0.4, 0.3))])
+    table = draw_design(CATALOGUE["table"], rng)
     for _ in range(10):
-        if _stand(builder, CATALOGUE["table"], center, yaw, taken, half):
+        if _stand(builder, table, center, yaw, taken, half):
             break
         center = rng.uniform(-0.7, 0.5, 2)
     seats = [CATALOGUE["chair"], CATALOGUE["chair"], CATALOGUE["stool"], CATALOGUE["bin"], CATALOGUE["potted plant"]]
     for _ in range(int(rng.integers(1, 5))):
-        category = seats[int(rng.integers(len(seats)))]
+        design = draw_design(seats[int(rng.integers(len(seats)))], rng)
         for _ in range(8):
             angle, reach = float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(0.6, 1.3))
             xy = center + reach * np.array([np.cos(angle), np.sin(angle)])
             # A chair's back (+y) points away from the table.
-            if _stand(builder, category, xy, angle - np.pi / 2 + float(rng.normal(0, 0.15)), taken, half):
+            if _stand(builder, design, xy, angle - np.pi / 2 + float(rng.normal(0, 0.15)), taken, half):
                 break
 
 
