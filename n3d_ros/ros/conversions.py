@@ -241,8 +241,8 @@ def _plausible(matrix: FloatArray, width: int, height: int, name: str) -> Camera
     offsets = (abs(camera.cx) / width, abs(camera.cy) / height)
     if min(shares) < FOCAL_SHARES[0] or max(shares) > FOCAL_SHARES[1] or max(offsets) > MAX_CENTER_SHARE:
         raise CalibrationError(
-            f"CameraInfo.{name}: fx={camera.fx:.6g}, fy={camera.fy:.6g}, cx={camera.cx:.6g}, cy={camera.cy:.6g} px cannot "
-            f"belong to an image of {width}x{height} px; calibrate the camera, or fix what its driver publishes."
+            f"CameraInfo.{name}: fx={camera.fx:.6g}, fy={camera.fy:.6g}, cx={camera.cx:.6g}, cy={camera.cy:.6g} px "
+            f"cannot belong to an image of {width}x{height} px; calibrate the camera, or fix what its driver publishes."
         )
     return camera
 

@@ -219,8 +219,8 @@ def _splat_size(depth: CameraIntrinsics, color: CameraIntrinsics) -> int:
     ratio = max(color.fx / depth.fx, color.fy / depth.fy)
     if ratio > MAX_SPLAT:
         raise CalibrationError(
-            f"Registration: colour (fx {color.fx:.4g} px) has more than {MAX_SPLAT} times the pixel density of depth (fx "
-            f"{depth.fx:.4g} px); one of the two calibrations is wrong."
+            f"Registration: colour (fx {color.fx:.4g} px) has more than {MAX_SPLAT} times the pixel density of depth "
+            f"(fx {depth.fx:.4g} px); one of the two calibrations is wrong."
         )
     return max(1, math.ceil(ratio - DENSITY_SLACK))
 

@@ -42,15 +42,21 @@ def decode_rvl(payload: NDArray[np.uint8], *, check_size: Callable[[int, int], N
         raise _corrupt(f"its size is {width}x{height}")
     check_size(width, height)
     numbers = _numbers(payload[SIZE_HEADER.size :])
-    targets, sources = _runs(numbers.tolist(), width * height)
+    pixels, sources, lengths = (np.array(column, dtype=np.int64) for column in _runs(numbers.tolist(), width * height))
     depth = np.zeros(width * height, dtype=np.uint16)
-    if targets:
-        codes = numbers[np.concatenate([np.arange(a, b) for a, b in sources])]
-        values = np.cumsum((codes >> 1) ^ -(codes & 1))  # zigzag, then differences
-        if values.min() < 0 or values.max() > 65535:
-            raise _corrupt("a value leaves 16 bits")
-        depth[np.concatenate([np.arange(a, b) for a, b in targets])] = values
+    codes = numbers[_ranges(sources, lengths)]
+    values = np.cumsum((codes >> 1) ^ -(codes & 1))  # zigzag, then differences
+    if values.size and (values.min() < 0 or values.max() > 65535):
+        raise _corrupt("a value leaves 16 bits")
+    depth[_ranges(pixels, lengths)] = values
     return depth.reshape(height, width)
+
+
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All indices ``start`` to ``start + length`` of every run, in order."""
+    before = np.cumsum(lengths) - lengths
+    indices: NDArray[np.int64] = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+    return indices
 
 
 def _numbers(code: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -70,24 +76,25 @@ def _numbers(code: NDArray[np.uint8]) -> NDArray[np.int64]:
     return numbers
 
 
-def _runs(numbers: list[int], total: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pixel ranges that hold values, and the ranges of ``numbers`` that hold their differences."""
-    targets, sources = [], []
+def _runs(numbers: list[int], total: int) -> tuple[list[int], list[int], list[int]]:
+    """Runs of values: first pixel, first index of their differences in ``numbers``, and how many."""
+    pixels, sources, lengths = [], [], []
     pixel, at = 0, 0
     while pixel < total:
         if at + 1 >= len(numbers):
             raise _corrupt(f"it ends after {pixel} of {total} px")
         zeros, values = numbers[at], numbers[at + 1]
         at, pixel = at + 2, pixel + zeros
-        if pixel + values > total or (zeros == 0 and values == 0):
+        if pixel + values > total or zeros + values == 0:
             raise _corrupt(f"a run leaves the image at pixel {pixel} of {total}")
         if at + values > len(numbers):
             raise _corrupt(f"it ends after {pixel} of {total} px")
         if values:
-            targets.append((pixel, pixel + values))
-            sources.append((at, at + values))
+            pixels.append(pixel)
+            sources.append(at)
+            lengths.append(values)
         at, pixel = at + values, pixel + values
-    return targets, sources
+    return pixels, sources, lengths
 
 
 def _corrupt(why: str) -> EncodingError:

@@ -308,7 +308,7 @@ def test_a_depth_camera_with_a_lens_of_its_own_is_straightened_by_that() -> None
     assert int(np.flatnonzero(frame.depth_m[24] > 2)[0]) > 52
 
 
-# ---------------------------------------------------------------------------------------------------------- large images
+# -------------------------------------------------------------------------------------------------------- large images
 
 
 def test_large_images_are_subsampled_with_their_calibration() -> None:
@@ -338,7 +338,7 @@ def test_a_4k_pair_fits_the_default_limits() -> None:
     assert frame.rgb.shape == (720, 1280, 3)
 
 
-# ------------------------------------------------------------------------------------------------------------ everything
+# ---------------------------------------------------------------------------------------------------------- everything
 
 
 def test_random_changes_of_the_messages_raise_nothing_but_our_own_errors() -> None:

@@ -27,7 +27,15 @@ class TransformSource(Protocol):
     """Where transforms come from; safe to use from another thread than the executor's."""
 
     def lookup(self, target: str, source: str, stamp_ns: int | None = None) -> RigidTransform:
-        """``target_T_source`` at a stamp (None: the newest possible), without waiting.
+        """``target_T_source`` at a stamp, without waiting.
+
+        Args:
+            target: frame to express points in.
+            source: frame the points are given in.
+            stamp_ns: nanoseconds; None: the newest time at which the whole way is known.
+
+        Returns:
+            The transform.
 
         Raises:
             TransformError: not known, or not at that time.
