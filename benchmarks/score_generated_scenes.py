@@ -244,15 +244,16 @@ def summary(scores: Scores) -> dict[str, Any]:
     def percentile(values: Sequence[float], q: float) -> float | None:
         return round(float(np.percentile(values, q)), 5) if values else None
 
+    yaw_rad = np.radians(scores.yaw_deg).tolist()
     figures: dict[str, Any] = {
         "objects": scores.truths,
         "predictions": scores.predictions,
         "ignored_predictions": scores.ignored,
-        "center_error_m": {"p50": percentile(scores.center_m, 50), "p90": percentile(scores.center_m, 90)},
-        "size_error_m": {"p50": percentile(scores.size_m, 50), "p90": percentile(scores.size_m, 90)},
-        "yaw_error_deg": {"p50": percentile(scores.yaw_deg, 50), "p90": percentile(scores.yaw_deg, 90)},
+        "center_m": {"median": percentile(scores.center_m, 50), "p90": percentile(scores.center_m, 90)},
+        "size_m": {"median": percentile(scores.size_m, 50), "p90": percentile(scores.size_m, 90)},
+        "yaw_rad": {"median": percentile(yaw_rad, 50), "p90": percentile(yaw_rad, 90)},
         "mean_iou": round(float(np.mean(scores.ious)), 4) if scores.ious else None,
-        "grounding_ms": {"p50": percentile([1e3 * s for s in scores.seconds], 50)},
+        "grounding_ms": {"median": percentile([1e3 * s for s in scores.seconds], 50)},
     }
     for level in IOU_LEVELS:
         hits = scores.hits[level]
@@ -326,8 +327,8 @@ def _print_table(kind: str, figures: dict[str, Any], scores: Scores) -> None:
     """One kind's figures for people."""
     asked, boxes, more = (figures[k] for k in ("objects", "predictions", "ignored_predictions"))
     print(f"{kind}: {asked} objects asked for, {boxes} boxes ({more} more on other things)")
-    for name, unit, factor in (("center_error_m", "cm", 100), ("size_error_m", "cm", 100), ("yaw_error_deg", "deg", 1)):
-        median, high = figures[name]["p50"], figures[name]["p90"]
+    for name, unit, factor in (("center_m", "cm", 100), ("size_m", "cm", 100), ("yaw_rad", "deg", 57.29578)):
+        median, high = figures[name]["median"], figures[name]["p90"]
         if median is not None:
             print(f"  {name.rsplit('_', 1)[0]:<14} median {median * factor:.2f} {unit}, p90 {high * factor:.2f} {unit}")
     for level in IOU_LEVELS:

@@ -40,6 +40,9 @@ class DepthNoise(Protocol):
             intrinsics: the camera of the image.
             rng: source of chance.
             rgb: (H, W, 3) uint8 colour, for models in which dark surfaces matter.
+
+        Returns:
+            A new array.
         """
 
 

@@ -62,6 +62,9 @@ def load_mujoco() -> Any:
 
     Physics needs no OpenGL, so a missing one is not an error here but in ``make_context``.
 
+    Returns:
+        The module.
+
     Raises:
         ConfigurationError: MuJoCo is not installed, or the OpenGL named by the user cannot be used.
     """

@@ -44,9 +44,9 @@ def test_the_truth_scores_perfectly(scorer, frames):
     figures = scored(scorer, frames)
     assert figures["objects"] >= 8
     assert figures["precision_0.5"] == figures["recall_0.5"] == 1.0
-    assert figures["center_error_m"]["p90"] == pytest.approx(0, abs=1e-9)
-    assert figures["size_error_m"]["p90"] == pytest.approx(0, abs=1e-9)
-    assert figures["yaw_error_deg"]["p90"] == pytest.approx(0, abs=1e-3)
+    assert figures["center_m"]["p90"] == pytest.approx(0, abs=1e-9)
+    assert figures["size_m"]["p90"] == pytest.approx(0, abs=1e-9)
+    assert figures["yaw_rad"]["p90"] == pytest.approx(0, abs=1e-4)
     assert figures["mean_iou"] == pytest.approx(1.0, abs=1e-3)
 
 
@@ -56,15 +56,15 @@ def test_a_known_shift_and_growth_are_measured(scorer, frames):
         return [Box3D(center=shifted, size=box.size + 0.006, orientation_xyzw=box.orientation_xyzw)]
 
     figures = scored(scorer, frames, change)
-    assert figures["center_error_m"]["p50"] == pytest.approx(0.005, abs=1e-6)
-    assert figures["size_error_m"]["p50"] == pytest.approx(0.006, abs=1e-6)
+    assert figures["center_m"]["median"] == pytest.approx(0.005, abs=1e-6)
+    assert figures["size_m"]["median"] == pytest.approx(0.006, abs=1e-6)
 
 
 def test_a_known_turn_is_measured_and_half_turns_and_swapped_axes_do_not_count(scorer, frames):
     by_five = scored(scorer, frames, lambda box, _, frame: [turned(box, frame.up_camera, 5.0)])
-    assert by_five["yaw_error_deg"]["p50"] == pytest.approx(5.0, abs=0.01)
+    assert by_five["yaw_rad"]["median"] == pytest.approx(np.radians(5.0), abs=1e-4)
     by_half = scored(scorer, frames, lambda box, _, frame: [turned(box, frame.up_camera, 180.0)])
-    assert by_half["yaw_error_deg"]["p90"] == pytest.approx(0.0, abs=1e-3)
+    assert by_half["yaw_rad"]["p90"] == pytest.approx(0.0, abs=1e-3)
 
     def relabelled(box, truth, frame):
         axes = np.stack([box.rotation[:, 1], -box.rotation[:, 0], box.rotation[:, 2]], axis=1)
@@ -72,8 +72,8 @@ def test_a_known_turn_is_measured_and_half_turns_and_swapped_axes_do_not_count(s
         return [Box3D(center=box.center, size=size, orientation_xyzw=matrix_to_quaternion(axes))]
 
     same = scored(scorer, frames, relabelled)
-    assert same["yaw_error_deg"]["p90"] == pytest.approx(0.0, abs=1e-3)
-    assert same["size_error_m"]["p90"] == pytest.approx(0.0, abs=1e-9)
+    assert same["yaw_rad"]["p90"] == pytest.approx(0.0, abs=1e-3)
+    assert same["size_m"]["p90"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_yaw_of_round_objects_does_not_cost_overlap(scorer, frames):
