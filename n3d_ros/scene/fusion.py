@@ -34,6 +34,7 @@ MAX_DISCOUNT = 3.0  # a contradicting size counts at least as a third of a look,
 ALIKE_ANGLE_RAD = 0.3  # scales that weigh turn against lengths when choosing among the 24 descriptions
 ALIKE_LOG_SIZE = 0.2
 MIN_SIZE_M = 1e-4
+NO_TURN_RAD = 1e-12
 
 
 def _axis_relabelings() -> FloatArray:
@@ -47,6 +48,8 @@ def _axis_relabelings() -> FloatArray:
 
 
 AXIS_RELABELINGS = _axis_relabelings()
+AXIS_ORDERS = np.abs(AXIS_RELABELINGS).argmax(axis=1)  # (24, 3) int: new axis j is the old axis [:, j]
+IDENTITY = np.eye(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,35 +85,24 @@ def estimate_of(detection: Detection3D) -> BoxEstimate:
     return BoxEstimate(box=detection.box, uncertainty=guess)
 
 
-def described_like(estimate: BoxEstimate, reference: Box3D) -> BoxEstimate:
-    """The same solid with its axes named so that it resembles a reference most.
+def described_like(box: Box3D, reference: Box3D) -> tuple[FloatArray, FloatArray]:
+    """How to describe a solid so that it resembles a reference most.
 
     Args:
-        estimate: the box to describe.
+        box: the box to describe.
         reference: a box in the same frame.
 
     Returns:
-        The same box: corners equal as a set, orientation and order of lengths as near to the reference as can be.
+        The rotation (3, 3) of the same solid, as near to the reference's as can be, and the order (3,) int of the box's
+        axes in it: ``size[order]`` are the lengths along the new axes.
     """
-    rotations = estimate.box.rotation @ AXIS_RELABELINGS
-    orders = np.abs(AXIS_RELABELINGS).argmax(axis=1)  # new axis j is the old axis orders[:, j]
+    rotations = box.rotation @ AXIS_RELABELINGS
     traces = np.einsum("ij,nij->n", reference.rotation, rotations)
     angles = np.arccos(np.clip((traces - 1) / 2, -1, 1))
-    stretches = np.abs(np.log(estimate.box.size[orders] / reference.size)).sum(axis=1)
+    stretches = np.abs(np.log(box.size[AXIS_ORDERS] / reference.size)).sum(axis=1)
     # argmin takes the first of equals, and rounding must not decide between them: hence the coarse grid
     best = int(np.round((angles / ALIKE_ANGLE_RAD) ** 2 + (stretches / ALIKE_LOG_SIZE) ** 2, 6).argmin())
-    order = orders[best]
-    box = Box3D(
-        center=estimate.box.center,
-        size=estimate.box.size[order],
-        orientation_xyzw=matrix_to_quaternion(rotations[best]),
-    )
-    uncertainty = BoxUncertainty(
-        center_covariance_m2=estimate.uncertainty.center_covariance_m2,
-        size_stddev_m=estimate.uncertainty.size_stddev_m[order],
-        yaw_stddev_rad=estimate.uncertainty.yaw_stddev_rad,
-    )
-    return BoxEstimate(box=box, uncertainty=uncertainty)
+    return rotations[best], AXIS_ORDERS[best]
 
 
 def fused(known: BoxEstimate, look: BoxEstimate, *, drift_m: float, smoothing: float) -> BoxEstimate:
@@ -125,74 +117,78 @@ def fused(known: BoxEstimate, look: BoxEstimate, *, drift_m: float, smoothing: f
     Returns:
         The estimate with both counted, axes named as in ``known``.
     """
-    look = described_like(look, known.box)
+    look_rotation, order = described_like(look.box, known.box)
     credit = smoothing / (1 - smoothing)
+    stretch = look.box.size[order] - known.box.size
     size_variance = known.uncertainty.size_stddev_m**2
-    look_size_variance = look.uncertainty.size_stddev_m**2 + MIN_STDDEV_M**2
-    size_surprise = float(((look.box.size - known.box.size) ** 2 / (size_variance + look_size_variance)).max())
-    discount = float(np.clip(size_surprise / SURPRISE, 1.0, MAX_DISCOUNT))
-    center, covariance = _fused_center(
+    size_noise = look.uncertainty.size_stddev_m[order] ** 2 + MIN_STDDEV_M**2
+    size_surprise = float((stretch**2 / (size_variance + size_noise)).max())
+    discount = min(max(size_surprise / SURPRISE, 1.0), MAX_DISCOUNT)
+    move, covariance = _fused_center(
         known, look, drift_m=drift_m, discount=discount, credit=credit, may_follow=size_surprise <= SURPRISE
     )
-    size, size_variance = _fused_scalars(
-        known.box.size, size_variance, look.box.size, look_size_variance * discount, credit
+    growth, size_variance = _fused_step(size_variance, stretch, size_noise * discount, credit)
+    rotation, yaw_stddev = _fused_rotation(
+        known, look_rotation, look_stddev_rad=look.uncertainty.yaw_stddev_rad, credit=credit
     )
-    rotation, yaw_stddev = _fused_rotation(known, look, credit)
-    box = Box3D(center=center, size=np.maximum(size, MIN_SIZE_M), orientation_xyzw=matrix_to_quaternion(rotation))
-    return BoxEstimate(
-        box=box,
-        uncertainty=BoxUncertainty(
-            center_covariance_m2=covariance, size_stddev_m=np.sqrt(size_variance), yaw_stddev_rad=yaw_stddev
-        ),
+    box = Box3D(
+        center=known.box.center + move,
+        size=np.maximum(known.box.size + growth, MIN_SIZE_M),
+        orientation_xyzw=matrix_to_quaternion(rotation),
     )
+    uncertainty = BoxUncertainty(
+        center_covariance_m2=covariance, size_stddev_m=np.sqrt(size_variance), yaw_stddev_rad=yaw_stddev
+    )
+    return BoxEstimate(box=box, uncertainty=uncertainty)
 
 
 def _fused_center(
     known: BoxEstimate, look: BoxEstimate, *, drift_m: float, discount: float, credit: float, may_follow: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """(3,) centre and (3, 3) covariance; ``may_follow``: a far look means that the object moved."""
-    prior = known.uncertainty.center_covariance_m2 + np.eye(3) * drift_m**2
-    noise = (look.uncertainty.center_covariance_m2 + np.eye(3) * MIN_STDDEV_M**2) * discount
+    """(3,) step of the centre and (3, 3) covariance; ``may_follow``: a far look means that the object moved."""
+    prior = known.uncertainty.center_covariance_m2 + IDENTITY * drift_m**2
+    noise = (look.uncertainty.center_covariance_m2 + IDENTITY * MIN_STDDEV_M**2) * discount
     offset = look.box.center - known.box.center
+    if credit == 0:
+        return offset, noise
     if may_follow and float(offset @ np.linalg.solve(prior + noise, offset)) > SURPRISE:
-        prior = prior + np.eye(3) * float(offset @ offset)
+        prior = prior + IDENTITY * float(offset @ offset)
     gain = np.linalg.solve(prior + noise, prior).T
     posterior = prior - gain @ prior
-    least = min(float(np.trace(prior)), float(np.trace(noise)) / max(credit, 1e-9))
-    posterior = (posterior + posterior.T) / 2 * max(1.0, least / max(float(np.trace(posterior)), 1e-18))
-    if credit == 0:
-        return look.box.center, noise
-    return known.box.center + gain @ offset, posterior
+    least = min(float(prior.trace()), float(noise.trace()) / credit)
+    posterior = (posterior + posterior.T) / 2 * max(1.0, least / max(float(posterior.trace()), 1e-18))
+    return gain @ offset, posterior
 
 
-def _fused_scalars(
-    known: FloatArray, variance: FloatArray, look: FloatArray, noise: FloatArray, credit: float
+def _fused_step(
+    variance: FloatArray, offset: FloatArray, noise: FloatArray, credit: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Values and variances of independent numbers after one more look."""
+    """Steps and variances of independent numbers after one more look, ``offset`` away."""
     if credit == 0:
-        return look, noise
+        return offset, noise
     gain = variance / (variance + noise)
     posterior = np.maximum((1 - gain) * variance, np.minimum(variance, noise / credit))
-    return known + gain * (look - known), posterior
+    return gain * offset, posterior
 
 
-def _fused_rotation(known: BoxEstimate, look: BoxEstimate, credit: float) -> tuple[FloatArray, float]:
+def _fused_rotation(
+    known: BoxEstimate, look_rotation: FloatArray, *, look_stddev_rad: float, credit: float
+) -> tuple[FloatArray, float]:
     """(3, 3) rotation and the yaw's standard deviation. The box's z axis is the one that yaw turns about."""
-    turn = _rotation_vector(known.box.rotation.T @ look.box.rotation)
-    variance = known.uncertainty.yaw_stddev_rad**2
-    noise = look.uncertainty.yaw_stddev_rad**2 + MIN_YAW_STDDEV_RAD**2
-    if (
-        look.uncertainty.yaw_stddev_rad >= NO_YAW_STDDEV_RAD
-    ):  # a round object: any yaw is right, so keep the one we have
-        step = turn * [TILT_GAIN, TILT_GAIN, 0.0]
-    else:
+    rotation = known.box.rotation
+    turn = _rotation_vector(rotation.T @ look_rotation)
+    variance, noise = known.uncertainty.yaw_stddev_rad**2, look_stddev_rad**2 + MIN_YAW_STDDEV_RAD**2
+    yaw_step = 0.0  # a round object: any yaw is right, so keep the one we have
+    if look_stddev_rad < NO_YAW_STDDEV_RAD:
         if turn[2] ** 2 > SURPRISE * (variance + noise):  # it was turned
-            variance += turn[2] ** 2
-        yaw, fused_variance = _fused_scalars(np.zeros(1), np.array([variance]), turn[2:], np.array([noise]), credit)
-        step, variance = np.array([TILT_GAIN * turn[0], TILT_GAIN * turn[1], yaw[0]]), float(fused_variance[0])
+            variance += float(turn[2]) ** 2
+        step, posterior = _fused_step(np.array([variance]), turn[2:], np.array([noise]), credit)
+        yaw_step, variance = float(step[0]), float(posterior[0])
+    step = np.array([TILT_GAIN * turn[0], TILT_GAIN * turn[1], yaw_step])
     angle = float(np.linalg.norm(step))
-    rotation = known.box.rotation @ (rotation_about_axis(step, angle) if angle > 1e-12 else np.eye(3))
-    return rotation, float(np.sqrt(variance))
+    if angle > NO_TURN_RAD:
+        rotation = rotation @ rotation_about_axis(step, angle)
+    return rotation, variance**0.5
 
 
 def _rotation_vector(rotation: FloatArray) -> FloatArray:

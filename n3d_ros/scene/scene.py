@@ -25,6 +25,7 @@ from n3d_ros.scene.visibility import Visibility, visibility
 
 __all__ = ["Scene", "SceneConfig", "SceneObject"]
 
+SETTLED_LOOKS = 10  # an object found less often is forgotten sooner, in proportion: it may never have been one
 LEFT_PLACES = (Visibility.EMPTY, Visibility.HIDDEN)  # what moved has left its place empty, or a hand is there now
 
 
@@ -183,10 +184,11 @@ def _not_found(known: SceneObject, place: Visibility, *, complete: bool) -> Scen
 
 def _is_gone(known: SceneObject, now_ns: int, config: SceneConfig) -> bool:
     """Whether to forget an object: its place is empty, it was overlooked more often than found, or for too long."""
+    patience_s = config.forget_after_s * min(1.0, known.observations / SETTLED_LOOKS)
     return (
         known.missed >= config.max_missed_visible
         or known.undetected > max(known.observations, config.max_missed_visible)
-        or (now_ns - known.last_seen_ns) * 1e-9 > config.forget_after_s
+        or (now_ns - known.last_seen_ns) * 1e-9 > patience_s
     )
 
 

@@ -181,7 +181,8 @@ def test_an_object_whose_place_is_seen_empty_is_gone_after_the_set_number_of_loo
 def test_an_object_behind_another_is_kept_until_it_is_forgotten() -> None:
     occluder = Thing("wall", (0.2, -0.4, 0.2), size=(0.4, 0.02, 0.4), color="gray")
     robot = Robot(config=SceneConfig(forget_after_s=5.0))
-    robot.look([RIGHT])
+    for _ in range(10):
+        robot.look([RIGHT])
     for _ in range(4):
         robot.look([RIGHT, occluder], found=[occluder], wait_s=1.0)
         assert robot.scene.by_id(1) is not None
@@ -192,10 +193,20 @@ def test_an_object_behind_another_is_kept_until_it_is_forgotten() -> None:
 def test_an_object_out_of_view_is_kept_until_it_is_forgotten() -> None:
     away = look_from((0.0, -1.0, 0.6), at=(0.0, -3.0, 0.0))
     robot = Robot(config=SceneConfig(forget_after_s=5.0))
-    robot.look([LEFT])
+    for _ in range(10):
+        robot.look([LEFT])
     for _ in range(4):
         assert ids(robot.look([], camera=away, wait_s=1.0)) == [1]
     assert ids(robot.look([], camera=away, wait_s=2.0)) == []
+
+
+def test_an_object_found_only_twice_is_forgotten_sooner() -> None:
+    away = look_from((0.0, -1.0, 0.6), at=(0.0, -3.0, 0.0))
+    robot = Robot(config=SceneConfig(forget_after_s=5.0))
+    for _ in range(2):
+        robot.look([LEFT])
+    assert ids(robot.look([], camera=away, wait_s=0.9)) == [1]
+    assert ids(robot.look([], camera=away, wait_s=0.2)) == []
 
 
 def test_no_depth_at_its_place_says_nothing_about_an_object() -> None:
