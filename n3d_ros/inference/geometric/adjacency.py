@@ -77,11 +77,10 @@ def boundary_pixels(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> IntA
         y, x = np.nonzero((a != b) & (a > 0) & (b > 0))
         p, q = source[y, x], source[y + dy, x + dx]
         pairs.append(np.stack([p, q, _moved_in(flat, p, -dy, -dx, h, w), _moved_in(flat, q, dy, dx, h, w)], axis=1))
-    found = np.concatenate(pairs)
+    found: IntArray = np.concatenate(pairs)
     swap = flat[found[:, 0]] > flat[found[:, 1]]
     found[swap] = found[swap][:, [1, 0, 3, 2]]
-    result: IntArray = found
-    return result
+    return found
 
 
 def _nearest_known(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> IntArray:

@@ -1,7 +1,8 @@
-"""Handles, knobs and slivers: parts that nothing carries but the side of a larger part."""
+"""Slivers, handles, knobs and slivers: parts that nothing carries but the side of a larger part."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,42 @@ _MIN_CONTACT_PX = 3
 _CARRIES = 0.7  # cosine: a face this upright carries what lies on it
 _CARRIES_PX = 4
 _ROUNDS = 2
+
+
+def join_slivers(
+    grouping: Grouping, met: Meetings, labels: NDArray[np.int32], height: FloatArray, config: GeometricConfig
+) -> None:
+    """Joins regions too narrow for a window of their own, or hardly above the surface, to the neighbour they touch most.
+
+    No plane was ever fitted inside them, so how they meet their neighbours says nothing: they are mixed pixels of
+    outlines, or the seen edge of a face. What lies at an object's foot no higher than twice the surface's own
+    unevenness is its rounded edge or the camera's smoothing of it.
+
+    Args:
+        grouping: changed in place.
+        met: how patches meet.
+        labels: (h, w) patches.
+        height: (h, w) metres above the surface below, NaN where there is none.
+        config: the windows' radius, the surface's unevenness.
+    """
+    regions = grouping.region[labels].astype(np.float32)
+    edge = np.zeros(labels.shape, np.bool_)
+    across, down = regions[:, 1:] != regions[:, :-1], regions[1:] != regions[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    depth = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 3).ravel()
+    for region in sorted(grouping.regions(), key=grouping.size):
+        pixels = grouping.pixels(region)
+        is_fringe = np.percentile(height.ravel()[pixels], 98) < 2 * config.min_height_m
+        if depth[pixels].max() >= config.window_radius_px and not is_fringe:
+            continue
+        rows = np.flatnonzero((grouping.region[met.first] == region) ^ (grouping.region[met.second] == region))
+        if rows.size and met.near[rows].max() >= _MIN_CONTACT_PX:
+            best = rows[int(np.argmax(met.near[rows]))]
+            first, second = int(grouping.region[met.first[best]]), int(grouping.region[met.second[best]])
+            grouping.join(second if first == region else first, region)
 
 
 def join_attachments(grouping: Grouping, met: Meetings, height: FloatArray, config: GeometricConfig) -> None:

@@ -17,7 +17,7 @@ _ROUNDS = 3  # an outside in several pieces joins one per round
 _TOP_PERCENT = 98.0
 _RIM_SAMPLES = 40
 _ON_HULL_M = 0.012  # rim points lie this near to the rims' common outline
-_ON_HULL_SHARE = 0.75
+_ON_HULL_SHARE = 0.6  # handles at the rim widen the outline
 
 
 def join_containers(
@@ -85,10 +85,10 @@ def _rim(points: FloatArray, up: FloatArray, axes: FloatArray, config: Geometric
 
 def _share_outline(rim_a: FloatArray, rim_b: FloatArray) -> bool:
     """Whether both rims lie on the outline of their union."""
-    hull = cv2.convexHull(np.concatenate([rim_a, rim_b]).astype(np.float32))
+    hull = cv2.convexHull(np.concatenate([rim_a, rim_b]).astype(np.float32)).astype(np.float32)
     return min(_near_hull(rim_a, hull), _near_hull(rim_b, hull)) >= _ON_HULL_SHARE
 
 
-def _near_hull(rim: FloatArray, hull: NDArray[np.generic]) -> float:
+def _near_hull(rim: FloatArray, hull: NDArray[np.float32]) -> float:
     near = [abs(cv2.pointPolygonTest(hull, (float(x), float(y)), measureDist=True)) < _ON_HULL_M for x, y in rim]
     return float(np.mean(near))

@@ -40,7 +40,7 @@ def join_convex(grouping: Grouping, met: Meetings, config: GeometricConfig) -> N
 
 def _overhanging_edges(grouping: Grouping, met: Meetings, config: GeometricConfig) -> NDArray[np.bool_]:
     """(n,) pairs at a clear convex edge, with a step no larger than a lid's or a rim's."""
-    before = grouping.relations.before
+    before = grouping.relations.clearly_before
     a, b = met.first - 1, met.second - 1
     dent = np.maximum(before[a, b], before[b, a])
     return (

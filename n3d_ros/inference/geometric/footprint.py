@@ -27,7 +27,7 @@ class Footprint:
         cells: raster of what is inside.
     """
 
-    hull: NDArray[np.generic]
+    hull: NDArray[np.float32]
     area_m2: float
     width_m: float
     origin: FloatArray
@@ -45,7 +45,7 @@ class Footprint:
         """
         low, high = np.percentile(ground, [0.5, 99.5], axis=0)
         kept = ground[((ground >= low) & (ground <= high)).all(axis=1)]
-        hull = cv2.convexHull((kept if len(kept) >= 3 else ground).astype(np.float32))[:, 0]
+        hull = cv2.convexHull((kept if len(kept) >= 3 else ground).astype(np.float32)).astype(np.float32)[:, 0]
         origin = hull.astype(np.float64).min(axis=0) - _MARGIN_M - _CELL_M
         size = np.ceil((hull.astype(np.float64).max(axis=0) + _MARGIN_M + _CELL_M - origin) / _CELL_M).astype(int) + 1
         size = np.clip(size, 3, _MOST_CELLS)

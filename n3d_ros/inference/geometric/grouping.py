@@ -70,7 +70,7 @@ class Grouping:
             Share of the smaller one that stands out before the other's faces or has them before its own; 0: convex.
         """
         a, b = self.members(first) - 1, self.members(second) - 1
-        before = self.relations.before
+        before = self.relations.clearly_before
         out = np.maximum(before[np.ix_(a, b)], before[np.ix_(b, a)].T)
         sizes = self.relations.sizes
         weight = np.minimum(sizes[a][:, None], sizes[b][None])

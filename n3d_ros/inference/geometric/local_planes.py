@@ -165,7 +165,7 @@ def _best_windows(fits: _Fits, measured: FloatArray, radius: int, sigma: float) 
             variance = fits.variance.ravel()[at] + 1e6 * miss
             better = variance < best
             best = np.where(better, variance, best)
-            choice = np.where(better, at, choice).astype(np.int64)
+            choice[better] = at[better]
             value = np.where(better, predicted, value)
     result = _Fits(fits.slope_u.copy(), fits.slope_v.copy(), fits.value.copy(), fits.variance.copy())
     result.slope_u[y, x] = fits.slope_u.ravel()[choice]

@@ -13,6 +13,7 @@ from n3d_ros.inference.geometric.local_planes import LocalPlanes
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 _MOST_PIXELS = 4000  # more do not steady a plane
+_MIN_FLAT_PX = 16
 _TRIM_SIGMAS = (6.0, 4.0, 3.0)
 
 
@@ -62,6 +63,44 @@ def fit_plane(planes: LocalPlanes, grid: Grid, pixels: IntArray) -> Plane | None
     if g is None or length < 1e-6:
         return None
     return Plane(normal=-g / length, offset_m=1.0 / length)
+
+
+def patch_normals(
+    planes: LocalPlanes, grid: Grid, pixels: IntArray, sizes: IntArray, max_scatter: float
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """One least-squares plane per patch, for all patches at once.
+
+    Args:
+        planes: of the frame.
+        grid: the working grid.
+        pixels: flat indices of all patches' pixels, patch by patch.
+        sizes: (n,) pixels of each patch, at least 1 each.
+        max_scatter: sigmas that a flat patch's pixels may scatter about its plane.
+
+    Returns:
+        (n, 3) unit normals towards the camera, and (n,) whether the patch is flat, so that its normal holds all over it.
+    """
+    if not len(sizes):
+        return np.zeros((0, 3)), np.zeros(0, np.bool_)
+    starts = np.cumsum(sizes) - sizes
+    rays, inverse = grid.rays.reshape(-1, 3)[pixels], planes.inverse.ravel()[pixels]
+
+    def total(values: FloatArray) -> FloatArray:
+        summed: FloatArray = np.add.reduceat(values, starts)
+        return summed
+
+    x, y = rays[:, 0], rays[:, 1]
+    xx, xy, yy, sx, sy = (total(v) for v in (x * x, x * y, y * y, x, y))
+    system = np.stack([xx, xy, sx, xy, yy, sy, sx, sy, sizes.astype(np.float64)], axis=1).reshape(-1, 3, 3)
+    right = np.stack([total(x * inverse), total(y * inverse), total(inverse)], axis=1)
+    # A little of the identity keeps lines and single pixels solvable; they are not flat by the test below.
+    system += 1e-9 * np.eye(3)
+    g = np.linalg.solve(system, right[..., None])[..., 0]
+    miss = np.einsum("nk,nk->n", rays, np.repeat(g, sizes, axis=0)) - inverse
+    scatter = np.sqrt(total(miss * miss) / np.maximum(sizes - 3, 1))
+    length = np.linalg.norm(g, axis=1)
+    flat = (scatter < max_scatter * planes.sigma) & (sizes >= _MIN_FLAT_PX) & (length > 1e-6)
+    return -g / np.maximum(length, 1e-12)[:, None], flat
 
 
 def _solve(rays: FloatArray, inverse: FloatArray) -> FloatArray | None:

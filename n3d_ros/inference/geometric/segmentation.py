@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from n3d_ros.detection import SupportSurface
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.inference.geometric.adjacency import meetings
-from n3d_ros.inference.geometric.attachments import join_attachments
+from n3d_ros.inference.geometric.attachments import join_attachments, join_slivers
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.containers import join_containers
 from n3d_ros.inference.geometric.convexity import join_convex
@@ -117,9 +117,10 @@ def _grouped(
     patches: NDArray[np.int32], planes: LocalPlanes, grid: Grid, scene: SurfaceMap, config: GeometricConfig
 ) -> Grouping:
     """Patches joined to objects, by one physical reason after another."""
-    grouping = Grouping(sample_relations(patches, planes, config))
+    grouping = Grouping(sample_relations(patches, planes, grid, config))
     met = meetings(patches, planes, grid, scene.up, config)
     join_convex(grouping, met, config)
+    join_slivers(grouping, met, patches, scene.height, config)
     join_containers(grouping, met, planes.points, scene.up, config)
     join_behind_occluders(grouping, patches, planes, config)
     join_attachments(grouping, met, scene.height, config)

@@ -34,6 +34,8 @@ _LARGEST_ROLL = 0.6  # |x| of up: cameras are mounted level or turned less than 
 _FLOOR_M2 = 4.0  # tables are smaller
 _SHELF_GAP_M = 0.6  # boards of a shelf are closer
 _WALL_SLACK_M = 0.02
+_SEEN_SHARE = 0.3  # of its outline: things standing on a board hide more of it only in a crowd
+_PIECE_SHARE = 0.4
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -47,6 +49,8 @@ class Surface:
         region: (h, w) pixels inside its outline in the image.
         outline: (N, 3) metres, corners of what is seen of it.
         area_m2: of the outline.
+        seen_m2: what is seen of it.
+        largest_m2: the largest connected piece of that.
     """
 
     plane: Plane
@@ -55,6 +59,8 @@ class Surface:
     region: BoolArray
     outline: FloatArray
     area_m2: float
+    seen_m2: float
+    largest_m2: float
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -87,6 +93,7 @@ class _FlatPatch:
     plane: Plane
     pixels: IntArray
     area_m2: float
+    largest_m2: float
 
 
 def find_surfaces(
@@ -136,7 +143,7 @@ def _flat_patches(planes: LocalPlanes, grid: Grid, links: Links) -> list[_FlatPa
         pixels = order[starts[label] : starts[label] + counts[label]]
         plane = fit_plane(planes, grid, pixels)
         if plane is not None:
-            found.append(_FlatPatch(plane, pixels, float(areas[label])))
+            found.append(_FlatPatch(plane, pixels, float(areas[label]), float(areas[label])))
     return found
 
 
@@ -182,7 +189,7 @@ def _clusters(flats: list[_FlatPatch], planes: LocalPlanes, grid: Grid) -> list[
     for cluster in clusters:
         pixels = np.concatenate([flat.pixels for flat in cluster])
         plane = cluster[0].plane if len(cluster) == 1 else fit_plane(planes, grid, pixels) or cluster[0].plane
-        joined.append(_FlatPatch(plane, pixels, sum(flat.area_m2 for flat in cluster)))
+        joined.append(_FlatPatch(plane, pixels, sum(flat.area_m2 for flat in cluster), cluster[0].area_m2))
     return joined
 
 
@@ -207,6 +214,8 @@ def _surface(
         region=cv2.dilate(region, np.ones((5, 5), np.uint8)).astype(np.bool_),
         outline=outline,
         area_m2=footprint.area_m2,
+        seen_m2=flat.area_m2,
+        largest_m2=flat.largest_m2,
     )
 
 
@@ -217,11 +226,17 @@ def _supports(level: list[Surface], up: FloatArray, config: GeometricConfig) -> 
     rising = sorted(level, key=lambda s: float(s.outline.mean(axis=0) @ up))
     largest = max(s.area_m2 for s in level)
     lowest = next(s for s in rising if s.area_m2 >= 0.25 * largest)
-    return [
-        s
-        for s in rising
-        if s is lowest or (s.area_m2 >= config.min_surface_m2 and s.footprint.width_m >= config.min_surface_width_m)
-    ]
+    return [s for s in rising if s is lowest or _carries(s, config)]
+
+
+def _carries(surface: Surface, config: GeometricConfig) -> bool:
+    """Whether a level plane is one large board and not several tops that happen to be equally high."""
+    return (
+        surface.area_m2 >= config.min_surface_m2
+        and surface.footprint.width_m >= config.min_surface_width_m
+        and surface.seen_m2 >= _SEEN_SHARE * surface.area_m2
+        and surface.largest_m2 >= _PIECE_SHARE * config.min_surface_m2
+    )
 
 
 def _name(supports: list[Surface], up: FloatArray) -> None:
