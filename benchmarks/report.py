@@ -180,27 +180,17 @@ def generated_scene_figures(scenes: int) -> list[Figure]:
     result = _last_json(_python([str(script), "--scenes", str(scenes)]))
     figures = []
     for kind, values in result["results"].items():
-        for key, unit, factor, promise in (
-            ("center", "cm", 100.0, 1.5),
-            ("size", "cm", 100.0, 2.0),
-            ("yaw", "deg", math.degrees(1.0), None),
+        for key, name, unit, factor, promise in (
+            ("center_error_m", "centre", "cm", 100.0, 1.5),
+            ("size_error_m", "size", "cm", 100.0, 2.0),
+            ("yaw_error_deg", "yaw", "deg", 1.0, None),
         ):
-            value = _median_of(values, key)
+            value = float(values.get(key, {}).get("p50", math.nan))
             note = f"{scenes} scenes, unoccluded objects"
             figures.append(
-                Figure(name=f"{kind}: median {key} error", value=value * factor, unit=unit, promise=promise, note=note)
+                Figure(name=f"{kind}: median {name} error", value=value * factor, unit=unit, promise=promise, note=note)
             )
     return figures
-
-
-def _median_of(values: dict[str, Any], key: str) -> float:
-    """The median error whose name begins with a word, whatever unit its name ends with."""
-    for name, value in _flat(values).items():
-        if name.split(".")[-1] in ("median", "p50") and name.split(".")[0].startswith(key):
-            return float(value)
-        if name.startswith(f"{key}_") and "median" in name and isinstance(value, (int, float)):
-            return float(value)
-    return math.nan
 
 
 def _pick(values: dict[str, float], level: str) -> float:

@@ -124,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--camera", choices=CAMERAS, default="realsense", help="pinhole camera")
     parser.add_argument("--noise", default="active_stereo", help="depth noise model, or none")
     parser.add_argument("--objects", type=int, nargs=2, metavar=("FEWEST", "MOST"), help="number of loose objects")
+    parser.add_argument("--categories", nargs="+", default=[], help="draw loose objects from these only")
     parser.add_argument("--clutter", type=float, default=0.3, help="0: spread, 1: crowded")
     parser.add_argument("--seconds", type=float, default=4.0, help="duration")
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
@@ -139,6 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             camera=CAMERAS[args.camera],
             depth_noise=args.noise,
             object_count=tuple(args.objects) if args.objects else None,
+            categories=tuple(args.categories),
             clutter=args.clutter,
         )
         frames = generate_sequence(spec, args.seconds, args.rate)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import RATE_FORMAT, number, on_stop_signal, progress, ros_node, size_text, table
-from n3d_ros.cli.run import add_topic_arguments, named_topics
+from n3d_ros.cli.run import LISTED_SHARE, add_topic_arguments, named_topics, print_rarely_seen
 from n3d_ros.errors import BackendError, BagError, ConfigurationError, N3dError
 
 if TYPE_CHECKING:
@@ -251,9 +251,11 @@ def _tell(record: DemoRecord, output: Path) -> None:
                 "-" if item["support_ratio"] is None else number(item["support_ratio"]),
                 str(item["seen_in"]),
             ]
-            for item in objects
+            for item in sorted(objects, key=lambda item: (-item["seen_in"], item["id"]))
+            if LISTED_SHARE * item["seen_in"] >= len(record.looks)
         ]
         print(table(["id", "label", "x m", "y m", "z m", "size cm", "support", "images"], rows))
+        print_rarely_seen(len(objects) - len(rows))
     for answer in record.answers:
         print(f'\n{answer.service} "{answer.text}"\n  {_sentence(answer.response)}')
     print(f"\nIn {output}/:")

@@ -22,9 +22,11 @@ EPILOG = """\
 writes into the output folder:
   objects.json    every frame's objects; two runs differ only under "timing"
   annotated/      rosbag2 (MCAP): objects, markers, reports, image with boxes; opens in Foxglove and `ros2 bag`
-  boxes.png       the frame with the most objects; top_down.png the same from above
+  boxes.png       the clearest frame; top_down.png the same from above
 """
 NEEDS_ROS = True
+
+LISTED_SHARE = 10  # objects seen in less than one image of so many are not listed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,6 +129,16 @@ def run(args: argparse.Namespace) -> int:
     return 0 if summary.frames_ok else 1
 
 
+def print_rarely_seen(count: int) -> None:
+    """Says how many objects the table leaves out.
+
+    Args:
+        count: number of them.
+    """
+    if count:
+        print(f"and {count} more, each seen in less than a tenth of the images")
+
+
 def _tell(summary: OfflineSummary, output: Path) -> None:
     """Prints what was found."""
     rows = [
@@ -137,11 +149,13 @@ def _tell(summary: OfflineSummary, output: Path) -> None:
             " x ".join(f"{100 * value:.1f}" for value in item.box.size),
             str(item.observations),
         ]
-        for item in summary.latest
+        for item in sorted(summary.latest, key=lambda item: (-item.observations, item.id))
+        if LISTED_SHARE * item.observations >= summary.frames_ok
     ]
     if rows:
         print(f"\nObjects as last seen, in {summary.latest_frame}:")
         print(table(["id", "label", "x m", "y m", "z m", "size cm", "seen"], rows))
+        print_rarely_seen(len(summary.latest) - len(rows))
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     print(f"\n{summary.frames_ok} of {summary.frames} frames with a result, {rate:.1f} frames/s; results in {output}/")
     for reason, count in sorted(summary.dropped.items()):

@@ -29,7 +29,7 @@ from n3d_ros.ros.client import NodeClient, locate_response_to_dict, object_msg_t
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import msg_to_detection, stamp_to_ns
 from n3d_ros.ros.frame_assembly import FrameAssembler
-from n3d_ros.ros.offline import load_transforms
+from n3d_ros.ros.offline import load_transforms, look_clearness
 from n3d_ros.ros.pipeline import FIXED_FRAMES, GRAVITY_FRAMES
 from n3d_ros.ros.record import Recorder
 from n3d_ros.ros.replay import ReplayConfig, Replayer, ReplaySummary
@@ -280,18 +280,19 @@ def latest_objects(looks: Sequence[Look]) -> list[dict[str, Any]]:
 
 
 def best_look(looks: Sequence[Look]) -> Look | None:
-    """The last look that shows the most objects.
+    """The look that is best to show.
 
     Args:
         looks: in order.
 
     Returns:
-        The look, None when there is none with objects.
+        The last of the clearest, None when there is none with objects.
     """
-    best = None
-    for look in looks:
-        if look.message.objects and (best is None or len(look.message.objects) >= len(best.message.objects)):
-            best = look
+    best, best_clearness = None, 0
+    for i, look in enumerate(looks):
+        clearness = look_clearness([item.observations for item in look.message.objects], i + 1)
+        if look.message.objects and (best is None or clearness >= best_clearness):
+            best, best_clearness = look, clearness
     return best
 
 

@@ -60,7 +60,7 @@ class OfflineSummary:
         seconds: wall time.
         damage: what is wrong with the bag, empty when nothing is.
         interrupted: whether it was stopped before the end.
-        best: outcome and objects (output frame) of the last frame that shows the most objects.
+        best: outcome and objects (output frame) of the frame that is best to show, see ``look_clearness``.
         latest: the latest known state of each object, in the output frame of ``latest_frame``, by id.
         latest_frame: name of that frame.
     """
@@ -89,6 +89,7 @@ class _Tally:
     latest: dict[int, SceneObject] = field(default_factory=dict)
     latest_frame: str = ""
     best: tuple[FrameOutcome, tuple[SceneObject, ...]] | None = None
+    best_clearness: int = -(10**9)
     ok: int = 0
 
     def drop(self, reason: str, sentence: str) -> None:
@@ -256,8 +257,9 @@ class _Run:
             tally.latest.clear()
             tally.latest_frame = outcome.output_frame
         tally.latest.update({item.id: item for item in objects})
-        if tally.best is None or len(objects) >= len(tally.best[1]):
-            tally.best = (outcome, tuple(objects))
+        clearness = look_clearness([item.observations for item in objects], tally.ok)
+        if objects and clearness >= tally.best_clearness:
+            tally.best, tally.best_clearness = (outcome, tuple(objects)), clearness
 
     def _write(
         self,
@@ -332,6 +334,20 @@ class _Run:
             latest=tuple(tally.latest[key] for key in sorted(tally.latest)),
             latest_frame=tally.latest_frame,
         )
+
+
+def look_clearness(observations: Sequence[int], looks: int) -> int:
+    """How good a look is to show: it has what was seen all along, and little that just flickered up.
+
+    Args:
+        observations: of each of its objects: in how many looks it was seen so far.
+        looks: how many looks there were so far.
+
+    Returns:
+        Number of its objects seen in at least a third of the looks, less the number of others.
+    """
+    settled = sum(3 * count >= looks for count in observations)
+    return 2 * settled - len(observations)
 
 
 def load_transforms(reader: BagReader, on_drop: Callable[[str, str], None] | None = None) -> TransformBuffer:

@@ -167,10 +167,11 @@ def _candidates(anchor: Rect, size: tuple[int, int], bounds: Rect, gap: float) -
 def _cost(item: tuple[float, Rect], own: Rect, taken: Sequence[Rect], anchors: Sequence[Rect]) -> float:
     """How bad a place is: labels must not touch, what is shown should stay visible."""
     effort, rect = item
+    area = (rect[2] - rect[0]) * (rect[3] - rect[1])
     grown = (rect[0] - 3, rect[1] - 3, rect[2] + 3, rect[3] + 3)
-    on_labels = sum(_overlap(grown, other) for other in taken)
-    on_objects = sum(_overlap(rect, other) for other in anchors if other is not own)
-    return effort + 5.0 * on_labels + 0.3 * on_objects + 0.15 * _overlap(rect, own)
+    on_labels = sum(_overlap(grown, other) for other in taken) / area
+    on_objects = sum(_overlap(rect, other) for other in anchors if other is not own) / area
+    return effort + 3000.0 * on_labels + 180.0 * on_objects + 120.0 * _overlap(rect, own) / area
 
 
 def _draw_chip(draw: ImageDraw.ImageDraw, rect: Rect, lines: Sequence[tuple[str, int, Color]], color: Color) -> None:
