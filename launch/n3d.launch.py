@@ -12,11 +12,11 @@ parameter alone. The camera's own driver is not started: `config/cameras.yaml` s
 import contextlib
 from pathlib import Path
 
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.ros.camera_presets import CameraPreset, camera_preset, load_camera_presets
 from n3d_ros.ros.transport import apply_transport_profile, share_file

@@ -8,6 +8,7 @@
 
 import sys
 
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -20,7 +21,6 @@ from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.ros.camera_presets import load_camera_presets
 from n3d_ros.ros.transport import apply_transport_profile, share_file

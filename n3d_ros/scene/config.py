@@ -39,7 +39,7 @@ class SceneConfig:
         maximum=10.0,
     )
     smoothing: float = _setting(
-        0.9,
+        0.8,
         "largest weight of what is known against one more look of the same quality; 0 = newest look only",
         unit="",
         minimum=0.0,

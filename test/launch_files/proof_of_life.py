@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import launch
 import launch_testing
 import launch_testing.actions
 import launch_testing.asserts
@@ -23,7 +24,6 @@ from n3d_msgs.msg import Object3DArray
 from n3d_msgs.srv import SpatialQuery
 from sensor_msgs.msg import CameraInfo, Image
 
-import launch
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
 from n3d_ros.ros.transport import apply_transport_profile, share_file
