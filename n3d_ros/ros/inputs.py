@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ COLOR_TOPICS = {"raw": ("rgb/image", Image), "compressed": ("rgb/image/compresse
 DEPTH_TOPICS = {"raw": ("depth/image", Image), "compressedDepth": ("depth/image/compressedDepth", CompressedImage)}
 COLOR_INFO_TOPIC = "rgb/camera_info"
 DEPTH_INFO_TOPIC = "depth/camera_info"
+INFOS_KEPT = 10  # calibrations of the latest images; more than wait for a partner at any time
 
 
 class ImageInputs:
@@ -46,8 +48,8 @@ class ImageInputs:
         self._on_pair = on_pair
         self._on_drop = on_drop
         self._pairer = RgbdPairer(config.sync, on_drop=on_drop)
-        self._color_info: CameraInfo | None = None
-        self._depth_info: CameraInfo | None = None
+        self._color_infos: deque[CameraInfo] = deque(maxlen=INFOS_KEPT)
+        self._depth_infos: deque[CameraInfo] = deque(maxlen=INFOS_KEPT)
         color_topic, color_type = COLOR_TOPICS[config.rgb.transport]
         depth_topic, depth_type = DEPTH_TOPICS[config.depth.transport]
         self._subscriptions = [
@@ -67,6 +69,11 @@ class ImageInputs:
     def clear(self) -> None:
         """Forgets what waits for a partner, for instance when time jumps back."""
         self._pairer.clear()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Full names of the topics that are subscribed, after remapping."""
+        return tuple(subscription.topic_name for subscription in self._subscriptions)
 
     def explain(self) -> str:
         """Why no pairs are made: who publishes each topic, and whether it fits.
@@ -92,11 +99,12 @@ class ImageInputs:
             qos_overriding_options=qos.overridable(),
         )
 
+    # Methods, not deque.append itself: rclpy asks for a callback's signature, and built-in ones have none.
     def _on_color_info(self, message: CameraInfo) -> None:
-        self._color_info = message
+        self._color_infos.append(message)
 
     def _on_depth_info(self, message: CameraInfo) -> None:
-        self._depth_info = message
+        self._depth_infos.append(message)
 
     def _on_color(self, message: Any) -> None:
         self._add(self._pairer.add_color, message)
@@ -111,7 +119,9 @@ class ImageInputs:
             self._on_drop(error.reason, error.message)
             return
         if pair is not None:
-            self._on_pair(replace(pair, color_info=self._color_info, depth_info=self._depth_info))
+            color_info = _info_at(self._color_infos, pair.color_stamp_ns)
+            depth_info = _info_at(self._depth_infos, pair.depth_stamp_ns)
+            self._on_pair(replace(pair, color_info=color_info, depth_info=depth_info))
 
     def _explain_topic(self, subscription: Any) -> str:
         topic = subscription.topic_name
@@ -120,3 +130,12 @@ class ImageInputs:
             return f"{topic}: nobody publishes it; remap it to your camera's topic."
         names = ", ".join(f"{info.node_name} ({info.qos_profile.reliability.name.lower()})" for info in publishers[:3])
         return f"{topic}: published by {names}."
+
+
+def _info_at(infos: Iterable[CameraInfo], stamp_ns: int) -> CameraInfo | None:
+    """The calibration that came with an image, else the newest one: some drivers send it once, with another stamp."""
+    newest = None
+    for newest in infos:
+        if stamp_to_ns(newest.header.stamp) == stamp_ns:
+            return newest
+    return newest

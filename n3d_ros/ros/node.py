@@ -193,6 +193,7 @@ class N3dNode(LifecycleNode):
             SUCCESS.
         """
         self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
+        self.get_logger().info(f"Active: waiting for images on {', '.join(self._inputs.topics)}.")
         return super().on_activate(state)
 
     @logged
@@ -404,6 +405,8 @@ def main(args: Sequence[str] | None = None, *, make_grounder: GrounderFactory = 
     try:
         if node.config.autostart:
             node.autostart()
+        else:
+            node.get_logger().info("Waiting to be configured: autostart is false.")
         spinner.start()
         while not stop.wait(timeout=1.0) and rclpy.ok():
             pass

@@ -1,4 +1,4 @@
-"""The parameter file ``config/n3d.yaml``, written from the config dataclasses: ``python -m n3d_ros.ros.parameter_file``."""
+"""``config/n3d.yaml``, written from the config dataclasses: ``python -m n3d_ros.ros.parameter_file > config/n3d.yaml``."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -373,14 +373,17 @@ class FramePipeline:
         """
         if target == source:
             return RigidTransform.identity()
-        deadline = None if self._now_s is None else self._now_s() + self.config.tf.wait_s
-        while True:
-            try:
-                return self._lookup(target, source, stamp_ns)
-            except TransformError:
-                if deadline is None or self._now_s is None or self._now_s() >= deadline:
-                    raise
+        try:
+            return self._lookup(target, source, stamp_ns)
+        except TransformError:
+            if self._now_s is None or self._first_connected((target,), source) is None:
+                raise  # frames that are not connected at any time are not about to be
+        deadline = self._now_s() + self.config.tf.wait_s
+        while self._now_s() < deadline:
             time.sleep(LOOKUP_STEP_S)
+            with suppress(TransformError):
+                return self._lookup(target, source, stamp_ns)
+        return self._lookup(target, source, stamp_ns)
 
     def objects(self, outcome: FrameOutcome) -> tuple[SceneObject, ...]:
         """The objects that this very frame shows, as the scene knows them, in the output frame.

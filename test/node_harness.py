@@ -1,0 +1,212 @@
+"""A running node in its own process, and a client that publishes to it and hears it, over real DDS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from n3d_msgs.action import Ground
+from n3d_msgs.msg import FrameReport, Object3DArray
+from n3d_msgs.srv import Locate, SpatialQuery
+from rclpy.action import ActionClient
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.ros.conversions import intrinsics_to_camera_info, stamp_to_ns
+from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
+from n3d_ros.ros.transport import apply_transport_profile
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOMAIN_ID = 44
+FRAME = "camera_color_optical_frame"
+INTRINSICS = CameraIntrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5, width=64, height=48)
+READY_TIMEOUT_S = 30.0  # generous: other tests may run beside this one
+
+
+def ros_environment() -> dict[str, str]:
+    """The environment of a process that takes part: its own domain, this machine only."""
+    apply_transport_profile()
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    python_path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN_ID), "PYTHONPATH": python_path, "RCUTILS_COLORIZED_OUTPUT": "0"}
+
+
+class NodeProcess:
+    """``node_under_test.py`` as a process; its log is read all the time."""
+
+    def __init__(self, parameters: Mapping[str, Any] | None = None, name: str = "n3d") -> None:
+        arguments = ["--ros-args", "-r", f"__node:={name}"]
+        for key, value in (parameters or {}).items():
+            arguments += ["-p", f"{key}:={value}"]
+        self.lines: list[str] = []
+        self.started_s = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("node_under_test.py")), *arguments],
+            env=ros_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return "".join(self.lines)
+
+    def wait_for_log(self, text: str, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Returns once the log holds the text."""
+        assert wait_until(lambda: text in self.log or self.process.poll() is not None, timeout_s), self.log
+        assert text in self.log, self.log
+
+    def end(self, number: int = signal.SIGINT, timeout_s: float = 15.0) -> int:
+        """Sends a signal; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self._reader.join(2.0)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
+
+
+class NodeClient:
+    """Publishes what a camera would and keeps what the node says."""
+
+    def __init__(self, node_name: str = "n3d") -> None:
+        ros_environment()
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=DOMAIN_ID)
+        self.node = rclpy.create_node("n3d_test_client", context=self.context)
+        self.publishers = {
+            "color": self.node.create_publisher(Image, "rgb/image", 10),
+            "depth": self.node.create_publisher(Image, "depth/image", 10),
+            "color_info": self.node.create_publisher(CameraInfo, "rgb/camera_info", 10),
+            "depth_info": self.node.create_publisher(CameraInfo, "depth/camera_info", 10),
+            "color_compressed": self.node.create_publisher(CompressedImage, "rgb/image/compressed", 10),
+            "depth_compressed": self.node.create_publisher(CompressedImage, "depth/image/compressedDepth", 10),
+            "tf": self.node.create_publisher(TFMessage, "/tf", 100),
+        }
+        self.heard: dict[str, list[Any]] = {name: [] for name in ("objects", "reports", "markers", "diagnostics")}
+        listen = [(Object3DArray, "objects", "objects"), (FrameReport, "frame_report", "reports")]
+        for message_type, topic, name in [*listen, (MarkerArray, "markers", "markers")]:
+            self.node.create_subscription(message_type, f"/{node_name}/{topic}", self.heard[name].append, 50)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self.heard["diagnostics"].append, 10)
+        self.locate = self.node.create_client(Locate, f"/{node_name}/locate")
+        self.query = self.node.create_client(SpatialQuery, f"/{node_name}/query")
+        self.ground = ActionClient(self.node, Ground, f"/{node_name}/ground")
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def close(self) -> None:
+        """Leaves."""
+        self._executor.shutdown(2.0)
+        self._thread.join(2.0)
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def now_ns(self) -> int:
+        """The clock."""
+        return int(self.node.get_clock().now().nanoseconds)
+
+    def wait_connected(self, *names: str, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Returns once the node subscribes to these and its own topics are found."""
+        chosen = [self.publishers[name] for name in names or ("color", "depth", "color_info")]
+        own = ["objects", "frame_report"]
+        name = self.locate.srv_name.rpartition("/")[0]
+
+        def connected() -> bool:
+            heard = all(self.node.count_publishers(f"{name}/{topic}") for topic in own)
+            return heard and all(publisher.get_subscription_count() for publisher in chosen)
+
+        assert wait_until(connected, timeout_s), "the node was not found"
+
+    def messages(self, stamp_ns: int | None = None, depth_m: float = 1.0) -> dict[str, Any]:
+        """A good pair with its calibration, by publisher's name."""
+        stamp_ns = self.now_ns() if stamp_ns is None else stamp_ns
+        rgb = np.full((48, 64, 3), 90, dtype=np.uint8)
+        depth = np.full((48, 64), depth_m, dtype=np.float32)
+        return {
+            "color_info": intrinsics_to_camera_info(INTRINSICS, stamp_ns=stamp_ns, frame_id=FRAME),
+            "depth_info": intrinsics_to_camera_info(INTRINSICS, stamp_ns=stamp_ns, frame_id=FRAME),
+            "color": rgb_to_image_msg(rgb, stamp_ns=stamp_ns, frame_id=FRAME),
+            "depth": depth_to_image_msg(depth, encoding="16UC1", stamp_ns=stamp_ns, frame_id=FRAME),
+        }
+
+    def publish(self, messages: Mapping[str, Any]) -> None:
+        """Publishes each message on its topic, calibrations first."""
+        for name, message in messages.items():
+            self.publishers[name].publish(message)
+            if name.endswith("info"):
+                time.sleep(0.002)  # calibrations travel on topics of their own and must be there before the image
+
+    def send_good(self, timeout_s: float = 10.0, stamp_ns: int | None = None) -> Any:
+        """Publishes good pairs until the objects of one come back; those objects."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            messages = self.messages(stamp_ns)
+            stamp = stamp_to_ns(messages["color"].header.stamp)
+            self.publish(messages)
+            if wait_until(lambda stamp=stamp: self.objects_at(stamp) is not None, 1.0):  # type: ignore[misc]
+                return self.objects_at(stamp)
+            stamp_ns = None if stamp_ns is None else stamp_ns + 50_000_000
+        raise AssertionError("no objects came back for a good pair")
+
+    def objects_at(self, stamp_ns: int) -> Any:
+        """The objects message with that stamp; None when there is none."""
+        found = [one for one in self.heard["objects"] if stamp_to_ns(one.header.stamp) == stamp_ns]
+        return found[-1] if found else None
+
+    def dropped(self) -> dict[str, int]:
+        """Drop counts of the newest report."""
+        reports = self.heard["reports"]
+        return {} if not reports else {one.name: one.count for one in reports[-1].frames_dropped}
+
+    def call(self, client: Any, request: Any, timeout_s: float = 15.0) -> Any:
+        """The response of a service."""
+        assert client.wait_for_service(timeout_s)
+        future = client.call_async(request)
+        assert wait_until(future.done, timeout_s), "the service did not answer"
+        return future.result()

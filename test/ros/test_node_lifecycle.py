@@ -1,0 +1,283 @@
+"""The node's life: parameters, lifecycle states, tf, transports, clocks, signals at any moment."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+pytest.importorskip("n3d_msgs", reason="needs the built interface package")
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from n3d_msgs.srv import Locate
+from node_harness import FRAME, NodeClient, NodeProcess, wait_until
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker
+
+from n3d_ros.errors import StatusCode
+from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.ros.conversions import intrinsics_to_camera_info, make_header, stamp_to_ns, transform_to_msg
+from n3d_ros.ros.image_codec import (
+    depth_to_compressed_msg,
+    depth_to_image_msg,
+    fill_data,
+    rgb_to_compressed_msg,
+    rgb_to_image_msg,
+)
+
+
+@contextmanager
+def running(
+    parameters: dict[str, Any] | None = None, *, until: str = "Active"
+) -> Iterator[tuple[NodeProcess, NodeClient]]:
+    """A node and a client that found each other."""
+    process = NodeProcess(parameters)
+    try:
+        process.wait_for_log(until)
+        client = NodeClient()
+        try:
+            yield process, client
+        finally:
+            client.close()
+        assert process.end() == 0, process.log
+        assert "Traceback" not in process.log, process.log
+    finally:
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
+
+
+def test_a_parameter_out_of_range_ends_the_node_with_name_value_and_range() -> None:
+    process = NodeProcess({"sync.slop_s": 7.5})
+    assert wait_until(lambda: process.process.poll() is not None, 20.0)
+    assert process.end() == 1
+    assert "sync.slop_s" in process.log
+    assert "7.5" in process.log
+    assert "from 0.0 to 1.0" in process.log
+
+
+def test_a_parameter_of_a_wrong_type_is_named() -> None:
+    process = NodeProcess({"tf.wait_s": "soon"})
+    assert wait_until(lambda: process.process.poll() is not None, 20.0)
+    assert process.end() == 1
+    assert "tf.wait_s" in process.log
+
+
+def test_without_autostart_the_node_waits_and_refuses_requests_until_activated() -> None:
+    with running({"autostart": "false"}, until="Waiting") as (node, client):
+        response = client.call(client.locate, Locate.Request(phrase="red block"))
+        assert response.status.code == StatusCode.NOT_ACTIVE
+        change = client.node.create_client(ChangeState, "/n3d/change_state")
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert client.call(change, ChangeState.Request(transition=Transition(id=transition))).success, node.log
+        client.wait_connected()
+        assert client.send_good().objects
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+        assert client.call(change, request).success
+        assert client.call(client.locate, Locate.Request()).status.code == StatusCode.NOT_ACTIVE
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_ACTIVATE))
+        assert client.call(change, request).success
+        client.wait_connected()
+        assert client.send_good().objects
+
+
+def test_live_parameters_change_at_once_and_others_are_refused_with_a_reason() -> None:
+    with running() as (_, client):
+        client.wait_connected()
+        client.send_good()
+        setter = client.node.create_client(SetParameters, "/n3d/set_parameters")
+
+        def set_one(name: str, value: Any) -> Any:
+            request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+            return client.call(setter, request).results[0]
+
+        assert set_one("depth.max_m", 0.5).successful
+        client.publish(client.messages(depth_m=1.0))
+        assert wait_until(lambda: client.dropped().get("no_depth", 0) > 0, 3.0)
+        assert set_one("depth.max_m", 10.0).successful
+        refused = set_one("grounder", "geometric")
+        assert not refused.successful
+        assert "grounder" in refused.reason
+        refused = set_one("output_frame", "/map")
+        assert not refused.successful
+        assert "slash" in refused.reason
+        client.send_good()
+
+
+def _tf(client: NodeClient, stamp_ns: int) -> TFMessage:
+    up = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    map_T_camera = RigidTransform(rotation=up, translation=np.array([1.0, 2.0, 3.0]))
+    return TFMessage(transforms=[transform_to_msg(map_T_camera, parent="map", child=FRAME, stamp_ns=stamp_ns)])
+
+
+def test_tf_at_the_images_stamp_decides_frame_and_drop() -> None:
+    with running({"output_frame": "map", "tf.wait_s": 0.05}) as (_, client):
+        client.wait_connected("color", "depth", "color_info", "tf")
+        client.publish(client.messages())
+        assert wait_until(lambda: client.dropped().get("no_transform", 0) == 1, 5.0)
+        assert "map" in client.heard["reports"][-1].status.message
+        start_ns = client.now_ns() + 1_000_000_000
+        client.publish({"tf": _tf(client, start_ns)})
+        client.publish({"tf": _tf(client, start_ns + 20_000_000_000)})
+        assert not wait_until(lambda: False, 0.2)
+        client.publish(client.messages(start_ns - 500_000_000))  # tf lies only in this image's future
+        assert wait_until(lambda: client.dropped().get("no_transform", 0) == 2, 5.0)
+        found = client.send_good()
+        assert found.header.frame_id == "map"
+        position = found.objects[0].pose.pose.position
+        assert (position.x, position.y, position.z) == pytest.approx((2.0, 2.0, 3.0), abs=1e-3)
+
+
+def test_compressed_images_are_used_and_corrupt_ones_counted() -> None:
+    with running({"rgb.transport": "compressed", "depth.transport": "compressedDepth"}) as (node, client):
+        client.wait_connected("color_compressed", "depth_compressed", "color_info")
+
+        def pair(corrupt: str = "") -> dict[str, Any]:
+            messages = client.messages()
+            stamp_ns = stamp_to_ns(messages["color"].header.stamp)
+            color = rgb_to_compressed_msg(np.full((48, 64, 3), 90, np.uint8), stamp_ns=stamp_ns, frame_id=FRAME)
+            depth = depth_to_compressed_msg(np.ones((48, 64), np.float32), stamp_ns=stamp_ns, frame_id=FRAME)
+            for name, message in (("color", color), ("depth", depth)):
+                if corrupt == name:
+                    content = bytes(message.data)[: len(message.data) // 2]
+                    del message.data[:]
+                    fill_data(message, content)
+            return {
+                "color_info": messages["color_info"],
+                "color_compressed": color,
+                "depth_compressed": depth,
+            }
+
+        def good() -> None:
+            before = len(client.heard["objects"])
+            client.publish(pair())
+            assert wait_until(lambda: len(client.heard["objects"]) > before, 5.0), node.log
+
+        good()
+        client.publish(pair("color"))
+        assert wait_until(lambda: client.dropped().get("corrupt_jpeg", 0) == 1, 3.0), client.dropped()
+        good()
+        client.publish(pair("depth"))
+        assert wait_until(lambda: client.dropped().get("corrupt_png", 0) == 1, 3.0), client.dropped()
+        good()
+
+
+def test_missing_calibration_is_counted_and_the_next_pair_with_one_is_used() -> None:
+    with running() as (_, client):
+        client.wait_connected()
+        messages = client.messages()
+        client.publish({"color": messages["color"], "depth": messages["depth"]})
+        assert wait_until(lambda: client.dropped().get("missing_camera_info", 0) == 1, 5.0)
+        assert "rgb/camera_info" in client.heard["reports"][-1].status.message
+        client.send_good()
+
+
+def test_a_4k_image_is_processed() -> None:
+    with running() as (node, client):
+        client.wait_connected()
+        rgb, depth = np.full((2160, 3840, 3), 90, np.uint8), np.ones((2160, 3840), np.float32)
+        camera = CameraIntrinsics(fx=3000.0, fy=3000.0, cx=1919.5, cy=1079.5, width=3840, height=2160)
+        for _ in range(5):
+            stamp_ns = client.now_ns()
+            info = intrinsics_to_camera_info(camera, stamp_ns=stamp_ns, frame_id=FRAME)
+            client.publish({"color_info": info, "depth_info": info})
+            client.publish({"color": rgb_to_image_msg(rgb, stamp_ns=stamp_ns, frame_id=FRAME)})
+            client.publish({"depth": depth_to_image_msg(depth, stamp_ns=stamp_ns, frame_id=FRAME)})
+            if wait_until(lambda: bool(client.heard["objects"]), 4.0):
+                break
+        assert client.heard["objects"], node.log
+        client.send_good()
+
+
+def test_markers_are_deleted_when_the_node_is_deactivated() -> None:
+    with running() as (_, client):
+        client.wait_connected()
+        client.send_good()
+        assert wait_until(lambda: any(len(array.markers) == 4 for array in client.heard["markers"]), 5.0)
+        change = client.node.create_client(ChangeState, "/n3d/change_state")
+        client.call(change, ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
+        assert wait_until(
+            lambda: any(one.action == Marker.DELETEALL for array in client.heard["markers"] for one in array.markers)
+        )
+
+
+def test_a_qos_that_does_not_fit_is_explained_with_the_parameter_to_change() -> None:
+    with running({"qos_overrides./rgb/image.subscription.reliability": "reliable"}) as (node, client):
+        best_effort = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        client.node.create_publisher(Image, "rgb/image", best_effort)
+        node.wait_for_log("qos_overrides./rgb/image.subscription.reliability", 10.0)
+
+
+def test_the_debug_image_is_sent_to_who_listens() -> None:
+    with running() as (_, client):
+        client.wait_connected()
+        heard: list[Any] = []
+        client.node.create_subscription(Image, "/n3d/debug/image", heard.append, 10)
+        deadline = time.monotonic() + 10
+        while not heard and time.monotonic() < deadline:
+            client.send_good()
+        assert heard[0].encoding == "rgb8"
+        assert (heard[0].width, heard[0].height) == (64, 48)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_node_with_code_zero_even_with_requests_waiting(number: int) -> None:
+    process = NodeProcess()
+    process.wait_for_log("Active")
+    client = NodeClient()
+    try:
+        assert client.locate.wait_for_service(15.0)
+        waiting = client.locate.call_async(Locate.Request(phrase="red block", timeout_s=30.0))
+        assert not wait_until(lambda: False, 0.5)
+        assert process.end(number) == 0, process.log
+        assert "Traceback" not in process.log
+        assert wait_until(waiting.done, 3.0), "the waiting request was not answered"
+        assert waiting.result().status.code == StatusCode.SHUTTING_DOWN
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_signals_at_any_moment_leave_a_machine_on_which_the_node_starts_again(seed: int) -> None:
+    delay = random.Random(seed)
+    for number in (signal.SIGINT, signal.SIGKILL):
+        process = NodeProcess()
+        time.sleep(delay.uniform(0.0, 1.5))
+        code = process.end(number)
+        if number == signal.SIGINT:
+            # before Python has set its handlers up, the interpreter itself ends: by the signal, not by us
+            assert code in (0, 1, 130, -signal.SIGINT), process.log
+    with running() as (_, client):
+        client.wait_connected()
+        assert client.send_good().objects
+
+
+def test_when_the_clock_jumps_back_the_next_image_is_used() -> None:
+    with running({"use_sim_time": "true"}) as (node, client):
+        client.wait_connected()
+        clock = client.node.create_publisher(Clock, "/clock", 10)
+
+        def at(seconds: int) -> None:
+            for _ in range(5):
+                clock.publish(Clock(clock=make_header(seconds * 1_000_000_000, "x").stamp))
+                time.sleep(0.02)
+
+        assert wait_until(lambda: clock.get_subscription_count() > 0)
+        at(100)
+        assert client.send_good(stamp_ns=100_000_000_000).objects
+        at(10)
+        node.wait_for_log("jumped back", 5.0)
+        assert client.send_good(stamp_ns=10_000_000_000).objects[0].observations == 1
