@@ -41,6 +41,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         *files_below("launch"),
         *files_below("config"),
+        *files_below("demo"),
     ],
     # What it runs with is not listed here: a distribution installs it by package.xml, pip by requirements/.
     install_requires=["setuptools"],

@@ -38,7 +38,9 @@ LOG_TAIL_LINES = 25
 PROGRESS_PERIOD_S = 20.0
 # Installed into .venv in both worlds: they install n3d_ros there, and nothing outside .venv sees them.
 BUILD_TOOLS = ("setuptools", "wheel")
-WHEEL_MACHINES = ("x86_64", "AMD64")
+# What the ROS wheels exist for.
+WHEEL_MACHINE = "x86_64"
+NEWEST_WHEEL_PYTHON = (3, 14)
 # Where the wheels were built; their cmake files still point there.
 WHEEL_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
 WHEEL_NUMPY = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_?core/include")
@@ -111,15 +113,16 @@ STARTUP_MODULE = '''\
 import os
 
 
-def _prepend(name: str, folder: str) -> None:
+def _append(name: str, folder: str) -> None:
+    # Behind what is there: a workspace that the user sourced comes first.
     parts = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
     if folder not in parts:
-        os.environ[name] = os.pathsep.join([folder, *parts])
+        os.environ[name] = os.pathsep.join([*parts, folder])
 
 
-_prepend("AMENT_PREFIX_PATH", {venv!r})
-_prepend("AMENT_PREFIX_PATH", {install!r})
-_prepend("LD_LIBRARY_PATH", {install!r} + "/lib")
+_append("AMENT_PREFIX_PATH", {install!r})
+_append("AMENT_PREFIX_PATH", {venv!r})
+_append("LD_LIBRARY_PATH", {install!r} + "/lib")
 '''
 
 
@@ -397,6 +400,7 @@ def detect_world() -> World:
     """The distribution that is sourced and usable by this interpreter, or the world of pip."""
     distro = os.environ.get("ROS_DISTRO")
     if not distro:
+        check_wheels_exist()
         return World(None)
     found = importlib.util.find_spec("rclpy")
     if found is None or found.origin is None:
@@ -407,6 +411,20 @@ def detect_world() -> World:
             "use ROS 2 from pip instead: unset ROS_DISTRO"
         )
     return World(distro)
+
+
+def check_wheels_exist() -> None:
+    """Nothing; raises SetupError where ROS 2 cannot come from pip."""
+    version = platform.python_version()
+    if platform.machine() != WHEEL_MACHINE:
+        raise SetupError(
+            f"ROS 2 comes as wheels for {WHEEL_MACHINE} only, this is {platform.machine()}. Install a ROS distribution "
+            "(Humble, Jazzy or Kilted), source it and run this again."
+        )
+    if sys.version_info[:2] > NEWEST_WHEEL_PYTHON:
+        raise SetupError(
+            f"there are no ROS 2 wheels for Python {version} yet; name an older one: make setup PYTHON=python3.12"
+        )
 
 
 def make_environment(venv: Path, world: World, report: Reporter) -> None:
@@ -453,11 +471,6 @@ def pip_install(venv: Path, pins: Sequence[str], constraints: Sequence[Path], re
 
 def install_ros(venv: Path, report: Reporter) -> None:
     """Nothing; installs the ROS wheels and points their cmake files to this interpreter."""
-    if platform.machine() not in WHEEL_MACHINES:
-        raise SetupError(
-            f"ROS 2 comes as wheels for x86_64 only, this is {platform.machine()}. Install a ROS distribution (Humble, "
-            "Jazzy or Kilted), source it and run this again."
-        )
     pins = [line.pin for line in read_requirements(ROOT / "requirements/ros.txt")]
     pip_install(venv, pins, [ROOT / "requirements/constraints.txt"], report)
     patch_wheels(venv)
@@ -549,10 +562,10 @@ def install_project(venv: Path, workspace: Path, world: World, report: Reporter)
 
 
 def link_share(install: Path) -> None:
-    """Nothing; lets the ament index find this checkout's launch files and configuration as package n3d_ros."""
+    """Nothing; lets the ament index find this checkout's launch files, configuration and demo as package n3d_ros."""
     share = install / "share/n3d_ros"
     share.mkdir(parents=True, exist_ok=True)
-    for name in ("launch", "config", "package.xml"):
+    for name in ("launch", "config", "demo", "package.xml"):
         link = share / name
         if link.is_symlink():
             link.unlink()

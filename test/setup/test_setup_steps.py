@@ -158,6 +158,13 @@ def test_a_sourced_distribution_without_rclpy_is_explained(steps: ModuleType, mo
         steps.detect_world()
 
 
+def test_a_machine_without_wheels_is_sent_to_a_distribution(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
+    monkeypatch.setattr(steps.platform, "machine", lambda: "aarch64")
+    with pytest.raises(steps.SetupError, match=r"this is aarch64.*distribution"):
+        steps.detect_world()
+
+
 def test_with_a_distribution_only_what_has_no_rosdep_key_comes_from_pip(
     steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
