@@ -53,10 +53,16 @@ def render(pose: RigidTransform) -> tuple[NDArray[np.uint8], NDArray[np.float64]
 
 
 def write_camera_bag(
-    path: Path, *, frames: int = 6, rate_hz: float = 10.0, compressed: bool = False, storage: str = "mcap"
+    path: Path,
+    *,
+    frames: int = 6,
+    rate_hz: float = 10.0,
+    compressed: bool = False,
+    storage: str = "mcap",
+    compress: bool = True,
 ) -> Path:
     """A bag of the block, with a camera that drifts sideways; tf from map."""
-    with BagWriter(path, storage=storage) as writer:
+    with BagWriter(path, storage=storage, compress=compress) as writer:
         camera = RgbdBagWriter(writer, CAMERA, frame_id=FRAME_ID, compressed=compressed)
         for i in range(frames):
             stamp_ns = START_NS + round(i * 1e9 / rate_hz)

@@ -5,6 +5,8 @@ By message type first, by encoding second, by name last; what the user names is 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from n3d_ros.ros.bag import BagReader
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+MESSAGES_TRIED = 5  # of a topic, until one can be read
 
 DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
 DEPTH_WORDS = ("depth", "range", "disparity")
@@ -119,7 +123,7 @@ def find_camera_topics(reader: BagReader, wanted: Mapping[str, str | None] | Non
     named = {role: topic for role, topic in (wanted or {}).items() if topic}
     if unknown := sorted(set(named.values()) - set(reader.topics)):
         raise BagError(f"{reader.path} has no topic {', '.join(unknown)}; it holds:\n{reader.describe()}")
-    images = _image_topics(reader, named)
+    images = _image_topics(reader)
     color = _chosen(reader, "color", [i for i in images if not i.is_depth], named, _color_score)
     depth = _chosen(reader, "depth", [i for i in images if i.is_depth], named, lambda i: _depth_score(i, color))
     color_info = named.get("color_info") or _info_of(reader, color)
@@ -136,17 +140,22 @@ def find_camera_topics(reader: BagReader, wanted: Mapping[str, str | None] | Non
     )
 
 
-def _image_topics(reader: BagReader, named: Mapping[str, str]) -> list[_ImageTopic]:
+def _first_readable(reader: BagReader, name: str) -> Any:
+    """The first message of a topic that can be read, of the first few; None when there is none."""
+    for message in itertools.islice(reader.messages([name]), MESSAGES_TRIED):
+        with contextlib.suppress(BagError):
+            return message.deserialize()
+    return None
+
+
+def _image_topics(reader: BagReader) -> list[_ImageTopic]:
     """Every image topic that has a message which can be read."""
     found = []
     for topic in reader.topics.values():
         if topic.type not in (IMAGE, COMPRESSED) or topic.message_count == 0:
             continue
-        try:
-            message = next(iter(reader.messages([topic.name]))).deserialize()
-        except (BagError, StopIteration):
-            if topic.name in named.values():
-                raise
+        message = _first_readable(reader, topic.name)
+        if message is None:
             continue
         compressed = topic.type == COMPRESSED
         found.append(
@@ -166,7 +175,7 @@ def _chosen(
 ) -> _ImageTopic:
     """The image topic the user named for a role, or the best candidate."""
     if role in named:
-        match = [i for i in _image_topics(reader, named) if i.name == named[role]]
+        match = [i for i in _image_topics(reader) if i.name == named[role]]
         if not match:
             raise BagError(f"Topic {named[role]} holds no images; {reader.path} holds:\n{reader.describe()}")
         return match[0]
@@ -210,7 +219,9 @@ def _info_of(reader: BagReader, image: _ImageTopic, default: str | None = None) 
     if sibling in infos:
         return sibling
     for name in infos:
-        message = next(iter(reader.messages([name]))).deserialize()
+        message = _first_readable(reader, name)
+        if message is None:
+            continue
         same_size = image.size is None or image.size == (message.width, message.height)
         if message.header.frame_id == image.frame_id and same_size:
             return name

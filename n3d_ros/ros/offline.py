@@ -6,6 +6,7 @@ not depend on the speed of the machine: what does (times) is kept apart.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -387,9 +388,10 @@ def _readable(reader: BagReader, names: Sequence[str]) -> Iterator[BagMessage]:
 
 
 def _first_message(reader: BagReader, name: str) -> Any:
-    """The first message of a topic, None when there is none."""
+    """The first message of a topic that can be read, None when there is none."""
     for message in _readable(reader, [name]):
-        return message.deserialize()
+        with contextlib.suppress(BagError):
+            return message.deserialize()
     return None
 
 
