@@ -11,10 +11,9 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
-
 from n3d_ros.ros.conversions import ns_to_stamp
 from n3d_ros.ros.image_codec import depth_to_image_msg, fill_data, rgb_to_image_msg
+from node_harness import FRAME, NodeClient, NodeProcess, wait_until
 
 Messages = dict[str, Any]
 MILLISECOND = 1_000_000

@@ -14,10 +14,10 @@ pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 from action_msgs.msg import GoalStatus
 from n3d_msgs.action import Ground
 from n3d_msgs.srv import Locate, SpatialQuery
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.ros.conversions import ns_to_stamp, stamp_to_ns
+from node_harness import FRAME, NodeClient, NodeProcess, wait_until
 
 SECOND = 1_000_000_000
 

@@ -1,0 +1,201 @@
+"""The way of a pair through the pipeline: fixed frame, gravity, output frame, failures, resets, requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sensor_msgs", reason="needs ROS 2 messages")
+
+from builders import make_intrinsics
+from n3d_ros.errors import StatusCode
+from n3d_ros.geometry.transform_buffer import TransformBuffer
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
+from n3d_ros.ros.answering import AnswerDesk, Ask, Kind, reads_as_question
+from n3d_ros.ros.config import PipelineConfig, RequestConfig
+from n3d_ros.ros.conversions import intrinsics_to_camera_info
+from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
+from n3d_ros.ros.pairing import RgbdPair
+from n3d_ros.ros.pipeline import FramePipeline
+from node_under_test import BlockGrounder
+
+FRAME = "camera_color_optical_frame"
+SECOND = 1_000_000_000
+# A camera that looks along the map's x axis, 1 m up.
+MAP_T_CAMERA = RigidTransform(
+    rotation=np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]), translation=np.array([0.0, 0.0, 1.0])
+)
+
+
+class WatchedGrounder(BlockGrounder):
+    """Keeps the requests it was given."""
+
+    def __init__(self) -> None:
+        self.requests: list[GroundingRequest] = []
+
+    def ground(self, frame: Any, request: GroundingRequest, **callbacks: Any) -> GroundingResult:
+        self.requests.append(request)
+        return super().ground(frame, request, **callbacks)
+
+
+def make_pair(stamp_ns: int = SECOND, depth_m: float = 1.0, **changes: Any) -> RgbdPair:
+    """A wall before the camera."""
+    camera = make_intrinsics()
+    info = intrinsics_to_camera_info(camera, stamp_ns=stamp_ns, frame_id=FRAME)
+    depth = np.full((camera.height, camera.width), depth_m, np.float32)
+    rgb = np.full((camera.height, camera.width, 3), 90, np.uint8)
+    pair = RgbdPair(
+        color=rgb_to_image_msg(rgb, stamp_ns=stamp_ns, frame_id=FRAME),
+        depth=depth_to_image_msg(depth, stamp_ns=stamp_ns, frame_id=FRAME),
+        color_stamp_ns=stamp_ns,
+        depth_stamp_ns=stamp_ns,
+        color_info=info,
+        depth_info=info,
+    )
+    return replace(pair, **changes)
+
+
+def make_buffer(parent: str = "map") -> TransformBuffer:
+    buffer = TransformBuffer(cache_ns=1000 * SECOND)
+    for stamp_ns in (0, 100 * SECOND):
+        buffer.set_transform(parent, FRAME, stamp_ns, MAP_T_CAMERA)
+    return buffer
+
+
+def make_pipeline(buffer: TransformBuffer | None = None, **settings: Any) -> FramePipeline:
+    lookup = (buffer or TransformBuffer()).lookup
+    return FramePipeline(PipelineConfig(**settings), WatchedGrounder(), lookup)
+
+
+def test_without_tf_scene_and_objects_are_in_the_images_frame_and_gravity_is_left_to_the_grounder() -> None:
+    pipeline = make_pipeline()
+    outcome = pipeline.process(make_pair())
+    assert outcome.is_ok, outcome.message
+    assert outcome.scene is not None
+    assert outcome.scene.frame_id == outcome.output_frame == FRAME
+    assert outcome.up_camera is None
+    assert pipeline.objects(outcome)[0].box.center == pytest.approx([0, 0, 1], abs=1e-3)
+
+
+@pytest.mark.parametrize("parent", ["map", "odom", "world"])
+def test_with_a_fixed_frame_the_scene_lives_there_and_objects_go_out_in_the_images_frame(parent: str) -> None:
+    pipeline = make_pipeline(make_buffer(parent))
+    outcome = pipeline.process(make_pair())
+    assert outcome.scene is not None
+    assert outcome.scene.frame_id == parent
+    assert outcome.scene.objects[0].box.center == pytest.approx([1, 0, 1], abs=1e-3)
+    assert outcome.output_frame == FRAME
+    assert pipeline.objects(outcome)[0].box.center == pytest.approx([0, 0, 1], abs=1e-3)
+
+
+def test_up_is_the_z_axis_of_the_fixed_frame_seen_from_the_camera() -> None:
+    pipeline = make_pipeline(make_buffer("base_link"))
+    outcome = pipeline.process(make_pair())
+    assert outcome.up_camera == pytest.approx([0, -1, 0])
+    assert pipeline.grounder.requests[0].up == pytest.approx([0, -1, 0])  # type: ignore[attr-defined]
+    assert outcome.scene is not None
+    assert outcome.scene.frame_id == FRAME  # base_link moves with the robot: no place for a scene
+
+
+def test_an_output_frame_that_tf_does_not_know_refuses_the_pair_and_names_both_frames() -> None:
+    outcome = make_pipeline(output_frame="map").process(make_pair())
+    assert outcome.status is StatusCode.NO_TRANSFORM
+    assert outcome.reason == "no_transform"
+    assert "map" in outcome.message
+
+
+def test_a_bad_image_ends_as_a_refusal_with_its_reason() -> None:
+    pair = make_pair()
+    pair.color.encoding = "rainbow12"
+    outcome = make_pipeline().process(pair)
+    assert (outcome.status, outcome.reason) == (StatusCode.BAD_INPUT, "unknown_encoding")
+    assert "rainbow12" in outcome.message
+
+
+def test_a_grounder_that_raises_fails_the_frame_only() -> None:
+    pipeline = make_pipeline()
+    outcome = pipeline.ground(make_pair(), GroundingRequest(phrase="explode"))
+    assert (outcome.status, outcome.reason) == (StatusCode.BACKEND_FAILED, "backend_failed")
+    assert pipeline.process(make_pair(2 * SECOND)).is_ok
+
+
+def test_stages_are_timed_in_the_order_they_ran() -> None:
+    outcome = make_pipeline().process(make_pair())
+    assert list(outcome.stage_ms) == ["assemble", "tf", "ground", "ground/look", "scene"]
+
+
+def test_the_same_object_keeps_its_id_and_a_reset_never_reuses_one() -> None:
+    pipeline = make_pipeline()
+    ids = [pipeline.objects(pipeline.process(make_pair(n * SECOND)))[0].id for n in (1, 2, 3)]
+    assert len(set(ids)) == 1
+    pipeline.reset()
+    assert pipeline.objects(pipeline.process(make_pair(4 * SECOND)))[0].id > ids[0]
+
+
+def test_a_stamp_before_the_scene_starts_a_new_one() -> None:
+    pipeline = make_pipeline()
+    pipeline.process(make_pair(100 * SECOND))
+    outcome = pipeline.process(make_pair(SECOND))
+    assert outcome.is_ok
+    assert pipeline.objects(outcome)[0].observations == 1
+
+
+def test_changed_frame_settings_hold_from_the_next_pair_on() -> None:
+    pipeline = make_pipeline()
+    assert pipeline.process(make_pair()).is_ok
+    config = pipeline.config
+    pipeline.configure(replace(config, frames=replace(config.frames, depth_max_m=0.5)))
+    assert pipeline.process(make_pair(2 * SECOND)).reason == "no_depth"
+
+
+def make_desk(pipeline: FramePipeline, now: SimpleNamespace) -> AnswerDesk:
+    return AnswerDesk(pipeline, clock_ns=lambda: now.ns, config=RequestConfig, explain=lambda: "Nobody publishes.")
+
+
+def test_a_question_is_answered_from_the_scene_without_grounding_again() -> None:
+    pipeline, now = make_pipeline(), SimpleNamespace(ns=SECOND)
+    desk = make_desk(pipeline, now)
+    ask = Ask(kind=Kind.QUESTION, text="how many blocks are there?")
+    assert desk.at_once(ask) is None
+    desk.saw(make_pair())
+    assert desk.reply(ask).value == 1
+    looks = len(pipeline.grounder.requests)  # type: ignore[attr-defined]
+    reply = desk.at_once(ask)
+    assert reply is not None
+    assert reply.value == 1
+    assert len(pipeline.grounder.requests) == looks  # type: ignore[attr-defined]
+
+
+def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_clock() -> None:
+    now = SimpleNamespace(ns=100 * SECOND)
+    desk = make_desk(make_pipeline(), now)
+    assert desk.age_s() is None
+    desk.saw(make_pair(97 * SECOND))
+    assert desk.age_s() == pytest.approx(3.0)
+    assert desk.why_not_fresh(1.0).status is StatusCode.STALE_FRAME
+    now.ns = 10_000_000 * SECOND
+    desk.saw(make_pair(SECOND))
+    assert desk.is_fresh()
+
+
+def test_the_past_is_answered_in_its_own_images_frame() -> None:
+    pipeline, now = make_pipeline(make_buffer()), SimpleNamespace(ns=SECOND)
+    for second, depth_m in ((1, 1.0), (20, 2.0)):
+        pipeline.process(make_pair(second * SECOND, depth_m))
+    reply = make_desk(pipeline, now).at_once(Ask(kind=Kind.PHRASE, text="block", stamp_ns=2 * SECOND))
+    assert reply is not None
+    assert reply.stamp_ns == SECOND
+    assert reply.objects[0].box.center == pytest.approx([0, 0, 1], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("red box", False), ("where is it", True), ("the box?", True), ("", False), ("Is it near", True)],
+)
+def test_a_question_is_told_from_a_phrase(text: str, expected: bool) -> None:
+    assert reads_as_question(text) is expected
