@@ -75,7 +75,14 @@ class GeometricConfig:
         0.15, "smaller flat tops are objects, unless nothing lies below them", unit="m^2", minimum=0.005, maximum=10.0
     )
     min_surface_width_m: float = _setting(
-        0.2, "narrower flat tops are objects (a shelf board is about 0.25 m deep)", unit="m", minimum=0.02, maximum=5.0
+        0.12,
+        "narrower flat tops are objects (a shelf board is about 0.25 m deep, partly seen)",
+        unit="m",
+        minimum=0.02,
+        maximum=5.0,
+    )
+    min_board_m: float = _setting(
+        0.5, "flat tops of this length are boards of a shelf, however small", unit="m", minimum=0.1, maximum=5.0
     )
     min_wall_m2: float = _setting(
         0.5, "larger upright planes are walls or furniture", unit="m^2", minimum=0.05, maximum=20.0

@@ -23,6 +23,7 @@ class Footprint:
         hull: (n, 2) metres along the ground axes.
         area_m2: of the hull.
         width_m: shorter side of its least rectangle.
+        length_m: longer side.
         origin: (2,) metres, the raster's first cell.
         cells: raster of what is inside.
     """
@@ -30,6 +31,7 @@ class Footprint:
     hull: NDArray[np.float32]
     area_m2: float
     width_m: float
+    length_m: float
     origin: FloatArray
     cells: BoolArray
 
@@ -41,11 +43,9 @@ class Footprint:
             ground: (n, 2) metres along the ground axes, n at least 1.
 
         Returns:
-            Their convex hull, without the outermost half percent on each side.
+            Their convex hull.
         """
-        low, high = np.percentile(ground, [0.5, 99.5], axis=0)
-        kept = ground[((ground >= low) & (ground <= high)).all(axis=1)]
-        hull = cv2.convexHull((kept if len(kept) >= 3 else ground).astype(np.float32)).astype(np.float32)[:, 0]
+        hull = cv2.convexHull(ground.astype(np.float32)).astype(np.float32)[:, 0]
         origin = hull.astype(np.float64).min(axis=0) - _MARGIN_M - _CELL_M
         size = np.ceil((hull.astype(np.float64).max(axis=0) + _MARGIN_M + _CELL_M - origin) / _CELL_M).astype(int) + 1
         size = np.clip(size, 3, _MOST_CELLS)
@@ -56,7 +56,12 @@ class Footprint:
         cells = cv2.dilate(raster, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(np.bool_)
         sides = cv2.minAreaRect(hull)[1]
         return cls(
-            hull=hull, area_m2=float(cv2.contourArea(hull)), width_m=float(min(sides)), origin=origin, cells=cells
+            hull=hull,
+            area_m2=float(cv2.contourArea(hull)),
+            width_m=float(min(sides)),
+            length_m=float(max(sides)),
+            origin=origin,
+            cells=cells,
         )
 
     def contains(self, ground: FloatArray) -> BoolArray:

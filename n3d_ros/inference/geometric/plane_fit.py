@@ -105,7 +105,7 @@ def patch_normals(
 
 def _solve(rays: FloatArray, inverse: FloatArray) -> FloatArray | None:
     system = rays.T @ rays
-    if np.linalg.cond(system) > 1e12:
+    if np.linalg.det(system) < 1e-12 * float(np.trace(system)) ** 3:
         return None
     solution: FloatArray = np.linalg.solve(system, rays.T @ inverse)
     return solution

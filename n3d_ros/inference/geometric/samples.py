@@ -15,7 +15,7 @@ from n3d_ros.inference.geometric.plane_fit import patch_normals
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 PER_PATCH = 24  # samples of a patch; enough for shares in steps of 4 %
-_MOST_SAMPLES = 3600  # in all: the comparison is quadratic
+_MOST_SAMPLES = 1600  # in all: the comparison is quadratic
 _NOISE_SIGMAS = 3.0
 _SAME_PLANE_M = 0.004  # tangent planes of one surface miss each other's points by less, besides noise
 _SAME_PLANE_SLOPE = 0.04  # and by this much per metre of distance: normals are off by 2 degrees
@@ -89,7 +89,7 @@ def sample_relations(
     # A plane known over a short stretch is uncertain far away, in proportion.
     stretch = np.sqrt(np.repeat(sizes[1:], per_patch)) / 2 * points[:, 2] / min(grid.fx, grid.fy)
     slope = _SAME_PLANE_SLOPE + planes.sigma * points[:, 2] ** 2 / np.maximum(stretch, 1e-6)
-    tilt = slope.astype(np.float32)[:, None] * apart
+    tilt = apart * slope.astype(np.float32)[:, None]
     before = (height > config.dent_m + noise[None]).reshape(shape).mean(axis=(1, 3))
     clearly = (height > config.dent_m + noise[None] + tilt).reshape(shape).mean(axis=(1, 3))
     slack = _SAME_PLANE_M + np.maximum(noise[:, None], noise[None]) + tilt

@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-_MIN_PATCH_PX = 100  # smaller pieces say little about a plane
-_MIN_PATCH_M2 = 0.004
+_MIN_PATCH_PX = 150  # smaller pieces say little about a plane
+_MIN_PATCH_M2 = 0.01
 _MOST_PATCHES = 60  # the largest; rooms hold fewer large faces
 _LEVEL_DEG = 10.0  # gravity, its calibration and a wide plane's fit are good to a few degrees together
 _UPRIGHT_COSINE = 0.2
@@ -198,15 +198,14 @@ def _surface(
 ) -> Surface:
     """The surface of a patch; its outline is the hull of its pixels, so that what stands on it leaves no hole."""
     h, w = planes.inverse.shape
-    corners = np.stack([flat.pixels % w, flat.pixels // w], axis=1).astype(np.int32)
-    hull = cv2.convexHull(corners)[:, 0]
+    hull = _image_hull(flat.pixels, w)
     region = np.zeros((h, w), np.uint8)
     cv2.fillConvexPoly(region, hull, 1)
     rays = grid.rays[hull[:, 1], hull[:, 0]]
     inverse = -(rays @ flat.plane.normal) / flat.plane.offset_m
     outline = rays / np.maximum(inverse, 1e-3)[:, None]
     seen_from = axes if kind != "wall" else np.stack([up, np.cross(up, flat.plane.normal)])
-    footprint = Footprint.of(planes.points.reshape(-1, 3)[flat.pixels] @ seen_from.T)
+    footprint = Footprint.of(outline @ seen_from.T)
     return Surface(
         plane=flat.plane,
         kind=kind,
@@ -217,6 +216,18 @@ def _surface(
         seen_m2=flat.area_m2,
         largest_m2=flat.largest_m2,
     )
+
+
+def _image_hull(pixels: IntArray, width: int) -> NDArray[np.int32]:
+    """(k, 2) corners (x, y) of the convex hull of pixels, from the first and last of every row."""
+    rising = np.sort(pixels)
+    row = rising // width
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    ends = np.append(starts[1:], len(row)) - 1
+    rims = rising[np.concatenate([starts, ends])]
+    corners = np.stack([rims % width, rims // width], axis=1).astype(np.int32)
+    hull: NDArray[np.int32] = cv2.convexHull(corners)[:, 0].astype(np.int32)
+    return hull
 
 
 def _supports(level: list[Surface], up: FloatArray, config: GeometricConfig) -> list[Surface]:
@@ -232,7 +243,7 @@ def _supports(level: list[Surface], up: FloatArray, config: GeometricConfig) -> 
 def _carries(surface: Surface, config: GeometricConfig) -> bool:
     """Whether a level plane is one large board and not several tops that happen to be equally high."""
     return (
-        surface.area_m2 >= config.min_surface_m2
+        (surface.area_m2 >= config.min_surface_m2 or surface.footprint.length_m >= config.min_board_m)
         and surface.footprint.width_m >= config.min_surface_width_m
         and surface.seen_m2 >= _SEEN_SHARE * surface.area_m2
         and surface.largest_m2 >= _PIECE_SHARE * config.min_surface_m2
@@ -274,22 +285,23 @@ def _mapped(
     height = np.full(planes.inverse.shape, np.nan)
     ceiling = np.full(planes.inverse.shape, np.inf)
     support = np.full(planes.inverse.shape, -1, dtype=np.int32)
-    ground = points @ axes.T
     noise = _NOISE_SIGMAS * planes.sigma * points[..., 2] ** 2
-    for k, surface in enumerate(supports):
-        above = surface.plane.height(points)
-        slack = np.maximum(config.min_height_m, noise * 0.6)
-        on_surface |= surface.region & (np.abs(above) <= slack)
-        over = surface.footprint.contains(ground)
-        raised = over & (above > slack)
-        height[raised], support[raised] = above[raised], k
-        under = over & (above < -slack)
-        ceiling[under] = np.minimum(ceiling[under], -above[under])
+    slack = np.maximum(config.min_height_m, noise * 0.6)
+    for surface in supports:
+        on_surface |= surface.region & (np.abs(surface.plane.height(points)) <= slack)
     for wall in walls:
         on_surface |= wall.region & (np.abs(wall.plane.height(points)) <= _WALL_SLACK_M + noise)
     on_surface &= planes.valid
-    height[~planes.valid] = np.nan
-    support[~planes.valid] = -1
+    free = np.flatnonzero((planes.valid & ~on_surface).ravel())
+    free_points = points.reshape(-1, 3)[free]
+    ground, free_slack = free_points @ axes.T, slack.ravel()[free]
+    for k, surface in enumerate(supports):
+        above = surface.plane.height(free_points)
+        over = surface.footprint.contains(ground)
+        raised = over & (above > free_slack)
+        height.ravel()[free[raised]], support.ravel()[free[raised]] = above[raised], k
+        under = free[over & (above < -free_slack)]
+        ceiling.ravel()[under] = np.minimum(ceiling.ravel()[under], -surface.plane.height(points.reshape(-1, 3)[under]))
     return SurfaceMap(
         up=up,
         up_is_known=up_is_known,
