@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ NEEDS_ROS = True
 NODE_MODULE = "n3d_ros.ros.node"
 PARAMETERS_FILE = ("config", "n3d.yaml")
 DEFAULT_CAMERA = "generic"
+POLL_S = 0.05
 STOP_TIMEOUT_S = 10.0  # from SIGINT to the end; a node that takes longer is killed
 
 
@@ -187,30 +189,36 @@ def run_forwarding_signals(command: Sequence[str]) -> int:
     Returns:
         Its exit code, 0 when a forwarded signal ended it.
     """
-    with started(command) as process:
-        asked_to_stop = False
+    asked_at: list[float] = []
 
-        def forward(_number: int, _frame: FrameType | None) -> None:
-            nonlocal asked_to_stop
-            if not asked_to_stop:
-                asked_to_stop = True
-                process.send_signal(signal.SIGINT)
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        asked_at.append(time.monotonic())
 
-        previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            while process.poll() is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=STOP_TIMEOUT_S if asked_to_stop else 0.2)
-                    break
-                if asked_to_stop and process.poll() is None:
-                    process.kill()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    # Before the start: a Ctrl-C in between must not leave the node running alone.
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with started(command) as process:
+            _wait_forwarding(process, asked_at)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     code = process.returncode
-    if asked_to_stop and code in (0, -signal.SIGINT, 128 + signal.SIGINT):
+    if asked_at and code in (0, -signal.SIGINT, 128 + signal.SIGINT):
         return 0
     return code if code >= 0 else 128 - code
+
+
+def _wait_forwarding(process: subprocess.Popen[bytes], asked_at: list[float]) -> None:
+    """Waits for a process; hands it the first signal, and kills it when it does not end within its time."""
+    forwarded = False
+    while process.poll() is None:
+        if asked_at and not forwarded:
+            process.send_signal(signal.SIGINT)
+            forwarded = True
+        if asked_at and time.monotonic() - asked_at[0] > STOP_TIMEOUT_S:
+            process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=POLL_S)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,78 @@
+"""The main job end to end, with real processes over real DDS: a short bag in; boxes, pictures, answers, a bag out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bags_for_tests import BLOCK_CENTER_MAP, BLOCK_SIDE_M, START_NS, write_camera_bag
+from n3d_ros.cli import main as cli
+from n3d_ros.ros.bag import BagReader
+
+
+@pytest.fixture(autouse=True)
+def own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "45")
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``n3d demo`` leaves after a bag of one and a half seconds."""
+    folder = tmp_path_factory.mktemp("demo")
+    bag = write_camera_bag(folder / "bag", frames=15, compressed=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", "45")
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        code = cli.main(["demo", str(bag), "--out", str(folder / "out"), "--ask", "red box"])
+    log = (folder / "out" / "node.log").read_text()
+    assert code == 0, log
+    assert "Traceback" not in log
+    return folder / "out"
+
+
+def test_the_block_is_found_where_it_is(output: Path) -> None:
+    document = json.loads((output / "results.json").read_text())
+    assert document["images"] == 15 and document["images_answered"] >= 5
+    seen = max(document["objects"], key=lambda item: item["seen_in"])
+    assert seen["frame_id"] == "map" and "red" in seen["label"]
+    assert np.linalg.norm(np.array(seen["center_m"]) - BLOCK_CENTER_MAP) < 0.02
+    np.testing.assert_allclose(sorted(seen["size_m"]), [BLOCK_SIDE_M] * 3, atol=0.03)
+
+
+def test_both_questions_were_answered(output: Path) -> None:
+    answers = {item["service"]: item for item in json.loads((output / "results.json").read_text())["answers"]}
+    located = answers["locate"]["response"]
+    assert answers["locate"]["text"] == "red box" and located["status"] == "OK"
+    assert np.linalg.norm(np.array(located["objects"][0]["center_m"]) - BLOCK_CENTER_MAP) < 0.02
+    assert answers["query"]["response"]["success"] and answers["query"]["response"]["sentence"]
+
+
+def test_the_pictures_are_there(output: Path) -> None:
+    for name in ("boxes.png", "top_down.png"):
+        assert (output / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_recording_holds_images_and_results_in_the_time_of_the_bag(output: Path) -> None:
+    with BagReader(output / "bag") as reader:
+        assert reader.damage is None and (output / "bag" / "metadata.yaml").is_file()
+        assert reader.topics["/camera/color/image_raw/compressed"].message_count == 15
+        objects = [message.deserialize() for message in reader.messages(["/n3d/objects"])]
+        assert {"/n3d/markers", "/n3d/frame_report", "/tf"} <= set(reader.topics)
+        assert reader.start_ns >= START_NS and reader.end_ns < START_NS + 5 * 10**9
+    stamps = [message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in objects]
+    assert stamps == sorted(stamps) and all(START_NS <= stamp < START_NS + 1.5e9 for stamp in stamps)
+
+
+def test_a_node_that_does_not_start_is_told_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("N3D_NODE_MODULE", "no_such_module")
+    bag = write_camera_bag(tmp_path / "bag", frames=2)
+    assert cli.main(["demo", str(bag), "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "The node did not come up" in error and "No module named no_such_module" in error
+    assert not (tmp_path / "out" / "bag").exists()
