@@ -1,4 +1,4 @@
-"""``config/n3d.yaml``, written from the config dataclasses: ``python -m n3d_ros.ros.parameter_file > config/n3d.yaml``."""
+"""The file ``config/n3d.yaml``, written from the config dataclasses; see its heading for the command."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_drawing_changes_pixels_on_the_box_only_and_not_the_picture_given() -> N
     box = make_box(center=(0.0, 0.0, 1.0), size=(0.2, 0.2, 0.2))
     drawn = draw_boxes(picture, camera, [OverlayItem(box=box, text="", color_rgb=(1.0, 0.0, 0.0))])
     assert picture.max() == 0
-    rows, columns = np.nonzero(drawn.any(axis=2))
+    _, columns = np.nonzero(drawn.any(axis=2))
     half = 60 * 0.1 / 0.9  # the near face, projected
     assert abs(columns.min() - (31.5 - half)) <= 1.5
     assert abs(columns.max() - (31.5 + half)) <= 1.5

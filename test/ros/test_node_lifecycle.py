@@ -124,7 +124,7 @@ def _tf(client: NodeClient, stamp_ns: int) -> TFMessage:
 
 
 def test_tf_at_the_images_stamp_decides_frame_and_drop() -> None:
-    with running({"output_frame": "map", "tf.wait_s": 0.05}) as (node, client):
+    with running({"output_frame": "map", "tf.wait_s": 0.05}) as (_, client):
         client.wait_connected("color", "depth", "color_info", "tf")
         client.publish(client.messages())
         assert wait_until(lambda: client.dropped().get("no_transform", 0) == 1, 5.0)
