@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from builders import make_detection, make_frame, make_intrinsics
 from n3d_ros.detection import BoxUncertainty, SupportSurface
 from n3d_ros.errors import InputError, N3dError, StatusCode, TransformError
 from n3d_ros.geometry import RigidTransform
 from n3d_ros.geometry.transforms import rotation_about_axis
 from n3d_ros.inference.grounder import GroundingRequest, create_grounder
-from builders import make_detection, make_frame, make_intrinsics
 
 
 @pytest.mark.parametrize("depth", [0.0, -1.0, np.inf], ids=["zero", "negative", "infinite"])

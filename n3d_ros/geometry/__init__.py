@@ -1,7 +1,7 @@
 """Geometry in numpy alone: cameras, rigid transforms, point maps, oriented boxes.
 
 Frames: a camera *optical* frame has x right, y down, z forward (REP-103). Lengths in metres, angles in radians,
-stamps in nanoseconds, quaternions in the order x, y, z, w. ``target_T_source`` takes points of ``source`` to ``target``.
+stamps in nanoseconds, quaternions x, y, z, w. ``target_T_source`` takes points of ``source`` to ``target``.
 """
 
 from n3d_ros.geometry.boxes import BOX_EDGES, Box3D

@@ -85,7 +85,8 @@ class Box3D:
     @property
     def corners(self) -> FloatArray:
         """(8, 3) float64 metres, in the order of ``CORNER_SIGNS``."""
-        return self.center + (CORNER_SIGNS * self.size / 2) @ self.rotation.T
+        corners: FloatArray = self.center + (CORNER_SIGNS * self.size / 2) @ self.rotation.T
+        return corners
 
     def local(self, points: ArrayLike) -> FloatArray:
         """Points relative to the centre, along the box's own axes.

@@ -57,7 +57,7 @@ class CameraIntrinsics:
         if not all(np.isfinite(numbers)) or self.fx <= 0 or self.fy <= 0:
             raise CalibrationError(
                 f"Camera matrix: expected finite numbers with fx, fy above 0 px, got fx={self.fx}, fy={self.fy}, "
-                f"cx={self.cx}, cy={self.cy}. An uncalibrated driver publishes zeros: calibrate it or fill CameraInfo.k."
+                f"cx={self.cx}, cy={self.cy}. An uncalibrated driver sends zeros: calibrate it or fill CameraInfo.k."
             )
         if not (0 < self.width <= MAX_IMAGE_SIDE_PX and 0 < self.height <= MAX_IMAGE_SIDE_PX):
             raise CalibrationError(
@@ -184,7 +184,7 @@ class Distortion:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the lens changes nothing. (All-zero equidistant is a fisheye lens, not nothing.)"""
+        """Whether the lens changes nothing; an all-zero equidistant lens is a fisheye, which does."""
         return self.model != "equidistant" and not any(self.coefficients)
 
     def distort(self, xy: ArrayLike) -> NDArray[np.float64]:
@@ -239,8 +239,9 @@ class Distortion:
     def _jacobian(self, points: FloatArray) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
         """Central differences of ``distort`` along x and along y, each (..., 2), and their determinant (...)."""
         h = 1e-6
-        dx = (self.distort(points + [h, 0.0]) - self.distort(points - [h, 0.0])) / (2 * h)
-        dy = (self.distort(points + [0.0, h]) - self.distort(points - [0.0, h])) / (2 * h)
+        along_x, along_y = np.array([h, 0.0]), np.array([0.0, h])
+        dx = (self.distort(points + along_x) - self.distort(points - along_x)) / (2 * h)
+        dy = (self.distort(points + along_y) - self.distort(points - along_y)) / (2 * h)
         return (dx, dy), dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
 
     def _distort_polynomial(self, points: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
 """A tree of frames over time: what tf2's buffer does, in numpy, for bags and for machines without tf2.
 
-Semantics follow tf2 (``tf2/src/buffer_core.cpp`` as documented): each frame has one parent at a time, transforms between
-two samples are interpolated, nothing is extrapolated, static transforms hold for all times.
+Semantics follow tf2 (``tf2/src/buffer_core.cpp``): each frame has one parent at a time, transforms between two samples
+are interpolated, nothing is extrapolated, static transforms hold for all times.
 """
 
 from __future__ import annotations
@@ -188,9 +188,9 @@ class TransformBuffer:
                 first, last = edge.stamps_ns[0] / 1e9, edge.stamps_ns[-1] / 1e9
                 where = "future" if stamp_ns / 1e9 > last else "past"
                 raise TransformError(
-                    f"tf: {target!r} from {source!r} at {stamp_ns / 1e9:.3f} s needs {edge.parent!r} from {frame!r}, known "
-                    f"from {first:.3f} to {last:.3f} s only (extrapolation into the {where}); is its publisher alive, and "
-                    "do camera and tf use the same clock (use_sim_time)?"
+                    f"tf: {target!r} from {source!r} at {stamp_ns / 1e9:.3f} s needs {edge.parent!r} from {frame!r}, "
+                    f"known from {first:.3f} to {last:.3f} s only (extrapolation into the {where}); is its publisher "
+                    "alive, and do camera and tf use the same clock (use_sim_time)?"
                 )
             chain = step @ chain
         return chain

@@ -203,7 +203,8 @@ class RigidTransform:
         Returns:
             (..., 3) float64 metres.
         """
-        return np.asarray(points, dtype=np.float64) @ self.rotation.T + self.translation
+        moved: FloatArray = self.rotate(points) + self.translation
+        return moved
 
     def rotate(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """Directions of the source frame in the target frame: the rotation alone.
@@ -214,7 +215,8 @@ class RigidTransform:
         Returns:
             (..., 3) float64.
         """
-        return np.asarray(vectors, dtype=np.float64) @ self.rotation.T
+        rotated: FloatArray = np.asarray(vectors, dtype=np.float64) @ self.rotation.T
+        return rotated
 
     def inverse(self) -> RigidTransform:
         """The transform from target back to source.
@@ -275,7 +277,7 @@ def interpolate(start: RigidTransform, end: RigidTransform, fraction: float) -> 
 
 
 MODEL_T_OPTICAL = RigidTransform(rotation=np.diag([-1.0, -1.0, 1.0]), translation=np.zeros(3))
-"""Optical (x right, y down, z forward) to N3D-VLM axes (x left, y up, z forward): half a turn about z, its own inverse."""
+"""Optical axes (x right, y down, z forward) to N3D-VLM's (x left, y up, z forward): half a turn, its own inverse."""
 
 
 def optical_to_model(points: ArrayLike) -> NDArray[np.float64]:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import make_box
 from n3d_ros.errors import InputError
 from n3d_ros.geometry import BOX_EDGES, Box3D, RigidTransform, intersection_volume, iou_3d
 from n3d_ros.geometry.transforms import rotation_about_axis
-from builders import make_box
 
 lengths = st.floats(0.05, 2.0)
 shifts = st.floats(-0.8, 0.8)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import make_intrinsics
 from n3d_ros.errors import InputError
 from n3d_ros.geometry import PointMap, PointNormalization
-from builders import make_intrinsics
 
 
 def test_points_are_valid_exactly_where_depth_is() -> None:
