@@ -1,7 +1,8 @@
 """The boundary every grounder stands behind: one verb, two types.
 
 A grounder looks at one frame and answers with labelled oriented boxes in that frame's camera optical axes. The
-geometric grounder and the language model are both reached through ``create_grounder``; nothing above this layer knows which runs.
+geometric grounder and the language model are both reached through ``create_grounder``; nothing above this layer knows
+which of them runs.
 """
 
 from __future__ import annotations
