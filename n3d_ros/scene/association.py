@@ -19,6 +19,7 @@ from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.scene.assignment import assign
 from n3d_ros.scene.config import SceneConfig
 from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.phrases import words_of
 
 POINTS_PER_BOX = 256  # overlaps are then right to a few hundredths, at a hundredth of the cost of exact ones
 WORTH = 2.0  # what making a pair is worth, in units of the costs below: above it a pair is not made
@@ -26,6 +27,7 @@ DISTANCE_COST = 0.5  # of centres one mean half diagonal apart; of a move as far
 LABEL_COST = 0.3  # words change from look to look, so they only tip the scales
 COLOR_COST = 0.3
 SHAPE_COST = 0.1
+SAME_PLACE_IOU = 0.3  # below it a box of another colour is another object, not a mistaken word
 MAX_SIZE_RATIO = 1.6  # between an object and itself somewhere else
 MOSTLY_INSIDE = 0.7  # share of a box inside another from which it may be a piece of it
 HARDLY_INSIDE = 0.3
@@ -108,8 +110,9 @@ def associate(
     distance, reach = _distances(boxes, seen)
     words = _word_costs(objects, detections)
     cost = 1 - overlap.iou + DISTANCE_COST * distance / reach + words - WORTH
-    pairs = dict(assign(cost, overlap.iou >= config.min_iou))
-    may_have_moved = _alike(objects, detections) & (distance <= config.max_center_distance_m)
+    other_color = _other_color(objects, detections)
+    pairs = dict(assign(cost, (overlap.iou >= config.min_iou) & ~(other_color & (overlap.iou < SAME_PLACE_IOU))))
+    may_have_moved = _same_size(objects, detections) & ~other_color & (distance <= config.max_center_distance_m)
     may_have_moved[list(pairs), :] = False
     may_have_moved[:, list(pairs.values())] = False
     for i in np.flatnonzero(may_have_moved.any(axis=1)).tolist():
@@ -124,7 +127,10 @@ def associate(
 def explained_by_others(
     objects: Sequence[SceneObject], detections: Sequence[Detection3D], association: Association
 ) -> BoolArray:
-    """Objects not found whose place is now covered by the detection of another object that did not cover it before.
+    """Objects not found whose place something else takes.
+
+    That is what did not cover it before, or came after it was last found: so fruit in a bowl is not taken for gone when
+    only the bowl is found, and what replaced an object ends it.
 
     Args:
         objects: what was known.
@@ -136,12 +142,17 @@ def explained_by_others(
     """
     explained = np.zeros(len(objects), dtype=bool)
     lost = [i for i in range(len(objects)) if i not in association.pairs]
-    if not lost or not association.pairs:
+    if not lost:
         return explained
-    lost_boxes, found = [objects[i].box for i in lost], list(association.pairs)
-    now = overlaps(lost_boxes, [detections[association.pairs[i]].box for i in found]).first_inside
-    before = overlaps(lost_boxes, [objects[i].box for i in found]).first_inside
-    explained[lost] = ((now >= MOSTLY_INSIDE) & (before < MOSTLY_INSIDE)).any(axis=1)
+    lost_boxes, owners = [objects[i].box for i in lost], [objects[i] for i in association.pairs]
+    others = [detections[j].box for j in (*association.pairs.values(), *association.new)]
+    covered = overlaps(lost_boxes, others).first_inside >= MOSTLY_INSIDE
+    was_so = np.zeros_like(covered)
+    was_so[:, : len(owners)] = overlaps(lost_boxes, [owner.box for owner in owners]).first_inside >= MOSTLY_INSIDE
+    for row, index in enumerate(lost):
+        for column, owner in enumerate(owners):
+            was_so[row, column] &= owner.first_seen_ns <= objects[index].last_seen_ns
+    explained[lost] = (covered & ~was_so).any(axis=1)
     return explained
 
 
@@ -188,13 +199,20 @@ def _differs(known: Sequence[str | None], seen: Sequence[str | None]) -> BoolArr
     return differs
 
 
-def _alike(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) -> BoolArray:
-    """(N, M) whether it could be the same thing elsewhere: no colour against it, and nearly the same lengths."""
+def _same_size(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) -> BoolArray:
+    """(N, M) whether the lengths are nearly the same, in whatever order."""
     sizes = np.log(np.sort(np.array([o.box.size for o in objects]).reshape(-1, 1, 3), axis=-1))
     others = np.log(np.sort(np.array([d.box.size for d in detections]).reshape(1, -1, 3), axis=-1))
-    same_size = np.abs(sizes - others).max(axis=-1, initial=0.0) <= np.log(MAX_SIZE_RATIO)
-    alike: BoolArray = same_size & ~_differs([o.color for o in objects], [d.color for d in detections])
-    return alike
+    same: BoolArray = np.asarray(np.abs(sizes - others).max(axis=-1, initial=0.0) <= np.log(MAX_SIZE_RATIO))
+    return same
+
+
+def _other_color(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) -> BoolArray:
+    """(N, M) whether both colours are known and have no word in common ("red" and "red and white" have one)."""
+    known = [set(words_of(o.color or "")) - {"and"} for o in objects]
+    seen = [set(words_of(d.color or "")) - {"and"} for d in detections]
+    other = [bool(a) and bool(b) and a.isdisjoint(b) for a in known for b in seen]
+    return np.array(other, dtype=np.bool_).reshape(len(known), len(seen))
 
 
 def _even_points() -> FloatArray:

@@ -29,6 +29,7 @@ MIN_STDDEV_M = 0.001  # no look is better: calibration and tf are not
 MIN_YAW_STDDEV_RAD = 0.005
 NO_YAW_STDDEV_RAD = 1.0  # from here on a yaw says nothing (uniform over a half turn: 1.81 / 2, over a full turn: 1.81)
 TILT_GAIN = 0.5  # weight of a look's tilt; its error is that of gravity in tf and is not part of the uncertainty
+MAX_TILT_RAD = 0.35  # more is no error of gravity: the object toppled, and there is nothing to average
 SURPRISE = 9.0  # squared deviations in units of their variance (3 sigma) above which a look contradicts
 MAX_DISCOUNT = 3.0  # a contradicting size counts at least as a third of a look, so that lasting change wins
 ALIKE_ANGLE_RAD = 0.3  # scales that weigh turn against lengths when choosing among the 24 descriptions
@@ -115,9 +116,12 @@ def fused(known: BoxEstimate, look: BoxEstimate, *, drift_m: float, smoothing: f
         smoothing: largest weight of what is known against a look of the same quality, 0 to below 1.
 
     Returns:
-        The estimate with both counted, axes named as in ``known``.
+        The estimate with both counted, axes named as in ``known``; the look itself when the object toppled.
     """
     look_rotation, order = described_like(look.box, known.box)
+    turn = _rotation_vector(known.box.rotation.T @ look_rotation)
+    if float(np.linalg.norm(turn[:2])) > MAX_TILT_RAD:
+        return look
     credit = smoothing / (1 - smoothing)
     stretch = look.box.size[order] - known.box.size
     size_variance = known.uncertainty.size_stddev_m**2
@@ -128,9 +132,7 @@ def fused(known: BoxEstimate, look: BoxEstimate, *, drift_m: float, smoothing: f
         known, look, drift_m=drift_m, discount=discount, credit=credit, may_follow=size_surprise <= SURPRISE
     )
     growth, size_variance = _fused_step(size_variance, stretch, size_noise * discount, credit)
-    rotation, yaw_stddev = _fused_rotation(
-        known, look_rotation, look_stddev_rad=look.uncertainty.yaw_stddev_rad, credit=credit
-    )
+    rotation, yaw_stddev = _fused_rotation(known, turn, look_stddev_rad=look.uncertainty.yaw_stddev_rad, credit=credit)
     box = Box3D(
         center=known.box.center + move,
         size=np.maximum(known.box.size + growth, MIN_SIZE_M),
@@ -172,11 +174,13 @@ def _fused_step(
 
 
 def _fused_rotation(
-    known: BoxEstimate, look_rotation: FloatArray, *, look_stddev_rad: float, credit: float
+    known: BoxEstimate, turn: FloatArray, *, look_stddev_rad: float, credit: float
 ) -> tuple[FloatArray, float]:
-    """(3, 3) rotation and the yaw's standard deviation. The box's z axis is the one that yaw turns about."""
+    """(3, 3) rotation and the yaw's standard deviation, ``turn`` (3,) being the way from the known to the seen box.
+
+    The box's z axis is the one that yaw turns about.
+    """
     rotation = known.box.rotation
-    turn = _rotation_vector(rotation.T @ look_rotation)
     variance, noise = known.uncertainty.yaw_stddev_rad**2, look_stddev_rad**2 + MIN_YAW_STDDEV_RAD**2
     yaw_step = 0.0  # a round object: any yaw is right, so keep the one we have
     if look_stddev_rad < NO_YAW_STDDEV_RAD:

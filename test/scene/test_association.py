@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from builders import make_box, make_detection
 from n3d_ros.geometry import iou_3d
 from n3d_ros.scene.assignment import assign
-from n3d_ros.scene.association import associate, overlaps
+from n3d_ros.scene.association import associate, explained_by_others, overlaps
 from n3d_ros.scene.config import SceneConfig
 from n3d_ros.scene.objects import SceneObject
 
@@ -113,3 +113,22 @@ def test_only_an_object_that_left_its_place_is_looked_for_elsewhere() -> None:
 def test_a_thing_of_another_size_elsewhere_is_another_thing() -> None:
     objects, seen = [known(1, size=(0.05, 0.05, 0.05))], [make_detection(center=(0.1, 0, 1), size=(0.05, 0.05, 0.1))]
     assert associate(objects, seen, may_have_left=lambda _: True, config=SceneConfig()).new == (0,)
+
+
+def test_another_size_in_another_colour_at_the_same_place_is_another_object() -> None:
+    objects = [known(1, label="red box", color="red", size=(0.1, 0.1, 0.1))]
+    grown = make_detection("blue box", color="blue", size=(0.2, 0.2, 0.1))
+    result = associate(objects, [grown], may_have_left=lambda _: True, config=SceneConfig())
+    assert (result.pairs, result.new) == ({}, (0,))
+    assert explained_by_others(objects, [grown], result).tolist() == [True]
+
+
+@pytest.mark.parametrize(("color", "size"), [("red and white", (0.2, 0.2, 0.1)), ("blue", (0.11, 0.1, 0.1))])
+def test_a_shared_colour_word_or_a_like_size_at_the_same_place_is_the_same_object(
+    color: str, size: tuple[float, float, float]
+) -> None:
+    objects = [known(1, color="red", size=(0.1, 0.1, 0.1))]
+    result = associate(
+        objects, [make_detection(color=color, size=size)], may_have_left=lambda _: False, config=SceneConfig()
+    )
+    assert result.pairs == {0: 0}

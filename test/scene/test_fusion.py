@@ -156,6 +156,23 @@ def test_a_round_object_keeps_its_yaw_and_takes_the_tilt() -> None:
     np.testing.assert_allclose(tilted.box.rotation, rotation_about_axis([1, 0, 0], 0.2), atol=1e-3)
 
 
+def test_a_toppled_object_takes_the_look_as_it_is_and_nothing_between() -> None:
+    upright, lying = make_box(size=(0.07, 0.07, 0.14)), make_box(size=(0.14, 0.07, 0.07))
+    known = estimate(upright)
+    for _ in range(20):
+        known = settle(known, estimate(upright))
+    np.testing.assert_array_equal(settle(known, estimate(lying)).box.corners, lying.corners)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(*[st.floats(0.02, 0.5)] * 6), st.floats(-3, 3), st.floats(-3, 3))
+def test_two_upright_boxes_never_make_a_tilted_one(sizes: tuple[float, ...], yaw: float, other_yaw: float) -> None:
+    known = estimate(make_box(size=sizes[:3], axis=(0, 0, 1), angle_rad=yaw))
+    look = estimate(make_box(size=sizes[3:], axis=(0, 0, 1), angle_rad=other_yaw))
+    vertical = np.abs(settle(known, look).box.rotation[2])
+    np.testing.assert_allclose(np.sort(vertical), (0, 0, 1), atol=1e-6)
+
+
 def test_a_look_without_uncertainty_gets_a_cautious_one() -> None:
     guess = estimate_of(make_detection(size=(0.1, 0.2, 0.3))).uncertainty
     assert np.sqrt(guess.center_covariance_m2[0, 0]) == pytest.approx(0.02)

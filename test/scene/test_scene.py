@@ -166,6 +166,15 @@ def test_fruit_put_into_a_bowl_is_new_and_the_bowl_stays() -> None:
     assert [one.label for one in robot.scene.objects] == ["white bowl", "orange ball"]
 
 
+def test_pictures_of_different_scenes_one_after_another_leave_nothing_behind() -> None:
+    robot = Robot()
+    robot.look([LEFT])
+    bigger = dataclasses.replace(LEFT, size=(0.2, 0.2, 0.2), center=(-0.2, 0.0, 0.1), color="green")
+    for _ in range(robot.config.max_missed_visible):
+        robot.look([bigger])
+    assert [(one.id, one.color) for one in robot.scene.objects] == [(2, "green")]
+
+
 # --- forgetting
 
 
