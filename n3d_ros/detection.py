@@ -39,7 +39,7 @@ class BoxUncertainty:
             self.center_covariance_m2, shape=(3, 3), dtype=np.float64, name="BoxUncertainty.center_covariance_m2"
         )
         scale = max(float(np.abs(covariance).max()), 1e-12)
-        if not np.allclose(covariance, covariance.T, atol=1e-9 * scale) or (np.diag(covariance) < 0).any():
+        if np.abs(covariance - covariance.T).max() > 1e-9 * scale or (np.diag(covariance) < 0).any():
             raise InputError("BoxUncertainty.center_covariance_m2: expected a symmetric matrix, variances >= 0.")
         object.__setattr__(self, "center_covariance_m2", covariance)
         stddev = frozen_array(self.size_stddev_m, shape=(3,), dtype=np.float64, name="BoxUncertainty.size_stddev_m")
