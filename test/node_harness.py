@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from n3d_msgs.msg import FrameReport, Object3DArray
 from n3d_msgs.srv import Locate, SpatialQuery
 from rclpy.action import ActionClient
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -110,6 +109,7 @@ class NodeClient:
 
     def __init__(self, node_name: str = "n3d") -> None:
         ros_environment()
+        self._closing = False
         self.context = Context()
         rclpy.init(context=self.context, domain_id=DOMAIN_ID)
         self.node = rclpy.create_node("n3d_test_client", context=self.context)
@@ -136,11 +136,15 @@ class NodeClient:
         self._thread.start()
 
     def _spin(self) -> None:
-        with suppress(ExternalShutdownException):
+        try:
             self._executor.spin()
+        except Exception:
+            if not self._closing:  # rclpy may find its handles gone while it is being shut down
+                raise
 
     def close(self) -> None:
         """Leaves."""
+        self._closing = True
         self._executor.shutdown(2.0)
         self._thread.join(2.0)
         self.node.destroy_node()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from n3d_ros.detection import Detection3D
-from n3d_ros.errors import CancelledError, QueryError
+from n3d_ros.errors import BackendError, CancelledError, QueryError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
@@ -63,7 +65,16 @@ def block_in(frame: RgbdFrame) -> Detection3D:
     return Detection3D(label="red block", box=box, score=0.9, color="red", shape="box", point_count=100)
 
 
+def make_grounder(_config: object) -> BlockGrounder:
+    """The grounder, unless the file that N3D_TEST_HINDRANCE names exists."""
+    if "N3D_TEST_HINDRANCE" in os.environ and Path(os.environ["N3D_TEST_HINDRANCE"]).exists():
+        raise BackendError("The weights are not there yet.")
+    if os.environ.get("N3D_TEST_SLOW_LOADING"):
+        time.sleep(60)
+    return BlockGrounder()
+
+
 if __name__ == "__main__":
     from n3d_ros.ros.node import main
 
-    sys.exit(main(make_grounder=lambda _config: BlockGrounder()))
+    sys.exit(main(make_grounder=make_grounder))

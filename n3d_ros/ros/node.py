@@ -33,6 +33,7 @@ from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.health import grounding_health, input_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
+from n3d_ros.ros.loading import load_grounder
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
@@ -45,6 +46,8 @@ from n3d_ros.ros.worker import Worker
 NODE_NAME = "n3d"
 WARN_EVERY_S = 5.0  # the same reason is logged again after this time
 ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
+PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
+HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
 LOCKED_STATES = ("inactive", "active")
 
 GrounderFactory = Callable[[NodeConfig], Grounder]
@@ -94,15 +97,23 @@ class N3dNode(LifecycleNode):
 
     Args:
         make_grounder: makes the grounder from the settings; tests give their own.
+        stop: set when the process is asked to end, so that a grounder that loads for long holds nothing up.
         **kwargs: passed on to ``rclpy.node.Node``.
 
     Raises:
         ConfigurationError: a parameter of a wrong type or out of its range.
     """
 
-    def __init__(self, *, make_grounder: GrounderFactory = grounder_from_config, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        make_grounder: GrounderFactory = grounder_from_config,
+        stop: threading.Event | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(NODE_NAME, **kwargs)
         self._make_grounder = make_grounder
+        self._stop = stop or threading.Event()
         self._settings = NodeParameters(self, NodeConfig(), is_locked=lambda: self.state_label in LOCKED_STATES)
         self._settings.on_change(self._on_config)
         self._ledger = Ledger()
@@ -157,7 +168,7 @@ class N3dNode(LifecycleNode):
         self._worker = Worker(self._on_pair_in_worker, queue_size=config.request.queue_size)
         self._worker.start()
         try:
-            grounder = self._worker.call(lambda: self._make_grounder(config)).result()
+            grounder = load_grounder(self._worker, lambda: self._make_grounder(config), self._stop)
         except Exception as error:  # whatever a backend raises, the node stays and says so
             reason = error.message if isinstance(error, N3dError) else f"{type(error).__name__}: {error}"
             self.get_logger().error(f"Not configured: the grounder {config.grounder!r} cannot be made. {reason}")
@@ -267,8 +278,10 @@ class N3dNode(LifecycleNode):
         if worker is not None:
             if pipeline is not None:
                 worker.call(pipeline.close)  # in the thread that made it
-            if not worker.stop(N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)):
-                self.get_logger().warning("The grounder did not stop within 5 s; its thread is left behind.")
+            error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
+            timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
+            if not worker.stop(error, timeout_s):
+                self.get_logger().warning(f"The grounder did not stop within {timeout_s} s; its thread is left behind.")
         if results is not None:
             results.close()
 
@@ -314,11 +327,13 @@ class N3dNode(LifecycleNode):
     # ----------------------------------------------------------------------------------------------- worker's thread
 
     def _on_pair_in_worker(self, pair: RgbdPair) -> None:
-        pipeline, results, config = self._pipeline, self._results, self.config
-        if pipeline is None or results is None:
+        pipeline, results, worker, config = self._pipeline, self._results, self._worker, self.config
+        if pipeline is None or results is None or worker is None:
             return
         started_ns, started_s = int(self.get_clock().now().nanoseconds), time.perf_counter()
-        outcome = pipeline.process(pair)
+        outcome = pipeline.process(pair, is_cancelled=lambda: worker.stopping)
+        if worker.stopping:
+            return
         if not outcome.is_ok:
             self._ledger.count_drop(outcome.reason, outcome.message)
             self._warn(outcome.reason, outcome.message)
@@ -396,7 +411,7 @@ def main(args: Sequence[str] | None = None, *, make_grounder: GrounderFactory = 
     rclpy.init(args=list(sys.argv if args is None else args), signal_handler_options=SignalHandlerOptions.NO)
     logging.getLogger("n3d_ros").addHandler(ros_log_handler())
     try:
-        node = N3dNode(make_grounder=make_grounder)
+        node = N3dNode(make_grounder=make_grounder, stop=stop)
     except ConfigurationError as error:
         rclpy.logging.get_logger(NODE_NAME).fatal(error.message)
         rclpy.try_shutdown()

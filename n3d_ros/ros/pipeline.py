@@ -198,16 +198,18 @@ class FramePipeline:
         self._scene, self._cached = None, None
         self.memory = Memory(history=SceneHistory(config=self.config.history))
 
-    def process(self, pair: RgbdPair) -> FrameOutcome:
+    def process(self, pair: RgbdPair, *, is_cancelled: Callable[[], bool] | None = None) -> FrameOutcome:
         """What this pair shows, and the scene after it.
 
         Args:
             pair: colour, depth and their calibrations.
+            is_cancelled: asked between steps.
 
         Returns:
             The outcome; refusals have a status other than OK.
         """
-        return self.ground(pair, GroundingRequest(max_objects=self.config.max_objects))
+        request = GroundingRequest(max_objects=self.config.max_objects)
+        return self.ground(pair, request, is_cancelled=is_cancelled)
 
     def ground(
         self,
@@ -343,7 +345,12 @@ class FramePipeline:
             if connected is None:
                 return None
             wanted = connected
-        camera_T_gravity = self.lookup(frame.frame_id, wanted, frame.stamp_ns)
+        try:
+            camera_T_gravity = self.lookup(frame.frame_id, wanted, frame.stamp_ns)
+        except TransformError:
+            if self.config.gravity_frame != AUTO:
+                raise
+            return None  # nobody asked for this frame: the grounder can do without
         up: FloatArray = camera_T_gravity.rotate(np.array([0.0, 0.0, 1.0]))
         return up
 

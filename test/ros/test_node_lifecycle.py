@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,32 @@ def test_without_autostart_the_node_waits_and_refuses_requests_until_activated()
         assert client.call(change, request).success
         client.wait_connected()
         assert client.send_good().objects
+
+
+def test_a_grounder_that_cannot_be_made_leaves_a_node_that_can_be_configured_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hindrance = tmp_path / "hindrance"
+    hindrance.touch()
+    monkeypatch.setenv("N3D_TEST_HINDRANCE", str(hindrance))
+    with running(until="Not configured") as (node, client):
+        assert "The weights are not there yet." in node.log
+        hindrance.unlink()
+        change = client.node.create_client(ChangeState, "/n3d/change_state")
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert client.call(change, ChangeState.Request(transition=Transition(id=transition))).success, node.log
+        client.wait_connected()
+        assert client.send_good().objects
+
+
+def test_a_signal_is_heard_while_the_grounder_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("N3D_TEST_SLOW_LOADING", "1")
+    process = NodeProcess()
+    assert not wait_until(lambda: process.process.poll() is not None, 3.0)
+    started_s = time.monotonic()
+    process.end(signal.SIGINT, timeout_s=20.0)
+    assert time.monotonic() - started_s < 10
+    assert "going down while the grounder loads" in process.log
 
 
 def test_live_parameters_change_at_once_and_others_are_refused_with_a_reason() -> None:
@@ -190,13 +217,13 @@ def test_a_4k_image_is_processed() -> None:
         client.wait_connected()
         rgb, depth = np.full((2160, 3840, 3), 90, np.uint8), np.ones((2160, 3840), np.float32)
         camera = CameraIntrinsics(fx=3000.0, fy=3000.0, cx=1919.5, cy=1079.5, width=3840, height=2160)
-        for _ in range(5):
+        for _ in range(10):
             stamp_ns = client.now_ns()
             info = intrinsics_to_camera_info(camera, stamp_ns=stamp_ns, frame_id=FRAME)
             client.publish({"color_info": info, "depth_info": info})
             client.publish({"color": rgb_to_image_msg(rgb, stamp_ns=stamp_ns, frame_id=FRAME)})
             client.publish({"depth": depth_to_image_msg(depth, stamp_ns=stamp_ns, frame_id=FRAME)})
-            if wait_until(lambda: bool(client.heard["objects"]), 4.0):
+            if wait_until(lambda: bool(client.heard["objects"]), 2.0):
                 break
         assert client.heard["objects"], node.log
         client.send_good()

@@ -199,3 +199,12 @@ def test_the_past_is_answered_in_its_own_images_frame() -> None:
 )
 def test_a_question_is_told_from_a_phrase(text: str, expected: bool) -> None:
     assert reads_as_question(text) is expected
+
+
+def test_gravity_that_nobody_asked_for_does_not_cost_a_pair() -> None:
+    pipeline = make_pipeline(make_buffer("base_link"))
+    outcome = pipeline.process(make_pair(200 * SECOND))
+    assert outcome.is_ok
+    assert outcome.up_camera is None
+    strict = make_pipeline(make_buffer("base_link"), gravity_frame="base_link")
+    assert strict.process(make_pair(200 * SECOND)).status is StatusCode.NO_TRANSFORM
