@@ -29,18 +29,20 @@ def main() -> int:
     parser.add_argument("frames", type=Path)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=30.0)
+    parser.add_argument("--namespace", default="")
     args = parser.parse_args()
-    publish(BenchFrames.load(args.frames), args.seconds, args.rate)
+    publish(BenchFrames.load(args.frames), args.seconds, args.rate, namespace=args.namespace)
     return 0
 
 
-def publish(frames: BenchFrames, seconds: float, rate_hz: float) -> None:
+def publish(frames: BenchFrames, seconds: float, rate_hz: float, *, namespace: str = "") -> None:
     """Publishes frames in turn, colour first and depth right after it, with one stamp.
 
     Args:
         frames: what to publish.
         seconds: for how long.
         rate_hz: pairs per second.
+        namespace: of the topics; empty: the root.
     """
     from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import CameraInfo, Image
@@ -57,10 +59,11 @@ def publish(frames: BenchFrames, seconds: float, rate_hz: float) -> None:
     metres = np.where(frames.depth_mm > 0, frames.depth_mm.astype(np.float32) / 1000, np.nan)
     depths = [depth_to_image_msg(depth, **where) for depth in metres]  # type: ignore[arg-type]
     info = intrinsics_to_camera_info(frames.intrinsics, stamp_ns=0, frame_id=FRAME_ID)
+    prefix = f"/{namespace}" if namespace else ""
     with ros_node("bench_camera") as node:
         types = (Image, CameraInfo, Image, CameraInfo)
         publishers = [
-            node.create_publisher(type_, f"/{topic}", qos_profile_sensor_data)
+            node.create_publisher(type_, f"{prefix}/{topic}", qos_profile_sensor_data)
             for type_, topic in zip(types, TOPICS, strict=True)
         ]
         deadline = time.monotonic() + DISCOVERY_S

@@ -6,6 +6,7 @@ of a frame when its processing begins, the time until the node listens, and what
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ POLL_S = 0.01
 SETTLE_S = 2.0  # after the start, before idling is measured
 WARM_UP_S = 1.0  # of results that do not count: caches, first allocations
 ROOT = Path(__file__).resolve().parents[1]
+SESSIONS = itertools.count()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class LiveFigures:
         age_at_start_ms: image stamp to the beginning of its processing.
         images: pairs published.
         dropped: the node's own counts.
+        stages: milliseconds of each step, one per report.
     """
 
     ready_s: float = float("nan")
@@ -49,6 +52,13 @@ class LiveFigures:
     age_at_start_ms: list[float] = field(default_factory=list)
     images: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def stage_text(self) -> str:
+        """The median of each step, in words."""
+        medians = {name: float(np.median(values)) for name, values in self.stages.items() if "/" not in name}
+        return ", ".join(f"{name} {value:.1f}" for name, value in medians.items() if value >= 0.05)
 
     def percentile(self, name: str, percent: float) -> float:
         """A percentile of a list.
@@ -86,7 +96,9 @@ def measure_live(
     from n3d_ros.cli.console import ros_node
     from n3d_ros.cli.start import node_command, started
 
-    command = node_command()
+    # A namespace of its own: a node of an earlier session that DDS still remembers must not be taken for this one.
+    namespace = f"bench_{os.getpid()}_{next(SESSIONS)}"
+    command = node_command(namespace=namespace)
     command[command.index("-m") + 1] = module
     figures = LiveFigures(images=round(seconds * rate_hz))
     with tempfile.TemporaryDirectory() as folder, ros_node("bench_observer") as node:
@@ -97,28 +109,29 @@ def measure_live(
             Path(folder, "node.log").open("wb") as log,
             started(command, stdout=log, stderr=subprocess.STDOUT) as process,
         ):
-            _wait_until_ready(node, process, Path(folder, "node.log"))
+            _wait_until_ready(node, namespace, process, Path(folder, "node.log"))
             figures.ready_s = time.monotonic() - begin
             if idle_s:
                 time.sleep(SETTLE_S)
                 figures.idle_share = cpu_share(process.pid, idle_s)
             camera = [sys.executable, "-m", "benchmarks.camera", str(path)]
-            camera += ["--seconds", str(seconds), "--rate", str(rate_hz)]
+            camera += ["--seconds", str(seconds), "--rate", str(rate_hz), "--namespace", namespace]
             with started(camera, cwd=ROOT) as publisher:
-                _observe(node, figures, lambda: publisher.poll() is None)
+                _observe(node, namespace, figures, lambda: publisher.poll() is None)
     return figures
 
 
-def _wait_until_ready(node: Any, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(node: Any, namespace: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Waits until both images have a subscriber."""
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while not (node.count_subscribers(f"/{TOPICS[0]}") and node.count_subscribers(f"/{TOPICS[2]}")):
+    images = [f"/{namespace}/{topic}" for topic in (TOPICS[0], TOPICS[2])]
+    while not all(node.count_subscribers(topic) for topic in images):
         if process.poll() is not None or time.monotonic() > deadline:
             raise BackendError(f"The node did not come up:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(POLL_S)
 
 
-def _observe(node: Any, figures: LiveFigures, is_running: Callable[[], bool]) -> None:
+def _observe(node: Any, namespace: str, figures: LiveFigures, is_running: Callable[[], bool]) -> None:
     """Receives results until the camera is done."""
     from n3d_msgs.msg import FrameReport, Object3DArray
     from rclpy.executors import SingleThreadedExecutor
@@ -139,10 +152,12 @@ def _observe(node: Any, figures: LiveFigures, is_running: Callable[[], bool]) ->
     def on_report(message: Any) -> None:
         if counts(stamp_to_ns(message.header.stamp)):
             figures.age_at_start_ms.append(float(message.age_at_start_ms))
+            for stage in message.stages:
+                figures.stages.setdefault(stage.name, []).append(float(stage.duration_ms))
         figures.dropped = {item.name: int(item.count) for item in message.frames_dropped}
 
-    node.create_subscription(Object3DArray, "/n3d/objects", on_objects, 10)
-    node.create_subscription(FrameReport, "/n3d/frame_report", on_report, 10)
+    node.create_subscription(Object3DArray, f"/{namespace}/n3d/objects", on_objects, 10)
+    node.create_subscription(FrameReport, f"/{namespace}/n3d/frame_report", on_report, 10)
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     try:

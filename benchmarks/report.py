@@ -102,7 +102,12 @@ def live_figures(seconds: float) -> list[Figure]:
             promise=8,
             note=f"trivial grounder, {len(bare.latency_ms)} results",
         ),
-        Figure(name="ROS side alone, p95", value=bare.percentile("latency_ms", 95), unit="ms"),
+        Figure(
+            name="ROS side alone, p95",
+            value=bare.percentile("latency_ms", 95),
+            unit="ms",
+            note=f"median steps in ms: age {bare.percentile('age_at_start_ms', 50):.1f}, {bare.stage_text}",
+        ),
         Figure(name="node ready", value=full.ready_s, unit="s", promise=3, note="process start to subscribed"),
         Figure(name="idle", value=100 * full.idle_share, unit="% of a core", promise=5, note="no images, 8 s"),
     ]

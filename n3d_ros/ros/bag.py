@@ -13,6 +13,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLi
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.rosbag2.metadata import parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from n3d_ros.errors import BagError, N3dError
 from n3d_ros.ros.message_types import message_class, message_definition, type_name
@@ -583,7 +585,7 @@ class BagWriter:
             if raw:
                 raise BagError(f"Topic {topic} was not added to {self.path}; raw bytes do not tell their type.")
             self.add_topic(topic, type_name(message))
-        data = bytes(message) if raw else serialize(message)
+        data = bytes(message) if raw else canonical(serialize(message), type_name(message))
         try:
             self._open_writer().write(self._connections[topic], stamp_ns, data)
         except OSError as error:
@@ -632,6 +634,34 @@ def serialize(message: Any) -> bytes:
     return data
 
 
+def canonical(data: bytes, type_: str) -> bytes:
+    """The same message with zeros in its padding.
+
+    The middleware leaves what was in memory between the fields: recordings of the same messages would differ.
+
+    Args:
+        data: CDR bytes.
+        type_: of an installed message.
+
+    Returns:
+        CDR bytes that mean the same; as given when the definition cannot be parsed.
+    """
+    store = _typestore(type_, message_definition(type_))
+    return data if store is None else bytes(store.serialize_cdr(store.deserialize_cdr(data, type_), type_))
+
+
+@cache
+def _typestore(type_: str, definition: str) -> Typestore | None:
+    """The rosbags library's view of a message type; None when it cannot parse the definition."""
+    try:
+        store = get_typestore(Stores.EMPTY)
+        store.register(get_types_from_msg(definition, type_))
+    except Exception as error:  # foreign definitions may use syntax the parser does not know
+        logger.warning("%s: its definition cannot be parsed (%s).", type_, error)
+        return None
+    return store
+
+
 def type_hash(type_: str, definition: str) -> str:
     """The hash of a message type that rosbag2 stores (REP-2016), computed from its definition.
 
@@ -642,13 +672,9 @@ def type_hash(type_: str, definition: str) -> str:
     Returns:
         Such as ``RIHS01_d31d...``; "RIHS01_" with zeros when the definition cannot be parsed.
     """
-    try:
-        store = get_typestore(Stores.EMPTY)
-        store.register(get_types_from_msg(definition, type_))
-        return store.hash_rihs01(type_)
-    except Exception as error:  # foreign definitions may use syntax the parser does not know; the hash is for display
-        logger.warning("%s: its definition cannot be parsed (%s); its type hash is left open.", type_, error)
-        return "RIHS01_" + "0" * 64
+    store = _typestore(type_, definition)
+    # Readers compare the hash only where both sides have one; zeros show that it was left open.
+    return "RIHS01_" + "0" * 64 if store is None else store.hash_rihs01(type_)
 
 
 def copy_topics(
