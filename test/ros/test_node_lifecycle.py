@@ -20,6 +20,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from n3d_msgs.srv import Locate
 from rcl_interfaces.srv import SetParameters
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -244,7 +245,9 @@ def test_markers_are_deleted_when_the_node_is_deactivated() -> None:
 def test_a_qos_that_does_not_fit_is_explained_with_the_parameter_to_change() -> None:
     with running({"qos_overrides./rgb/image.subscription.reliability": "reliable"}) as (node, client):
         best_effort = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        client.node.create_publisher(Image, "rgb/image", best_effort)
+        # without rclpy's own callbacks, which log through a deprecated method
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        client.node.create_publisher(Image, "rgb/image", best_effort, event_callbacks=quiet)
         node.wait_for_log("qos_overrides./rgb/image.subscription.reliability", 10.0)
 
 
