@@ -47,9 +47,9 @@ def publish(frames: BenchFrames, seconds: float, rate_hz: float, *, namespace: s
     from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import CameraInfo, Image
 
-    from n3d_ros.cli.console import ros_node
     from n3d_ros.ros.conversions import fill_stamp, intrinsics_to_camera_info
     from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
+    from n3d_ros.ros.session import ros_node
     from n3d_ros.ros.transport import apply_transport_profile
 
     apply_transport_profile()

@@ -93,8 +93,8 @@ def measure_live(
     Raises:
         BackendError: the node did not come up.
     """
-    from n3d_ros.cli.console import ros_node
     from n3d_ros.cli.start import node_command, started
+    from n3d_ros.ros.session import ros_node
 
     # A namespace of its own: a node of an earlier session that DDS still remembers must not be taken for this one.
     namespace = f"bench_{os.getpid()}_{next(SESSIONS)}"

@@ -1,4 +1,4 @@
-"""What the commands share on the terminal: tables, sizes, progress bars, ROS contexts that end quietly."""
+"""What the commands share on the terminal: tables, sizes, progress bars, signals."""
 
 from __future__ import annotations
 
@@ -89,32 +89,6 @@ def progress(total: float | None, description: str, **options: Any) -> Any:
         dynamic_ncols=True,
         **options,
     )
-
-
-@contextlib.contextmanager
-def ros_node(name: str, *, use_sim_time: bool = False) -> Iterator[Any]:
-    """An rclpy node in a context of its own, which end with the block; SIGINT stays with the caller.
-
-    Args:
-        name: of the node.
-        use_sim_time: take time from /clock.
-
-    Yields:
-        The node.
-    """
-    import rclpy
-    from rclpy.parameter import Parameter
-    from rclpy.signals import SignalHandlerOptions
-
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    overrides = [Parameter("use_sim_time", Parameter.Type.BOOL, use_sim_time)]
-    node = rclpy.create_node(name, context=context, parameter_overrides=overrides)
-    try:
-        yield node
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
 
 
 @contextlib.contextmanager

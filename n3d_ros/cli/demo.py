@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.console import RATE_FORMAT, number, on_stop_signal, progress, ros_node, size_text, table
+from n3d_ros.cli.console import RATE_FORMAT, number, on_stop_signal, progress, size_text, table
 from n3d_ros.cli.run import LISTED_SHARE, add_topic_arguments, named_topics, print_rarely_seen
 from n3d_ros.errors import BackendError, BagError, ConfigurationError, N3dError
 
@@ -67,7 +68,11 @@ def run(args: argparse.Namespace) -> int:
         topics = find_camera_topics(reader, named_topics(args))
         seconds = reader.duration_ns / 1e9
         print(f"Bag {path.name}: {seconds:.1f} s, {reader.topics[topics.color].message_count} colour images.")
-        record = _live(reader, topics, output, args.ask)
+        try:
+            record = _live(reader, topics, output, args.ask)
+        except N3dError:
+            shutil.rmtree(output / "bag.part", ignore_errors=True)
+            raise
         _write_results(reader, topics, output, record, path.name)
     _tell(record, output)
     return 0 if record.looks else 1
@@ -88,8 +93,6 @@ def _bag_path(args: argparse.Namespace) -> Path:
 
 def _prepare(output: Path) -> None:
     """Makes the output folder and removes an earlier demo's bag from it."""
-    import shutil
-
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name in ("bag", "bag.part"):
@@ -103,6 +106,7 @@ def _live(reader: Any, topics: CameraTopics, output: Path, phrase: str | None) -
     """The live part: node, replay, recording, questions."""
     from n3d_ros.ros.bag import BagWriter
     from n3d_ros.ros.demo import DemoSession
+    from n3d_ros.ros.session import ros_node
 
     with (
         ros_node("n3d_demo") as ros,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from n3d_ros.cli.console import number, ros_node, table
+from n3d_ros.cli.console import number, table
 
 SUMMARY = "Ask the running node where something is."
 EXAMPLES = """\
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from n3d_ros.cli.main import EXIT_NOTHING_FOUND
     from n3d_ros.ros.client import NodeClient, locate_response_to_dict
+    from n3d_ros.ros.session import ros_node
 
     with ros_node("n3d_locate") as node:
         client = NodeClient(node, args.node)

@@ -6,7 +6,6 @@ import argparse
 import json
 from typing import Any
 
-from n3d_ros.cli.console import ros_node
 from n3d_ros.cli.locate import add_request_arguments, object_table
 
 SUMMARY = "Ask the running node a question about what it sees."
@@ -39,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from n3d_ros.cli.main import EXIT_NOTHING_FOUND
     from n3d_ros.ros.client import NodeClient, query_response_to_dict
+    from n3d_ros.ros.session import ros_node
 
     with ros_node("n3d_query") as node:
         client = NodeClient(node, args.node)

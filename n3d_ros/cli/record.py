@@ -6,7 +6,7 @@ import argparse
 import threading
 import time
 
-from n3d_ros.cli.console import on_stop_signal, progress, ros_node, size_text
+from n3d_ros.cli.console import on_stop_signal, progress, size_text
 
 SUMMARY = "Record topics into a rosbag2 recording until Ctrl-C. The bag appears under its name when it is complete."
 EXAMPLES = """\
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from n3d_ros.ros.bag import BagWriter
     from n3d_ros.ros.record import Recorder, spin_until
+    from n3d_ros.ros.session import executor_of, ros_node
 
     output = args.output or time.strftime("bag_%Y%m%d_%H%M%S")
     stopped = threading.Event()
@@ -53,20 +54,16 @@ def run(args: argparse.Namespace) -> int:
         timed_out = deadline is not None and time.monotonic() > deadline
         return stopped.is_set() or timed_out or recorder.failure is not None
 
-    from rclpy.executors import SingleThreadedExecutor
-
     with (
         ros_node("n3d_record") as node,
+        executor_of(node) as executor,
         BagWriter(output, storage=args.storage, force=args.force) as writer,
         progress(None, "record", unit="B", unit_scale=True) as bar,
         on_stop_signal(stopped.set),
     ):
-        executor = SingleThreadedExecutor(context=node.context)
-        executor.add_node(node)
         recorder = Recorder(node, writer, args.topics)
         spin_until(executor, is_over)
         status = recorder.close()
-        executor.shutdown()
     print(f"{output}: {status.messages} messages on {status.topics} topics, {size_text(status.bytes)}.")
     if status.dropped:
         print(f"{status.dropped} messages were lost: the disk is slower than the topics; record fewer of them.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, progress, ros_node
+from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, progress
 
 SUMMARY = (
     "Play a bag over ROS in real time: raw messages, with the timing and qualities of service they were recorded with."
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.cli.start import parse_remappings
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.replay import ReplayConfig, Replayer
+    from n3d_ros.ros.session import ros_node
 
     config = ReplayConfig(
         rate=args.rate,

@@ -122,6 +122,7 @@ class DemoSession:
     """
 
     def __init__(self, node: Any, reader: BagReader, topics: CameraTopics, writer: BagWriter) -> None:
+        from lifecycle_msgs.srv import GetState
         from n3d_msgs.msg import FrameReport, Object3DArray
 
         self.record = DemoRecord()
@@ -133,6 +134,7 @@ class DemoSession:
         recorded = [*topics.all, *transforms, *RESULT_TOPICS]
         self._client = NodeClient(node, NODE)
         self._locate, self._query = self._client.clients
+        self._state = node.create_client(GetState, f"{NODE}/get_state")
         self._executor = self._client.executor
         # Messages are stamped with the bag's time: the output bag then plays like one recorded on the robot.
         self._recorder_factory: Callable[[], Recorder] = lambda: Recorder(
@@ -160,15 +162,31 @@ class DemoSession:
             is_alive: whether the node's process still runs.
 
         Raises:
-            BackendError: it ended, or it did not come up in time.
+            BackendError: it ended, could not be activated, or did not come up in time.
         """
         started = time.monotonic()
+        state: Any = None
         while not self._replayer.is_heard_on((self._topics.color, self._topics.depth)):
             self._executor.spin_once(timeout_sec=0.02)
             waited = time.monotonic() - started
+            state = self._checked_state(state)
             if not is_alive() or waited > READY_TIMEOUT_S or self._stopped.is_set():
                 raise BackendError(f"The node did not come up within {waited:.1f} s; its log tells why.")
         self.record.ready_s = time.monotonic() - started
+
+    def _checked_state(self, pending: Any) -> Any:
+        """Asks the node for its state, and raises when it says that it is not active.
+
+        The node answers only after it has configured and activated itself, or has failed to: what it then says stands.
+        """
+        if pending is None:
+            return self._state.call_async(self._state.srv_type.Request()) if self._state.service_is_ready() else None
+        if not pending.done():
+            return pending
+        label = pending.result().current_state.label
+        if label != "active":
+            raise BackendError(f"The node did not become active, it is {label}; its log tells why.")
+        return None
 
     def run(self, *, phrase: str | None, is_alive: Callable[[], bool], on_progress: Callable[[float], None]) -> None:
         """Replays the bag and keeps what the node says.

@@ -20,10 +20,11 @@ from std_msgs.msg import String
 from bags_for_tests import START_NS, write_camera_bag
 from n3d_ros.cli import environment, start
 from n3d_ros.cli import main as cli
-from n3d_ros.cli.console import ros_node, size_text, table
+from n3d_ros.cli.console import size_text, table
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.ros import client
 from n3d_ros.ros.bag import BagReader, BagWriter
+from n3d_ros.ros.session import ros_node
 
 COMMAND = [sys.executable, "-m", "n3d_ros.cli"]
 

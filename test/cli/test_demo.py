@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,22 @@ def test_a_node_that_does_not_start_is_told_with_its_log(
     error = capsys.readouterr().err
     assert "The node did not come up" in error and "No module named no_such_module" in error
     assert not (tmp_path / "out" / "bag").exists()
+
+
+def test_a_node_that_fails_to_become_active_is_noticed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "helpless_node.py").write_text(
+        "import sys\nfrom n3d_ros.errors import BackendError\nfrom n3d_ros.ros.node import main\n"
+        "def make(config):\n    raise BackendError('No engine for this machine.')\n"
+        "sys.exit(main(make_grounder=make))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("N3D_NODE_MODULE", "helpless_node")
+    monkeypatch.setattr("n3d_ros.ros.demo.READY_TIMEOUT_S", 60.0)
+    bag, begin = write_camera_bag(tmp_path / "bag", frames=2), time.monotonic()
+    assert cli.main(["demo", str(bag), "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "did not become active, it is unconfigured" in error and "No engine for this machine." in error
+    assert time.monotonic() - begin < 30
+    assert not (tmp_path / "out" / "bag.part").exists()

@@ -16,11 +16,11 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from bags_for_tests import START_NS, write_camera_bag
-from n3d_ros.cli.console import ros_node
 from n3d_ros.errors import BagError, ConfigurationError
 from n3d_ros.ros.bag import LATCHED_QOS, BagReader, BagWriter
 from n3d_ros.ros.record import Recorder, spin_until, wait_for_topics
 from n3d_ros.ros.replay import ReplayConfig, Replayer
+from n3d_ros.ros.session import ros_node
 
 WAIT_S = 10.0
 
