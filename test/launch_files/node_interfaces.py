@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import rclpy
 
 from n3d_ros.inference.grounder import GroundingResult
-from n3d_ros.ros.node import N3dNode
+from n3d_ros.ros.managed_node import N3dNode
 
 
 def main() -> None:

@@ -1,0 +1,427 @@
+"""The managed node ``n3d``: lifecycle and wiring.
+
+What it does with images is in ``pipeline``, with requests in ``answering``.
+
+Threads: the executor's stores images and waits for nothing; the worker's owns the grounder; the main one waits for
+signals. See ``docs/decisions/0004-node-threads.md``.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
+from n3d_ros.inference.grounder import Grounder, create_grounder
+from n3d_ros.ros.answering import AnswerDesk
+from n3d_ros.ros.compat.diagnostics import DiagnosticsPublisher
+from n3d_ros.ros.compat.tf2 import create_transform_listener
+from n3d_ros.ros.config import NodeConfig
+from n3d_ros.ros.health import grounding_health, input_health
+from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
+from n3d_ros.ros.ledger import Ledger
+from n3d_ros.ros.loading import load_grounder
+from n3d_ros.ros.pairing import RgbdPair
+from n3d_ros.ros.parameters import NodeParameters
+from n3d_ros.ros.pipeline import FramePipeline
+from n3d_ros.ros.requests import RequestServer
+from n3d_ros.ros.results import Results
+from n3d_ros.ros.spinning import Spinner, ros_log_handler
+from n3d_ros.ros.worker import Worker
+
+NODE_NAME = "n3d"
+WARN_EVERY_S = 5.0  # the same reason is logged again after this time
+ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
+PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
+HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
+LOCKED_STATES = ("inactive", "active")
+
+GrounderFactory = Callable[[NodeConfig], Grounder]
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+Transition = Callable[["N3dNode", LifecycleState], TransitionCallbackReturn]
+
+
+def logged(transition: Transition) -> Transition:
+    """The transition with its unexpected errors in the log: rclpy turns them into ERROR without a word.
+
+    Args:
+        transition: one of the ``on_...`` methods.
+
+    Returns:
+        The same method, guarded.
+    """
+
+    @functools.wraps(transition)
+    def guarded(node: N3dNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception as error:
+            text = "".join(traceback.format_exception(error))
+            node.get_logger().error(f"Internal error in {transition.__name__}: {text}")
+            return TransitionCallbackReturn.ERROR
+
+    return guarded
+
+
+def grounder_from_config(config: NodeConfig) -> Grounder:
+    """The grounder that the parameters name.
+
+    Args:
+        config: the node's settings.
+
+    Returns:
+        The grounder, ready to use.
+    """
+    own = {"geometric": config.geometric}
+    return create_grounder(config.grounder, own.get(config.grounder))
+
+
+class N3dNode(LifecycleNode):
+    """Finds objects in colour and depth images, publishes them, and answers requests.
+
+    Args:
+        make_grounder: makes the grounder from the settings; tests give their own.
+        stop: set when the process is asked to end, so that a grounder that loads for long holds nothing up.
+        **kwargs: passed on to ``rclpy.node.Node``.
+
+    Raises:
+        ConfigurationError: a parameter of a wrong type or out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_grounder: GrounderFactory = grounder_from_config,
+        stop: threading.Event | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(NODE_NAME, **kwargs)
+        self._make_grounder = make_grounder
+        self._stop = stop or threading.Event()
+        self._settings = NodeParameters(self, NodeConfig(), is_locked=lambda: self.state_label in LOCKED_STATES)
+        self._settings.on_change(self._on_config)
+        self._ledger = Ledger()
+        self._warned_s: dict[str, float] = {}
+        self._tf = create_transform_listener(self, cache_s=self.config.pipeline.tf.cache_s)
+        self._worker: Worker[RgbdPair] | None = None
+        self._pipeline: FramePipeline | None = None
+        self._results: Results | None = None
+        self._desk: AnswerDesk | None = None
+        self._inputs: ImageInputs | None = None
+        self._requests = RequestServer(self, desk=self._active_desk, config=lambda: self.config.request)
+        self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
+        self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
+        self._diagnostics.add("grounding", lambda: grounding_health(self._ledger, *self._backend()))
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        self._jump_handle = self.get_clock().create_jump_callback(back, post_callback=self._on_clock_jump)
+
+    @property
+    def config(self) -> NodeConfig:
+        """The settings as they are now."""
+        config: NodeConfig = self._settings.config
+        return config
+
+    @property
+    def state_label(self) -> str:
+        """Name of the lifecycle state, such as "active"."""
+        return str(self._state_machine.current_state[1])
+
+    def autostart(self) -> bool:
+        """Configures and activates.
+
+        Returns:
+            Whether the node is active.
+        """
+        return bool(self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS)
+
+    # ------------------------------------------------------------------------------------------------- transitions
+
+    @logged
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the grounder and creates the publishers.
+
+        Args:
+            state: where it comes from.
+
+        Returns:
+            FAILURE when the grounder cannot be made; configure again once the reason is gone.
+        """
+        started_s = time.monotonic()
+        config = self.config
+        self._ledger.clear()
+        self._worker = Worker(self._on_pair_in_worker, queue_size=config.request.queue_size)
+        self._worker.start()
+        try:
+            grounder = load_grounder(self._worker, lambda: self._make_grounder(config), self._stop)
+        except Exception as error:  # whatever a backend raises, the node stays and says so
+            reason = error.message if isinstance(error, N3dError) else f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"Not configured: the grounder {config.grounder!r} cannot be made. {reason}")
+            self._release()
+            return FAILURE
+        self._pipeline = FramePipeline(
+            config.pipeline,
+            grounder,
+            self._tf.lookup,
+            now_s=time.monotonic,
+            color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
+            depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
+        )
+        self._results = Results(self, self._ledger)
+        self._desk = AnswerDesk(
+            self._pipeline,
+            clock_ns=lambda: int(self.get_clock().now().nanoseconds),
+            config=lambda: self.config.request,
+            explain=self._explain,
+        )
+        took_s = time.monotonic() - started_s
+        self.get_logger().info(f"Configured in {took_s:.1f} s: {grounder.name} on {grounder.device}.")
+        return super().on_configure(state)
+
+    @logged
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribes to the images.
+
+        Args:
+            state: where it comes from.
+
+        Returns:
+            SUCCESS.
+        """
+        self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
+        self.get_logger().info(f"Active: waiting for images on {', '.join(self._inputs.topics)}.")
+        return super().on_activate(state)
+
+    @logged
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends the subscriptions, answers what waits and clears the viewers.
+
+        Args:
+            state: where it comes from.
+
+        Returns:
+            SUCCESS.
+        """
+        self._stop_inputs(N3dError("The node was deactivated.", code=StatusCode.NOT_ACTIVE))
+        return super().on_deactivate(state)
+
+    @logged
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees the grounder and the publishers.
+
+        Args:
+            state: where it comes from.
+
+        Returns:
+            SUCCESS.
+        """
+        self._release()
+        return super().on_cleanup(state)
+
+    @logged
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Answers what waits, and frees everything.
+
+        Args:
+            state: where it comes from.
+
+        Returns:
+            SUCCESS.
+        """
+        self._stop_inputs(N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN))
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees everything after an unexpected error in a transition.
+
+        Args:
+            state: where it comes from.
+
+        Returns:
+            SUCCESS: the node is unconfigured, and can be configured again.
+        """
+        self.get_logger().warning(f"Left {state.label!r} after an error; configure again when its reason is gone.")
+        self._stop_inputs(N3dError("The node failed; see its log.", code=StatusCode.NOT_ACTIVE))
+        self._release()
+        return SUCCESS
+
+    def _stop_inputs(self, error: N3dError) -> None:
+        if self._inputs is None:
+            return
+        self._inputs.close()
+        self._inputs = None
+        if self._worker is not None:
+            self._worker.abandon_all(error)
+        if self._desk is not None:
+            self._desk.forget()
+        self._call_worker(self._start_anew)
+
+    def _release(self) -> None:
+        worker, pipeline, results = self._worker, self._pipeline, self._results
+        self._worker = self._pipeline = self._desk = self._results = None
+        if worker is not None:
+            if pipeline is not None:
+                worker.call(pipeline.close)  # in the thread that made it
+            error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
+            timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
+            if not worker.stop(error, timeout_s):
+                self.get_logger().warning(f"The grounder did not stop within {timeout_s} s; its thread is left behind.")
+        if results is not None:
+            results.close()
+
+    # ------------------------------------------------------------------------------------- executor's thread: store
+
+    def _on_pair(self, pair: RgbdPair) -> None:
+        worker, desk = self._worker, self._desk
+        if worker is None or desk is None:
+            return
+        self._ledger.count_received()
+        desk.saw(pair)
+        if not self.config.continuous:
+            worker.recheck()
+        elif worker.offer(pair) is not None:
+            self._ledger.count_drop("overload", "The grounder was busy; a newer pair of images took its place.")
+
+    def _on_drop(self, reason: str, sentence: str) -> None:
+        self._ledger.count_drop(reason, sentence)
+        self._warn(reason, sentence)
+        if reason == "time_jumped_back":
+            self._restart()
+
+    def _on_clock_jump(self, _jump: Any) -> None:
+        self.get_logger().warning("The clock jumped back: scene and transforms start anew.")
+        if self._inputs is not None:
+            self._inputs.clear()
+        self._restart()
+
+    def _restart(self) -> None:
+        """Forgets everything that belongs to the time before a jump."""
+        self._tf.clear()
+        if self._desk is not None:
+            self._desk.forget()
+        if self._worker is not None:
+            self._worker.clear_slot()
+        self._call_worker(self._start_anew)
+
+    def _on_config(self, config: NodeConfig) -> None:
+        pipeline = self._pipeline
+        if pipeline is not None:
+            self._call_worker(lambda: pipeline.configure(config.pipeline))
+
+    # ----------------------------------------------------------------------------------------------- worker's thread
+
+    def _on_pair_in_worker(self, pair: RgbdPair) -> None:
+        pipeline, results, worker, config = self._pipeline, self._results, self._worker, self.config
+        if pipeline is None or results is None or worker is None:
+            return
+        started_ns, started_s = int(self.get_clock().now().nanoseconds), time.perf_counter()
+        outcome = pipeline.process(pair, is_cancelled=lambda: worker.stopping)
+        if worker.stopping:
+            return
+        if not outcome.is_ok:
+            self._ledger.count_drop(outcome.reason, outcome.message)
+            self._warn(outcome.reason, outcome.message)
+        stage_ms = results.publish(
+            outcome,
+            pipeline,
+            started_ns=started_ns,
+            started_s=started_s,
+            markers=config.markers,
+            debug=config.debug,
+        )
+        if outcome.is_ok:
+            self._ledger.count_used(stage_ms)
+
+    def _start_anew(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.reset()
+        if self._results is not None:
+            self._results.clear_markers()
+
+    # ------------------------------------------------------------------------------------------------------- helpers
+
+    def _call_worker(self, function: Callable[[], None]) -> None:
+        if self._worker is not None:
+            self._worker.call(function)
+
+    def _active_desk(self) -> tuple[AnswerDesk, Worker[Any]]:
+        if self._inputs is None or self._desk is None or self._worker is None:
+            raise N3dError(
+                f"The node is {self.state_label}, not active; activate it: "
+                f"`ros2 lifecycle set {self.get_fully_qualified_name()} activate`.",
+                code=StatusCode.NOT_ACTIVE,
+            )
+        return self._desk, self._worker
+
+    def _backend(self) -> tuple[str, str]:
+        pipeline = self._pipeline
+        return ("", "") if pipeline is None else (pipeline.grounder.name, pipeline.grounder.device)
+
+    def _explain(self) -> str:
+        inputs = self._inputs
+        if inputs is None:
+            return "The node does not subscribe: it is not active."
+        return " ".join(part for part in (self._ledger.newest_mend(), inputs.explain()) if part)
+
+    def _warn(self, reason: str, sentence: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._warned_s.get(reason, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned_s[reason] = now_s
+            self.get_logger().warning(f"Dropped ({reason}): {sentence}")
+
+    def close(self) -> None:
+        """Answers what waits, stops the worker; the node can then be destroyed."""
+        self._stop_inputs(N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN))
+        self._release()
+        deadline_s = time.monotonic() + ANSWER_GRACE_S
+        while self._requests.open and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+
+
+def run(args: Sequence[str], stop: threading.Event, make_grounder: GrounderFactory = grounder_from_config) -> int:
+    """Runs the node until ``stop`` is set.
+
+    Args:
+        args: command line with ``--ros-args``.
+        stop: set by the signal handlers.
+        make_grounder: makes the grounder from the settings; tests give their own.
+
+    Returns:
+        Exit code: 0 after a signal, 1 when the settings cannot be used.
+    """
+    rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)
+    logging.getLogger("n3d_ros").addHandler(ros_log_handler())
+    try:
+        node = N3dNode(make_grounder=make_grounder, stop=stop)
+    except ConfigurationError as error:
+        rclpy.logging.get_logger(NODE_NAME).fatal(error.message)
+        rclpy.try_shutdown()
+        return 1
+    spinner = Spinner(node)
+    try:
+        if node.config.autostart:
+            node.autostart()
+        else:
+            node.get_logger().info("Waiting to be configured: autostart is false.")
+        spinner.start()
+        while not stop.wait(timeout=1.0) and rclpy.ok():
+            pass
+        node.close()
+    finally:
+        spinner.stop()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
