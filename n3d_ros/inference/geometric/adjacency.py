@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.grid import Grid
 from n3d_ros.inference.geometric.local_planes import LocalPlanes
+from n3d_ros.inference.geometric.surfaces import SurfaceMap
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -57,18 +58,18 @@ class Meetings:
         return len(self.first)
 
 
-def boundary_pixels(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> IntArray:
+def boundary_pixels(labels: NDArray[np.int32], surface: NDArray[np.bool_]) -> IntArray:
     """Pairs of pixels that face each other across a boundary between two patches.
 
     Args:
         labels: (h, w), 0 = no patch.
-        known: (h, w) pixels with depth; those without a label stop the bridging of gaps.
+        surface: (h, w) pixels of supports and walls; they stop the bridging of gaps.
 
     Returns:
         (n, 4) flat indices: pixel of the lower label, of the higher label, and the same two moved into their patches.
     """
     h, w = labels.shape
-    source = _nearest_known(labels, known)
+    source = _nearest_known(labels, surface)
     flat = labels.ravel()
     reached = np.where(source >= 0, flat[source], -1)
     pairs = []
@@ -83,9 +84,9 @@ def boundary_pixels(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> IntA
     return found
 
 
-def _nearest_known(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> IntArray:
-    """(h, w) flat index of the nearest pixel with a label or depth, -1 where that is too far."""
-    present = (labels > 0) | known
+def _nearest_known(labels: NDArray[np.int32], surface: NDArray[np.bool_]) -> IntArray:
+    """(h, w) flat index of the nearest pixel with a label or on a surface, -1 where that is too far."""
+    present = (labels > 0) | surface
     source = np.full(labels.shape, -1, np.int64)
     at = np.flatnonzero(present)
     if not at.size:
@@ -102,15 +103,16 @@ def _nearest_known(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> IntAr
 
 def _moved_in(flat: NDArray[np.int32], start: IntArray, dy: int, dx: int, h: int, w: int) -> IntArray:
     """The pixels a few steps along (dy, dx), as far as they stay in their patch."""
-    moved = start.copy()
+    moved: IntArray = start.copy()
     for step in range(1, _INNER_PX + 1):
         at = np.clip(start // w + dy * step, 0, h - 1) * w + np.clip(start % w + dx * step, 0, w - 1)
-        moved = np.where(flat[at] == flat[start], at, moved)
+        inside = flat[at] == flat[start]
+        moved[inside] = at[inside]
     return moved
 
 
 def meetings(
-    labels: NDArray[np.int32], planes: LocalPlanes, grid: Grid, up: FloatArray, config: GeometricConfig
+    labels: NDArray[np.int32], planes: LocalPlanes, grid: Grid, scene: SurfaceMap, config: GeometricConfig
 ) -> Meetings:
     """How all neighbouring patches meet.
 
@@ -118,13 +120,13 @@ def meetings(
         labels: (h, w) patches, 0 = none.
         planes: of the frame.
         grid: the working grid.
-        up: (3,) unit vector against gravity.
+        scene: the frame's surfaces.
         config: what counts as touching.
 
     Returns:
         One row per pair.
     """
-    found = boundary_pixels(labels, planes.valid)
+    found = boundary_pixels(labels, scene.on_surface)
     p, q, inner_p, inner_q = found.T
     flat, points, normals = labels.ravel(), planes.points.reshape(-1, 3), planes.normals.reshape(-1, 3)
     count = int(flat.max()) + 1
@@ -150,8 +152,8 @@ def meetings(
         near_angle_deg=near_angle,
         near_convexity=near_convexity,
         front=np.bincount(row, np.sign(signed) * ~touches, minlength=size).astype(np.float64),
-        first_up=first_normal @ up,
-        second_up=second_normal @ up,
+        first_up=first_normal @ scene.up,
+        second_up=second_normal @ scene.up,
     )
 
 

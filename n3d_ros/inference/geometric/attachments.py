@@ -22,7 +22,7 @@ _ROUNDS = 2
 def join_slivers(
     grouping: Grouping, met: Meetings, labels: NDArray[np.int32], height: FloatArray, config: GeometricConfig
 ) -> None:
-    """Joins regions too narrow for a window of their own, or hardly above the surface, to the neighbour they touch most.
+    """Joins regions too narrow for a window, or hardly above the surface, to the neighbour they touch most.
 
     No plane was ever fitted inside them, so how they meet their neighbours says nothing: they are mixed pixels of
     outlines, or the seen edge of a face. What lies at an object's foot no higher than twice the surface's own

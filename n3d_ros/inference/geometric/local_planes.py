@@ -116,11 +116,12 @@ def _window_fits(measured: FloatArray, radius: int) -> _Fits:
     """Least-squares planes over the window around every pixel, from ten windowed sums."""
     known = (measured > 0).astype(np.float64)
     side = 2 * radius + 1
-    ones, ramp = np.ones(side), np.arange(-radius, radius + 1.0)
+    ones: FloatArray = np.ones(side)
+    ramp: FloatArray = np.arange(-radius, radius + 1, dtype=np.float64)
 
     def total(image: FloatArray, along_x: FloatArray, along_y: FloatArray) -> FloatArray:
-        summed: FloatArray = cv2.sepFilter2D(image, cv2.CV_64F, along_x, along_y, borderType=cv2.BORDER_CONSTANT)
-        return summed
+        summed = cv2.sepFilter2D(image, cv2.CV_64F, along_x, along_y, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(summed, dtype=np.float64)
 
     count = total(known, ones, ones)
     share = 1.0 / np.maximum(count, 1)

@@ -26,7 +26,7 @@ def join_behind_occluders(
     """Joins patches that continue each other where all that parts them is hidden.
 
     Two visible parts of a convex object are joined by straight lines inside it. Each such line must run behind
-    something nearer (or through missing depth): where it is seen to pass through empty space, the parts are two objects.
+    something nearer (or through missing depth): where it passes through space seen empty, the parts are two objects.
 
     Args:
         grouping: changed in place.

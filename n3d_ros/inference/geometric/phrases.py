@@ -26,7 +26,7 @@ SHAPES: Mapping[str, frozenset[str]] = MappingProxyType({
         "box": "box cube block carton package packet parcel cuboid brick case container crate",
         "box flat": "book magazine notebook tablet",
         "flat": "plate tray lid board disc sheet coaster",
-        "cylinder": "cylinder can tin tube roll bottle jar canister candle thermos",
+        "cylinder": "cylinder can tin tube roll bottle jar canister candle flask",
         "cylinder bowl": "cup mug glass tumbler beaker bucket pot pan vase bin",
         "ball": "ball sphere orb globe apple peach tomato marble",
         "bowl": "bowl basin dish",
@@ -82,7 +82,7 @@ def understand(phrase: str | None) -> Wanted:
     if phrase is None:
         return Wanted()
     said = [word for word in words_of(phrase) if word not in FILLERS]
-    words = [word if word in COLORS else singular(word) for word in said]
+    words = [word if word in COLORS or word in SHAPES else singular(word) for word in said]
     if not words:
         if words_of(phrase):  # "all of those"
             return Wanted()

@@ -78,7 +78,7 @@ def patch_normals(
         max_scatter: sigmas that a flat patch's pixels may scatter about its plane.
 
     Returns:
-        (n, 3) unit normals towards the camera, and (n,) whether the patch is flat, so that its normal holds all over it.
+        (n, 3) unit normals towards the camera, and (n,) whether the patch is flat: its normal holds all over it.
     """
     if not len(sizes):
         return np.zeros((0, 3)), np.zeros(0, np.bool_)

@@ -118,7 +118,7 @@ def _grouped(
 ) -> Grouping:
     """Patches joined to objects, by one physical reason after another."""
     grouping = Grouping(sample_relations(patches, planes, grid, config))
-    met = meetings(patches, planes, grid, scene.up, config)
+    met = meetings(patches, planes, grid, scene, config)
     join_convex(grouping, met, config)
     join_slivers(grouping, met, patches, scene.height, config)
     join_containers(grouping, met, planes.points, scene.up, config)
