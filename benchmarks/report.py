@@ -20,6 +20,7 @@ from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
 from n3d_ros.errors import N3dError
 
 ROOT = Path(__file__).resolve().parents[1]
+SCORER = REAL_FRAMES.parents[1] / "tools" / "score_osd.py"
 SCORE_TIMEOUT_S = 1800.0
 RATE_HZ = 30.0
 DETERMINISM_SEED = 5  # of the generated bag that is run twice when none is shipped
@@ -155,18 +156,17 @@ def real_frame_figures() -> list[Figure]:
     """
     names = (("F1 at point IoU 0.5", 0.95), ("F1 at point IoU 0.75", 0.92))
     script = ROOT / "benchmarks" / "score_real_frames.py"
-    if not REAL_FRAMES.is_dir() or not script.is_file():
-        why = "the real frames do not lie beside this checkout" if script.is_file() else "no script"
+    if not SCORER.is_file():
+        why = "the real frames and their scorer do not lie beside this checkout"
         return [Figure(name=f"real frames, {n}", value=math.nan, promise=p, at_most=False, note=why) for n, p in names]
-    result = _last_json(_python([str(script)]))
-    found = {name: value for name, value in _flat(result).items() if isinstance(value, float)}
+    result = _last_json(_python([str(script), str(REAL_FRAMES), "--scorer", str(SCORER)]))
     return [
         Figure(
             name=f"real frames, {name}",
-            value=_pick(found, level),
+            value=float(result.get(f"f1_{level}", math.nan)),
             promise=promise,
             at_most=False,
-            note=f"{len(list(REAL_FRAMES.glob('*_color.png')))} Kinect frames",
+            note=f"{result.get('frames')} Kinect frames",
         )
         for (name, promise), level in zip(names, ("0.5", "0.75"), strict=True)
     ]
@@ -186,36 +186,16 @@ def generated_scene_figures(scenes: int) -> list[Figure]:
     figures = []
     for kind, values in result["results"].items():
         for key, name, unit, factor, promise in (
-            ("center_error_m", "centre", "cm", 100.0, 1.5),
-            ("size_error_m", "size", "cm", 100.0, 2.0),
-            ("yaw_error_deg", "yaw", "deg", 1.0, None),
+            ("center_m", "centre", "cm", 100.0, 1.5),
+            ("size_m", "size", "cm", 100.0, 2.0),
+            ("yaw_rad", "yaw", "deg", math.degrees(1.0), None),
         ):
-            value = float(values.get(key, {}).get("p50", math.nan))
+            value = float(values.get(key, {}).get("median", math.nan))
             note = f"{scenes} scenes, unoccluded objects"
             figures.append(
                 Figure(name=f"{kind}: median {name} error", value=value * factor, unit=unit, promise=promise, note=note)
             )
     return figures
-
-
-def _pick(values: dict[str, float], level: str) -> float:
-    """The F1 at an IoU level."""
-    for name, value in values.items():
-        if "f1" in name.lower() and name.lower().endswith(level):
-            return value
-        if name.lower().endswith("f1") and f"{level}." in name:
-            return value
-    return math.nan
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values by their joined names."""
-    if not isinstance(values, dict):
-        return {prefix.rstrip("."): values}
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}."))
-    return flat
 
 
 def _python(arguments: Sequence[str]) -> str:

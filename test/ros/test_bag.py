@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -283,3 +285,22 @@ def test_raw_bytes_need_a_topic_that_was_added(tmp_path: Path) -> None:
         writer.write("/info", START_NS, CameraInfo())
         with pytest.raises(BagError, match="added"):
             writer.add_topic("/info", "sensor_msgs/msg/CameraInfo")
+
+
+def test_a_killed_writer_leaves_a_part_whose_messages_can_be_read(tmp_path: Path, repository: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom sensor_msgs.msg import Image\nfrom n3d_ros.ros.bag import BagWriter\n"
+        "writer = BagWriter(sys.argv[1]).__enter__()\n"
+        "for i in range(40):\n"
+        "    image = Image(height=100, width=1000, step=1000, encoding='mono8')\n"
+        "    image.data.frombytes(os.urandom(100_000))\n"
+        "    writer.write('/image', i, image)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", code, str(tmp_path / "bag")]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, timeout=60, check=False)
+    assert not (tmp_path / "bag").exists()
+    with BagReader(tmp_path / "bag.part" / "bag" / "bag.mcap") as reader:
+        assert reader.damage is not None
+        assert len(stamps_until_it_breaks(reader)) >= 20
