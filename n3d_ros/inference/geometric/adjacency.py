@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -112,7 +113,13 @@ def _moved_in(flat: NDArray[np.int32], start: IntArray, dy: int, dx: int, h: int
 
 
 def meetings(
-    labels: NDArray[np.int32], planes: LocalPlanes, grid: Grid, scene: SurfaceMap, config: GeometricConfig
+    labels: NDArray[np.int32],
+    planes: LocalPlanes,
+    grid: Grid,
+    scene: SurfaceMap,
+    config: GeometricConfig,
+    *,
+    cut_from: Mapping[int, int] | None = None,
 ) -> Meetings:
     """How all neighbouring patches meet.
 
@@ -122,14 +129,19 @@ def meetings(
         grid: the working grid.
         scene: the frame's surfaces.
         config: what counts as touching.
+        cut_from: label -> the label it was cut from; such pieces do not count as neighbours.
 
     Returns:
         One row per pair.
     """
     found = boundary_pixels(labels, scene.on_surface)
-    p, q, inner_p, inner_q = found.T
     flat, points, normals = labels.ravel(), planes.points.reshape(-1, 3), planes.normals.reshape(-1, 3)
     count = int(flat.max()) + 1
+    if cut_from:
+        origin = np.arange(count)
+        origin[list(cut_from)] = list(cut_from.values())
+        found = found[origin[flat[found[:, 0]]] != origin[flat[found[:, 1]]]]
+    p, q, inner_p, inner_q = found.T
     keys, row = np.unique(flat[p].astype(np.int64) * count + flat[q], return_inverse=True)
     row = row.reshape(-1)
     size = len(keys)

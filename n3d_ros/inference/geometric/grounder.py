@@ -17,9 +17,10 @@ from n3d_ros.inference.geometric.phrases import Wanted, understand
 from n3d_ros.inference.geometric.segmentation import Segmentation, segment
 from n3d_ros.inference.geometric.timing import Stages
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
-from n3d_ros.refine.attributes import color_name, shape_word
+from n3d_ros.refine.attributes import COLOR_POINTS, color_name, shape_word
 from n3d_ros.refine.fit import FitConfig, FittedBox, fit_box
 from n3d_ros.refine.noise import DepthNoise
+from n3d_ros.refine.view import thinned
 
 _MIN_DEPTH_SHARE = 0.002  # of the image; fewer pixels show no surface
 
@@ -103,14 +104,19 @@ class GeometricGrounder:
             fitted = fit_box(item.points, found.up, config=self._fitting, support_height_m=item.base_m, noise=noise)
         with stages.measure("attributes"):
             mask = found.labels == item.label
-            color, shape = color_name(frame.rgb[mask]), shape_word(item.points, fitted, noise=noise)
+            mask.flags.writeable = False  # a detection takes a read-only mask as it is and copies any other
+            pixels = np.flatnonzero(mask)  # thinned before the look-up: a boolean index into the picture costs 0.5 ms
+            color = color_name(frame.rgb.reshape(-1, 3)[thinned(pixels, COLOR_POINTS)])
+            shape = shape_word(item.points, fitted, noise=noise)
             if not wanted.matches(color, shape):
                 return None
-            return _detection(fitted, color, shape, mask)
+            return _detection(fitted, color, shape, mask, len(pixels))
 
 
-def _detection(fitted: FittedBox, color: str | None, shape: str, mask: NDArray[np.bool_]) -> Detection3D:
-    support = float(np.clip(fitted.support_ratio, 0.0, 1.0))
+def _detection(
+    fitted: FittedBox, color: str | None, shape: str, mask: NDArray[np.bool_], pixel_count: int
+) -> Detection3D:
+    support = min(max(fitted.support_ratio, 0.0), 1.0)
     return Detection3D(
         label=f"{color} {shape}" if color else shape,
         box=fitted.box,
@@ -119,7 +125,7 @@ def _detection(fitted: FittedBox, color: str | None, shape: str, mask: NDArray[n
         color=color,
         shape=None if shape == "object" else shape,
         uncertainty=fitted.uncertainty,
-        point_count=int(np.count_nonzero(mask)),
+        point_count=pixel_count,
         mask=mask,
     )
 

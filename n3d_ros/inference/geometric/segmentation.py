@@ -22,6 +22,7 @@ from n3d_ros.inference.geometric.objects import ObjectSegment, select_objects
 from n3d_ros.inference.geometric.occlusion import join_behind_occluders
 from n3d_ros.inference.geometric.patches import find_patches, smooth_links
 from n3d_ros.inference.geometric.samples import sample_relations
+from n3d_ros.inference.geometric.splitting import split_shared_tops
 from n3d_ros.inference.geometric.surfaces import SurfaceMap, find_surfaces
 from n3d_ros.inference.geometric.timing import Stages
 
@@ -116,9 +117,14 @@ def _foreground(planes: LocalPlanes, scene: SurfaceMap) -> NDArray[np.bool_]:
 def _grouped(
     patches: NDArray[np.int32], planes: LocalPlanes, grid: Grid, scene: SurfaceMap, config: GeometricConfig
 ) -> Grouping:
-    """Patches joined to objects, by one physical reason after another."""
-    grouping = Grouping(sample_relations(patches, planes, grid, config))
+    """Patches joined to objects, by one physical reason after another. Cuts ``patches`` that several objects share."""
+    relations = sample_relations(patches, planes, grid, config)
     met = meetings(patches, planes, grid, scene, config)
+    cut_from = split_shared_tops(patches, relations, met, planes, scene.up, config)
+    if cut_from:
+        relations = sample_relations(patches, planes, grid, config)
+        met = meetings(patches, planes, grid, scene, config, cut_from=cut_from)
+    grouping = Grouping(relations)
     join_convex(grouping, met, config)
     join_slivers(grouping, met, patches, scene.height, config)
     join_containers(grouping, met, planes.points, scene.up, config)
