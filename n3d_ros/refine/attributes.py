@@ -19,7 +19,8 @@ COLOR_WORDS: tuple[str, ...] = (
 SHAPE_WORDS: tuple[str, ...] = ("box", "cylinder", "ball", "bowl", "flat", "object")
 """What ``shape_word`` returns; "object" where no simple shape fits."""
 
-_COLOR_POINTS = 800
+COLOR_POINTS = 800
+"""Pixels of an object that ``color_name`` looks at; more do not change a word."""
 _MIN_COLOR_POINTS = 8
 
 # Hue in degrees where a colour begins; reds wrap around.
@@ -68,7 +69,7 @@ def color_name(rgb: ArrayLike) -> str | None:
         raise InputError(f"color_name: expected (N, 3) uint8, got {pixels.shape} {pixels.dtype}.")
     if len(pixels) < _MIN_COLOR_POINTS:
         return None
-    kept = np.ascontiguousarray(thinned(pixels, _COLOR_POINTS))
+    kept = np.ascontiguousarray(thinned(pixels, COLOR_POINTS))
     counts = np.bincount(_color_codes(kept), minlength=len(COLOR_WORDS) + 1)[: len(COLOR_WORDS)]
     return _words(counts)
 
