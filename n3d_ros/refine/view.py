@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -122,8 +123,16 @@ def thinned(points: NDArray[_Scalar], limit: int) -> NDArray[_Scalar]:
     count = len(points)
     if count <= limit:
         return points
+    return points.take(_even_rows(count, limit), axis=0)
+
+
+@lru_cache(maxsize=256)
+def _even_rows(count: int, limit: int) -> NDArray[np.intp]:
+    """(limit,) rows evenly taken from ``count``: a few pairs of numbers recur for each large object."""
     # A stride shares factors with the image width and would take columns; fractions of it wander over them.
-    return points[(np.arange(limit) * (count / limit)).astype(np.intp)]
+    rows = (np.arange(limit) * (count / limit)).astype(np.intp)
+    rows.flags.writeable = False
+    return rows
 
 
 def horizontal_axes(up: FloatArray, direction: FloatArray) -> FloatArray:
