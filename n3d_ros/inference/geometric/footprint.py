@@ -79,6 +79,6 @@ class Footprint:
         found: BoolArray = inside & self.cells[np.where(inside, y, 0), np.where(inside, x, 0)]
         return found
 
-    def overlaps(self, other: Footprint) -> bool:
-        """Whether two outlines share ground."""
-        return bool(cv2.intersectConvexConvex(self.hull, other.hull)[0] > 0)
+    def shared_m2(self, other: Footprint) -> float:
+        """Ground that two outlines share, square metres."""
+        return float(cv2.intersectConvexConvex(self.hull, other.hull)[0])

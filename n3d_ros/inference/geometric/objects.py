@@ -15,7 +15,7 @@ from n3d_ros.inference.geometric.surfaces import SurfaceMap
 FloatArray = NDArray[np.float64]
 _STANDS_M = 0.03  # seen points this near above a surface: the object stands on it
 _UNDER_SHARE = 0.5
-_UNDERSIDE_M = 0.08  # boards and table tops are thinner: what reaches so near below them is their own leg or side
+_SPANS = 0.85  # share of the way from a surface up to the next: what reaches so far is a leg, side or back of both
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,11 +80,12 @@ def _is_object(points: FloatArray, pixels: NDArray[np.int64], scene: SurfaceMap,
         return False
     if not scene.surfaces:
         return True
-    if np.nanpercentile(scene.height.ravel()[pixels], 99) < config.min_object_height_m:
+    top = float(np.nanpercentile(scene.height.ravel()[pixels], 99))
+    if top < config.min_object_height_m:
         return False
     below_top = scene.ceiling.ravel()[pixels]
     under = np.isfinite(below_top)
-    return not (under.mean() > _UNDER_SHARE and np.percentile(below_top[under], 2) < _UNDERSIDE_M)
+    return not (under.mean() > _UNDER_SHARE and top > _SPANS * (top + float(np.percentile(below_top[under], 2))))
 
 
 def _support_of(scene: SurfaceMap, pixels: NDArray[np.int64]) -> int:

@@ -36,6 +36,10 @@ _SHELF_GAP_M = 0.6  # boards of a shelf are closer
 _WALL_SLACK_M = 0.02
 _SEEN_SHARE = 0.3  # of its outline: things standing on a board hide more of it only in a crowd
 _PIECE_SHARE = 0.4
+_LEAST_BAY_M = 0.12  # boards of a shelf are not closer
+_BOARD_PIECE_M2 = 0.02
+_BOARD_PIECE_WIDTH_M = 0.1
+_PIECES_APART_M = 0.4  # what stands on a board or floor parts it into pieces no farther from each other
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -173,18 +177,22 @@ def _clusters(flats: list[_FlatPatch], planes: LocalPlanes, grid: Grid) -> list[
     """Patches of one plane joined, largest first, with the plane fitted again."""
     points = planes.points.reshape(-1, 3)
     clusters: list[list[_FlatPatch]] = []
+    reach: list[tuple[FloatArray, FloatArray]] = []
     for flat in sorted(flats, key=lambda f: -f.area_m2):
-        middle = np.median(points[flat.pixels], axis=0)
+        own = points[flat.pixels]
+        middle, low, high = np.median(own, axis=0), own.min(axis=0), own.max(axis=0)
         slack = _SAME_SURFACE_M + _NOISE_SIGMAS * planes.sigma * middle[2] ** 2 * 0.5
-        for cluster in clusters:
+        for k, cluster in enumerate(clusters):
             plane = cluster[0].plane
-            if abs(plane.height(middle)) < slack and plane.normal @ flat.plane.normal > np.cos(
-                np.radians(_SAME_NORMAL_DEG)
-            ):
+            is_near = np.maximum(low - reach[k][1], reach[k][0] - high).max() < _PIECES_APART_M
+            is_parallel = plane.normal @ flat.plane.normal > np.cos(np.radians(_SAME_NORMAL_DEG))
+            if is_near and is_parallel and abs(plane.height(middle)) < slack:
                 cluster.append(flat)
+                reach[k] = np.minimum(reach[k][0], low), np.maximum(reach[k][1], high)
                 break
         else:
             clusters.append([flat])
+            reach.append((low, high))
     joined = []
     for cluster in clusters:
         pixels = np.concatenate([flat.pixels for flat in cluster])
@@ -237,7 +245,20 @@ def _supports(level: list[Surface], up: FloatArray, config: GeometricConfig) -> 
     rising = sorted(level, key=lambda s: float(s.outline.mean(axis=0) @ up))
     largest = max(s.area_m2 for s in level)
     lowest = next(s for s in rising if s.area_m2 >= 0.25 * largest)
-    return [s for s in rising if s is lowest or _carries(s, config)]
+    found = [s for s in rising if s is lowest or _carries(s, config)]
+    elevated = [s for s in found if s is not lowest]
+    return [s for s in rising if s in found or any(_is_board_under(s, board, up) for board in elevated)]
+
+
+def _is_board_under(surface: Surface, board: Surface, up: FloatArray) -> bool:
+    """Whether a small level piece lies straight below a known board, as the boards of a shelf do."""
+    gap = float((board.outline.mean(axis=0) - surface.outline.mean(axis=0)) @ up)
+    return (
+        gap > _LEAST_BAY_M
+        and surface.area_m2 >= _BOARD_PIECE_M2
+        and surface.footprint.width_m >= _BOARD_PIECE_WIDTH_M
+        and surface.footprint.shared_m2(board.footprint) > 0.5 * surface.area_m2
+    )
 
 
 def _carries(surface: Surface, config: GeometricConfig) -> bool:
@@ -257,7 +278,7 @@ def _name(supports: list[Surface], up: FloatArray) -> None:
         neighbours = [
             abs(elevations[k] - elevations[j])
             for j in range(len(supports))
-            if j != k and surface.footprint.overlaps(supports[j].footprint)
+            if j != k and surface.footprint.shared_m2(supports[j].footprint) > 0
         ]
         lowest = elevations[k] <= min(elevations) + 0.05
         if lowest and (surface.area_m2 > _FLOOR_M2 or max(elevations) - elevations[k] > 0.3):
