@@ -31,9 +31,14 @@ def test_without_opengl_the_error_names_the_packages():
         choose_gl_backend({}, can_load=lambda _: False)
 
 
-def test_the_backend_is_set_once_mujoco_is_loaded():
-    load_mujoco()
-    assert os.environ.get(GL_VARIABLE)
+def test_the_backend_is_set_once_mujoco_is_loaded(repository):
+    # In a process of its own: whether MuJoCo was imported before depends on the tests that ran before.
+    code = f"import os; from model_training.scenes.gl import load_mujoco; load_mujoco(); print(os.environ['{GL_VARIABLE}'])"
+    environment = {k: v for k, v in os.environ.items() if k not in (GL_VARIABLE, "PYOPENGL_PLATFORM")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() in ("egl", "osmesa"), done.stderr
 
 
 def test_a_backend_that_does_not_work_is_named_with_the_remedy(monkeypatch):
