@@ -162,7 +162,7 @@ def _fitted(
     size = np.maximum(extent.high - extent.low, config.min_size_m)
     center = axes.T @ ((extent.high + extent.low) / 2)
     seen = coverage(
-        (axes @ (thinned(view.points, _COVERAGE_POINTS) - center).T).T,
+        (axes @ thinned(view.points, _COVERAGE_POINTS).T - (axes @ center)[:, None]).T,
         axes @ (view.camera - center),
         size / 2,
         solid=extent.solid,

@@ -154,7 +154,9 @@ def solve_symmetric(matrix: FloatArray, target: FloatArray) -> FloatArray | None
         return None
     dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
     p, q, r = target.tolist()
-    return np.array([aa * p + bb * q + cc * r, bb * p + dd * q + ee * r, cc * p + ee * q + ff * r]) / determinant
+    solution: FloatArray = np.array([aa * p + bb * q + cc * r, bb * p + dd * q + ee * r, cc * p + ee * q + ff * r])
+    solution /= determinant
+    return solution
 
 
 def robust_scale(residual: FloatArray) -> float:
@@ -190,7 +192,7 @@ def trimmed_hull(points: FloatArray, share: float) -> FloatArray:
     ordered = np.partition(along, (rank, count - 1 - rank), axis=1)
     low, high = ordered[:, rank, None], ordered[:, count - 1 - rank, None]
     kept = np.logical_and.reduce((along >= low) & (along <= high), axis=0)
-    chosen = points.astype(np.float32)
+    chosen = points.astype(np.float32, order="C")
     if np.count_nonzero(kept) >= 3:
         chosen = chosen.compress(kept, axis=0)
     return np.asarray(cv2.convexHull(chosen), dtype=np.float64).reshape(-1, 2)

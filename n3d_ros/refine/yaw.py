@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,13 @@ from n3d_ros.refine.solids import polygon_area
 from n3d_ros.refine.view import ObjectView, thinned
 
 FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
 
-_COARSE_RAD = np.deg2rad(4.5)
-_FINE_RAD = np.deg2rad(0.5)
-_FINE_STEPS = 8
+_COARSE_YAWS = np.deg2rad(np.arange(20) * 4.5 - 45.0)
+_FINE_STEPS = np.deg2rad(np.arange(-8, 9) * 0.5)
 _YAW_POINTS = 300
 _SIDE_WEIGHT = 1.0  # of the share of points that lie on near sides, against the tightness of the outline
-_LINE_TURN_LIMIT_RAD = np.deg2rad(4.0)  # a fitted line may correct the search by no more than this
+_LINE_TURN_LIMIT_RAD = math.radians(4.0)  # a fitted line may correct the search by no more than this
 
 
 class YawFit(NamedTuple):
@@ -47,17 +48,16 @@ def fit_yaw(view: ObjectView, hull: FloatArray) -> YawFit:
     Returns:
         The yaw.
     """
-    ground = thinned(view.points, _YAW_POINTS)[:, :2]
     tolerance = max(2.0 * view.depth_stddev_m, 1.5e-3)
-    coarse = np.arange(-np.pi / 4, np.pi / 4 - 1e-9, _COARSE_RAD)
-    best = coarse[_scores(coarse, ground, hull, view.camera, tolerance).argmax()]
-    fine = best + _FINE_RAD * np.arange(-_FINE_STEPS, _FINE_STEPS + 1)
-    best = float(fine[_scores(fine, ground, hull, view.camera, tolerance).argmax()])
+    ground = np.array(thinned(view.points, _YAW_POINTS)[:, :2].T, dtype=np.float32, order="C")
+    best = float(_COARSE_YAWS[_scores(_COARSE, ground, hull, view.camera, tolerance).argmax()])
+    fine = best + _FINE_STEPS
+    best = float(fine[_scores(_directions(fine), ground, hull, view.camera, tolerance).argmax()])
     turn, stddev, share = _line_correction(view, best, hull)
-    yaw = (best + turn + np.pi / 4) % (np.pi / 2) - np.pi / 4
-    low, high = _extents(_directions(np.array([yaw])), hull)
-    fill = polygon_area(hull) / max(float((high - low)[0, 0] * (high - low)[1, 0]), 1e-9)
-    return YawFit(float(yaw), stddev, share, min(fill, 1.0))
+    yaw = (best + turn + math.pi / 4) % (math.pi / 2) - math.pi / 4
+    low, high = _extents(_direction_pair(yaw), hull)
+    fill = polygon_area(hull) / max(float(high[0] - low[0]) * float(high[1] - low[1]), 1e-9)
+    return YawFit(yaw, stddev, share, min(fill, 1.0))
 
 
 def _directions(yaws: FloatArray) -> FloatArray:
@@ -69,25 +69,75 @@ def _directions(yaws: FloatArray) -> FloatArray:
     return directions
 
 
+_COARSE = _directions(_COARSE_YAWS)
+
+
+def _direction_pair(yaw: float) -> FloatArray:
+    """(2, 2): rows are the x and the y axis of a rectangle at this yaw."""
+    cosine, sine = math.cos(yaw), math.sin(yaw)
+    return np.array([[cosine, sine], [-sine, cosine]])
+
+
 def _extents(directions: FloatArray, hull: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(2, Y) least and greatest coordinate of the hull along directions (2, Y, 2)."""
+    """(...) least and greatest coordinate of the hull along directions (..., 2)."""
     along = directions @ hull.T
-    return along.min(axis=2), along.max(axis=2)
+    return np.minimum.reduce(along, axis=-1), np.maximum.reduce(along, axis=-1)
 
 
-def _scores(yaws: FloatArray, ground: FloatArray, hull: FloatArray, camera: FloatArray, tolerance: float) -> FloatArray:
-    """(Y,) how well a rectangle at each yaw explains the points."""
-    directions = _directions(yaws)
+def _scores(
+    directions: FloatArray, ground: Float32Array, hull: FloatArray, camera: FloatArray, tolerance: float
+) -> FloatArray:
+    """(Y,) how well a rectangle along each pair of directions (2, Y, 2) explains the points (2, N)."""
     low, high = _extents(directions, hull)
     camera_along = directions @ camera[:2]
     # The side that faces the camera along each axis; none (infinitely far) where the camera is above the rectangle.
     near = np.where(camera_along < low, low, np.where(camera_along > high, high, np.inf))
-    gap = np.abs(directions @ ground.T - near[:, :, None])
-    gap = np.minimum(gap[0], gap[1]) / tolerance
-    closeness = (1.0 / (1.0 + gap * gap)).mean(axis=1)
+    # Single precision: points about their own mean are small numbers, and the search is for the largest of few scores.
+    gap = (directions / tolerance).astype(np.float32).reshape(-1, 2) @ ground
+    gap -= (near / tolerance).astype(np.float32).reshape(-1, 1)
+    np.square(gap, out=gap)
+    gap = np.minimum(gap[: len(gap) // 2], gap[len(gap) // 2 :])
+    gap += 1.0
+    closeness = np.add.reduce(np.reciprocal(gap, out=gap), axis=1) / ground.shape[1]
     area = (high[0] - low[0]) * (high[1] - low[1]) + 1e-9
     scores: FloatArray = _SIDE_WEIGHT * closeness + area.min() / area
     return scores
+
+
+def _line_correction(view: ObjectView, yaw: float, hull: FloatArray) -> tuple[float, float, float]:
+    """(turn, stddev, share): a small turn towards lines through the points of near sides, its error, their share."""
+    directions = _direction_pair(yaw)
+    low, high = (side.tolist() for side in _extents(directions, hull))
+    along = directions @ view.points[:, :2].T
+    camera_along = (directions @ view.camera[:2]).tolist()
+    scatters = np.maximum(view.stddev_along(_box_rows(directions)), 5e-4).tolist()
+    tilt = weight = 0.0
+    on_side = 0
+    for axis, scatter in enumerate(scatters):
+        facing = int(camera_along[axis] > high[axis]) - int(camera_along[axis] < low[axis])
+        if facing == 0:
+            continue
+        gap = along[axis] - (high[axis] if facing > 0 else low[axis])
+        chosen = np.abs(gap) < 4.0 * scatter + 1e-3
+        span, offset = along[1 - axis].compress(chosen), gap.compress(chosen)
+        on_side += span.size
+        if span.size < 20:
+            continue
+        spread = span - float(span.sum()) / span.size
+        power = float(spread @ spread)
+        slope = float(spread @ offset) / max(power, 1e-9)
+        tilt += power / scatter**2 * (slope if axis == 1 else -slope)
+        weight += power / scatter**2
+    share = min(on_side / len(view.points), 1.0)
+    outline = view.lateral_stddev_m / max(high[0] - low[0], high[1] - low[1], 1e-3)
+    if weight == 0 or share < 0.15:
+        return 0.0, min(2.0 * outline + 0.01, math.pi / 4), share
+    turn = tilt / weight
+    # Neighbouring pixels share their error (disparity steps, smoothing): about one in ten is worth a measurement.
+    stddev = math.sqrt(10.0 / weight) + 0.005
+    if abs(turn) > _LINE_TURN_LIMIT_RAD:
+        return 0.0, max(stddev, abs(turn)), share
+    return turn, min(stddev, math.pi / 4), share
 
 
 def _box_rows(directions: FloatArray) -> FloatArray:
@@ -95,41 +145,3 @@ def _box_rows(directions: FloatArray) -> FloatArray:
     rows = np.zeros((2, 3))
     rows[:, :2] = directions
     return rows
-
-
-def _line_correction(view: ObjectView, yaw: float, hull: FloatArray) -> tuple[float, float, float]:
-    """(turn, stddev, share): a small turn towards lines through the points of near sides, its error, their share."""
-    turned = _directions(np.array([yaw]))
-    directions = turned[:, 0]
-    low, high = (side[:, 0] for side in _extents(turned, hull))
-    along = directions @ view.points[:, :2].T
-    camera_along = directions @ view.camera[:2]
-    scatter = np.maximum(view.stddev_along(_box_rows(directions)), 5e-4)
-    tilt = weight = 0.0
-    on_side = 0
-    for axis in (0, 1):
-        facing = int(camera_along[axis] > high[axis]) - int(camera_along[axis] < low[axis])
-        if facing == 0:
-            continue
-        edge = high[axis] if facing > 0 else low[axis]
-        gap = along[axis] - edge
-        chosen = np.abs(gap) < 4.0 * scatter[axis] + 1e-3
-        span, offset = along[1 - axis, chosen], gap[chosen]
-        on_side += span.size
-        if span.size < 20:
-            continue
-        spread = span - span.mean()
-        power = float(spread @ spread)
-        slope = float(spread @ offset) / max(power, 1e-9)
-        tilt += power / scatter[axis] ** 2 * (slope if axis == 1 else -slope)
-        weight += power / scatter[axis] ** 2
-    share = min(on_side / len(view.points), 1.0)
-    outline = view.lateral_stddev_m / max(float((high - low).max()), 1e-3)
-    if weight == 0 or share < 0.15:
-        return 0.0, min(2.0 * outline + 0.01, np.pi / 4), share
-    turn = tilt / weight
-    # Neighbouring pixels share their error (disparity steps, smoothing): about one in ten is worth a measurement.
-    stddev = float(np.sqrt(10.0 / weight)) + 0.005
-    if abs(turn) > _LINE_TURN_LIMIT_RAD:
-        return 0.0, max(stddev, abs(turn)), share
-    return turn, min(stddev, np.pi / 4), share
