@@ -139,7 +139,8 @@ def meetings(
     count = int(flat.max()) + 1
     if cut_from:
         origin = np.arange(count)
-        origin[list(cut_from)] = list(cut_from.values())
+        for piece in sorted(cut_from):  # pieces of pieces have higher numbers
+            origin[piece] = origin[cut_from[piece]]
         found = found[origin[flat[found[:, 0]]] != origin[flat[found[:, 1]]]]
     p, q, inner_p, inner_q = found.T
     keys, row = np.unique(flat[p].astype(np.int64) * count + flat[q], return_inverse=True)

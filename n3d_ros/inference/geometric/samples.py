@@ -31,6 +31,7 @@ class SampleRelations:
         sizes: (n,) pixels of each patch.
         ordered: all labelled pixels' flat indices, patch by patch.
         starts: (n,) where each patch begins in ``ordered``.
+        is_flat: (n,) patches that are plane.
         pixels: (n, m) flat indices of each patch's samples.
         before: (n, n) share of sample pairs in which the column's point stands before the row's tangent plane.
         clearly_before: (n, n) the same, allowing for tangent planes that are tilted by noise.
@@ -40,6 +41,7 @@ class SampleRelations:
     sizes: IntArray
     ordered: IntArray
     starts: IntArray
+    is_flat: NDArray[np.bool_]
     pixels: IntArray
     before: FloatArray
     clearly_before: FloatArray
@@ -100,6 +102,7 @@ def sample_relations(
         sizes=sizes[1:],
         ordered=order,
         starts=starts[1:],
+        is_flat=is_flat,
         pixels=pixels,
         before=before,
         clearly_before=clearly,

@@ -12,6 +12,7 @@ from n3d_ros.detection import SupportSurface
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.inference.geometric.adjacency import meetings
 from n3d_ros.inference.geometric.attachments import join_attachments, join_slivers
+from n3d_ros.inference.geometric.colors import split_two_colored
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.containers import join_containers
 from n3d_ros.inference.geometric.convexity import join_convex
@@ -93,7 +94,7 @@ def segment(
     with stages.measure("segments"):
         patches = find_patches(planes, links, _foreground(planes, scene))
     with stages.measure("regions"):
-        grouping = _grouped(patches, planes, grid, scene, config)
+        grouping = _grouped(patches, rgb, planes, grid, scene, config)
         objects, labels = select_objects(grouping, patches, planes, scene, config)
         full = to_image(labels, grid, depth_m.shape[:2])
         full[~np.isfinite(depth_m)] = 0
@@ -115,15 +116,23 @@ def _foreground(planes: LocalPlanes, scene: SurfaceMap) -> NDArray[np.bool_]:
 
 
 def _grouped(
-    patches: NDArray[np.int32], planes: LocalPlanes, grid: Grid, scene: SurfaceMap, config: GeometricConfig
+    patches: NDArray[np.int32],
+    rgb: NDArray[np.uint8] | None,
+    planes: LocalPlanes,
+    grid: Grid,
+    scene: SurfaceMap,
+    config: GeometricConfig,
 ) -> Grouping:
     """Patches joined to objects, by one physical reason after another. Cuts ``patches`` that several objects share."""
     relations = sample_relations(patches, planes, grid, config)
-    met = meetings(patches, planes, grid, scene, config)
-    cut_from = split_shared_tops(patches, relations, met, planes, scene.up, config)
+    cut_from = {} if rgb is None else split_two_colored(patches, relations, rgb, grid)
     if cut_from:
         relations = sample_relations(patches, planes, grid, config)
-        met = meetings(patches, planes, grid, scene, config, cut_from=cut_from)
+    met = meetings(patches, planes, grid, scene, config, cut_from=cut_from)
+    tops = split_shared_tops(patches, relations, met, planes, scene.up, config)
+    if tops:
+        relations = sample_relations(patches, planes, grid, config)
+        met = meetings(patches, planes, grid, scene, config, cut_from=cut_from | tops)
     grouping = Grouping(relations)
     join_convex(grouping, met, config)
     join_slivers(grouping, met, patches, scene.height, config)

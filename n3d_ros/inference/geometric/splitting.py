@@ -17,7 +17,7 @@ _MIN_SIDE_PX = 40
 _MIN_EDGE_PX = 6
 _TOP_COSINE = 0.9
 _SIDE_COSINE = 0.5
-_CONFLICT = 0.5  # share of one side that stands before the other: they enclose a hollow
+_CONFLICT = 0.25  # share of one side that stands before the other: they enclose a hollow
 _CELL_M = 0.005  # raster on which the nearest side is looked up
 _MOST_CELLS = 600
 
@@ -32,8 +32,8 @@ def split_shared_tops(
 ) -> dict[int, int]:
     """Cuts tops that two or more sides claim which cannot belong to one convex solid. Changes ``labels``.
 
-    A side that meets the top convexly is a side of what lies under it. Where two such sides stand before each other, they
-    are two objects', and each pixel of the top goes to the side that is nearer on the ground.
+    A side that meets the top convexly is a side of what lies under it. Where two such sides stand before each other,
+    they are two objects', and each pixel of the top goes to the side that is nearer on the ground.
 
     Args:
         labels: (h, w) patches 1 .. n.

@@ -172,3 +172,29 @@ def test_without_a_surface_what_is_near_is_still_found() -> None:
     view = look_at([Box(at=(0, 0, 0), size=(0.1, 0.12, 0.15))], ground_m=None)
     found = run(view, up=True)
     assert len(found.objects) >= 1 or len(found.surfaces) >= 1
+
+
+def test_flush_boxes_of_two_colors_are_two_objects() -> None:
+    view = look_at([
+        Box(at=(0, 0.07, 0), size=(0.12, 0.14, 0.12), rgb=(190, 30, 30)),
+        Box(at=(0, -0.07, 0), size=(0.12, 0.14, 0.12), rgb=(30, 60, 190)),
+    ])  # fmt: skip
+    assert_one_label_each(view, run(view))
+
+
+def test_a_box_with_one_face_of_two_colors_stays_one_object() -> None:
+    view = look_at([Box(at=(0, 0, 0), size=(0.12, 0.28, 0.12), rgb=(190, 30, 30))], pitch_deg=48)
+    rgb = view.frame.rgb.copy()
+    points = view.frame.point_map().xyz @ view.up + view.eye[2]
+    top = (view.owner == 0) & (points > 0.115)
+    rgb[top & (np.arange(640) < 320)] = (30, 60, 190)
+    found = segment(view.frame.depth_m, rgb, view.frame.intrinsics)
+    assert len(found.objects) == 1
+
+
+def test_equally_high_cylinders_that_touch_are_two_objects() -> None:
+    view = look_at([
+        Cylinder(at=(0, 0.1, 0), radius=0.1, height=0.08),
+        Cylinder(at=(0, -0.1, 0), radius=0.1, height=0.08),
+    ], pitch_deg=48)  # fmt: skip
+    assert_one_label_each(view, run(view))
