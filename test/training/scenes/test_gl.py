@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from model_training.scenes.gl import GL_VARIABLE, choose_gl_backend, load_mujoco, make_context
+from model_training.scenes.gl import GL_VARIABLE, choose_gl_backend, make_context
 from n3d_ros.errors import ConfigurationError
 
 
@@ -33,7 +33,12 @@ def test_without_opengl_the_error_names_the_packages():
 
 def test_the_backend_is_set_once_mujoco_is_loaded(repository):
     # In a process of its own: whether MuJoCo was imported before depends on the tests that ran before.
-    code = f"import os; from model_training.scenes.gl import load_mujoco; load_mujoco(); print(os.environ['{GL_VARIABLE}'])"
+    code = (
+        "import os\n"
+        "from model_training.scenes.gl import load_mujoco\n"
+        "load_mujoco()\n"
+        f"print(os.environ['{GL_VARIABLE}'])\n"
+    )
     environment = {k: v for k, v in os.environ.items() if k not in (GL_VARIABLE, "PYOPENGL_PLATFORM")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=repository, env=environment, capture_output=True, text=True, timeout=60
