@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.cli.main import EXIT_INTERRUPTED
     from n3d_ros.cli.start import parse_remappings
     from n3d_ros.errors import BagError
-    from n3d_ros.inference.grounder import create_grounder
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
+    from n3d_ros.ros.loading import grounder_from_config
     from n3d_ros.ros.offline import RESULTS_FILE, config_from_files, run_bag
     from n3d_ros.ros.report_pictures import write_outcome_pictures
 
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     with BagReader(args.bag) as reader:
         topics = find_camera_topics(reader, named_topics(args))
         print(f"colour {topics.color}, depth {topics.depth}")
-        grounder = create_grounder(config.grounder)
+        grounder = grounder_from_config(config)
         try:
             with (
                 progress(reader.duration_ns / 1e9, "run", bar_format=RATE_FORMAT) as bar,

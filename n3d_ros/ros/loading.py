@@ -1,4 +1,4 @@
-"""Making a grounder ready: created and warmed up in the worker's thread, while the caller stays interruptible."""
+"""Making a grounder: from the settings, and, for the node, warmed up in the worker's thread. Needs no rclpy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,25 @@ import numpy as np
 from n3d_ros.errors import GroundingError, N3dError, StatusCode
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
-from n3d_ros.inference.grounder import Grounder, GroundingRequest
+from n3d_ros.inference.grounder import Grounder, GroundingRequest, create_grounder
+from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.worker import Worker
 
 POLL_S = 0.1  # between two looks whether the node is asked to stop while a grounder loads
 WARM_UP_SIZE = (640, 480)  # px; the size of most depth cameras, for which engines and buffers are then made
+
+
+def grounder_from_config(config: NodeConfig) -> Grounder:
+    """The grounder that the settings name, with its own settings; the node and ``n3d run`` share it.
+
+    Args:
+        config: the node's settings.
+
+    Returns:
+        The grounder, ready to use.
+    """
+    own = {"geometric": config.geometric}
+    return create_grounder(config.grounder, own.get(config.grounder))
 
 
 def load_grounder(worker: Worker[Any], make: Callable[[], Grounder], stop: threading.Event) -> Grounder:

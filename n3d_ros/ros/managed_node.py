@@ -23,7 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
-from n3d_ros.inference.grounder import Grounder, create_grounder
+from n3d_ros.inference.grounder import Grounder
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.compat.diagnostics import DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import create_transform_listener
@@ -31,7 +31,7 @@ from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.health import grounding_health, input_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
-from n3d_ros.ros.loading import load_grounder
+from n3d_ros.ros.loading import grounder_from_config, load_grounder
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
@@ -74,19 +74,6 @@ def logged(transition: Transition) -> Transition:
             return TransitionCallbackReturn.ERROR
 
     return guarded
-
-
-def grounder_from_config(config: NodeConfig) -> Grounder:
-    """The grounder that the parameters name.
-
-    Args:
-        config: the node's settings.
-
-    Returns:
-        The grounder, ready to use.
-    """
-    own = {"geometric": config.geometric}
-    return create_grounder(config.grounder, own.get(config.grounder))
 
 
 class N3dNode(LifecycleNode):

@@ -33,7 +33,8 @@ def main(args: Sequence[str] | None = None, *, make_grounder: Callable[[NodeConf
     from n3d_ros.ros.transport import apply_transport_profile
 
     apply_transport_profile()  # read when the first participant is made
-    from n3d_ros.ros.managed_node import grounder_from_config, run
+    from n3d_ros.ros.loading import grounder_from_config
+    from n3d_ros.ros.managed_node import run
 
     if stop.is_set():
         return 0

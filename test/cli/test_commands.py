@@ -238,6 +238,14 @@ def test_run_writes_results_pictures_and_a_bag(tmp_path: Path, capsys: pytest.Ca
     assert "--force" in capsys.readouterr().err
 
 
+def test_run_finds_objects_with_the_grounders_own_parameters(tmp_path: Path) -> None:
+    bag, out = write_camera_bag(tmp_path / "bag", frames=2), tmp_path / "out"
+    command = ["run", str(bag), "-o", str(out), "--no-bag", "-p", "geometric.min_object_height_m:=0.25"]
+    assert cli.main(command) == 0
+    frames = json.loads((out / "objects.json").read_text())["frames"]
+    assert [frame["objects"] for frame in frames] == [[], []], "the block is only 0.1 m high"
+
+
 def test_tables_line_up() -> None:
     lines = table(["id", "label", "m"], [["1", "red box", "0.5"], ["12", "cup", "-"]]).splitlines()
     assert lines == ["id  label      m", "--  -------  ---", " 1  red box  0.5", "12  cup        -"]
