@@ -16,6 +16,7 @@ from n3d_ros.inference.geometric.colors import split_two_colored
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.containers import join_containers
 from n3d_ros.inference.geometric.convexity import join_convex
+from n3d_ros.inference.geometric.floating import join_floating
 from n3d_ros.inference.geometric.grid import Grid, grid_of, inverse_depth, to_image
 from n3d_ros.inference.geometric.grouping import Grouping
 from n3d_ros.inference.geometric.local_planes import LocalPlanes, local_planes
@@ -139,6 +140,7 @@ def _grouped(
     join_containers(grouping, met, planes.points, scene.up, config)
     join_behind_occluders(grouping, patches, planes, config)
     join_attachments(grouping, met, scene.height, config)
+    join_floating(grouping, patches, planes, grid, scene, config)
     return grouping
 
 
