@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from n3d_ros.detection import Detection3D
-from n3d_ros.errors import CancelledError, N3dError, QueryError, StatusCode
+from n3d_ros.errors import CancelledError, N3dError, QueryError, StatusCode, TransformError
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import MAX_PHRASE_CHARS, GroundingRequest
@@ -24,6 +25,8 @@ from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase
 from n3d_ros.scene.query import SpatialQuery, ValueType, answer
 from n3d_ros.scene.scene import Scene
+
+logger = logging.getLogger(__name__)
 
 MAX_QUESTION_CHARS = 1024  # the bound of the interfaces, which rclpy does not check
 MAX_FRAME_CHARS = 256
@@ -165,16 +168,20 @@ class Reply:
     steps: tuple[str, ...] = ()
 
     @classmethod
-    def refusal(cls, error: N3dError) -> Reply:
-        """The reply that an error makes.
+    def refusal(cls, error: Exception) -> Reply:
+        """The reply that an error makes: whoever asks is answered, whatever happens.
 
         Args:
-            error: what went wrong.
+            error: what went wrong; one that is not ours is a bug, which is logged and costs this request only.
 
         Returns:
             A reply without objects.
         """
-        return cls(status=error.code, message=error.message)
+        if isinstance(error, N3dError):
+            return cls(status=error.code, message=error.message)
+        logger.error("Internal error while a request was answered.", exc_info=error)
+        text = f"The node failed on this request ({type(error).__name__}: {error}); its log tells more."
+        return cls(status=StatusCode.BACKEND_FAILED, message=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -283,8 +290,10 @@ class AnswerDesk:
                 return self._about_the_past(ask)
             scene = self._fresh_scene()
             return self._answered(ask, scene) if ask.kind is Kind.QUESTION and scene is not None else None
-        except N3dError as error:
-            return None if error.code is StatusCode.NO_TRANSFORM else Reply.refusal(error)
+        except TransformError:
+            return None
+        except Exception as error:
+            return Reply.refusal(error)
 
     def reply(
         self, ask: Ask, *, is_cancelled: Callable[[], bool] | None = None, on_progress: Progress | None = None
@@ -297,7 +306,7 @@ class AnswerDesk:
             on_progress: told of each object as it is found.
 
         Returns:
-            The reply; never raises for what a request or an image can be.
+            The reply; never raises.
         """
         try:
             if ask.stamp_ns:
@@ -308,7 +317,7 @@ class AnswerDesk:
             if scene is None:
                 scene = self._newly_looked(ask, is_cancelled, on_progress)
             return self._answered(ask, scene)
-        except N3dError as error:
+        except Exception as error:
             return Reply.refusal(error)
 
     def _fresh_scene(self) -> Scene | None:
@@ -485,7 +494,11 @@ class AskJob:
 
     def expire(self) -> None:
         """Answers that no fresh image came in time."""
-        self._finish(self._desk.why_not_fresh(self.ask.timeout_s))
+        try:
+            reply = self._desk.why_not_fresh(self.ask.timeout_s)
+        except Exception as error:
+            reply = Reply.refusal(error)
+        self._finish(reply)
 
     def abandon(self, error: N3dError) -> None:
         """Answers with the error; a running job stops at its next step.

@@ -88,15 +88,12 @@ class RequestServer:
     async def _on_locate(self, request: Any, response: Any) -> Any:
         started_s = time.monotonic()
         reply = await self._answered(lambda: self._locate_ask(request))
-        self._fill(response, reply, started_s)
-        return response
+        return self._filled(response, reply, started_s)
 
     async def _on_query(self, request: Any, response: Any) -> Any:
         started_s = time.monotonic()
         reply = await self._answered(lambda: self._spatial_ask(request, request.question, Kind.QUESTION))
-        self._fill(response, reply, started_s)
-        fill_answer(response, reply)
-        return response
+        return self._filled(response, reply, started_s)
 
     async def _on_ground(self, goal_handle: ServerGoalHandle) -> Any:
         started_s = time.monotonic()
@@ -104,9 +101,7 @@ class RequestServer:
         feedback = self._feedback(goal_handle, started_s)
         reply = await self._answered(lambda: self._goal_ask(goal), key=key, on_progress=feedback)
         self._jobs.pop(key, None)
-        result = Ground.Result()
-        self._fill(result, reply, started_s)
-        fill_answer(result, reply)
+        result = self._filled(Ground.Result(), reply, started_s)
         if goal_handle.is_cancel_requested:
             goal_handle.canceled()
         elif reply.status in CARRIED_OUT:
@@ -149,7 +144,7 @@ class RequestServer:
             worker.submit(job)
             answered: Reply = await future
             return answered
-        except N3dError as error:
+        except Exception as error:
             return Reply.refusal(error)
         finally:
             self._open -= 1
@@ -197,8 +192,17 @@ class RequestServer:
             timeout_s=request_timeout(request.timeout_s, self._config().timeout_s),
         )
 
+    def _filled(self, message: Any, reply: Reply, started_s: float) -> Any:
+        """The response with the reply in it; when the reply does not go into messages, one that says so."""
+        try:
+            self._fill(message, reply, started_s)
+        except Exception as error:
+            message = type(message)()
+            self._fill(message, Reply.refusal(error), started_s)
+        return message
+
     def _fill(self, response: Any, reply: Reply, started_s: float) -> None:
-        """Writes what all three interfaces share."""
+        """Writes what all three interfaces share, and the answer where there is room for one."""
         response.success = reply.status is StatusCode.OK
         response.status = status_to_msg(reply.status, reply.message)
         response.objects = [object_to_msg(one, up=reply.up) for one in reply.objects]
@@ -207,6 +211,8 @@ class RequestServer:
             fill_header(response.header, reply.stamp_ns, reply.frame_id)
             response.image_age_s = (self._node.get_clock().now().nanoseconds - reply.stamp_ns) / 1e9
         response.latency_ms = (time.monotonic() - started_s) * 1e3
+        if not isinstance(response, Locate.Response):
+            fill_answer(response, reply)
 
     def _feedback(self, goal_handle: ServerGoalHandle, started_s: float) -> Progress:
         def publish(objects: Any, frame_id: str, stamp_ns: int, stage: str) -> None:

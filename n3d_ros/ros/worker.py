@@ -227,7 +227,7 @@ class Worker(Generic[PairT]):
                     return self._calls.pop(0)
                 now = time.monotonic()
                 for job in self._jobs:
-                    ready = job.ready()
+                    ready = self._is_ready(job)
                     if ready or job.deadline_s <= now:
                         self._jobs.remove(job)
                         return job.run if ready else job.expire
@@ -237,6 +237,15 @@ class Worker(Generic[PairT]):
                 deadline = min((job.deadline_s for job in self._jobs), default=None)
                 self._changed.wait(None if deadline is None else max(deadline - now, 0.001))
         return None
+
+    @staticmethod
+    def _is_ready(job: Job) -> bool:
+        """Whether a job can run; one that cannot tell runs, and answers its client with what is wrong."""
+        try:
+            return job.ready()
+        except Exception:
+            logger.exception("Internal error in the worker: %r does not say whether it is ready.", job)
+            return True
 
     @staticmethod
     def _guard(owner: object, work: Callable[[], None]) -> None:

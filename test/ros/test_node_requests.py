@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ from n3d_msgs.action import Ground
 from n3d_msgs.srv import Locate, SpatialQuery
 
 from n3d_ros.errors import StatusCode
+from n3d_ros.ros.answering import Ask, Kind, Reply
+from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.conversions import ns_to_stamp, stamp_to_ns
+from n3d_ros.ros.requests import RequestServer
 from node_harness import FRAME, NodeClient, NodeProcess, wait_until
 
 SECOND = 1_000_000_000
@@ -174,6 +178,31 @@ def test_a_goal_that_runs_can_be_cancelled(client: NodeClient) -> None:
     assert result.result().status == GoalStatus.STATUS_CANCELED
     assert result.result().result.status.code == StatusCode.CANCELLED
     client.send_good()
+
+
+def server_of(desk: Callable[[], Any]) -> RequestServer:
+    """A server on a node that offers nothing."""
+    node = SimpleNamespace(get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=SECOND)))
+    server = RequestServer.__new__(RequestServer)
+    server._node, server._desk, server._config, server._open = node, desk, RequestConfig, 0  # type: ignore[assignment]
+    return server
+
+
+def test_a_reply_that_does_not_go_into_messages_is_answered_as_a_failure() -> None:
+    reply = Reply(status=StatusCode.OK, objects=(None,), frame_id=FRAME, stamp_ns=1)  # type: ignore[arg-type]
+    for response in (Locate.Response(), SpatialQuery.Response(), Ground.Result()):
+        filled = server_of(lambda: None)._filled(response, reply, 0.0)
+        assert filled.status.code == StatusCode.BACKEND_FAILED
+        assert not filled.success
+        assert "AttributeError" in filled.status.message
+
+
+def test_a_bug_before_a_request_reaches_the_worker_is_answered() -> None:
+    server = server_of(lambda: {}["desk"])
+    with pytest.raises(StopIteration) as ended:
+        server._answered(lambda: Ask(kind=Kind.PHRASE, text="cup")).send(None)
+    assert ended.value.value.status is StatusCode.BACKEND_FAILED
+    assert server.open == 0
 
 
 def test_a_goal_with_a_question_is_answered(client: NodeClient) -> None:

@@ -16,7 +16,7 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
-from n3d_ros.ros.answering import AnswerDesk, Ask, Kind, reads_as_question
+from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Reply, reads_as_question
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
@@ -169,6 +169,34 @@ def test_a_question_is_answered_from_the_scene_without_grounding_again() -> None
     assert reply is not None
     assert reply.value == 1
     assert len(pipeline.grounder.requests) == looks  # type: ignore[attr-defined]
+
+
+def test_a_bug_in_answering_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline, now = make_pipeline(), SimpleNamespace(ns=SECOND)
+    desk = make_desk(pipeline, now)
+    desk.saw(make_pair())
+    desk.reply(Ask(kind=Kind.PHRASE, text=""))
+    replies: list[Reply] = []
+    pipeline.poses_at = lambda *_args, **_options: {}["gone"]  # type: ignore[method-assign]
+    for text in ("how many blocks are there?", ""):
+        AskJob(Ask(kind=Kind.AUTO, text=text), desk, on_done=replies.append).run()
+    replies.append(
+        desk.at_once(Ask(kind=Kind.QUESTION, text="how many blocks are there?")) or Reply(status=StatusCode.OK)
+    )
+    assert [reply.status for reply in replies] == [StatusCode.BACKEND_FAILED] * 3
+    assert "KeyError: 'gone'" in replies[0].message
+    assert "Traceback" in caplog.text
+
+
+def test_a_request_whose_refusal_fails_is_answered_when_it_expires() -> None:
+    def broken() -> str:
+        raise RuntimeError("no graph")
+
+    pipeline = make_pipeline()
+    desk = AnswerDesk(pipeline, clock_ns=lambda: 0, config=RequestConfig, explain=broken)
+    replies: list[Reply] = []
+    AskJob(Ask(kind=Kind.PHRASE, text=""), desk, on_done=replies.append).expire()
+    assert "no graph" in replies[0].message
 
 
 def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_clock() -> None:

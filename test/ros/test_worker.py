@@ -148,6 +148,21 @@ def test_an_error_in_a_pair_is_logged_and_the_next_is_processed(bench: Bench, ca
     assert "a bug" in caplog.text
 
 
+class UnsureJob(FakeJob):
+    """A request that fails when asked whether it is ready."""
+
+    def ready(self) -> bool:
+        raise RuntimeError("no clock")
+
+
+def test_a_request_that_cannot_say_whether_it_is_ready_runs_and_the_thread_lives_on(bench: Bench) -> None:
+    unsure, other = UnsureJob(bench.log, "unsure"), FakeJob(bench.log, "other")
+    for job in (unsure, other):
+        bench.worker.submit(job)
+        assert job.ended.wait(5)
+    assert bench.log == ["unsure ran", "other ran"]
+
+
 def test_stopping_answers_every_waiting_request_and_ends_the_thread() -> None:
     bench = Bench()
     jobs = [FakeJob(bench.log, name, is_ready=False) for name in "ab"]
