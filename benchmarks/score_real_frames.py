@@ -4,10 +4,10 @@
 Usage: score_real_frames.py FRAMES [--scorer score_osd.py] [--out PREDICTIONS.json] [--grounder geometric] [--mirror]
        [--noise SIGMA] [--fx 525 --fy 525 --cx 319.5 --cy 239.5]
 
-FRAMES holds NAME_color.png and NAME_depth.png (16-bit millimetres, 0 = none). Written are boxes per frame in the camera
-optical frame, as the scorer takes them. With the scorer's path and NAME_label.png beside the frames, F1 at point IoU 0.25,
-0.5 and 0.75 is printed, for all frames and for each that is not perfect. ``--mirror`` flips the frames, ``--noise`` adds
-Gaussian noise to inverse depth (1/m): neither may change much. The last line is one JSON object.
+FRAMES holds NAME_color.png and NAME_depth.png (16-bit millimetres, 0 = none). Written are boxes per frame in the
+camera optical frame, as the scorer takes them. With the scorer's path and NAME_label.png beside the frames, F1 at point
+IoU 0.25, 0.5 and 0.75 is printed, and a line for each frame that is not perfect. ``--mirror`` flips the frames,
+``--noise`` adds Gaussian noise to inverse depth (1/m): neither may change much. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -141,6 +141,10 @@ def _noise(found: Segmentation, frame: RgbdFrame) -> DepthNoise:
 def _require_depth(frame: RgbdFrame, config: GeometricConfig) -> None:
     """Refuses a frame without usable depth.
 
+    Args:
+        frame: the look at the world.
+        config: the range that counts.
+
     Raises:
         GroundingError: saying how many pixels had which depth.
     """

@@ -15,6 +15,8 @@ from n3d_ros.inference.geometric.surfaces import SurfaceMap
 FloatArray = NDArray[np.float64]
 _STANDS_M = 0.03  # seen points this near above a surface: the object stands on it
 _UNDER_SHARE = 0.5
+_CUT_SIDES = 3  # of the image: what reaches so many is what the camera looks at, not a thing in view
+_EDGE_PX = 2  # working pixels without a full window
 _SPANS = 0.85  # share of the way from a surface up to the next: what reaches so far is a leg, side or back of both
 
 
@@ -63,7 +65,7 @@ def select_objects(
         if len(pixels) < config.min_object_px:
             break
         points = flat_points[pixels]
-        if not _is_object(points, pixels, scene, config):
+        if _sides_reached(pixels, patches.shape) >= _CUT_SIDES or not _is_object(points, pixels, scene, config):
             continue
         support = _support_of(scene, pixels)
         objects.append(
@@ -86,6 +88,13 @@ def _is_object(points: FloatArray, pixels: NDArray[np.int64], scene: SurfaceMap,
     below_top = scene.ceiling.ravel()[pixels]
     under = np.isfinite(below_top)
     return not (under.mean() > _UNDER_SHARE and top > _SPANS * (top + float(np.percentile(below_top[under], 2))))
+
+
+def _sides_reached(pixels: NDArray[np.int64], shape: tuple[int, int]) -> int:
+    """How many sides of the image a region reaches."""
+    y, x = pixels // shape[1], pixels % shape[1]
+    low, high_y, high_x = _EDGE_PX, shape[0] - 1 - _EDGE_PX, shape[1] - 1 - _EDGE_PX
+    return sum((int(y.min() <= low), int(y.max() >= high_y), int(x.min() <= low), int(x.max() >= high_x)))
 
 
 def _support_of(scene: SurfaceMap, pixels: NDArray[np.int64]) -> int:

@@ -119,6 +119,11 @@ def test_an_empty_table_has_a_surface_and_no_objects() -> None:
     assert not found.labels.any()
 
 
+def test_a_close_wall_that_fills_the_view_is_no_object() -> None:
+    found = segment(np.full((480, 640), 0.5, np.float32), None, CAMERA, np.array([0.0, -1.0, 0.0]))
+    assert found.objects == ()
+
+
 def test_a_wall_alone_carries_nothing() -> None:
     depth = np.full((480, 640), 2.0, np.float32)
     found = segment(depth, None, CAMERA, np.array([0.0, -1.0, 0.0]))
