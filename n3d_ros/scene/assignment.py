@@ -23,7 +23,9 @@ def assign(cost: FloatArray, allowed: BoolArray) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
     useful = allowed & (cost < 0)
     for rows, columns in _groups(useful):
-        if len(rows) == 1 or len(columns) == 1:
+        if len(rows) == len(columns) == 1:
+            pairs.append((rows[0], columns[0]))
+        elif len(rows) == 1 or len(columns) == 1:
             masked = np.where(useful[np.ix_(rows, columns)], cost[np.ix_(rows, columns)], 0.0)
             row, column = np.unravel_index(int(masked.argmin()), masked.shape)
             pairs.append((rows[row], columns[column]))
@@ -36,8 +38,12 @@ def _groups(useful: BoolArray) -> list[tuple[list[int], list[int]]]:
     """Connected rows and columns, each list ascending."""
     groups: list[tuple[list[int], list[int]]] = []
     free: BoolArray = np.asarray(useful.any(axis=1))
+    per_row, per_column = useful.sum(axis=1), useful.sum(axis=0)
     for start in range(useful.shape[0]):
         if not free[start]:
+            continue
+        if per_row[start] == 1 and per_column[column := int(useful[start].argmax())] == 1:
+            groups.append(([start], [column]))  # an object in its place, with nothing near: most of a scene
             continue
         rows: BoolArray = np.zeros(useful.shape[0], dtype=np.bool_)
         rows[start] = True

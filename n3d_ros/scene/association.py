@@ -7,8 +7,10 @@ a piece of an object found beside it is no new object, and neither is one box ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ COLOR_COST = 0.3
 SHAPE_COST = 0.1
 SAME_PLACE_IOU = 0.3  # below it a box of another colour is another object, not a mistaken word
 MAX_SIZE_RATIO = 1.6  # between an object and itself somewhere else
+LOG_MAX_SIZE_RATIO = math.log(MAX_SIZE_RATIO)
 MOSTLY_INSIDE = 0.7  # share of a box inside another from which it may be a piece of it
 HARDLY_INSIDE = 0.3
 
@@ -73,16 +76,24 @@ def overlaps(first: Sequence[Box3D], second: Sequence[Box3D]) -> Overlaps:
     Returns:
         Shares and IoU, each (N, M), 0 to 1, off by a few hundredths.
     """
-    shape = (len(first), len(second))
+    return _overlaps(_Stack.of(first), _Stack.of(second))
+
+
+def _overlaps(first: _Stack, second: _Stack) -> Overlaps:
+    """Overlap of N boxes with M boxes."""
+    shape = (len(first.sizes), len(second.sizes))
     first_inside, second_inside, iou = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    rows, columns = np.nonzero(_near(first, second))
+    distance, mean_radius = _distances(first, second)
+    rows, columns = np.nonzero(distance < 2 * mean_radius)  # the spheres around the boxes meet
     if len(rows):
-        a, b = _Stack.of(first).take(rows), _Stack.of(second).take(columns)
+        a, b = first.take(rows), second.take(columns)
+        volume, other_volume = a.volumes, b.volumes
         # points of the smaller box tell most: the larger one's may all miss it
-        a_in_b, b_in_a = b.share_of(a), a.share_of(b)
-        shared = np.where(a.volumes <= b.volumes, a_in_b * a.volumes, b_in_a * b.volumes)
-        first_inside[rows, columns], second_inside[rows, columns] = shared / a.volumes, shared / b.volumes
-        iou[rows, columns] = shared / (a.volumes + b.volumes - shared)
+        a_is_smaller = volume <= other_volume
+        small, large = a.or_where(a_is_smaller, b), b.or_where(a_is_smaller, a)
+        shared = large.share_of(small) * np.minimum(volume, other_volume)
+        first_inside[rows, columns], second_inside[rows, columns] = shared / volume, shared / other_volume
+        iou[rows, columns] = shared / (volume + other_volume - shared)
     return Overlaps(first_inside=first_inside, second_inside=second_inside, iou=iou)
 
 
@@ -105,20 +116,21 @@ def associate(
     Returns:
         Pairs, new objects and pieces; every detection is in exactly one of the three.
     """
-    boxes, seen = [known.box for known in objects], [detection.box for detection in detections]
-    overlap = overlaps(boxes, seen)
+    boxes, seen = _Stack.of([known.box for known in objects]), _Stack.of([found.box for found in detections])
+    overlap = _overlaps(boxes, seen)
     distance, reach = _distances(boxes, seen)
     words = _word_costs(objects, detections)
     cost = 1 - overlap.iou + DISTANCE_COST * distance / reach + words - WORTH
     other_color = _other_color(objects, detections)
     pairs = dict(assign(cost, (overlap.iou >= config.min_iou) & ~(other_color & (overlap.iou < SAME_PLACE_IOU))))
-    may_have_moved = _same_size(objects, detections) & ~other_color & (distance <= config.max_center_distance_m)
+    may_have_moved = _same_size(boxes, seen) & ~other_color & (distance <= config.max_center_distance_m)
     may_have_moved[list(pairs), :] = False
     may_have_moved[:, list(pairs.values())] = False
     for i in np.flatnonzero(may_have_moved.any(axis=1)).tolist():
         may_have_moved[i] &= may_have_left(i)
-    cost = 1 + DISTANCE_COST * distance / max(config.max_center_distance_m, 1e-9) + words - WORTH
-    pairs.update(assign(cost, may_have_moved))
+    if may_have_moved.any():
+        cost = 1 + DISTANCE_COST * distance / max(config.max_center_distance_m, 1e-9) + words - WORTH
+        pairs.update(assign(cost, may_have_moved))
     pieces = _pieces(pairs, overlap, seen)
     new = sorted(set(range(len(detections))) - set(pairs.values()) - set(pieces))
     return Association(pairs=pairs, new=tuple(new), pieces=tuple(pieces))
@@ -144,11 +156,14 @@ def explained_by_others(
     lost = [i for i in range(len(objects)) if i not in association.pairs]
     if not lost:
         return explained
-    lost_boxes, owners = [objects[i].box for i in lost], [objects[i] for i in association.pairs]
+    lost_boxes, owners = _Stack.of([objects[i].box for i in lost]), [objects[i] for i in association.pairs]
     others = [detections[j].box for j in (*association.pairs.values(), *association.new)]
-    covered = overlaps(lost_boxes, others).first_inside >= MOSTLY_INSIDE
+    covered = _overlaps(lost_boxes, _Stack.of(others)).first_inside >= MOSTLY_INSIDE
+    if not covered.any():
+        return explained
     was_so = np.zeros_like(covered)
-    was_so[:, : len(owners)] = overlaps(lost_boxes, [owner.box for owner in owners]).first_inside >= MOSTLY_INSIDE
+    owner_boxes = _Stack.of([owner.box for owner in owners])
+    was_so[:, : len(owners)] = _overlaps(lost_boxes, owner_boxes).first_inside >= MOSTLY_INSIDE
     for row, index in enumerate(lost):
         for column, owner in enumerate(owners):
             was_so[row, column] &= owner.first_seen_ns <= objects[index].last_seen_ns
@@ -156,63 +171,60 @@ def explained_by_others(
     return explained
 
 
-def _pieces(pairs: dict[int, int], overlap: Overlaps, seen: Sequence[Box3D]) -> list[int]:
+def _pieces(pairs: dict[int, int], overlap: Overlaps, seen: _Stack) -> list[int]:
     """Leftover detections inside the known box of an object whose own detection is beside them, not around them."""
-    leftover = sorted(set(range(len(seen))) - set(pairs.values()))
+    leftover = sorted(set(range(len(seen.sizes))) - set(pairs.values()))
     if not leftover or not pairs:
         return []
     owners, found = list(pairs), list(pairs.values())
     in_known = overlap.second_inside[np.ix_(owners, leftover)]
-    in_found = overlaps([seen[j] for j in found], [seen[j] for j in leftover]).second_inside
+    in_found = _overlaps(seen.take(found), seen.take(leftover)).second_inside
     beside = (in_known >= MOSTLY_INSIDE) & (in_found <= HARDLY_INSIDE)
     return [detection for j, detection in enumerate(leftover) if beside[:, j].any()]
 
 
-def _distances(first: Sequence[Box3D], second: Sequence[Box3D]) -> tuple[FloatArray, FloatArray]:
+def _distances(first: _Stack, second: _Stack) -> tuple[FloatArray, FloatArray]:
     """(N, M) metres between centres, and (N, M) mean half diagonals as their yardstick."""
-    centers = np.array([box.center for box in first]).reshape(-1, 1, 3)
-    others = np.array([box.center for box in second]).reshape(1, -1, 3)
-    radius = np.array([np.linalg.norm(box.size) / 2 for box in first]).reshape(-1, 1)
-    other_radius = np.array([np.linalg.norm(box.size) / 2 for box in second]).reshape(1, -1)
-    return np.linalg.norm(centers - others, axis=-1), (radius + other_radius) / 2
-
-
-def _near(first: Sequence[Box3D], second: Sequence[Box3D]) -> BoolArray:
-    """(N, M) whether the spheres around the boxes meet."""
-    distance, mean_radius = _distances(first, second)
-    near: BoolArray = distance < 2 * mean_radius
-    return near
+    offset = first.centers[:, None] - second.centers[None, :]
+    mean_radius = (first.radii[:, None] + second.radii[None, :]) / 2
+    return np.sqrt((offset * offset).sum(axis=-1)), mean_radius
 
 
 def _word_costs(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) -> FloatArray:
     """(N, M) cost of words that differ; an unknown word differs from none."""
-    total = np.zeros((len(objects), len(detections)))
-    for name, cost in (("label", LABEL_COST), ("color", COLOR_COST), ("shape", SHAPE_COST)):
-        total += cost * _differs([getattr(o, name) for o in objects], [getattr(d, name) for d in detections])
-    return total
+    costs = [[_word_cost(known, seen) for seen in detections] for known in objects]
+    return np.array(costs, dtype=np.float64).reshape(len(objects), len(detections))
 
 
-def _differs(known: Sequence[str | None], seen: Sequence[str | None]) -> BoolArray:
-    """(N, M) whether both words are known and not the same."""
-    a, b = np.array(known, dtype=object).reshape(-1, 1), np.array(seen, dtype=object).reshape(1, -1)
-    differs: BoolArray = np.asarray((a != b) & (a != None) & (b != None), dtype=bool)  # noqa: E711 (element-wise)
-    return differs
+def _word_cost(known: SceneObject, seen: Detection3D) -> float:
+    """Cost of the words that differ between an object and a detection."""
+    cost = LABEL_COST if known.label != seen.label else 0.0
+    if known.color != seen.color and known.color is not None and seen.color is not None:
+        cost += COLOR_COST
+    if known.shape != seen.shape and known.shape is not None and seen.shape is not None:
+        cost += SHAPE_COST
+    return cost
 
 
-def _same_size(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) -> BoolArray:
+def _same_size(first: _Stack, second: _Stack) -> BoolArray:
     """(N, M) whether the lengths are nearly the same, in whatever order."""
-    sizes = np.log(np.sort(np.array([o.box.size for o in objects]).reshape(-1, 1, 3), axis=-1))
-    others = np.log(np.sort(np.array([d.box.size for d in detections]).reshape(1, -1, 3), axis=-1))
-    same: BoolArray = np.asarray(np.abs(sizes - others).max(axis=-1, initial=0.0) <= np.log(MAX_SIZE_RATIO))
+    sizes = np.log(np.sort(first.sizes, axis=-1))[:, None]
+    others = np.log(np.sort(second.sizes, axis=-1))[None, :]
+    same: BoolArray = np.asarray(np.abs(sizes - others).max(axis=-1, initial=0.0) <= LOG_MAX_SIZE_RATIO)
     return same
 
 
 def _other_color(objects: Sequence[SceneObject], detections: Sequence[Detection3D]) -> BoolArray:
     """(N, M) whether both colours are known and have no word in common ("red" and "red and white" have one)."""
-    known = [set(words_of(o.color or "")) - {"and"} for o in objects]
-    seen = [set(words_of(d.color or "")) - {"and"} for d in detections]
+    known, seen = [_color_words(o.color) for o in objects], [_color_words(d.color) for d in detections]
     other = [bool(a) and bool(b) and a.isdisjoint(b) for a in known for b in seen]
     return np.array(other, dtype=np.bool_).reshape(len(known), len(seen))
+
+
+@lru_cache(maxsize=256)
+def _color_words(color: str | None) -> frozenset[str]:
+    """The words of a colour without "and"; they recur with every look."""
+    return frozenset(words_of(color or "")) - {"and"}
 
 
 def _even_points() -> FloatArray:
@@ -231,24 +243,38 @@ EVEN_POINTS = _even_points()
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """Boxes as arrays: centers (P, 3), sizes (P, 3), rotations (P, 3, 3)."""
+    """Boxes as arrays: centers (P, 3), sizes (P, 3), rotations (P, 3, 3), radii (P,) half their diagonals."""
 
     centers: FloatArray
     sizes: FloatArray
     rotations: FloatArray
+    radii: FloatArray
 
     @classmethod
     def of(cls, boxes: Sequence[Box3D]) -> _Stack:
         """The boxes, in order."""
+        sizes = np.array([box.size for box in boxes]).reshape(-1, 3)
         return cls(
-            np.array([box.center for box in boxes]),
-            np.array([box.size for box in boxes]),
-            np.array([box.rotation for box in boxes]),
+            np.array([box.center for box in boxes]).reshape(-1, 3),
+            sizes,
+            _rotations(np.array([box.orientation_xyzw for box in boxes]).reshape(-1, 4)),
+            np.sqrt((sizes * sizes).sum(axis=1)) / 2,
         )
 
-    def take(self, indices: NDArray[np.intp]) -> _Stack:
+    def take(self, indices: NDArray[np.intp] | list[int]) -> _Stack:
         """Those at the indices, in that order."""
-        return _Stack(self.centers[indices], self.sizes[indices], self.rotations[indices])
+        return _Stack(self.centers[indices], self.sizes[indices], self.rotations[indices], self.radii[indices])
+
+    def or_where(self, own: BoolArray, others: _Stack) -> _Stack:
+        """The p-th own box where ``own`` (P,) holds, the p-th other one elsewhere."""
+        if own.all():
+            return self
+        return _Stack(
+            np.where(own[:, None], self.centers, others.centers),
+            np.where(own[:, None], self.sizes, others.sizes),
+            np.where(own[:, None, None], self.rotations, others.rotations),
+            np.where(own, self.radii, others.radii),
+        )
 
     @property
     def volumes(self) -> FloatArray:
@@ -258,9 +284,24 @@ class _Stack:
     def share_of(self, others: _Stack) -> FloatArray:
         """(P,) share of the p-th other box's points that lie inside the p-th own box."""
         # matmul and not einsum: the same sums in optimised code
-        points = (EVEN_POINTS * others.sizes[:, None]) @ others.rotations.transpose(0, 2, 1) + others.centers[:, None]
-        local = (points - self.centers[:, None]) @ self.rotations
+        to_own = others.rotations.transpose(0, 2, 1) @ self.rotations
+        local = EVEN_POINTS @ (others.sizes[:, :, None] * to_own)
+        local += (others.centers - self.centers)[:, None] @ self.rotations
         # half a rounding error must not decide about boxes that share a face
-        inside = (np.abs(local) <= self.sizes[:, None] / 2 * (1 + 1e-9)).all(axis=-1)
-        share: FloatArray = inside.mean(axis=1)
+        inside = np.abs(local, out=local) <= self.sizes[:, None] * (0.5 * (1 + 1e-9))
+        share: FloatArray = np.logical_and.reduce(inside, axis=-1).sum(axis=1) / POINTS_PER_BOX
         return share
+
+
+def _rotations(orientations_xyzw: FloatArray) -> FloatArray:
+    """(P, 3, 3) rotation matrices of unit quaternions (P, 4), all at once."""
+    x, y, z, w = orientations_xyzw.T
+    rotations = np.empty((len(orientations_xyzw), 3, 3))
+    rotations[:, 0, 0], rotations[:, 1, 1], rotations[:, 2, 2] = (
+        1 - 2 * (y * y + z * z),
+        1 - 2 * (x * x + z * z),
+        1 - 2 * (x * x + y * y),
+    )
+    for row, column, product, turn in ((1, 0, x * y, z * w), (0, 2, x * z, y * w), (2, 1, y * z, x * w)):
+        rotations[:, row, column], rotations[:, column, row] = 2 * (product + turn), 2 * (product - turn)
+    return rotations

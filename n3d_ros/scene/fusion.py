@@ -12,15 +12,18 @@ additions that real looks need:
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from n3d_ros.detection import BoxUncertainty, Detection3D
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
-from n3d_ros.geometry.transforms import matrix_to_quaternion, rotation_about_axis
+from n3d_ros.geometry.transforms import matrix_to_quaternion
 
 UNKNOWN_CENTER_STDDEV = 0.1  # of the mean side, for looks without uncertainty
 UNKNOWN_SIZE_STDDEV = 0.1  # of each side, for looks without uncertainty
@@ -86,7 +89,7 @@ def estimate_of(detection: Detection3D) -> BoxEstimate:
     return BoxEstimate(box=detection.box, uncertainty=guess)
 
 
-def described_like(box: Box3D, reference: Box3D) -> tuple[FloatArray, FloatArray]:
+def described_like(box: Box3D, reference: Box3D) -> tuple[FloatArray, NDArray[np.intp]]:
     """How to describe a solid so that it resembles a reference most.
 
     Args:
@@ -118,9 +121,8 @@ def fused(known: BoxEstimate, look: BoxEstimate, *, drift_m: float, smoothing: f
     Returns:
         The estimate with both counted, axes named as in ``known``; the look itself when the object toppled.
     """
-    look_rotation, order = described_like(look.box, known.box)
-    turn = _rotation_vector(known.box.rotation.T @ look_rotation)
-    if float(np.linalg.norm(turn[:2])) > MAX_TILT_RAD:
+    turn, order = _turn_between(known.box, look.box)
+    if math.hypot(turn[0], turn[1]) > MAX_TILT_RAD:
         return look
     credit = smoothing / (1 - smoothing)
     stretch = look.box.size[order] - known.box.size
@@ -132,11 +134,13 @@ def fused(known: BoxEstimate, look: BoxEstimate, *, drift_m: float, smoothing: f
         known, look, drift_m=drift_m, discount=discount, credit=credit, may_follow=size_surprise <= SURPRISE
     )
     growth, size_variance = _fused_step(size_variance, stretch, size_noise * discount, credit)
-    rotation, yaw_stddev = _fused_rotation(known, turn, look_stddev_rad=look.uncertainty.yaw_stddev_rad, credit=credit)
+    orientation, yaw_stddev = _fused_orientation(
+        known, turn, look_stddev_rad=look.uncertainty.yaw_stddev_rad, credit=credit
+    )
     box = Box3D(
         center=known.box.center + move,
         size=np.maximum(known.box.size + growth, MIN_SIZE_M),
-        orientation_xyzw=matrix_to_quaternion(rotation),
+        orientation_xyzw=orientation,
     )
     uncertainty = BoxUncertainty(
         center_covariance_m2=covariance, size_stddev_m=np.sqrt(size_variance), yaw_stddev_rad=yaw_stddev
@@ -173,31 +177,72 @@ def _fused_step(
     return gain * offset, posterior
 
 
-def _fused_rotation(
-    known: BoxEstimate, turn: FloatArray, *, look_stddev_rad: float, credit: float
+def _fused_orientation(
+    known: BoxEstimate, turn: tuple[float, float, float], *, look_stddev_rad: float, credit: float
 ) -> tuple[FloatArray, float]:
-    """(3, 3) rotation and the yaw's standard deviation, ``turn`` (3,) being the way from the known to the seen box.
+    """(4,) orientation xyzw and the yaw's standard deviation, ``turn`` being the way from the known to the seen box.
 
     The box's z axis is the one that yaw turns about.
     """
-    rotation = known.box.rotation
     variance, noise = known.uncertainty.yaw_stddev_rad**2, look_stddev_rad**2 + MIN_YAW_STDDEV_RAD**2
     yaw_step = 0.0  # a round object: any yaw is right, so keep the one we have
     if look_stddev_rad < NO_YAW_STDDEV_RAD:
         if turn[2] ** 2 > SURPRISE * (variance + noise):  # it was turned
-            variance += float(turn[2]) ** 2
-        step, posterior = _fused_step(np.array([variance]), turn[2:], np.array([noise]), credit)
+            variance += turn[2] ** 2
+        step, posterior = _fused_step(np.array([variance]), np.array([turn[2]]), np.array([noise]), credit)
         yaw_step, variance = float(step[0]), float(posterior[0])
-    step = np.array([TILT_GAIN * turn[0], TILT_GAIN * turn[1], yaw_step])
-    angle = float(np.linalg.norm(step))
-    if angle > NO_TURN_RAD:
-        rotation = rotation @ rotation_about_axis(step, angle)
-    return rotation, variance**0.5
+    x, y, z = TILT_GAIN * turn[0], TILT_GAIN * turn[1], yaw_step
+    angle = math.sqrt(x * x + y * y + z * z)
+    if angle <= NO_TURN_RAD:
+        return known.box.orientation_xyzw, variance**0.5
+    share = math.sin(angle / 2) / angle
+    return quaternion_product(
+        known.box.orientation_xyzw, (x * share, y * share, z * share, math.cos(angle / 2))
+    ), variance**0.5
 
 
-def _rotation_vector(rotation: FloatArray) -> FloatArray:
-    """(3,) axis times angle of a rotation; below a half turn, as near descriptions of a box always are."""
-    skew = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
-    sine, cosine = float(np.linalg.norm(skew)) / 2, (float(np.trace(rotation)) - 1) / 2
-    vector: FloatArray = skew / 2 * (np.arctan2(sine, cosine) / sine if sine > 1e-9 else 1.0)
-    return vector
+def _turn_between(known: Box3D, look: Box3D) -> tuple[tuple[float, float, float], NDArray[np.intp]]:
+    """Axis times angle, along the known box's axes, that takes it to the look described like it; and the axes' order.
+
+    A look that is described so already is most of them and needs no matrices: any other description is at least a
+    quarter turn less the angle away.
+    """
+    x, y, z = (-known.orientation_xyzw[:3]).tolist()
+    turn = _rotation_vector(quaternion_product((x, y, z, float(known.orientation_xyzw[3])), look.orientation_xyzw))
+    angle = math.sqrt(turn[0] ** 2 + turn[1] ** 2 + turn[2] ** 2)
+    stretch = float(np.abs(np.log(look.size / known.size)).sum())
+    unlike = (angle / ALIKE_ANGLE_RAD) ** 2 + (stretch / ALIKE_LOG_SIZE) ** 2
+    if angle < math.pi / 4 and unlike < 0.99 * ((math.pi / 2 - angle) / ALIKE_ANGLE_RAD) ** 2:
+        return turn, AXIS_ORDERS[0]
+    rotation, order = described_like(look, known)
+    return _rotation_vector(matrix_to_quaternion(known.rotation.T @ rotation)), order
+
+
+def quaternion_product(first: Sequence[float] | FloatArray, second: Sequence[float] | FloatArray) -> FloatArray:
+    """The turn of ``second``, followed by that of ``first``.
+
+    Args:
+        first: (4,) unit quaternion x y z w.
+        second: (4,) unit quaternion x y z w.
+
+    Returns:
+        (4,) unit quaternion x y z w, w at least 0.
+    """
+    (ax, ay, az, aw), (bx, by, bz, bw) = map(float, first), map(float, second)
+    product = np.array(
+        [
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+            aw * bw - ax * bx - ay * by - az * bz,
+        ]
+    )
+    return -product if product[3] < 0 else product
+
+
+def _rotation_vector(orientation_xyzw: FloatArray) -> tuple[float, float, float]:
+    """Axis times angle of a unit quaternion with w at least 0."""
+    x, y, z, w = orientation_xyzw.tolist()
+    sine = math.sqrt(x * x + y * y + z * z)
+    scale = 2.0 * math.atan2(sine, w) / sine if sine > NO_TURN_RAD else 2.0
+    return x * scale, y * scale, z * scale

@@ -25,6 +25,16 @@ DEPTH_TOLERANCE_PER_M = 0.01  # grows with the square of distance, as structured
 NEAREST_M = 0.05  # nearer than any depth camera sees
 
 
+def _core() -> FloatArray:
+    """(CORE_TICKS ** 3, 3) points of a lattice through the core of the unit box -0.5 .. 0.5."""
+    ticks = (np.arange(CORE_TICKS) / (CORE_TICKS - 1) - 0.5) * CORE_SHARE
+    lattice: FloatArray = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
+    return lattice
+
+
+CORE = _core()
+
+
 class Visibility(Enum):
     """What a look says about a place."""
 
@@ -66,13 +76,14 @@ def visibility(box: Box3D, *, scene_T_camera: RigidTransform, frame: RgbdFrame, 
 
 def _core_pixels(box: Box3D, frame: RgbdFrame) -> tuple[FloatArray, float]:
     """(N, 2) pixels (u, v) that see the box's core, each once, and the share of the core that is in the picture."""
-    ticks = (np.arange(CORE_TICKS) / (CORE_TICKS - 1) - 0.5) * CORE_SHARE
-    grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
-    points = box.center + (grid * box.size) @ box.rotation.T
+    points = box.center + (CORE * box.size) @ box.rotation.T
     points = points[points[:, 2] > NEAREST_M]
     at = np.round(project(points, frame.intrinsics))
-    inside = ((at >= 0) & (at < [frame.intrinsics.width, frame.intrinsics.height])).all(axis=1)
-    return np.unique(at[inside].astype(int), axis=0), float(inside.sum()) / len(grid)
+    width = frame.intrinsics.width
+    inside = ((at >= 0) & (at < [width, frame.intrinsics.height])).all(axis=1)
+    u, v = at[inside].astype(int).T
+    numbers = np.unique(v * width + u)  # by number: unique rows cost ten times as much
+    return np.column_stack([numbers % width, numbers // width]), float(inside.sum()) / len(CORE)
 
 
 def _depth_inside(box: Box3D, pixels: FloatArray, frame: RgbdFrame) -> tuple[FloatArray, FloatArray]:
