@@ -88,10 +88,7 @@ def local_planes(
     limit = slope_stddev * grid.fx / np.radians(_STEADY_DEG)
     far = (measured > 0) & (measured < limit)
     if far.sum() > 0.01 * (measured > 0).sum():
-        wide = _best_windows(_window_fits(measured, wide_radius), measured, wide_radius, sigma)
-        far &= wide.variance < 16 * sigma**2
-        for name in ("slope_u", "slope_v", "value"):
-            np.copyto(getattr(best, name), getattr(wide, name), where=far)
+        _widen(best, far, measured, wide_radius, sigma)
     depth = np.divide(1.0, measured, out=np.zeros_like(measured), where=measured > 0)
     return LocalPlanes(
         inverse=measured,
@@ -102,6 +99,17 @@ def local_planes(
         points=grid.rays * depth[..., None],
         sigma=sigma,
     )
+
+
+def _widen(best: _Fits, far: NDArray[np.bool_], measured: FloatArray, radius: int, sigma: float) -> None:
+    """Gives far pixels the planes of wide windows where those fit. Changes ``best``; works on the rows that matter."""
+    rows = np.flatnonzero(far.any(axis=1))
+    around = slice(max(int(rows[0]) - 2 * radius, 0), int(rows[-1]) + 2 * radius + 1)
+    part, chosen = measured[around], far[around]
+    wide = _best_windows(_window_fits(part, radius), part, radius, sigma, chosen)
+    chosen = chosen & (wide.variance < 16 * sigma**2)
+    for name in ("slope_u", "slope_v", "value"):
+        np.copyto(getattr(best, name)[around], getattr(wide, name), where=chosen)
 
 
 def _noise(variance: FloatArray, measured: FloatArray, floor: float, ceiling: float) -> float:
@@ -142,10 +150,12 @@ def _window_fits(measured: FloatArray, radius: int) -> _Fits:
     return _Fits(slope_u, slope_v, mean - slope_u * mean_i - slope_v * mean_j, variance)
 
 
-def _best_windows(fits: _Fits, measured: FloatArray, radius: int, sigma: float) -> _Fits:
+def _best_windows(
+    fits: _Fits, measured: FloatArray, radius: int, sigma: float, chosen: NDArray[np.bool_] | None = None
+) -> _Fits:
     """Per pixel its own window's plane if that fits, else the best of the eight neighbours' that contain the pixel."""
     own = np.abs(fits.value - measured) < _OWN_PIXEL * sigma
-    poor = (measured > 0) & ~((fits.variance < (_GOOD_FIT * sigma) ** 2) & own)
+    poor = ((measured > 0) if chosen is None else chosen) & ~((fits.variance < (_GOOD_FIT * sigma) ** 2) & own)
     y, x = np.nonzero(poor)
     h, w = measured.shape
     target = measured[y, x]
