@@ -92,13 +92,24 @@ def _color_codes(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
         highlight = colorless & (value > _HIGHLIGHT_VALUE)
     else:
         highlight = np.zeros(len(value), dtype=bool)
-    greys = value[colorless]
-    bright = float(np.percentile(greys, 90)) if greys.size else 0.0
+    bright = _percentile(value[colorless], 90.0)
     white = (value >= _WHITE_SHARE * bright) if bright >= _WHITE_VALUE else np.zeros(len(value), dtype=bool)
     codes = np.where(colorless, np.where(white, _CODE["white"], _CODE["grey"]), codes)
     codes = np.where(dark, _CODE["black"], codes)
     result: NDArray[np.intp] = np.where(highlight, len(COLOR_WORDS), codes).astype(np.intp)
     return result
+
+
+def _percentile(values: NDArray[np.floating], percent: float) -> float:
+    """A percentile between its two neighbours, 0 of no values; ``numpy.percentile`` spends 50 us on its checks."""
+    if not values.size:
+        return 0.0
+    at = percent / 100.0 * (values.size - 1)
+    below = int(at)
+    above = min(below + 1, values.size - 1)
+    ordered = np.partition(values, (below, above))
+    low, high = float(ordered[below]), float(ordered[above])
+    return low + (high - low) * (at - below)
 
 
 def _words(counts: NDArray[np.intp]) -> str | None:
@@ -168,10 +179,11 @@ def _is_hollow(local: FloatArray, size: FloatArray, scatter: float) -> bool:
     middle = radius < 0.7**2
     if middle.sum() < 6:
         return False
-    high, rim = np.percentile(local[:, 2], (85, 95)).tolist()
-    if float(np.median(radius[local[:, 2] >= high])) < 0.75**2:
+    elevation = local[:, 2]
+    high, rim = _percentile(elevation, 85.0), _percentile(elevation, 95.0)
+    if _percentile(radius[elevation >= high], 50.0) < 0.75**2:
         return False
-    return float(rim) - float(np.median(local[middle, 2])) > max(0.2 * float(size[2]), 0.008, 4 * scatter)
+    return rim - _percentile(elevation[middle], 50.0) > max(0.2 * float(size[2]), 0.008, 4 * scatter)
 
 
 def _share_on_faces(local: FloatArray, camera: FloatArray, half: FloatArray, scatter: float) -> float:

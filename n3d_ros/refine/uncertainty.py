@@ -52,11 +52,24 @@ def box_uncertainty(
     Returns:
         The uncertainty in the frame of ``rotation``.
     """
-    variance = np.zeros(3)
+    scatters, sights, lengths = scatter_m.tolist(), sight.tolist(), size.tolist()
+    faces, rims = seen.faces.tolist(), seen.rims.tolist()
+    # Where only the front was seen, its own extent is no measure of what lies behind; the other sides are one.
+    usual = sorted(lengths)[1]
+    variances = []
     for axis in range(3):
-        for high in (0, 1):
-            stddev = _face_stddev(axis, high, scatter_m, lateral_m, sight, size, seen, base_is_known, solid)
-            variance[axis] += stddev * stddev
+        measured = math.hypot(_OUTERMOST * scatters[axis], _FLOOR_M)
+        # A face that looks away ends where the faces beside it end: an outline, stretched where they are at a slant.
+        slant = max(math.sqrt(max(1.0 - sights[axis] ** 2, 0.0)), 0.2)
+        outline = math.hypot(measured, lateral_m / slant)
+        stddevs = [
+            _BASE_STDDEV_M
+            if axis == 2 and end == 0 and base_is_known
+            else _face_stddev(measured, outline, faces[axis][end], rims[axis][end], lengths[axis], usual, solid)
+            for end in (0, 1)
+        ]
+        variances.append(stddevs[0] ** 2 + stddevs[1] ** 2)
+    variance = np.array(variances)
     covariance = (rotation * (variance / 4)) @ rotation.T
     return BoxUncertainty(
         center_covariance_m2=(covariance + covariance.T) / 2,
@@ -66,30 +79,16 @@ def box_uncertainty(
 
 
 def _face_stddev(
-    axis: int,
-    high: int,
-    scatter_m: FloatArray,
-    lateral_m: float,
-    sight: FloatArray,
-    size: FloatArray,
-    seen: Coverage,
-    base_is_known: bool,
-    solid: Solid,
+    measured: float, outline: float, share: float, rim: float, length: float, usual: float, solid: Solid
 ) -> float:
-    """Standard deviation in metres of one face's position along its axis."""
-    if axis == 2 and high == 0 and base_is_known:
-        return _BASE_STDDEV_M
-    measured = math.hypot(_OUTERMOST * float(scatter_m[axis]), _FLOOR_M)
-    share = float(seen.faces[axis, high])
+    """Standard deviation in metres of one face's position along its axis.
+
+    ``measured`` is that of a face seen, ``outline`` that of one bounded by its neighbours; ``share`` and ``rim`` are
+    the backed parts of its cells (NaN: it looks away) and edges, ``length`` is the box's along the axis.
+    """
     if not math.isnan(share) and share >= _SEEN_SHARE:
         return measured
     if solid != "box":
-        return math.hypot(measured, _ROUND_SHARE * float(size[axis]))
-    # A face that looks away ends where the faces beside it end: an outline, stretched where they are seen at a slant.
-    slant = max(math.sqrt(max(1.0 - float(sight[axis]) ** 2, 0.0)), 0.2)
-    outline = math.hypot(measured, lateral_m / slant)
-    rim = float(seen.rims[axis, high])
-    # Where only the front was seen, the extent itself is no measure of what lies behind; the other sides are one.
-    extent = max(float(size[axis]), 0.5 * sorted(size.tolist())[1])
-    hidden = _UNSEEN_SHARE * extent * (1.0 - min(rim / 0.5, 1.0))
+        return math.hypot(measured, _ROUND_SHARE * length)
+    hidden = _UNSEEN_SHARE * max(length, 0.5 * usual) * (1.0 - min(rim / 0.5, 1.0))
     return math.hypot(outline, hidden)
