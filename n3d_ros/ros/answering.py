@@ -20,7 +20,7 @@ from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import MAX_PHRASE_CHARS, GroundingRequest
 from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.pairing import RgbdPair
-from n3d_ros.ros.pipeline import FramePipeline
+from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Memory, Placement
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase
 from n3d_ros.scene.query import SpatialQuery, ValueType, answer
@@ -286,10 +286,12 @@ class AnswerDesk:
             The reply; None when it takes the worker (or a transform that is still on its way).
         """
         try:
+            memory = self._pipeline.memory  # once: the worker may put another in its place at any moment
             if ask.stamp_ns:
-                return self._about_the_past(ask)
-            scene = self._fresh_scene()
-            return self._answered(ask, scene) if ask.kind is Kind.QUESTION and scene is not None else None
+                return self._about_the_past(ask, memory, wait=False)
+            if ask.kind is not Kind.QUESTION or not self._is_fresh(memory):
+                return None
+            return self._answered(ask, memory, wait=False)
         except TransformError:
             return None
         except Exception as error:
@@ -310,30 +312,30 @@ class AnswerDesk:
         """
         try:
             if ask.stamp_ns:
-                return self._about_the_past(ask)
+                return self._about_the_past(ask, self._pipeline.memory)
             if ask.kind is Kind.PHRASE:
                 return self._located(ask, is_cancelled, on_progress)
-            scene = self._fresh_scene()
-            if scene is None:
-                scene = self._newly_looked(ask, is_cancelled, on_progress)
-            return self._answered(ask, scene)
+            if not self._is_fresh(self._pipeline.memory):
+                self._look(ask, is_cancelled, on_progress)
+            return self._answered(ask, self._pipeline.memory)
         except Exception as error:
             return Reply.refusal(error)
 
-    def _fresh_scene(self) -> Scene | None:
-        """The scene, when it is of an image hardly older than the newest one, and that one is fresh."""
-        outcome, newest = self._pipeline.memory.outcome, self._newest
+    def _is_fresh(self, memory: Memory) -> bool:
+        """Whether the scene is of an image hardly older than the newest one, and that one is fresh."""
+        outcome, newest = memory.outcome, self._newest
         if outcome is None or newest is None or not self.is_fresh():
-            return None
+            return False
         lag_s = (newest.pair.stamp_ns - outcome.stamp_ns) / NANOSECONDS
-        return outcome.scene if lag_s <= self._config().max_frame_age_s else None
+        return lag_s <= self._config().max_frame_age_s
 
-    def _newly_looked(
+    def _look(
         self,
         ask: Ask,
         is_cancelled: Callable[[], bool] | None,
         on_progress: Progress | None,
-    ) -> Scene:
+    ) -> FrameOutcome:
+        """What the newest image shows of what is asked for; the memory then begins with it."""
         newest = self._newest
         if newest is None:
             raise N3dError(self._explain(), code=StatusCode.NO_FRAME)
@@ -346,69 +348,81 @@ class AnswerDesk:
         phrase = ask.text if ask.kind is Kind.PHRASE and ask.text else None
         request = GroundingRequest(phrase=phrase, max_objects=self._pipeline.config.max_objects)
         outcome = self._pipeline.ground(pair, request, on_detection=found, is_cancelled=is_cancelled)
-        if not outcome.is_ok or outcome.scene is None:
+        if not outcome.is_ok:
             raise N3dError(outcome.message, code=outcome.status, reason=outcome.reason)
-        return outcome.scene
+        return outcome
 
     def _located(self, ask: Ask, is_cancelled: Callable[[], bool] | None, on_progress: Progress | None) -> Reply:
-        scene = self._newly_looked(ask, is_cancelled, on_progress)
-        outcome = self._pipeline.memory.outcome
-        if outcome is None or outcome.scene_T_camera is None:
+        outcome = self._look(ask, is_cancelled, on_progress)
+        if outcome.scene is None or outcome.scene_T_camera is None:
             raise N3dError("The frame was lost while it was looked at.")
         in_scene = [found.transformed(outcome.scene_T_camera) for found in outcome.detections]
-        return self._shown(ask, scene, match_objects(in_scene, scene), len(scene.objects))
+        place = self._placement(ask, self._pipeline.memory, outcome.scene)
+        return self._shown(ask, outcome.scene, place, match_objects(in_scene, outcome.scene))
 
-    def _about_the_past(self, ask: Ask) -> Reply:
-        scene = self._pipeline.memory.history.at(ask.stamp_ns)
+    def _about_the_past(self, ask: Ask, memory: Memory, *, wait: bool = True) -> Reply:
+        scene = memory.history.at(ask.stamp_ns)
+        place = self._placement(ask, memory, scene, wait=wait)
         if ask.kind is Kind.QUESTION:
-            return self._answered(ask, scene)
+            return self._said(ask, scene, place, wait=wait)
         objects: Sequence[SceneObject] = scene.objects
         if ask.text:
             phrase = Phrase.parse(ask.text)
             if phrase is None:
                 raise QueryError(f"No word of {ask.text[:64]!r} names anything to look for.")
             objects = [one for one in scene.objects if phrase.matches(one.label, one.color, one.shape)]
-        return self._shown(ask, scene, objects, len(scene.objects))
+        return self._shown(ask, scene, place, objects)
 
-    def _shown(self, ask: Ask, scene: Scene, objects: Sequence[SceneObject], known: int) -> Reply:
+    def _placement(self, ask: Ask, memory: Memory, scene: Scene, *, wait: bool = True) -> Placement:
+        """Where a scene of the memory is in the frame asked for."""
+        return self._pipeline.placement(scene, memory.view_of(scene), ask.target_frame, wait=wait)
+
+    def _shown(self, ask: Ask, scene: Scene, place: Placement, objects: Sequence[SceneObject]) -> Reply:
         """The reply that lists these objects of the scene."""
-        target, target_T_scene, target_T_camera = self._pipeline.poses_at(scene, ask.target_frame)
-        moved = tuple(one.transformed(target_T_scene) for one in objects)
+        moved = tuple(one.transformed(place.target_T_scene) for one in objects)
         names = ", ".join(one.label for one in moved[:8])
         if moved:
             status, message, sentence = StatusCode.OK, "", f"Found {len(moved)}: {names}."
         else:
             status = StatusCode.NOT_FOUND
             others = ", ".join(one.label for one in scene.objects[:8]) or "nothing"
-            sentence = message = f"Nothing here is called {ask.text!r}; the scene holds {known} objects: {others}."
+            sentence = message = (
+                f"Nothing here is called {ask.text!r}; the scene holds {len(scene.objects)} objects: {others}."
+            )
         return Reply(
             status=status,
             message=message,
             sentence=sentence,
             objects=moved,
-            frame_id=target,
+            frame_id=place.frame_id,
             stamp_ns=scene.stamp_ns,
-            up=self._up(target_T_camera),
+            up=place.up,
             value=float(len(moved)),
             value_type=int(ValueType.COUNT),
             value_text=str(len(moved)),
             unit="1",
         )
 
-    def _answered(self, ask: Ask, scene: Scene) -> Reply:
-        """The scene's answer to a question, in the frame asked for."""
-        target, target_T_scene, target_T_camera = self._pipeline.poses_at(scene, ask.target_frame)
-        seen = scene.transformed(target, target_T_scene)
-        viewer = self._viewer(ask, target, scene.stamp_ns, target_T_camera)
+    def _answered(self, ask: Ask, memory: Memory, *, wait: bool = True) -> Reply:
+        """The newest scene's answer to a question."""
+        outcome = memory.outcome
+        if outcome is None or outcome.scene is None:
+            raise N3dError("The scene was lost while it was looked at.")
+        return self._said(ask, outcome.scene, self._placement(ask, memory, outcome.scene, wait=wait), wait=wait)
+
+    def _said(self, ask: Ask, scene: Scene, place: Placement, *, wait: bool) -> Reply:
+        """A scene's answer to a question, in the frame asked for."""
+        seen = scene.transformed(place.frame_id, place.target_T_scene)
+        viewer = self._viewer(ask, scene.stamp_ns, place, wait=wait)
         result = answer(seen, SpatialQuery(text=ask.text, viewpoint=viewer))
         objects = tuple(one for one in map(seen.by_id, result.object_ids) if one is not None)
         return Reply(
             status=result.status,
             message="" if result.status is StatusCode.OK else result.text,
             objects=objects,
-            frame_id=target,
+            frame_id=place.frame_id,
             stamp_ns=scene.stamp_ns,
-            up=self._up(target_T_camera),
+            up=place.up,
             sentence=result.text,
             value=result.value,
             value_type=int(result.value_type),
@@ -417,15 +431,11 @@ class AnswerDesk:
             steps=tuple(result.steps),
         )
 
-    def _viewer(self, ask: Ask, target: str, stamp_ns: int, target_T_camera: RigidTransform) -> RigidTransform:
-        """Who looks, in the target frame: x forward, y left, z up."""
+    def _viewer(self, ask: Ask, stamp_ns: int, place: Placement, *, wait: bool) -> RigidTransform:
+        """Who looks, in the frame of the answer: x forward, y left, z up."""
         if not ask.viewpoint_frame:
-            return target_T_camera @ OPTICAL_T_VIEWER
-        return self._pipeline.lookup(target, ask.viewpoint_frame, stamp_ns) @ ask.viewpoint
-
-    def _up(self, target_T_camera: RigidTransform) -> FloatArray | None:
-        outcome = self._pipeline.memory.outcome
-        return None if outcome is None or outcome.up_camera is None else target_T_camera.rotate(outcome.up_camera)
+            return place.target_T_camera @ OPTICAL_T_VIEWER
+        return self._pipeline.lookup(place.frame_id, ask.viewpoint_frame, stamp_ns, wait=wait) @ ask.viewpoint
 
 
 def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[SceneObject]:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from n3d_ros.detection import Detection3D, SupportSurface
-from n3d_ros.errors import InputError, N3dError, StatusCode, TransformError
+from n3d_ros.errors import InputError, N3dError, QueryError, StatusCode, TransformError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
@@ -136,18 +136,68 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CameraView:
+    """From where a scene was seen.
+
+    Args:
+        frame_id: the camera's optical frame.
+        scene_T_camera: at the scene's stamp.
+        up_camera: (3,) against gravity in the optical frame; None when tf knows none.
+    """
+
+    frame_id: str
+    scene_T_camera: RigidTransform
+    up_camera: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placement:
+    """Where a remembered scene and its camera are in the frame a request is answered in, at the scene's stamp.
+
+    Args:
+        frame_id: the frame of the answer.
+        target_T_scene: takes the scene's points there.
+        target_T_camera: takes the camera's points there.
+        up: (3,) the vertical in ``frame_id``; None when tf knows none.
+    """
+
+    frame_id: str
+    target_T_scene: RigidTransform
+    target_T_camera: RigidTransform
+    up: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Memory:
     """What later requests need; one immutable snapshot, replaced as a whole.
 
     Args:
         history: scenes of the last seconds.
         outcome: the newest outcome that is OK; None before the first.
-        poses: stamp of each scene in the history to (the camera's frame, ``scene_T_camera``): tf forgets sooner.
+        views: stamp of each scene in the history to where the camera was: tf forgets sooner.
     """
 
     history: SceneHistory
-    poses: Mapping[int, tuple[str, RigidTransform]] = field(default_factory=lambda: MappingProxyType({}))
+    views: Mapping[int, CameraView] = field(default_factory=lambda: MappingProxyType({}))
     outcome: FrameOutcome | None = None
+
+    def view_of(self, scene: Scene) -> CameraView:
+        """Where the camera was when a scene was seen.
+
+        Args:
+            scene: one of the history.
+
+        Returns:
+            The view.
+
+        Raises:
+            QueryError: it is no longer remembered (code ``NO_SUCH_MOMENT``).
+        """
+        view = self.views.get(scene.stamp_ns)
+        if view is None:
+            text = f"The scene of {scene.stamp_ns / 1e9:.3f} s was forgotten meanwhile; ask again."
+            raise QueryError(text, code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment")
+        return view
 
 
 class FramePipeline:
@@ -283,9 +333,10 @@ class FramePipeline:
 
     def _remember(self, outcome: FrameOutcome, scene: Scene, scene_T_camera: RigidTransform) -> None:
         history = self.memory.history.added(scene)
-        known = {**self.memory.poses, scene.stamp_ns: (outcome.frame_id, scene_T_camera)}
-        poses = {one.stamp_ns: known[one.stamp_ns] for one in history.scenes if one.stamp_ns in known}
-        self.memory = Memory(history=history, outcome=outcome, poses=MappingProxyType(poses))
+        view = CameraView(frame_id=outcome.frame_id, scene_T_camera=scene_T_camera, up_camera=outcome.up_camera)
+        known = {**self.memory.views, scene.stamp_ns: view}
+        views = {one.stamp_ns: known[one.stamp_ns] for one in history.scenes if one.stamp_ns in known}
+        self.memory = Memory(history=history, outcome=outcome, views=MappingProxyType(views))
 
     def _new_assembler(self) -> FrameAssembler:
         color_topic, depth_topic = self._topics
@@ -364,26 +415,27 @@ class FramePipeline:
             return candidate
         return None
 
-    def lookup(self, target: str, source: str, stamp_ns: int | None = None) -> RigidTransform:
+    def lookup(self, target: str, source: str, stamp_ns: int | None = None, *, wait: bool = True) -> RigidTransform:
         """The transform; waits up to ``tf.wait_s`` for one that is still on its way.
 
         Args:
             target: frame to express points in.
             source: frame the points are given in.
             stamp_ns: nanoseconds; None: the newest known.
+            wait: False in the executor's thread: tf arrives there, so a wait could only end in vain.
 
         Returns:
             ``target_T_source``.
 
         Raises:
-            TransformError: still not known after the wait.
+            TransformError: not known, still after the wait.
         """
         if target == source:
             return RigidTransform.identity()
         try:
             return self._lookup(target, source, stamp_ns)
         except TransformError:
-            if self._now_s is None or self._first_connected((target,), source) is None:
+            if not wait or self._now_s is None or self._first_connected((target,), source) is None:
                 raise  # frames that are not connected at any time are not about to be
         deadline = self._now_s() + self.config.tf.wait_s
         while self._now_s() < deadline:
@@ -407,28 +459,31 @@ class FramePipeline:
         scene = outcome.scene.transformed(outcome.output_frame, output_T_scene)
         return tuple(known for known in scene.objects if known.last_seen_ns == outcome.stamp_ns)
 
-    def poses_at(self, scene: Scene, target_frame: str) -> tuple[str, RigidTransform, RigidTransform]:
-        """The frame a request about a remembered scene is answered in, and where scene and camera are in it.
+    def placement(self, scene: Scene, view: CameraView, target_frame: str, *, wait: bool = True) -> Placement:
+        """Where a remembered scene and its camera are in the frame a request is answered in.
 
         Args:
-            scene: the scene the answer rests on, one of the history.
+            scene: the scene the answer rests on.
+            view: from where it was seen.
             target_frame: frame asked for; empty: ``output_frame``, else that of the scene's image.
+            wait: as in ``lookup``.
 
         Returns:
-            Name of the frame, ``target_T_scene``, ``target_T_camera``; all at the scene's stamp.
+            The placement at the scene's stamp.
 
         Raises:
             TransformError: tf does not connect the frames at the stamp.
         """
-        camera_frame, scene_T_camera = self.memory.poses[scene.stamp_ns]
-        target = target_frame or self.config.output_frame or camera_frame
+        target = target_frame or self.config.output_frame or view.frame_id
         if target == scene.frame_id:
             target_T_scene = RigidTransform.identity()
-        elif target == camera_frame:
-            target_T_scene = scene_T_camera.inverse()
+        elif target == view.frame_id:
+            target_T_scene = view.scene_T_camera.inverse()
         else:
-            target_T_scene = self.lookup(target, scene.frame_id, scene.stamp_ns)
-        return target, target_T_scene, target_T_scene @ scene_T_camera
+            target_T_scene = self.lookup(target, scene.frame_id, scene.stamp_ns, wait=wait)
+        target_T_camera = target_T_scene @ view.scene_T_camera
+        up = None if view.up_camera is None else target_T_camera.rotate(view.up_camera)
+        return Placement(frame_id=target, target_T_scene=target_T_scene, target_T_camera=target_T_camera, up=up)
 
     def close(self) -> None:
         """Frees the grounder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 pytest.importorskip("sensor_msgs", reason="needs ROS 2 messages")
 
 from builders import make_intrinsics
-from n3d_ros.errors import StatusCode
+from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
-from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
 from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Reply, reads_as_question
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
@@ -171,13 +172,88 @@ def test_a_question_is_answered_from_the_scene_without_grounding_again() -> None
     assert len(pipeline.grounder.requests) == looks  # type: ignore[attr-defined]
 
 
+def test_the_vertical_of_a_past_answer_is_that_of_its_own_image() -> None:
+    buffer = TransformBuffer(cache_ns=1000 * SECOND)
+    for second, pitch_rad in ((1, 0.0), (20, 1.0)):
+        down = RigidTransform(rotation=rotation_about_axis([0.0, 1.0, 0.0], pitch_rad), translation=np.zeros(3))
+        buffer.set_transform("map", FRAME, second * SECOND, down @ MAP_T_CAMERA)
+    pipeline = make_pipeline(buffer)
+    for second in (1, 20):
+        assert pipeline.process(make_pair(second * SECOND)).is_ok
+    desk = make_desk(pipeline, SimpleNamespace(ns=20 * SECOND))
+    for stamp_ns in (SECOND, 20 * SECOND):
+        reply = desk.at_once(Ask(kind=Kind.PHRASE, text="", target_frame="map", stamp_ns=stamp_ns))
+        assert reply is not None
+        assert reply.up == pytest.approx([0, 0, 1])
+
+
+def test_a_scene_that_is_forgotten_while_it_is_asked_about_is_still_answered() -> None:
+    pipeline, now = make_pipeline(), SimpleNamespace(ns=SECOND)
+    desk = make_desk(pipeline, now)
+    desk.saw(make_pair())
+    pipeline.process(make_pair())
+    placement = pipeline.placement
+
+    def placement_after_a_jump_in_time(*args: Any, **options: Any) -> Any:
+        pipeline.reset()  # as the worker may do while the executor's thread answers
+        return placement(*args, **options)
+
+    pipeline.placement = placement_after_a_jump_in_time  # type: ignore[method-assign]
+    reply = desk.at_once(Ask(kind=Kind.QUESTION, text="how many blocks are there?"))
+    assert reply is not None
+    assert (reply.status, reply.value) == (StatusCode.OK, 1)
+
+
+def test_a_view_that_is_no_longer_remembered_is_refused_as_such() -> None:
+    pipeline = make_pipeline()
+    scene = pipeline.process(make_pair()).scene
+    assert scene is not None
+    pipeline.reset()
+    with pytest.raises(QueryError, match="forgotten meanwhile") as refused:
+        pipeline.memory.view_of(scene)
+    assert refused.value.code is StatusCode.NO_SUCH_MOMENT
+
+
+@pytest.mark.parametrize("viewpoint", ["", "base_link"])
+def test_the_executors_thread_never_waits_for_tf(viewpoint: str) -> None:
+    waits: list[str] = []
+    buffer = make_buffer("base_link")
+
+    def clock_s() -> float:
+        waits.append("asked for the time, to wait")
+        return time.monotonic()
+
+    config = PipelineConfig(gravity_frame="none", scene_frame=FRAME)
+    pipeline, now = (
+        FramePipeline(config, BlockGrounder(), buffer.lookup, now_s=clock_s),
+        SimpleNamespace(ns=200 * SECOND),
+    )
+    desk = make_desk(pipeline, now)
+    desk.saw(make_pair(200 * SECOND))
+    assert pipeline.process(make_pair(200 * SECOND)).is_ok
+    target = "" if viewpoint else "base_link"
+    for stamp_ns in (0, 200 * SECOND):
+        ask = Ask(
+            kind=Kind.QUESTION,
+            text="how many blocks?",
+            target_frame=target,
+            viewpoint_frame=viewpoint,
+            stamp_ns=stamp_ns,
+        )
+        assert desk.at_once(ask) is None, "tf of that moment may still come: it is the worker's to wait"
+        assert waits == []
+        assert desk.reply(ask).status is StatusCode.NO_TRANSFORM
+        assert waits
+        waits.clear()
+
+
 def test_a_bug_in_answering_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> None:
     pipeline, now = make_pipeline(), SimpleNamespace(ns=SECOND)
     desk = make_desk(pipeline, now)
     desk.saw(make_pair())
     desk.reply(Ask(kind=Kind.PHRASE, text=""))
     replies: list[Reply] = []
-    pipeline.poses_at = lambda *_args, **_options: {}["gone"]  # type: ignore[method-assign]
+    pipeline.placement = lambda *_args, **_options: {}["gone"]  # type: ignore[method-assign]
     for text in ("how many blocks are there?", ""):
         AskJob(Ask(kind=Kind.AUTO, text=text), desk, on_done=replies.append).run()
     replies.append(
