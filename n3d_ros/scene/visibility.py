@@ -56,15 +56,17 @@ def visibility(box: Box3D, *, scene_T_camera: RigidTransform, frame: RgbdFrame, 
     Returns:
         The finding.
     """
-    seen = box.transformed(scene_T_camera.inverse())
-    pixels, share = _core_pixels(seen, frame)
+    # The pose in the camera by hand: checked transforms would cost more than all that follows.
+    camera_R_scene = scene_T_camera.rotation.T
+    center, axes = camera_R_scene @ (box.center - scene_T_camera.translation), camera_R_scene @ box.rotation
+    pixels, share = _core_pixels(center, axes, box.size, frame)
     if share < visible_share:
         return Visibility.OUT_OF_VIEW
     measured = frame.depth_m[pixels[:, 1], pixels[:, 0]].astype(np.float64)
     known = np.isfinite(measured)
     if known.mean() < MIN_MEASURED_SHARE:
         return Visibility.HIDDEN
-    near, far = _depth_inside(seen, pixels[known], frame)
+    near, far = _depth_inside(center, axes, box.size, pixels[known], frame)
     measured = measured[known]
     tolerance = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_PER_M * far**2
     if (measured > far + tolerance).mean() >= MOST:
@@ -74,9 +76,9 @@ def visibility(box: Box3D, *, scene_T_camera: RigidTransform, frame: RgbdFrame, 
     return Visibility.OCCUPIED
 
 
-def _core_pixels(box: Box3D, frame: RgbdFrame) -> tuple[FloatArray, float]:
-    """(N, 2) pixels (u, v) that see the box's core, each once, and the share of the core that is in the picture."""
-    points = box.center + (CORE * box.size) @ box.rotation.T
+def _core_pixels(center: FloatArray, axes: FloatArray, size: FloatArray, frame: RgbdFrame) -> tuple[FloatArray, float]:
+    """(N, 2) pixels (u, v) that see a box's core, each once, and the share of the core that is in the picture."""
+    points = center + (CORE * size) @ axes.T
     points = points[points[:, 2] > NEAREST_M]
     at = np.round(project(points, frame.intrinsics))
     width = frame.intrinsics.width
@@ -86,16 +88,18 @@ def _core_pixels(box: Box3D, frame: RgbdFrame) -> tuple[FloatArray, float]:
     return np.column_stack([numbers % width, numbers // width]), float(inside.sum()) / len(CORE)
 
 
-def _depth_inside(box: Box3D, pixels: FloatArray, frame: RgbdFrame) -> tuple[FloatArray, FloatArray]:
-    """(N,) z-depths at which each pixel's ray enters and leaves the box (slab method of Kay and Kajiya, 1986)."""
+def _depth_inside(
+    center: FloatArray, axes: FloatArray, size: FloatArray, pixels: FloatArray, frame: RgbdFrame
+) -> tuple[FloatArray, FloatArray]:
+    """(N,) z-depths at which each pixel's ray enters and leaves a box (slab method of Kay and Kajiya, 1986)."""
     k = frame.intrinsics
     rays = np.column_stack(
         [(pixels[:, 0] - k.cx) / k.fx, (pixels[:, 1] - k.cy) / k.fy, np.ones(len(pixels))]
     )  # z = 1, so the parameter along the ray is z-depth
-    directions, origin = rays @ box.rotation, -box.center @ box.rotation
+    directions, origin = rays @ axes, -center @ axes
     directions = np.where(np.abs(directions) < 1e-12, 1e-12, directions)
-    low, high = (-box.size / 2 - origin) / directions, (box.size / 2 - origin) / directions
+    low, high = (-size / 2 - origin) / directions, (size / 2 - origin) / directions
     near, far = np.minimum(low, high).max(axis=1), np.maximum(low, high).min(axis=1)
     # pixels are rounded to the grid, so the ray of a tiny box may pass beside it: its centre's depth stands for both
     missed = near > far
-    return np.where(missed, box.center[2], near), np.where(missed, box.center[2], far)
+    return np.where(missed, center[2], near), np.where(missed, center[2], far)
