@@ -52,7 +52,9 @@ class BlockGrounder:
         return GroundingResult(detections=detections, stage_ms={"look": 0.1})
 
     def close(self) -> None:
-        pass
+        if path := os.environ.get("N3D_TEST_CLOSED"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write("closed\n")
 
 
 def block_in(frame: RgbdFrame) -> Detection3D:

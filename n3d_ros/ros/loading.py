@@ -50,8 +50,15 @@ def load_grounder(worker: Worker[Any], make: Callable[[], Grounder], stop: threa
     loading = worker.call(lambda: _warmed_up(make()))
     while not concurrent.futures.wait([loading], timeout=POLL_S).done:
         if stop.is_set():
+            loading.add_done_callback(_close_unwanted)
             raise N3dError("The node is going down while the grounder loads.", code=StatusCode.SHUTTING_DOWN)
     return loading.result()
+
+
+def _close_unwanted(loading: concurrent.futures.Future[Grounder]) -> None:
+    """Closes a grounder that comes when nobody waits for it any more; in the thread that made it."""
+    if loading.exception() is None:
+        loading.result().close()
 
 
 def _warmed_up(grounder: Grounder) -> Grounder:

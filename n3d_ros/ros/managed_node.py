@@ -104,6 +104,7 @@ class N3dNode(LifecycleNode):
         self._warned_s: dict[str, float] = {}
         self._tf = create_transform_listener(self, cache_s=self.config.pipeline.tf.cache_s)
         self._worker: Worker[RgbdPair] | None = None
+        self._grounder: Grounder | None = None
         self._pipeline: FramePipeline | None = None
         self._results: Results | None = None
         self._desk: AnswerDesk | None = None
@@ -158,6 +159,7 @@ class N3dNode(LifecycleNode):
             self.get_logger().error(f"Not configured: the grounder {config.grounder!r} cannot be made. {reason}")
             self._release()
             return FAILURE
+        self._grounder = grounder  # from here on it is closed by _release, whatever becomes of the rest
         self._pipeline = FramePipeline(
             config.pipeline,
             grounder,
@@ -257,11 +259,11 @@ class N3dNode(LifecycleNode):
         self._call_worker(self._start_anew)
 
     def _release(self) -> None:
-        worker, pipeline, results = self._worker, self._pipeline, self._results
-        self._worker = self._pipeline = self._desk = self._results = None
+        worker, grounder, results = self._worker, self._grounder, self._results
+        self._worker = self._grounder = self._pipeline = self._desk = self._results = None
         if worker is not None:
-            if pipeline is not None:
-                worker.call(pipeline.close)  # in the thread that made it
+            if grounder is not None:
+                worker.call(grounder.close)  # in the thread that made it
             error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
             timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
             if not worker.stop(error, timeout_s):

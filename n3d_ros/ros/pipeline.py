@@ -484,7 +484,3 @@ class FramePipeline:
         target_T_camera = target_T_scene @ view.scene_T_camera
         up = None if view.up_camera is None else target_T_camera.rotate(view.up_camera)
         return Placement(frame_id=target, target_T_scene=target_T_scene, target_T_camera=target_T_camera, up=up)
-
-    def close(self) -> None:
-        """Frees the grounder."""
-        self.grounder.close()

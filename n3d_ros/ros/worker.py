@@ -94,7 +94,7 @@ class Worker(Generic[PairT]):
         self._thread.start()
 
     def stop(self, error: N3dError, timeout_s: float = 5.0) -> bool:
-        """Ends the thread after what it is doing, and answers every waiting request with ``error``.
+        """Ends the thread after what it is doing and the calls that wait, and answers every request with ``error``.
 
         Args:
             error: what the waiting clients are told.
@@ -222,9 +222,11 @@ class Worker(Generic[PairT]):
     def _next(self) -> Callable[[], None] | None:
         """The most urgent piece of work; waits for one; None when the thread is to end."""
         with self._changed:
-            while not self._stopping:
-                if self._calls:
+            while True:
+                if self._calls:  # also on the way down: what was made in this thread is freed in it
                     return self._calls.pop(0)
+                if self._stopping:
+                    return None
                 now = time.monotonic()
                 for job in self._jobs:
                     ready = self._is_ready(job)
@@ -236,7 +238,6 @@ class Worker(Generic[PairT]):
                     return partial(self._on_pair, pair)
                 deadline = min((job.deadline_s for job in self._jobs), default=None)
                 self._changed.wait(None if deadline is None else max(deadline - now, 0.001))
-        return None
 
     @staticmethod
     def _is_ready(job: Job) -> bool:

@@ -112,6 +112,21 @@ def test_a_grounder_that_cannot_be_made_leaves_a_node_that_can_be_configured_lat
         assert client.send_good().objects
 
 
+def test_the_grounder_is_closed_at_cleanup_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = tmp_path / "closed"
+    monkeypatch.setenv("N3D_TEST_CLOSED", str(note))
+    with running() as (node, client):
+        change = client.node.create_client(ChangeState, "/n3d/change_state")
+        for transition in (
+            Transition.TRANSITION_DEACTIVATE,
+            Transition.TRANSITION_CLEANUP,
+            Transition.TRANSITION_CONFIGURE,
+        ):
+            assert client.call(change, ChangeState.Request(transition=Transition(id=transition))).success, node.log
+        assert note.read_text().count("closed") == 1
+    assert note.read_text().count("closed") == 2
+
+
 def test_a_signal_is_heard_while_the_grounder_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("N3D_TEST_SLOW_LOADING", "1")
     process = NodeProcess()

@@ -175,6 +175,18 @@ def test_stopping_answers_every_waiting_request_and_ends_the_thread() -> None:
     assert isinstance(bench.worker.call(lambda: None).exception(1), N3dError)
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_call_that_was_made_before_the_stop_still_runs(busy: bool) -> None:
+    bench = Bench()
+    if busy:
+        bench.block()
+    closing = bench.worker.call(lambda: bench.log.append("closed"))
+    threading.Timer(0.05, bench.release.set).start()
+    assert bench.worker.stop(SHUTDOWN)
+    assert closing.done()
+    assert bench.log[-1] == "closed"
+
+
 def test_a_call_runs_in_the_workers_thread_and_hands_back_result_or_error(bench: Bench) -> None:
     assert bench.worker.call(lambda: threading.current_thread().name).result(5) == "n3d_worker"
     with pytest.raises(ZeroDivisionError):
