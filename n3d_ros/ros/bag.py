@@ -37,6 +37,9 @@ SUFFIXES = (".mcap", ".db3")
 METADATA_VERSION: Literal[8] = 8  # read by Iron, Jazzy and Kilted; Humble reads what it knows of it
 MAX_RECORD_BYTES = 1 << 30  # one MCAP record; a corrupt length must not claim more memory
 UNIX_TIME_ZERO = 0
+METADATA_FILE = "metadata.yaml"
+METADATA_KEY = b"rosbag2_bagfile_information"  # the only entry of a rosbag2 folder's metadata
+_abandoned: set[Path] = set()  # parts that writers of this process left after an error: these may be replaced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,6 +475,44 @@ def _qos_to_rosbags(qos: TopicQos) -> Qos:
     )
 
 
+def is_bag_folder(path: Path) -> bool:
+    """Whether a folder is a rosbag2 recording, by its metadata.
+
+    Args:
+        path: of anything.
+
+    Returns:
+        False as well when it cannot be read.
+    """
+    try:
+        return METADATA_KEY in (path / METADATA_FILE).read_bytes()
+    except OSError:
+        return False
+
+
+def refuse_inside_bag(path: Path) -> None:
+    """Refuses a place for results that is a recording, or lies in one: recordings hold nothing else.
+
+    Args:
+        path: a folder, there or to be made.
+
+    Raises:
+        BagError: it is.
+    """
+    place = path.resolve()
+    holder = next((folder for folder in (place, *place.parents) if is_bag_folder(folder)), None)
+    if holder is not None:
+        raise BagError(f"{holder} is a recording; choose another folder for the results.")
+
+
+def _is_unfinished_bag(part: Path, name: str) -> bool:
+    """Whether a folder holds nothing but what a writer of the bag ``name`` leaves before it is complete."""
+    if [entry.name for entry in part.iterdir()] not in ([], [name]):
+        return False
+    files = list((part / name).iterdir()) if (part / name).is_dir() else []
+    return all(file.is_file() and (file.name == METADATA_FILE or file.name.startswith(name)) for file in files)
+
+
 class BagWriter:
     """Writes a rosbag2 recording that is whole or is not there. Use it as a context manager.
 
@@ -481,7 +522,7 @@ class BagWriter:
         path: folder to make.
         storage: "mcap" or "sqlite3".
         compress: compress MCAP chunks (zstd).
-        force: replace a bag that is there.
+        force: replace a bag, finished or not, that is there.
 
     Raises:
         BagError: unknown storage, or the place is taken.
@@ -502,12 +543,13 @@ class BagWriter:
         self.byte_count = 0
 
     def _check_place(self) -> None:
-        """Refuses a place that is taken by anything but a bag that may be replaced."""
+        """Refuses a place in a bag, and one that is taken by anything but a bag that may be replaced."""
+        refuse_inside_bag(self.path.resolve().parent)
         if not self.path.exists():
             return
         if not self._force:
             raise BagError(f"{self.path} exists already; choose another name, or --force to replace it.")
-        if not (self.path / "metadata.yaml").is_file():
+        if not is_bag_folder(self.path):
             raise BagError(f"{self.path} exists and is no rosbag2 folder; it is not replaced, choose another name.")
 
     def __enter__(self) -> BagWriter:
@@ -520,7 +562,7 @@ class BagWriter:
             BagError: the place cannot be written.
         """
         try:
-            shutil.rmtree(self._part, ignore_errors=True)  # what a killed writer left under the same name
+            self._clear_part()
             self._part.mkdir(parents=True)
             # The files take the folder's name, so the folder inside NAME.part already has the final one.
             self._writer = Writer(self._part / self.path.name, version=METADATA_VERSION, storage_plugin=self._storage)
@@ -540,6 +582,21 @@ class BagWriter:
         elif self._writer is not None:
             self._writer.abort()
             self._writer = None
+            _abandoned.add(self._part.resolve())
+
+    def _clear_part(self) -> None:
+        """Removes what an earlier writer left under the name of the part, where that is allowed."""
+        if not self._part.exists():
+            return
+        if not self._force and self._part.resolve() not in _abandoned:
+            raise BagError(
+                f"{self._part} is there: what a recording that did not end in order has left, and it may be readable. "
+                "Move it away, or --force to replace it."
+            )
+        if not _is_unfinished_bag(self._part, self.path.name):
+            raise BagError(f"{self._part} is there and is no unfinished bag; it is not replaced, choose another name.")
+        shutil.rmtree(self._part)
+        _abandoned.discard(self._part.resolve())
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -611,6 +668,13 @@ class BagWriter:
             self._part.rmdir()
         except OSError as error:
             raise BagError(f"{self.path}: completing the bag failed ({error.strerror or error}).") from error
+
+    def discard(self) -> None:
+        """Ends the bag without a trace of it; what was there before under its name stays."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abort()
+            shutil.rmtree(self._part, ignore_errors=True)
 
     def _open_writer(self) -> Writer:
         """The writer, which exists between enter and close."""

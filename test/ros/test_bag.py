@@ -158,6 +158,57 @@ def test_force_does_not_replace_a_folder_that_is_no_bag(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter.tex").exists()
 
 
+def test_a_folder_with_metadata_of_something_else_is_no_bag(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "metadata.yaml").write_text("title: years of work\n")
+    with pytest.raises(BagError, match="no rosbag2 folder"):
+        BagWriter(tmp_path / "book", force=True)
+
+
+def leave_part(path: Path, repository: Path) -> Path:
+    """What a recording in another process, killed on the way, leaves of a bag."""
+    code = "import os, sys\nfrom n3d_ros.ros.bag import BagWriter\nBagWriter(sys.argv[1]).__enter__()\nos._exit(9)\n"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-c", code, str(path)], env=environment, timeout=60, check=False)
+    return path.with_name(path.name + ".part")
+
+
+def test_what_a_killed_recording_left_is_replaced_only_when_forced(tmp_path: Path, repository: Path) -> None:
+    part = leave_part(tmp_path / "bag", repository)
+    with pytest.raises(BagError, match=r"bag\.part is there.*--force"):
+        write_strings(tmp_path / "bag")
+    assert (part / "bag" / "bag.mcap").is_file()
+    write_strings(tmp_path / "bag", force=True)
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_part_folder_that_is_no_unfinished_bag_is_never_deleted(tmp_path: Path, force: bool) -> None:
+    for place in ("kitchen.part", "garage.part/garage"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "precious.txt").write_text("years of work")
+    for name in ("kitchen", "garage"):
+        with pytest.raises(BagError, match="is there"):
+            write_strings(tmp_path / name, force=force)
+    assert len(list(tmp_path.rglob("precious.txt"))) == 2
+
+
+def test_no_bag_is_written_into_a_bag(tmp_path: Path) -> None:
+    write_strings(tmp_path / "bag")
+    with pytest.raises(BagError, match="is a recording"):
+        BagWriter(tmp_path / "bag" / "results" / "annotated")
+
+
+def test_a_discarded_bag_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+    write_strings(tmp_path / "bag")
+    with BagWriter(tmp_path / "bag", force=True) as writer:
+        writer.write("/words", START_NS, String(data="x"))
+        writer.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["bag"]
+    with BagReader(tmp_path / "bag") as reader:
+        assert reader.message_count == 3
+
+
 def test_a_failing_writer_leaves_a_part_folder_and_no_bag(tmp_path: Path) -> None:
     write_and_raise(tmp_path / "bag", RuntimeError())
     assert not (tmp_path / "bag").exists() and (tmp_path / "bag.part").is_dir()
