@@ -20,6 +20,7 @@ from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
 from n3d_ros.refine.attributes import COLOR_POINTS, color_name, shape_word
 from n3d_ros.refine.fit import FitConfig, FittedBox, fit_box
 from n3d_ros.refine.noise import DepthNoise
+from n3d_ros.refine.truncation import cut_sides, widened_for_cuts
 from n3d_ros.refine.view import thinned
 
 _MIN_DEPTH_SHARE = 0.002  # of the image; fewer pixels show no surface
@@ -124,7 +125,7 @@ def _detection(
         support_ratio=support,
         color=color,
         shape=None if shape == "object" else shape,
-        uncertainty=fitted.uncertainty,
+        uncertainty=widened_for_cuts(fitted.uncertainty, fitted.box, cut_sides(mask)),
         point_count=pixel_count,
         mask=mask,
     )
