@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from n3d_ros.cli.run import LISTED_SHARE, add_topic_arguments, named_topics, pri
 from n3d_ros.errors import BackendError, BagError, ConfigurationError, N3dError
 
 if TYPE_CHECKING:
+    from n3d_ros.ros.bag import BagWriter
     from n3d_ros.ros.camera_topics import CameraTopics
     from n3d_ros.ros.demo import DemoRecord
 
@@ -32,6 +32,7 @@ NEEDS_ROS = True
 SHIPPED_BAG = ("demo", "tabletop", "metadata.yaml")
 DEMO_DOMAIN = "77"  # when the user has chosen none: apart from a robot that may be on the same network
 LOG_TAIL_LINES = 15
+OUTPUT_BAG, RESULTS_FILE, LOG_FILE = "bag", "results.json", "node.log"
 NODE_MODULE_VARIABLE = "N3D_NODE_MODULE"  # another module with the node's main, for tests
 
 
@@ -63,16 +64,12 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.ros.camera_topics import find_camera_topics
 
     path, output = _bag_path(args), Path(args.out)
-    _prepare(output)
     with BagReader(path) as reader:
+        _prepare(output, path)
         topics = find_camera_topics(reader, named_topics(args))
         seconds = reader.duration_ns / 1e9
         print(f"Bag {path.name}: {seconds:.1f} s, {reader.topics[topics.color].message_count} colour images.")
-        try:
-            record = _live(reader, topics, output, args.ask)
-        except N3dError:
-            shutil.rmtree(output / "bag.part", ignore_errors=True)
-            raise
+        record = _live(reader, topics, output, args.ask)
         _write_results(reader, topics, output, record, path.name)
     _tell(record, output)
     return 0 if record.looks else 1
@@ -91,27 +88,40 @@ def _bag_path(args: argparse.Namespace) -> Path:
         raise BagError("The demo bag is not installed; name one of your own: n3d demo BAG.") from error
 
 
-def _prepare(output: Path) -> None:
-    """Makes the output folder and removes an earlier demo's bag from it."""
+def _prepare(output: Path, source: Path) -> None:
+    """Makes the output folder, unless there is something in it that is not an earlier demo's."""
+    from n3d_ros.ros.offline import refuse_output
+
+    bag = output / OUTPUT_BAG
+    refuse_output(output, source, bag)
+    if bag.exists() and not all((output / name).is_file() for name in (RESULTS_FILE, LOG_FILE)):
+        raise BagError(f"{bag} is there and is not an earlier demo's; choose another folder with --out.")
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for name in ("bag", "bag.part"):
-            if (output / name).is_dir():
-                shutil.rmtree(output / name)
     except OSError as error:
         raise BagError(f"{output}: cannot be written ({error.strerror or error}).") from error
 
 
 def _live(reader: Any, topics: CameraTopics, output: Path, phrase: str | None) -> DemoRecord:
-    """The live part: node, replay, recording, questions."""
+    """The live part, recorded; an earlier demo's recording is replaced when the new one is complete."""
     from n3d_ros.ros.bag import BagWriter
+
+    with BagWriter(output / OUTPUT_BAG, force=True) as writer:
+        try:
+            return _session(reader, topics, output, phrase, writer)
+        except N3dError:
+            writer.discard()  # half a demo is of no use
+            raise
+
+
+def _session(reader: Any, topics: CameraTopics, output: Path, phrase: str | None, writer: BagWriter) -> DemoRecord:
+    """Node, replay, recording, questions."""
     from n3d_ros.ros.demo import DemoSession
     from n3d_ros.ros.session import ros_node
 
     with (
         ros_node("n3d_demo") as ros,
-        BagWriter(output / "bag") as writer,
-        running_node(reader, topics, output / "node.log") as process,
+        running_node(reader, topics, output / LOG_FILE) as process,
     ):
         session = DemoSession(ros, reader, topics, writer)
         try:
@@ -126,7 +136,7 @@ def _live(reader: Any, topics: CameraTopics, output: Path, phrase: str | None) -
                     on_progress=lambda passed_s: _advance(bar, passed_s),
                 )
         except BackendError as error:
-            raise BackendError(f"{error.message}\n{_tail(output / 'node.log')}") from error
+            raise BackendError(f"{error.message}\n{_tail(output / LOG_FILE)}") from error
         finally:
             session.close()
         return session.record
@@ -198,7 +208,7 @@ def _write_results(reader: Any, topics: CameraTopics, output: Path, record: Demo
             for answer in record.answers
         ],
     }
-    write_json(output / "results.json", document)
+    write_json(output / RESULTS_FILE, document)
 
 
 def latency_summary(record: DemoRecord) -> dict[str, float | None]:
@@ -266,9 +276,9 @@ def _tell(record: DemoRecord, output: Path) -> None:
     for name, what in (
         ("boxes.png", "boxes on the colour image"),
         ("top_down.png", "the scene from above"),
-        ("results.json", "objects and answers"),
-        ("bag", "rosbag2 recording (MCAP) for Foxglove and ros2 bag"),
-        ("node.log", "what the node said"),
+        (RESULTS_FILE, "objects and answers"),
+        (OUTPUT_BAG, "rosbag2 recording (MCAP) for Foxglove and ros2 bag"),
+        (LOG_FILE, "what the node said"),
     ):
         path = output / name
         if path.exists():

@@ -22,7 +22,7 @@ import numpy as np
 from n3d_ros.errors import BagError, ConfigurationError, N3dError, TransformError
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.inference.grounder import Grounder
-from n3d_ros.ros.bag import BagMessage, BagReader, BagWriter, TopicQos
+from n3d_ros.ros.bag import BagMessage, BagReader, BagWriter, TopicQos, refuse_inside_bag
 from n3d_ros.ros.camera_topics import CameraTopics
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import frame_report_to_msg, make_header, objects_to_msg, stamp_to_ns, store_tf_message
@@ -130,9 +130,10 @@ def run_bag(
         The summary; what could be read of a damaged bag is in the results and ``damage`` tells the rest.
 
     Raises:
-        BagError: the output cannot be written.
+        BagError: the output cannot be written, or is part of the input or of another recording.
     """
     settings = config or NodeConfig()
+    refuse_output(output, reader.path, output / BAG_FOLDER)
     run = _Run(reader, topics, grounder, settings)
     started = time.perf_counter()
     try:
@@ -147,6 +148,25 @@ def run_bag(
     seconds = time.perf_counter() - started
     write_json(output / RESULTS_FILE, run.document(seconds))
     return run.summary(seconds)
+
+
+def refuse_output(output: Path, source: Path, bag: Path) -> None:
+    """Refuses a folder for results where they would touch a recording.
+
+    Args:
+        output: folder for the results.
+        source: the bag that is read.
+        bag: the bag that will be written.
+
+    Raises:
+        BagError: ``output`` is or lies in a recording, or ``source`` is or lies in ``bag``.
+    """
+    refuse_inside_bag(output)
+    read, written = source.resolve(), bag.resolve()
+    if read.is_dir() and read in (output.resolve(), *output.resolve().parents):
+        raise BagError(f"{output} lies in the recording that is read; choose another folder for the results.")
+    if written in (read, *read.parents):
+        raise BagError(f"{source} is what would be replaced by the results in {output}; choose another folder.")
 
 
 class _Run:

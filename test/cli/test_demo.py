@@ -79,6 +79,20 @@ def test_a_node_that_does_not_start_is_told_with_its_log(
     assert not (tmp_path / "out" / "bag").exists()
 
 
+@pytest.mark.parametrize("out", [".", "bag", "bag/results"])
+def test_the_demo_touches_no_bag_that_is_not_its_own(
+    tmp_path: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_camera_bag(tmp_path / "bag", frames=2)
+    other = write_camera_bag(tmp_path / "other", frames=2)
+    for source in (tmp_path / "bag", other):
+        assert cli.main(["demo", str(source), "--out", str(tmp_path / out)]) == 1
+        assert "choose another folder" in capsys.readouterr().err
+    with BagReader(tmp_path / "bag") as reader:
+        assert reader.message_count == 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "other"]
+
+
 def test_a_node_that_fails_to_become_active_is_noticed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,27 @@ def test_every_pair_of_the_bag_gives_the_object_in_the_fixed_frame(
     assert {frame["objects"][0]["id"] for frame in frames} == {1}
 
 
+@pytest.mark.parametrize("place", [".", "results", "deeper/results"])
+def test_results_are_not_written_into_a_recording(tmp_path: Path, place: str) -> None:
+    bag = write_camera_bag(tmp_path / "bag", frames=2)
+    for source in (bag, write_camera_bag(tmp_path / "other", frames=2)):
+        with pytest.raises(BagError, match=r"bag is a recording"):
+            run(source, bag / place, force=True)
+    (bag / "metadata.yaml").unlink()
+    with pytest.raises(BagError, match="lies in the recording that is read"):
+        run(bag, bag / place, force=True)
+    assert [path.name for path in bag.iterdir()] == ["bag.mcap"]
+
+
+def test_the_bag_that_is_read_is_not_replaced_by_its_results(tmp_path: Path) -> None:
+    bag = write_camera_bag(tmp_path / "annotated", frames=2)
+    for source in (bag, bag / "annotated.mcap"):
+        with pytest.raises(BagError, match="would be replaced"):
+            run(source, tmp_path, force=True)
+    with BagReader(bag) as reader:
+        assert reader.message_count == 10
+
+
 def test_two_runs_differ_only_in_their_times(tmp_path: Path) -> None:
     bag = write_camera_bag(tmp_path / "bag")
     documents = []
