@@ -241,11 +241,14 @@ class AnswerDesk:
             Seconds; None when no pair has come.
         """
         newest = self._newest
-        if newest is None:
-            return None
+        return None if newest is None else self._age_of(newest.pair.stamp_ns, newest)
+
+    def _age_of(self, stamp_ns: int, newest: _Newest) -> float:
+        """Age in seconds of an image of the same camera as the newest pair, which tells how to read its stamp."""
         if newest.same_clock:
-            return (self._clock_ns() - newest.pair.stamp_ns) / NANOSECONDS
-        return time.monotonic() - newest.arrived_s
+            return (self._clock_ns() - stamp_ns) / NANOSECONDS
+        since_arrival_s = time.monotonic() - newest.arrived_s
+        return since_arrival_s + (newest.pair.stamp_ns - stamp_ns) / NANOSECONDS
 
     def is_fresh(self) -> bool:
         """Whether the newest pair is young enough to answer on.
@@ -322,12 +325,11 @@ class AnswerDesk:
             return Reply.refusal(error)
 
     def _is_fresh(self, memory: Memory) -> bool:
-        """Whether the scene is of an image hardly older than the newest one, and that one is fresh."""
+        """Whether the image that the newest scene rests on is young enough to answer on."""
         outcome, newest = memory.outcome, self._newest
-        if outcome is None or newest is None or not self.is_fresh():
+        if outcome is None or newest is None:
             return False
-        lag_s = (newest.pair.stamp_ns - outcome.stamp_ns) / NANOSECONDS
-        return lag_s <= self._config().max_frame_age_s
+        return self._age_of(outcome.stamp_ns, newest) <= self._config().max_frame_age_s
 
     def _look(
         self,

@@ -287,6 +287,31 @@ def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_
     assert desk.is_fresh()
 
 
+@pytest.mark.parametrize("clock_offset_s", [0, 10_000_000], ids=["the image's clock", "another clock"])
+def test_what_counts_is_the_age_of_the_image_that_the_answer_rests_on(
+    clock_offset_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = SimpleNamespace(s=100.0)
+    monkeypatch.setattr("n3d_ros.ros.answering.time", SimpleNamespace(monotonic=lambda: now.s))
+    pipeline, limit_s = make_pipeline(), RequestConfig().max_frame_age_s
+    desk = AnswerDesk(
+        pipeline,
+        clock_ns=lambda: round((now.s + clock_offset_s) * SECOND),
+        config=RequestConfig,
+        explain=lambda: "",
+    )
+    assert pipeline.process(make_pair(100 * SECOND)).is_ok
+    ask = Ask(kind=Kind.QUESTION, text="how many blocks are there?")
+    now.s = 100.0 + 0.9 * limit_s
+    newer = make_pair(round(now.s * SECOND))
+    desk.saw(newer)
+    assert desk.at_once(ask) is not None
+    now.s = 100.0 + 1.8 * limit_s
+    assert desk.is_fresh(), "the newest pair is young enough to be looked at"
+    assert desk.at_once(ask) is None, "the scene is nearly twice as old as an answer may be"
+    assert desk.reply(ask).stamp_ns == newer.stamp_ns
+
+
 def test_the_past_is_answered_in_its_own_images_frame() -> None:
     pipeline, now = make_pipeline(make_buffer()), SimpleNamespace(ns=SECOND)
     for second, depth_m in ((1, 1.0), (20, 2.0)):
