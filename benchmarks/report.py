@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCORER = REAL_FRAMES.parents[1] / "tools" / "score_osd.py"
 SCORE_TIMEOUT_S = 1800.0
 RATE_HZ = 30.0
+GENERATED_NOISE = ("structured_light", "active_stereo", "time_of_flight")  # the first is that of the real frames
 DETERMINISM_SEED = 5  # of the generated bag that is run twice when none is shipped
 
 
@@ -173,29 +174,58 @@ def real_frame_figures() -> list[Figure]:
 
 
 def generated_scene_figures(scenes: int) -> list[Figure]:
-    """Errors on generated scenes with depth noise.
+    """Errors on generated scenes with depth noise: of every object found, and how many were.
 
     Args:
-        scenes: per kind.
+        scenes: per kind and sensor.
 
     Returns:
-        Figures per kind of scene.
+        Figures per kind of scene; the promise is made for the first sensor.
     """
     script = ROOT / "benchmarks" / "score_generated_scenes.py"
-    result = _last_json(_python([str(script), "--scenes", str(scenes)]))
     figures = []
-    for kind, values in result["results"].items():
-        for key, name, unit, factor, promise in (
-            ("center_m", "centre", "cm", 100.0, 1.5),
-            ("size_m", "size", "cm", 100.0, 2.0),
-            ("yaw_rad", "yaw", "deg", math.degrees(1.0), None),
-        ):
-            value = float(values.get(key, {}).get("median", math.nan))
-            note = f"{scenes} scenes, unoccluded objects"
-            figures.append(
-                Figure(name=f"{kind}: median {name} error", value=value * factor, unit=unit, promise=promise, note=note)
-            )
+    for noise in GENERATED_NOISE:
+        result = _last_json(_python([str(script), "--scenes", str(scenes), "--noise", noise]))
+        for kind, values in result["results"].items():
+            subject = f"{kind}, {noise.replace('_', ' ')}"
+            figures += _generated_errors(subject, values, has_promise=noise == GENERATED_NOISE[0])
     return figures
+
+
+def _generated_errors(subject: str, values: dict[str, Any], *, has_promise: bool) -> list[Figure]:
+    """Errors and recall of one kind of scene."""
+    errors = (
+        ("center_m", "centre", "cm", 100.0, 1.5),
+        ("size_m", "size", "cm", 100.0, 2.0),
+        ("yaw_rad", "yaw", "deg", math.degrees(1.0), None),
+    )
+    note = f"of those found; {values.get('objects')} unoccluded objects"
+    figures = [
+        Figure(
+            name=f"{subject}: median {name} error",
+            value=_number(values.get(key, {}).get("median")) * factor,
+            unit=unit,
+            promise=promise if has_promise else None,
+            note=note,
+        )
+        for key, name, unit, factor, promise in errors
+    ]
+    for level in ("0.25", "0.5"):
+        precision = _number(values.get(f"precision_{level}"))
+        figures.append(
+            Figure(
+                name=f"{subject}: found at IoU {level}",
+                value=100 * _number(values.get(f"recall_{level}")),
+                unit="%",
+                note=f"precision {precision:.2f}",
+            )
+        )
+    return figures
+
+
+def _number(value: float | None) -> float:
+    """The value, NaN when there is none (no object of a kind was found)."""
+    return math.nan if value is None else float(value)
 
 
 def _python(arguments: Sequence[str]) -> str:
