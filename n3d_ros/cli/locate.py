@@ -78,6 +78,8 @@ def print_answer(answer: dict[str, Any]) -> None:
         print(f"{answer['status']}: {answer['message']}")
         return
     print(object_table(answer["objects"]))
+    if answer["message"]:
+        print(answer["message"])
     age = answer["image_age_s"]
     age_text = number(math.nan if age is None else age)
     print(f"in {answer['frame_id']}, image {age_text} s old, answered in {answer['latency_ms']:.0f} ms")

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -141,7 +141,7 @@ class Reply:
 
     Args:
         status: how it ended.
-        message: one sentence; empty when there is nothing to say.
+        message: why there is no answer, and what the grounder noted; empty when there is nothing to say.
         objects: in ``frame_id``.
         frame_id: of every pose; empty when no image was used.
         stamp_ns: of the image the answer rests on; 0 when none was used.
@@ -182,6 +182,21 @@ class Reply:
         logger.error("Internal error while a request was answered.", exc_info=error)
         text = f"The node failed on this request ({type(error).__name__}: {error}); its log tells more."
         return cls(status=StatusCode.BACKEND_FAILED, message=text)
+
+    def with_notes(self, notes: Sequence[str]) -> Reply:
+        """The same reply with what the grounder has to say of the image and the phrase.
+
+        Args:
+            notes: sentences.
+
+        Returns:
+            The reply with the notes at the end of message and sentence.
+        """
+        if not notes:
+            return self
+        return replace(
+            self, message=" ".join([self.message, *notes]).strip(), sentence=" ".join([self.sentence, *notes]).strip()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -360,7 +375,8 @@ class AnswerDesk:
             raise N3dError("The frame was lost while it was looked at.")
         in_scene = [found.transformed(outcome.scene_T_camera) for found in outcome.detections]
         place = self._placement(ask, self._pipeline.memory, outcome.scene)
-        return self._shown(ask, outcome.scene, place, match_objects(in_scene, outcome.scene))
+        reply = self._shown(ask, outcome.scene, place, match_objects(in_scene, outcome.scene))
+        return reply.with_notes(outcome.notes)
 
     def _about_the_past(self, ask: Ask, memory: Memory, *, wait: bool = True) -> Reply:
         scene = memory.history.at(ask.stamp_ns)
@@ -410,7 +426,8 @@ class AnswerDesk:
         outcome = memory.outcome
         if outcome is None or outcome.scene is None:
             raise N3dError("The scene was lost while it was looked at.")
-        return self._said(ask, outcome.scene, self._placement(ask, memory, outcome.scene, wait=wait), wait=wait)
+        place = self._placement(ask, memory, outcome.scene, wait=wait)
+        return self._said(ask, outcome.scene, place, wait=wait)
 
     def _said(self, ask: Ask, scene: Scene, place: Placement, *, wait: bool) -> Reply:
         """A scene's answer to a question, in the frame asked for."""

@@ -33,6 +33,16 @@ MAP_T_CAMERA = RigidTransform(
 )
 
 
+NOTE = "Left out of the phrase: shiny."
+
+
+class NotingGrounder(BlockGrounder):
+    """Has something to say about every look."""
+
+    def ground(self, frame: Any, request: GroundingRequest, **callbacks: Any) -> GroundingResult:
+        return replace(super().ground(frame, request, **callbacks), notes=(NOTE,))
+
+
 class WatchedGrounder(BlockGrounder):
     """Keeps the requests it was given."""
 
@@ -273,6 +283,20 @@ def test_a_request_whose_refusal_fails_is_answered_when_it_expires() -> None:
     replies: list[Reply] = []
     AskJob(Ask(kind=Kind.PHRASE, text=""), desk, on_done=replies.append).expire()
     assert "no graph" in replies[0].message
+
+
+@pytest.mark.parametrize(("text", "status"), [("red block", StatusCode.OK), ("giraffe", StatusCode.NOT_FOUND)])
+def test_what_the_grounder_notes_of_a_phrase_reaches_whoever_asked(text: str, status: StatusCode) -> None:
+    pipeline = FramePipeline(PipelineConfig(), NotingGrounder(), TransformBuffer().lookup)
+    desk = make_desk(pipeline, SimpleNamespace(ns=SECOND))
+    desk.saw(make_pair())
+    reply = desk.reply(Ask(kind=Kind.AUTO, text=text))
+    assert reply.status is status
+    for words in (reply.message, reply.sentence):
+        assert words.endswith(NOTE)
+    assert len(reply.sentence) > len(NOTE)
+    reply = desk.reply(Ask(kind=Kind.QUESTION, text="how many blocks are there?"))
+    assert NOTE not in reply.sentence, "that was about another phrase"
 
 
 def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_clock() -> None:
