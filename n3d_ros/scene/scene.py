@@ -114,6 +114,9 @@ class Scene:
     ) -> Scene:
         """The scene after one more look.
 
+        The picture of the scene's own stamp, looked at again (for a request), adds what is found in it; that something
+        is not found in it counts once.
+
         Args:
             detections: what was found, camera optical frame; their order does not matter.
             scene_T_camera: pose of the camera at the frame's stamp.
@@ -142,14 +145,19 @@ class Scene:
             share = config.visible_share
             return visibility(known[index].box, scene_T_camera=scene_T_camera, frame=frame, visible_share=share)
 
+        is_new_look = frame.stamp_ns > self.stamp_ns
         association = associate(known, look, may_have_left=lambda i: place_of(i) in LEFT_PLACES, config=config)
         replaced = explained_by_others(known, look, association)
-        kept = [
-            _found_again(one, look[association.pairs[i]], frame.stamp_ns, config)
-            if i in association.pairs
-            else _not_found(one, Visibility.EMPTY if replaced[i] and complete else place_of(i), complete=complete)
-            for i, one in enumerate(known)
-        ]
+
+        def after_look(i: int, one: SceneObject) -> SceneObject:
+            if i in association.pairs:
+                return _found_again(one, look[association.pairs[i]], frame.stamp_ns, config)
+            if not is_new_look:
+                return one
+            place = Visibility.EMPTY if replaced[i] and complete else place_of(i)
+            return _not_found(one, place, complete=complete)
+
+        kept = [after_look(i, one) for i, one in enumerate(known)]
         kept = [one for one in kept if not _is_gone(one, frame.stamp_ns, config)]
         born = [
             SceneObject.first(self.next_id + n, look[index], frame.stamp_ns) for n, index in enumerate(association.new)

@@ -38,6 +38,32 @@ def test_an_object_seen_twice_keeps_its_id_and_counts_its_looks() -> None:
     assert second.objects[0].last_seen_ns == second.stamp_ns == 200_000_000
 
 
+def test_the_same_picture_looked_at_again_counts_once() -> None:
+    robot = Robot()
+    for _ in range(5):
+        before = robot.look([LEFT, RIGHT])
+    frame = make_frame(depth_m=9.0, intrinsics=INTRINSICS, stamp_ns=before.stamp_ns)
+    after = before
+    for _ in range(6):
+        after = after.updated([detect(LEFT, FRONT)], scene_T_camera=FRONT, frame=frame, config=SceneConfig())
+        after = after.updated([], scene_T_camera=FRONT, frame=frame, config=SceneConfig())
+    assert ids(after) == ids(before)
+    for one, known in zip(after.objects, before.objects, strict=True):
+        assert (one.observations, one.missed, one.undetected) == (known.observations, 0, 0)
+        np.testing.assert_array_equal(one.uncertainty.center_covariance_m2, known.uncertainty.center_covariance_m2)
+
+
+def test_the_same_picture_looked_at_again_adds_what_was_overlooked_in_it() -> None:
+    robot = Robot()
+    robot.look([LEFT, RIGHT])
+    before = robot.look([LEFT, RIGHT], found=[LEFT])
+    frame = make_frame(depth_m=9.0, intrinsics=INTRINSICS, stamp_ns=before.stamp_ns)
+    after = before.updated(
+        [detect(RIGHT, FRONT)], scene_T_camera=FRONT, frame=frame, config=SceneConfig(), complete=False
+    )
+    assert [one.observations for one in after.objects] == [2, 2]
+
+
 def test_ids_survive_any_order_of_detections() -> None:
     things = [LEFT, RIGHT, Thing("middle", (0.0, 0.1, 0.05), color="green")]
     results = []
