@@ -458,23 +458,26 @@ class AnswerDesk:
 
 
 def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[SceneObject]:
-    """The scene's object that each detection became: the nearest one seen at the scene's stamp.
+    """The scene's object that each detection became: the nearest one seen at the scene's stamp, if it is there at all.
+
+    Of several detections of one object (a whole and pieces of it), only the first counts.
 
     Args:
         detections: in the scene's frame, the ones the scene was just updated with, best first.
         scene: the scene after that update.
 
     Returns:
-        Objects in the order of the detections, each once; candidates the scene does not report yet are left out.
+        Objects in the order of the detections, each once; also candidates, which the scene does not report yet: what
+        was asked for and is seen now is told.
     """
-    left = [one for one in (*scene.objects, *scene.candidates) if one.last_seen_ns == scene.stamp_ns]
-    matched: list[SceneObject] = []
+    seen = [one for one in (*scene.objects, *scene.candidates) if one.last_seen_ns == scene.stamp_ns]
+    matched: dict[int, SceneObject] = {}
     for detection in detections:
-        if not left:
-            break
-        distances = [float(np.linalg.norm(one.box.center - detection.box.center)) for one in left]
-        matched.append(left.pop(int(np.argmin(distances))))
-    return matched
+        distances = [float(np.linalg.norm(one.box.center - detection.box.center)) for one in seen]
+        nearest = seen[int(np.argmin(distances))] if seen else None
+        if nearest is not None and min(distances) <= np.linalg.norm(nearest.box.size) / 2:
+            matched.setdefault(nearest.id, nearest)
+    return list(matched.values())
 
 
 class AskJob:

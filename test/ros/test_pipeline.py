@@ -12,17 +12,19 @@ import pytest
 
 pytest.importorskip("sensor_msgs", reason="needs ROS 2 messages")
 
-from builders import make_intrinsics
+from builders import make_detection, make_intrinsics
 from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
-from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Reply, reads_as_question
+from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Reply, match_objects, reads_as_question
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FramePipeline
+from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.scene import Scene
 from node_under_test import BlockGrounder
 
 FRAME = "camera_color_optical_frame"
@@ -297,6 +299,18 @@ def test_what_the_grounder_notes_of_a_phrase_reaches_whoever_asked(text: str, st
     assert len(reply.sentence) > len(NOTE)
     reply = desk.reply(Ask(kind=Kind.QUESTION, text="how many blocks are there?"))
     assert NOTE not in reply.sentence, "that was about another phrase"
+
+
+def test_a_piece_of_an_object_does_not_bring_another_object_into_the_answer() -> None:
+    whole = make_detection("red box", center=(0, 0, 1), size=(0.3, 0.3, 0.3))
+    piece = make_detection("red box", center=(0.14, 0, 1), size=(0.02, 0.1, 0.1))
+    ball = make_detection("blue ball", center=(1, 0, 1), size=(0.1, 0.1, 0.1))
+    known = tuple(SceneObject.first(i + 1, one, SECOND) for i, one in enumerate((whole, ball)))
+    scene = Scene(frame_id="map", stamp_ns=SECOND, objects=known[:1], candidates=known[1:])
+    assert [one.label for one in match_objects([whole, piece], scene)] == ["red box"]
+    assert [one.label for one in match_objects([piece, ball], scene)] == ["red box", "blue ball"]
+    far = make_detection("red box", center=(5, 0, 1))
+    assert match_objects([far], scene) == match_objects([far], Scene.empty("map")) == []
 
 
 def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_clock() -> None:
