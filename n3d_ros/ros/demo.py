@@ -42,6 +42,7 @@ READY_TIMEOUT_S = 30.0  # until the node subscribes; three seconds are usual
 DRAIN_S = 1.5  # after the last image: time for the last results and for late answers
 ASK_AFTER = 0.5  # of the replay: by then objects are known
 RESULT_TOPICS = (f"{NODE}/objects", f"{NODE}/markers", f"{NODE}/frame_report")
+SYSTEM_TOPICS = ("/clock", "/diagnostics", "/rosout", "/parameter_events")
 COUNT_QUESTION = "how many objects are there?"
 
 
@@ -111,6 +112,18 @@ def output_frame_of(transforms: TransformBuffer, camera_frame: str) -> str:
     return next((name for name in FIXED_FRAMES if transforms.can_transform(name, camera_frame)), "")
 
 
+def topics_to_replay(reader: BagReader) -> tuple[str, ...]:
+    """The topics of a bag that may be heard beside a running node.
+
+    Args:
+        reader: an open bag.
+
+    Returns:
+        All but those that an n3d node published when the bag was recorded, and what every ROS system says of itself.
+    """
+    return tuple(name for name in reader.topics if name not in SYSTEM_TOPICS and not name.startswith(f"{NODE}/"))
+
+
 class DemoSession:
     """One live session: replays, records, listens and asks, all in one rclpy node.
 
@@ -129,7 +142,11 @@ class DemoSession:
         self._reader, self._topics = reader, topics
         self._stopped = threading.Event()
         wait_for = (topics.color, topics.depth)
-        self._replayer = Replayer(node, reader, ReplayConfig(clock=True, wait_s=READY_TIMEOUT_S, wait_for=wait_for))
+        self._replayer = Replayer(
+            node,
+            reader,
+            ReplayConfig(clock=True, wait_s=READY_TIMEOUT_S, wait_for=wait_for, topics=topics_to_replay(reader)),
+        )
         transforms = [topic.name for topic in self._replayer.topics if topic.type.endswith("TFMessage")]
         recorded = [*topics.all, *transforms, *RESULT_TOPICS]
         self._client = NodeClient(node, NODE)

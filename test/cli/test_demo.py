@@ -12,6 +12,7 @@ import pytest
 from bags_for_tests import BLOCK_CENTER_MAP, BLOCK_SIDE_M, START_NS, write_camera_bag
 from n3d_ros.cli import main as cli
 from n3d_ros.ros.bag import BagReader
+from n3d_ros.ros.demo import topics_to_replay
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +78,16 @@ def test_a_node_that_does_not_start_is_told_with_its_log(
     error = capsys.readouterr().err
     assert "The node did not come up" in error and "No module named no_such_module" in error
     assert not (tmp_path / "out" / "bag").exists()
+
+
+def test_results_in_a_recording_of_a_running_node_are_not_replayed(tmp_path: Path) -> None:
+    bag, out = write_camera_bag(tmp_path / "bag", frames=2), tmp_path / "out"
+    assert cli.main(["run", str(bag), "-o", str(out), "--images"]) == 0
+    with BagReader(out / "annotated") as reader:
+        assert "/n3d/objects" in reader.topics
+        replayed = topics_to_replay(reader)
+    assert not any(name.startswith("/n3d") for name in replayed)
+    assert {"/camera/color/image_raw", "/tf"} <= set(replayed)
 
 
 @pytest.mark.parametrize("out", [".", "bag", "bag/results"])
