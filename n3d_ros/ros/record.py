@@ -13,6 +13,7 @@ from typing import Any
 
 from n3d_ros.errors import BagError, N3dError
 from n3d_ros.ros.bag import BagWriter, TopicQos
+from n3d_ros.ros.clocks import steady_clock
 from n3d_ros.ros.message_types import is_installed, message_class
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Recorder:
         self._messages = self._bytes = self._dropped = 0
         self.failure: N3dError | None = None
         self._closed = False
-        self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover, clock=_steady_clock())
+        self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover, clock=steady_clock())
         self._thread = threading.Thread(target=self._write_queued, name="bag-writer", daemon=True)
         self._thread.start()
         self.discover()
@@ -167,14 +168,6 @@ class Recorder:
         if self.failure is not None:
             raise self.failure
         return self.status
-
-
-def _steady_clock() -> Any:
-    """A clock that runs also when simulated time stands still."""
-    from rclpy.clock import Clock
-    from rclpy.clock_type import ClockType
-
-    return Clock(clock_type=ClockType.STEADY_TIME)
 
 
 def spin_until(executor: Any, is_over: Callable[[], bool], *, period_s: float = 0.1) -> None:

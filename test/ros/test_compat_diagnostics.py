@@ -43,6 +43,16 @@ def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     rclpy.shutdown(context=context)
 
 
+def test_diagnostics_go_out_while_simulated_time_stands_still(ros: Any) -> None:
+    from rclpy.parameter import Parameter
+
+    ros.node.set_parameters([Parameter("use_sim_time", value=True)])
+    made = DiagnosticsPublisher(ros.node, "cpu", period_s=0.05, prefer_updater=False)
+    made.add("camera", report)
+    assert len(ros.hear(2)) >= 2
+    made.close()
+
+
 def report() -> DiagnosticReport:
     return DiagnosticReport(level=DiagnosticLevel.WARN, message="few frames", values={"rate_hz": 4.5, "frames": 9})
 

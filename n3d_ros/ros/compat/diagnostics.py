@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from n3d_ros.ros.clocks import steady_clock
+
 logger = logging.getLogger(__name__)
 
 DEFAULT_PERIOD_S = 1.0  # seconds, diagnostic_updater's default
@@ -109,7 +111,8 @@ class _OwnUpdater:
         self._node, self._hardware_id = node, hardware_id
         self._tasks: dict[str, DiagnosticTask] = {}
         self._publisher: Any = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._timer = node.create_timer(period_s, self.publish)
+        # Steady: a node that waits for /clock in vain is one that people look at diagnostics for.
+        self._timer = node.create_timer(period_s, self.publish, clock=steady_clock())
 
     def add(self, name: str, task: DiagnosticTask) -> None:
         self._tasks[name] = task
