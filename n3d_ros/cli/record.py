@@ -62,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
         on_stop_signal(stopped.set),
     ):
         recorder = Recorder(node, writer, args.topics)
-        spin_until(executor, is_over)
-        status = recorder.close()
+        try:
+            spin_until(executor, is_over)
+        finally:  # before the bag is completed, also after a second Ctrl-C: until then its thread writes
+            status = recorder.close()
     print(f"{output}: {status.messages} messages on {status.topics} topics, {size_text(status.bytes)}.")
     if status.dropped:
         print(f"{status.dropped} messages were lost: the disk is slower than the topics; record fewer of them.")

@@ -148,8 +148,11 @@ class Recorder:
             try:
                 with self._writer_lock:
                     self._writer.write(name, stamp_ns, data)
-            except BagError as error:
+            except N3dError as error:
                 self.failure = error
+            except Exception as error:  # storage libraries and compressors have errors of their own
+                logger.exception("Writing %s failed.", name)
+                self.failure = BagError(f"{name} could not be written ({type(error).__name__}: {error}).")
 
     def close(self) -> RecordStatus:
         """Stops receiving and writes the rest; the caller then closes the bag.

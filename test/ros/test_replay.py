@@ -37,6 +37,26 @@ def node() -> Iterator[Any]:
         yield made
 
 
+class BrokenWriter:
+    """A bag whose compressor breaks."""
+
+    def add_topic(self, *_args: object, **_options: object) -> None:
+        pass
+
+    def write(self, *_args: object) -> None:
+        raise ValueError("compressor broke")
+
+
+def test_a_recording_that_cannot_be_written_fails_and_says_why(node: Any, spin: Any) -> None:
+    publisher = node.create_publisher(String, "/words", 10)
+    recorder = Recorder(node, BrokenWriter(), ["/words"])  # type: ignore[arg-type]
+    spin(lambda: "/words" in recorder.topics and publisher.get_subscription_count() > 0)
+    publisher.publish(String(data="x"))
+    spin(lambda: recorder.failure is not None)
+    with pytest.raises(BagError, match="/words could not be written .*compressor broke"):
+        recorder.close()
+
+
 @pytest.fixture
 def spin(node: Any) -> Iterator[Callable[[Callable[[], bool]], None]]:
     executor = SingleThreadedExecutor(context=node.context)
