@@ -26,7 +26,7 @@ from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
 from n3d_ros.inference.grounder import Grounder
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.compat.diagnostics import DiagnosticsPublisher
-from n3d_ros.ros.compat.tf2 import create_transform_listener
+from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.health import grounding_health, input_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
@@ -102,7 +102,8 @@ class N3dNode(LifecycleNode):
         self._settings.on_change(self._on_config)
         self._ledger = Ledger()
         self._warned_s: dict[str, float] = {}
-        self._tf = create_transform_listener(self, cache_s=self.config.pipeline.tf.cache_s)
+        self._tf: TransformSource | None = None
+        self._next_id = 1  # kept over cleanup and configure: a number never means another thing while the node runs
         self._worker: Worker[RgbdPair] | None = None
         self._grounder: Grounder | None = None
         self._pipeline: FramePipeline | None = None
@@ -159,6 +160,7 @@ class N3dNode(LifecycleNode):
             self.get_logger().error(f"Not configured: the grounder {config.grounder!r} cannot be made. {reason}")
             self._release()
             return FAILURE
+        self._tf = create_transform_listener(self, cache_s=config.pipeline.tf.cache_s)
         self._grounder = grounder  # from here on it is closed by _release, whatever becomes of the rest
         self._pipeline = FramePipeline(
             config.pipeline,
@@ -167,6 +169,7 @@ class N3dNode(LifecycleNode):
             now_s=time.monotonic,
             color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
             depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
+            first_id=self._next_id,
         )
         self._results = Results(self, self._ledger)
         self._desk = AnswerDesk(
@@ -259,8 +262,9 @@ class N3dNode(LifecycleNode):
         self._call_worker(self._start_anew)
 
     def _release(self) -> None:
-        worker, grounder, results = self._worker, self._grounder, self._results
-        self._worker = self._grounder = self._pipeline = self._desk = self._results = None
+        worker, grounder, pipeline = self._worker, self._grounder, self._pipeline
+        results, transforms = self._results, self._tf
+        self._worker = self._grounder = self._pipeline = self._desk = self._results = self._tf = None
         if worker is not None:
             if grounder is not None:
                 worker.call(grounder.close)  # in the thread that made it
@@ -268,6 +272,10 @@ class N3dNode(LifecycleNode):
             timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
             if not worker.stop(error, timeout_s):
                 self.get_logger().warning(f"The grounder did not stop within {timeout_s} s; its thread is left behind.")
+        if pipeline is not None:
+            self._next_id = pipeline.next_id
+        if transforms is not None:
+            transforms.close()
         if results is not None:
             results.close()
 
@@ -298,7 +306,8 @@ class N3dNode(LifecycleNode):
 
     def _restart(self) -> None:
         """Forgets everything that belongs to the time before a jump."""
-        self._tf.clear()
+        if self._tf is not None:
+            self._tf.clear()
         if self._desk is not None:
             self._desk.forget()
         if self._worker is not None:

@@ -210,6 +210,7 @@ class FramePipeline:
         now_s: clock used to wait for transforms; None waits for none (offline, all transforms are known).
         color_topic: full name of the colour topic, which may say that images are rectified.
         depth_topic: full name of the depth topic, as above.
+        first_id: number of the first object.
     """
 
     def __init__(
@@ -221,6 +222,7 @@ class FramePipeline:
         now_s: Callable[[], float] | None = None,
         color_topic: str = "",
         depth_topic: str = "",
+        first_id: int = 1,
     ) -> None:
         self.config = config
         self._topics = (color_topic, depth_topic)
@@ -229,7 +231,7 @@ class FramePipeline:
         self._now_s = now_s
         self._assembler = self._new_assembler()
         self._scene: Scene | None = None
-        self._next_id = 1
+        self.next_id = first_id
         self._cached: tuple[Any, RgbdFrame] | None = None
         self.memory = Memory(history=SceneHistory(config=config.history))
 
@@ -362,7 +364,7 @@ class FramePipeline:
         scene = self._scene
         if scene is None or scene.frame_id != scene_frame:
             # ids go on where they were: a number never means another thing while the node runs
-            scene = Scene(frame_id=scene_frame, stamp_ns=0, next_id=self._next_id)
+            scene = Scene(frame_id=scene_frame, stamp_ns=0, next_id=self.next_id)
         try:
             self._scene = scene.updated(
                 result.detections,
@@ -376,7 +378,7 @@ class FramePipeline:
                 raise
             self.reset()
             return self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
-        self._next_id = self._scene.next_id
+        self.next_id = self._scene.next_id
         return self._scene
 
     def _scene_pose(self, frame: RgbdFrame) -> tuple[str, RigidTransform]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
+import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from n3d_msgs.srv import Locate
 from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -30,7 +33,9 @@ from visualization_msgs.msg import Marker
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.ros import managed_node
 from n3d_ros.ros.conversions import intrinsics_to_camera_info, make_header, stamp_to_ns, transform_to_msg
 from n3d_ros.ros.image_codec import (
     depth_to_compressed_msg,
@@ -39,7 +44,8 @@ from n3d_ros.ros.image_codec import (
     rgb_to_compressed_msg,
     rgb_to_image_msg,
 )
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
+from node_harness import DOMAIN_ID, FRAME, NodeClient, NodeProcess, wait_until
+from node_under_test import make_grounder
 
 
 @contextmanager
@@ -125,6 +131,34 @@ def test_the_grounder_is_closed_at_cleanup_and_at_the_end(tmp_path: Path, monkey
             assert client.call(change, ChangeState.Request(transition=Transition(id=transition))).success, node.log
         assert note.read_text().count("closed") == 1
     assert note.read_text().count("closed") == 2
+
+
+def test_configured_again_the_node_takes_new_settings_for_tf_and_reuses_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+    closed: list[float] = []
+
+    def listener(_node: Any, *, cache_s: float) -> Any:
+        made.append(cache_s)
+        buffer = TransformBuffer()
+        return SimpleNamespace(lookup=buffer.lookup, clear=buffer.clear, close=lambda: closed.append(cache_s))
+
+    monkeypatch.setattr(managed_node, "create_transform_listener", listener)
+    context = Context()
+    rclpy.init(context=context, domain_id=DOMAIN_ID)
+    node = managed_node.N3dNode(make_grounder=make_grounder, context=context)
+    try:
+        node.trigger_configure()
+        assert node._pipeline is not None
+        node._pipeline.next_id = 42
+        node.trigger_cleanup()
+        assert node.set_parameters([Parameter("tf.cache_s", value=60.0)])[0].successful
+        node.trigger_configure()
+        assert (made, closed) == ([10.0, 60.0], [10.0])
+        assert node._pipeline.next_id == 42
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def test_a_signal_is_heard_while_the_grounder_loads(monkeypatch: pytest.MonkeyPatch) -> None:
