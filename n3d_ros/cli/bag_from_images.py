@@ -50,9 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-unit",
         type=float,
-        default=0.001,
         metavar="M",
-        help="metres per count of the depth images (default 0.001)",
+        help="metres per count of the depth images (default 0.001 for 16-bit images, 1 for floats)",
     )
     parser.add_argument("--camera-height", type=float, metavar="M", help="also write a static transform from map")
     parser.add_argument(
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.start_time > 0:
         raise ConfigurationError('--start-time: expected seconds above 0; a stamp of 0 means "not set" in ROS.')
-    if not 0 < args.rate <= 1000 or not 0 < args.depth_unit <= 1:
+    if not 0 < args.rate <= 1000 or not 0 < (1.0 if args.depth_unit is None else args.depth_unit) <= 1:
         raise ConfigurationError("--rate: expected above 0 to 1000 Hz; --depth-unit: expected above 0 to 1 m.")
     pairs = matched_files(args.color, args.depth)
     first = read_color(pairs[0][0])

@@ -21,6 +21,7 @@ from n3d_ros.ros.conversions import intrinsics_to_camera_info, transform_to_msg
 from n3d_ros.ros.image_codec import depth_to_compressed_msg, depth_to_image_msg, rgb_to_compressed_msg, rgb_to_image_msg
 
 TF_QOS = TopicQos(depth=100)  # tf2_ros's own publisher
+MILLIMETRE_M = 0.001
 JPEG_QUALITY = 88  # artefacts stay below the colour noise of a small camera
 
 
@@ -184,12 +185,12 @@ def read_color(path: str) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def read_depth(path: str, unit_m: float) -> NDArray[Any]:
+def read_depth(path: str, unit_m: float | None = None) -> NDArray[Any]:
     """A depth image from a file.
 
     Args:
         path: a 16-bit image, a float image (TIFF, EXR) or a ``.npy`` array.
-        unit_m: metres per count.
+        unit_m: metres per count; None: 0.001 for 16-bit images, 1 for floats (REP-118).
 
     Returns:
         (H, W) uint16 millimetres when the file has just these, else float64 metres, NaN for none.
@@ -204,7 +205,8 @@ def read_depth(path: str, unit_m: float) -> NDArray[Any]:
     if image is None or image.ndim != 2 or image.dtype not in (np.uint16, np.float32, np.float64):
         form = "nothing that decodes" if image is None else f"{image.shape} {image.dtype}"
         raise InputError(f"{path}: expected a depth image with one channel of 16 bits or floats, got {form}.")
-    if image.dtype == np.uint16 and unit_m == 0.001:
+    unit_m = unit_m or (MILLIMETRE_M if image.dtype == np.uint16 else 1.0)
+    if image.dtype == np.uint16 and unit_m == MILLIMETRE_M:
         return np.asarray(image)
     metres = image.astype(np.float64) * unit_m
     metres[~(metres > 0) | np.isinf(metres)] = np.nan

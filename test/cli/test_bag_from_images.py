@@ -60,12 +60,13 @@ def test_depth_in_another_unit_becomes_millimetres(images: Path) -> None:
     assert np.frombuffer(depth.data, np.uint16).reshape(48, 64)[5, 5] == 200  # 1001 counts of 0.2 mm
 
 
-def test_float_depth_from_arrays_is_taken_in_metres(images: Path) -> None:
+@pytest.mark.parametrize("unit", [["--depth-unit", "1"], []], ids=["told", "by default"])
+def test_float_depth_from_arrays_is_taken_in_metres(images: Path, unit: list[str]) -> None:
     for number in (1, 2, 10):
         (images / f"shot{number}_depth.png").unlink()
         np.save(images / f"shot{number}_depth.npy", np.full((48, 64), 1.5, dtype=np.float32))
     arguments = ["--color", str(images / "*_color.png"), "--depth", str(images / "*_depth.npy")]
-    arguments += ["--intrinsics", INTRINSICS, "--depth-unit", "1", "-o", str(images / "bag")]
+    arguments += ["--intrinsics", INTRINSICS, *unit, "-o", str(images / "bag")]
     assert cli.main(["bag-from-images", *arguments]) == 0
     with BagReader(images / "bag") as reader:
         depth = next(iter(reader.messages(["/camera/aligned_depth_to_color/image_raw"]))).deserialize()
