@@ -259,6 +259,27 @@ class BagReader:
         if self.damage:
             raise BagError(self.damage, reason="damaged_bag")
 
+    def readable_messages(
+        self, topics: Iterable[str] | None = None, *, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """The messages that can be read: where the bag is damaged they just end. For looks ahead of the main pass.
+
+        Args:
+            topics: only these; None: all.
+            stop_ns: only messages before this stamp.
+
+        Yields:
+            Raw messages.
+
+        Raises:
+            BagError: an unknown topic.
+        """
+        try:
+            yield from self.messages(topics, stop_ns=stop_ns)
+        except BagError as error:
+            if error.reason != "damaged_bag":
+                raise
+
     def describe(self) -> str:
         """What the bag holds, one line per topic.
 

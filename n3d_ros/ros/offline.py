@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -383,7 +383,7 @@ def load_transforms(reader: BagReader, on_drop: Callable[[str, str], None] | Non
     """
     buffer = TransformBuffer(cache_ns=FOREVER_NS)
     names = [name for name, topic in reader.topics.items() if topic.type == TF_TYPE]
-    for message in _readable(reader, names):
+    for message in reader.readable_messages(names):
         try:
             refused = store_tf_message(
                 message.deserialize(), buffer, static=message.topic.name.endswith(STATIC_TF_TOPIC)
@@ -396,20 +396,9 @@ def load_transforms(reader: BagReader, on_drop: Callable[[str, str], None] | Non
     return buffer
 
 
-def _readable(reader: BagReader, names: Sequence[str]) -> Iterator[BagMessage]:
-    """The messages that can be read; where a bag is damaged it just ends, since the main pass tells of it."""
-    if not names:
-        return
-    try:
-        yield from reader.messages(names)
-    except BagError as error:
-        if error.reason != "damaged_bag":
-            raise
-
-
 def _first_message(reader: BagReader, name: str) -> Any:
     """The first message of a topic that can be read, None when there is none."""
-    for message in _readable(reader, [name]):
+    for message in reader.readable_messages([name]):
         with contextlib.suppress(BagError):
             return message.deserialize()
     return None

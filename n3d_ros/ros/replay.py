@@ -220,7 +220,7 @@ class Replayer:
     def _latched_before(self, start_ns: int, names: Collection[str]) -> list[BagMessage]:
         """Latched messages from before the start: whoever begins in the middle still needs the static transforms."""
         latched = [name for name in names if self._reader.topics[name].qos.is_latched]
-        return list(self._reader.messages(latched, stop_ns=start_ns)) if latched else []
+        return list(self._reader.readable_messages(latched, stop_ns=start_ns)) if latched else []
 
     def _sleep_until(self, due: float, stamp_ns: int) -> None:
         """Waits until a moment of the monotonic clock, publishing /clock on the way up to ``stamp_ns``."""

@@ -107,6 +107,25 @@ def test_a_late_subscriber_gets_every_latched_message(tmp_path: Path, node: Any,
     assert len(received) == 3
 
 
+def test_of_a_bag_that_is_cut_off_everything_readable_is_replayed_from_the_middle_too(
+    tmp_path: Path, node: Any
+) -> None:
+    with BagWriter(tmp_path / "bag", compress=False) as writer:
+        writer.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", qos=LATCHED_QOS)
+        writer.write("/tf_static", START_NS, TFMessage())
+        for i in range(8):
+            writer.write("/words", START_NS + i * 10_000_000, String(data=f"{i}" * 400_000))
+    content = (tmp_path / "bag" / "bag.mcap").read_bytes()
+    (tmp_path / "cut.mcap").write_bytes(content[: int(0.8 * len(content))])
+    with BagReader(tmp_path / "cut.mcap") as reader:
+        seen: list[str] = []
+        replayer = Replayer(node, reader, ReplayConfig(rate=10.0, start_s=0.02))
+        with pytest.raises(BagError, match="cut off"):
+            replayer.run(lambda message: seen.append(message.topic.name))
+    assert seen[0] == "/tf_static"
+    assert seen.count("/words") >= 2
+
+
 def test_the_rate_scales_the_time_a_replay_takes(tmp_path: Path, node: Any) -> None:
     with BagReader(write_words(tmp_path / "bag", count=5, gap_s=0.2)) as reader:
         begin = time.monotonic()
