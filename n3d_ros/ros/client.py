@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any
 
 from n3d_ros.errors import ConfigurationError, N3dError, QueryError, StatusCode
 from n3d_ros.ros.conversions import stamp_to_ns
+from n3d_ros.scene.query import ValueType
 
 DEFAULT_NODE = "/n3d"
 DISCOVERY_TIMEOUT_S = 5.0  # until the service of a running node is seen
@@ -186,11 +187,17 @@ def query_response_to_dict(response: Any) -> dict[str, Any]:
     Returns:
         Values for JSON.
     """
-    value: Mapping[str, Any] = {"text": response.value.text, "unit": response.value.unit}
+    value, vector = response.value, (response.value.vector.x, response.value.vector.y, response.value.vector.z)
     return {
         **_common(response),
         "sentence": response.sentence,
-        "value": {**value, "number": _known(response.value.number)},
+        "value": {
+            "type": _name_of(ValueType, value.type),
+            "number": _known(value.number),
+            "vector": None if any(map(math.isnan, vector)) else [round(one, 4) for one in vector],
+            "text": value.text,
+            "unit": value.unit,
+        },
         "steps": list(response.steps),
         "objects": [object_msg_to_dict(item) for item in response.objects],
     }
@@ -218,10 +225,12 @@ def status_name(code: int) -> str:
     Returns:
         Such as "NOT_FOUND"; the number for a code this version does not know.
     """
-    try:
-        return StatusCode(code).name
-    except ValueError:
-        return str(code)
+    return _name_of(StatusCode, code)
+
+
+def _name_of(kind: type[IntEnum], code: int) -> str:
+    """A code's name; the number for one this version does not know."""
+    return kind(code).name if code in set(kind) else str(code)
 
 
 def _known(value: float) -> float | None:
