@@ -17,7 +17,7 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.scene.objects import SceneObject
-from n3d_ros.scene.phrases import Phrase
+from n3d_ros.scene.phrases import Phrase, select, vocabulary
 from n3d_ros.scene.scene import Scene
 
 MAX_QUESTION_CHARS = 1024  # the bound of the service
@@ -122,8 +122,11 @@ def answer(scene: Scene, query: SpatialQuery) -> SpatialAnswer:
     if question is None:
         return _not_understood(scene, query.text)
     phrase = question.phrase
-    found = tuple(one for one in scene.objects if phrase.matches(one.label, one.color, one.shape))
-    return ANSWERERS[question.intent](_Asked(scene=scene, phrase=phrase, found=found, viewpoint=query.viewpoint))
+    chosen = select(phrase, scene.objects)
+    if not chosen.is_understood:
+        return _unknown_thing(scene, phrase)
+    asked = _Asked(scene=scene, phrase=phrase, found=chosen.objects, notes=chosen.notes, viewpoint=query.viewpoint)
+    return ANSWERERS[question.intent](asked)
 
 
 # --- reading the question -------------------------------------------------------------------------------------------
@@ -207,16 +210,30 @@ def _not_understood(scene: Scene, text: str) -> SpatialAnswer:
     )
 
 
+def _unknown_thing(scene: Scene, phrase: Phrase) -> SpatialAnswer:
+    """What can be asked for, since nothing here is ever called by the noun: that none is found would say nothing."""
+    return SpatialAnswer(
+        status=StatusCode.NOT_UNDERSTOOD,
+        text=_limited([
+            f'I cannot tell whether something is "{_echo(phrase.noun or phrase.text)}": the objects here are known by '
+            "colour and shape only.",
+            vocabulary(),
+        ]),
+        stamp_ns=scene.stamp_ns,
+    )  # fmt: skip
+
+
 # --- answering ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What an answer is made from: the scene, what was asked about, the objects that fit, and who looks."""
+    """What an answer is made from: the scene, what was asked about, the objects that fit, how, and who looks."""
 
     scene: Scene
     phrase: Phrase
     found: tuple[SceneObject, ...]
+    notes: tuple[str, ...]
     viewpoint: RigidTransform | None
 
 
@@ -225,7 +242,7 @@ def _where(asked: _Asked) -> SpatialAnswer:
     if not asked.found:
         return SpatialAnswer(
             status=StatusCode.NOT_FOUND,
-            text=_limited([f'I see no "{_echo(asked.phrase.text)}".', _known(asked.scene)]),
+            text=_limited([f'I see no "{_echo(asked.phrase.text)}".', *asked.notes, _known(asked.scene)]),
             steps=(_match_step(asked),),
             stamp_ns=asked.scene.stamp_ns,
         )
@@ -237,7 +254,7 @@ def _where(asked: _Asked) -> SpatialAnswer:
     value = (center[0], center[1], center[2]) if len(asked.found) == 1 else None
     return SpatialAnswer(
         status=StatusCode.OK if is_clear else StatusCode.AMBIGUOUS,
-        text=_limited([*head, *places, *tail]),
+        text=_limited([*head, *asked.notes, *places, *tail]),
         value=value,
         value_type=ValueType.NONE if value is None else ValueType.POSITION,
         value_text="" if value is None else f"{_numbers(asked.found[0].box.center)} m in {_echo(asked.scene.frame_id)}",
@@ -255,7 +272,7 @@ def _count(asked: _Asked) -> SpatialAnswer:
     sentence = f'{len(asked.found)} {match} "{_echo(asked.phrase.text)}"{named}.'
     return SpatialAnswer(
         status=StatusCode.OK,
-        text=_limited([sentence] if asked.found else [sentence, _known(asked.scene)]),
+        text=_limited([sentence, *asked.notes, *([] if asked.found else [_known(asked.scene)])]),
         value=float(len(asked.found)),
         value_type=ValueType.COUNT,
         value_text=str(len(asked.found)),
@@ -269,9 +286,9 @@ def _count(asked: _Asked) -> SpatialAnswer:
 def _exists(asked: _Asked) -> SpatialAnswer:
     """Whether there is one."""
     if asked.found:
-        text = _limited(["Yes.", *(f"The {_name(one)} is {_place(asked, one)}." for one in asked.found)])
+        text = _limited(["Yes.", *asked.notes, *(f"The {_name(one)} is {_place(asked, one)}." for one in asked.found)])
     else:
-        text = _limited([f'No, I see no "{_echo(asked.phrase.text)}".', _known(asked.scene)])
+        text = _limited([f'No, I see no "{_echo(asked.phrase.text)}".', *asked.notes, _known(asked.scene)])
     return SpatialAnswer(
         status=StatusCode.OK,
         text=text,
@@ -360,7 +377,8 @@ def _match_step(asked: _Asked) -> str:
     """How the objects were chosen."""
     wanted = " and ".join(f'"{_echo(word)}"' for word in asked.phrase.words) or "anything"
     names = f": {_names(asked.found)}" if asked.found else ""
-    return f"{len(asked.found)} of {len(asked.scene.objects)} objects are called {wanted}{names}."
+    how = " ".join(["", *asked.notes])
+    return f"{len(asked.found)} of {len(asked.scene.objects)} objects fit {wanted}{names}.{how}"
 
 
 def _measure_step(scene: Scene, one: SceneObject) -> str:

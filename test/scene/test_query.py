@@ -43,7 +43,7 @@ def ask(text: str, scene: Scene = MAP, viewpoint: RigidTransform | None = None) 
         ("Where is the blue ball?", Intent.WHERE, ("blue", "ball")),
         ("where's my mug", Intent.WHERE, ("mug",)),
         ("Where are the red boxes?", Intent.WHERE, ("red", "box")),
-        ("Please find a grey cube", Intent.WHERE, ("gray", "box")),
+        ("Please find a grey cube", Intent.WHERE, ("grey", "box")),
         ("Could you tell me where the mug is?", None, ()),
         ("Can you tell me where is the mug please?", Intent.WHERE, ("mug",)),
         ("locate the dishes", Intent.WHERE, ("dish",)),

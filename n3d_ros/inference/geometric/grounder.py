@@ -162,9 +162,7 @@ def _require_depth(frame: RgbdFrame, config: GeometricConfig) -> None:
 
 
 def _notes(found: Segmentation, wanted: Wanted) -> tuple[str, ...]:
-    notes = []
-    if wanted.ignored:
-        notes.append(f"Left out of the phrase, since they say nothing of colour or shape: {', '.join(wanted.ignored)}.")
+    notes = list(wanted.notes)
     if not found.up_is_known:
         notes.append("No gravity was given and no surface seen: up is taken from the camera.")
     if not any(surface.kind != "wall" for surface in found.surfaces):

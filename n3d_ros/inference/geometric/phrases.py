@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from n3d_ros.errors import QueryError
-from n3d_ros.refine.attributes import COLOR_WORDS
-from n3d_ros.scene.phrases import ANYTHING, FILLERS, singular, words_of
-
-COLORS: Mapping[str, str] = MappingProxyType(
-    {word: word for word in COLOR_WORDS}
-    | {
-        "gray": "grey", "silver": "grey", "violet": "purple", "lilac": "purple", "magenta": "pink", "rose": "pink",
-        "turquoise": "cyan", "teal": "cyan", "navy": "blue", "crimson": "red", "scarlet": "red", "golden": "yellow",
-        "beige": "brown", "tan": "brown",
-    }
-)  # fmt: skip
-"""Colour word in a phrase -> the word that attributes use."""
-
-SHAPES: Mapping[str, frozenset[str]] = MappingProxyType({
-    noun: frozenset(shapes.split())
-    for shapes, nouns in {
-        "box": "box cube block carton package packet parcel cuboid brick case container crate",
-        "box flat": "book magazine notebook tablet",
-        "flat": "plate tray lid board disc sheet coaster",
-        "cylinder": "cylinder can tin tube roll bottle jar canister candle flask",
-        "cylinder bowl": "cup mug glass tumbler beaker bucket pot pan vase bin",
-        "ball": "ball sphere orb globe apple peach tomato marble",
-        "bowl": "bowl basin dish",
-    }.items()
-    for noun in nouns.split()
-})  # fmt: skip
-"""Noun in a phrase -> shapes that such a thing may show to a depth camera."""
+from n3d_ros.scene.phrases import Phrase, ignored_note, vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What an object must be.
+    """What an object must be, in the words of ``scene.phrases``.
 
     Args:
-        colors: all of these must be among its colours.
-        shapes: one of these must be its shape; None: any.
-        ignored: words that say nothing about colour and shape.
+        phrase: what was asked for; None: everything.
     """
 
-    colors: tuple[str, ...] = ()
-    shapes: frozenset[str] | None = None
-    ignored: tuple[str, ...] = ()
+    phrase: Phrase | None = None
+
+    @property
+    def shapes(self) -> frozenset[str] | None:
+        """One of these must be its shape; None: any."""
+        return self.phrase.shapes if self.phrase else None
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Words that say nothing about colour and shape."""
+        return self.phrase.ignored if self.phrase else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how the words were taken."""
+        if self.phrase is None:
+            return ()
+        left_out = (ignored_note(self.ignored),) if self.ignored else ()
+        return (*left_out, self.phrase.shape_note()) if self.phrase.is_more_than_shape else left_out
 
     def matches(self, color: str | None, shape: str | None) -> bool:
         """Whether an object so described is meant.
@@ -60,15 +46,14 @@ class Wanted:
         Returns:
             True when it has all the colours and one of the shapes asked for.
         """
-        seen = set(words_of(color or ""))
-        return seen.issuperset(self.colors) and (self.shapes is None or shape in self.shapes)
+        return self.phrase is None or self.phrase.matches("", color, shape)
 
 
 def understand(phrase: str | None) -> Wanted:
     """What a phrase asks for.
 
-    The last word is the thing; words before it describe it. A thing that is not known is refused, since everything else
-    would be a guess; a describing word that is not known is left out and reported.
+    A thing that is not known is refused, since everything else would be a guess; a describing word that is not known
+    is left out and reported.
 
     Args:
         phrase: such as "the red cups"; None: everything.
@@ -81,22 +66,12 @@ def understand(phrase: str | None) -> Wanted:
     """
     if phrase is None:
         return Wanted()
-    said = [word for word in words_of(phrase) if word not in FILLERS]
-    words = [word if word in COLORS or word in SHAPES else singular(word) for word in said]
-    if not words:
-        if words_of(phrase):  # "all of those"
-            return Wanted()
-        raise QueryError(f"Phrase {phrase!r}: expected words that name an object. {_vocabulary()}")
-    thing = words[-1]
-    if thing not in SHAPES and thing not in COLORS and thing not in ANYTHING:
+    parsed = Phrase.parse(phrase)
+    if parsed is None:
+        raise QueryError(f"Phrase {phrase!r}: expected 1 to 16 words that name an object. {vocabulary()}")
+    if not parsed.is_known:
         raise QueryError(
-            f"Phrase {phrase!r}: {thing!r} is not known to the geometric grounder, which tells objects by colour and "
-            f"shape only. {_vocabulary()}"
+            f"Phrase {phrase!r}: {parsed.noun!r} is not known to the geometric grounder, which tells objects by colour "
+            f"and shape only. {vocabulary()}"
         )
-    colors = tuple(dict.fromkeys(COLORS[word] for word in words if word in COLORS))
-    ignored = tuple(word for word in words[:-1] if word not in COLORS and word not in ANYTHING)
-    return Wanted(colors=colors, shapes=SHAPES.get(thing), ignored=ignored)
-
-
-def _vocabulary() -> str:
-    return f"Known colours: {', '.join(COLOR_WORDS)}. Known things: object, {', '.join(sorted(SHAPES))}."
+    return Wanted(phrase=parsed)
