@@ -7,12 +7,13 @@ not depend on the speed of the machine: what does (times) is kept apart.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from n3d_ros.ros.image_codec import rgb_to_compressed_msg
 from n3d_ros.ros.markers import MarkerTracker
 from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes
 from n3d_ros.ros.pairing import RgbdPair, RgbdPairer
-from n3d_ros.ros.parameters import build_config
+from n3d_ros.ros.parameters import DECLARED_BY_ROS, build_config, parameter_specs
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline
 from n3d_ros.scene.objects import SceneObject
 
@@ -44,6 +45,8 @@ NAMESPACE = "/n3d"  # under which the node publishes by default
 OBJECTS, MARKERS, REPORT = f"{NAMESPACE}/objects", f"{NAMESPACE}/markers", f"{NAMESPACE}/frame_report"
 DEBUG_IMAGE = f"{NAMESPACE}/debug/image/compressed"
 RESULTS_FILE, BAG_FOLDER = "objects.json", "annotated"
+OWN_SECTIONS = ("**", "*", "n3d")  # of a parameter file: what they hold is meant for the node
+DECLARED_BY_PREFIX = ("qos_overrides.", "diagnostic_updater.")  # parameters that libraries declare on the node
 DECIMALS = 6  # of metres and quaternions in JSON: a micrometre
 FORMAT_VERSION = 1  # of objects.json
 
@@ -526,14 +529,33 @@ def config_from_files(files: Sequence[Path], values: Mapping[str, str] | None = 
     Raises:
         ConfigurationError: a file cannot be read, or a value is refused.
     """
-    import yaml
-
     merged: dict[str, Any] = {}
     for path in files:
         merged.update(_parameters_of(path))
     for name, text in (values or {}).items():
-        merged[name] = yaml.safe_load(text)
+        merged[name] = _value_of(name, text)
+    _refuse_unknown(values or {}, "")
     return build_config(NodeConfig(), merged)
+
+
+def _value_of(name: str, text: str) -> Any:
+    """The value that a text stands for, as on the command line of a node."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"Parameter {name}: expected a value as in YAML, got {text!r}.") from error
+
+
+def _refuse_unknown(names: Iterable[str], where: str) -> None:
+    """Refuses parameters the node does not have: a setting that is mistyped would be ignored without a word."""
+    known = [*(spec.name for spec in parameter_specs(NodeConfig())), *DECLARED_BY_ROS]
+    for name in names:
+        if name not in known and not name.startswith(DECLARED_BY_PREFIX):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "config/n3d.yaml lists all."
+            raise ConfigurationError(f"{where}The node has no parameter {name!r}; {hint}")
 
 
 def _parameters_of(path: Path) -> dict[str, Any]:
@@ -543,8 +565,11 @@ def _parameters_of(path: Path) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        for node in content.values():
-            flat.update(_flattened(node.get("ros__parameters", {})))
+        for node, section in content.items():
+            parameters = _flattened(section.get("ros__parameters", {}))
+            if str(node).rpartition("/")[2] in OWN_SECTIONS:
+                _refuse_unknown(parameters, f"{path}: ")
+            flat.update(parameters)
     except (OSError, yaml.YAMLError, AttributeError) as error:
         raise ConfigurationError(f"{path}: expected a ROS parameter file ({error}).") from error
     return flat

@@ -247,6 +247,31 @@ def test_parameter_files_and_values_reach_the_settings_as_in_the_node(tmp_path: 
         config_from_files([], {"max_objects": "many"})
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("outputframe", "map", "no parameter 'outputframe'; did you mean output_frame?"),
+        ("nonsense", "1", r"no parameter 'nonsense'; config/n3d.yaml lists all"),
+        ("max_objects", "[1", r"Parameter max_objects: expected a value as in YAML, got '\[1'"),
+    ],
+)
+def test_a_mistyped_parameter_is_refused(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        config_from_files([], {name: text})
+
+
+def test_a_mistyped_parameter_in_a_file_is_refused_and_other_nodes_may_have_their_own(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(
+        "camera_driver:\n  ros__parameters:\n    enable_infra: true\n"
+        "/robot/n3d:\n  ros__parameters:\n    max_objects: 5\n    use_sim_time: true\n"
+        "    qos_overrides:\n      /rgb/image:\n        subscription:\n          reliability: reliable\n"
+    )
+    assert config_from_files([tmp_path / "good.yaml"]).pipeline.max_objects == 5
+    (tmp_path / "bad.yaml").write_text("/**:\n  ros__parameters:\n    sinc:\n      slop_s: 0.05\n")
+    with pytest.raises(ConfigurationError, match=r"bad\.yaml: .*'sinc.slop_s'; did you mean sync\.slop_s"):
+        config_from_files([tmp_path / "bad.yaml"])
+
+
 def test_the_block_lies_where_the_test_says(tmp_path: Path) -> None:
     box = block().transformed(map_T_camera().inverse())
     assert box.center[2] == pytest.approx(1.1410, abs=1e-3) and FRAME_ID.endswith("optical_frame")
