@@ -22,7 +22,7 @@ from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Memory, Placement
 from n3d_ros.scene.objects import SceneObject
-from n3d_ros.scene.phrases import Phrase
+from n3d_ros.scene.phrases import Phrase, Selection, select, vocabulary
 from n3d_ros.scene.query import SpatialQuery, ValueType, answer
 from n3d_ros.scene.scene import Scene
 
@@ -383,13 +383,10 @@ class AnswerDesk:
         place = self._placement(ask, memory, scene, wait=wait)
         if ask.kind is Kind.QUESTION:
             return self._said(ask, scene, place, wait=wait)
-        objects: Sequence[SceneObject] = scene.objects
-        if ask.text:
-            phrase = Phrase.parse(ask.text)
-            if phrase is None:
-                raise QueryError(f"No word of {ask.text[:64]!r} names anything to look for.")
-            objects = [one for one in scene.objects if phrase.matches(one.label, one.color, one.shape)]
-        return self._shown(ask, scene, place, objects)
+        if not ask.text:
+            return self._shown(ask, scene, place, scene.objects)
+        meant = _meant(ask.text, scene)
+        return self._shown(ask, scene, place, meant.objects).with_notes(meant.notes)
 
     def _placement(self, ask: Ask, memory: Memory, scene: Scene, *, wait: bool = True) -> Placement:
         """Where a scene of the memory is in the frame asked for."""
@@ -455,6 +452,20 @@ class AnswerDesk:
         if not ask.viewpoint_frame:
             return place.target_T_camera @ OPTICAL_T_VIEWER
         return self._pipeline.lookup(place.frame_id, ask.viewpoint_frame, stamp_ns, wait=wait) @ ask.viewpoint
+
+
+def _meant(text: str, scene: Scene) -> Selection[SceneObject]:
+    """The objects of a scene that a phrase means."""
+    phrase = Phrase.parse(text)
+    if phrase is None:
+        raise QueryError(f"No word of {text[:64]!r} names anything to look for.")
+    meant = select(phrase, scene.objects)
+    if not meant.is_understood:
+        raise QueryError(
+            f"Phrase {text[:64]!r}: {phrase.noun!r} is not known; the objects here are told by colour and shape only. "
+            f"{vocabulary()}"
+        )
+    return meant
 
 
 def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[SceneObject]:

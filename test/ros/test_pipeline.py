@@ -360,6 +360,24 @@ def test_the_past_is_answered_in_its_own_images_frame() -> None:
     assert reply.objects[0].box.center == pytest.approx([0, 0, 1], abs=1e-3)
 
 
+def test_a_phrase_about_the_past_is_read_as_one_about_the_present() -> None:
+    pipeline = make_pipeline()
+    pipeline.process(make_pair())
+    desk = make_desk(pipeline, SimpleNamespace(ns=SECOND))
+
+    def past(text: str) -> Reply:
+        reply = desk.at_once(Ask(kind=Kind.PHRASE, text=text, stamp_ns=SECOND))
+        assert reply is not None
+        return reply
+
+    assert len(past("red case").objects) == 1
+    assert "told by its shape only" in past("red case").message
+    assert "Left out of the phrase" in past("shiny red block").sentence
+    assert past("blue block").status is StatusCode.NOT_FOUND
+    assert past("giraffe").status is StatusCode.NOT_UNDERSTOOD
+    assert "Known colours" in past("giraffe").message
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("red box", False), ("where is it", True), ("the box?", True), ("", False), ("Is it near", True)],
