@@ -48,9 +48,8 @@ def run(args: argparse.Namespace) -> int:
         args: parsed arguments.
 
     Returns:
-        0 when something was found; 3 when not.
+        0 when something was found; 3 when the node looked and nothing was; 1 when it could not look.
     """
-    from n3d_ros.cli.main import EXIT_NOTHING_FOUND
     from n3d_ros.ros.client import NodeClient, locate_response_to_dict
     from n3d_ros.ros.session import ros_node
 
@@ -65,7 +64,23 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(answer, indent=1))
     else:
         print_answer(answer)
-    return 0 if response.success else EXIT_NOTHING_FOUND
+    return exit_code(answer)
+
+
+def exit_code(answer: dict[str, Any]) -> int:
+    """The exit code an answer makes: a script must tell "looked, none there" from "the camera is dead".
+
+    Args:
+        answer: as the ``..._response_to_dict`` functions give it.
+
+    Returns:
+        0, 1 or 3, see ``docs/commands.md``.
+    """
+    from n3d_ros.cli.main import EXIT_FAILED, EXIT_NOTHING_FOUND, EXIT_OK
+
+    if answer["success"]:
+        return EXIT_OK
+    return EXIT_NOTHING_FOUND if answer["status"] == "NOT_FOUND" else EXIT_FAILED
 
 
 def print_answer(answer: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from n3d_ros.cli.locate import add_request_arguments, object_table
+from n3d_ros.cli.locate import add_request_arguments, exit_code, object_table
 
 SUMMARY = "Ask the running node a question about what it sees."
 EXAMPLES = """\
@@ -34,9 +34,8 @@ def run(args: argparse.Namespace) -> int:
         args: parsed arguments.
 
     Returns:
-        0 when it was answered; 3 when not.
+        0 when it was answered; 3 when what it asks about is not there; 1 when it could not be answered.
     """
-    from n3d_ros.cli.main import EXIT_NOTHING_FOUND
     from n3d_ros.ros.client import NodeClient, query_response_to_dict
     from n3d_ros.ros.session import ros_node
 
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(answer, indent=1))
     else:
         print_answer(answer)
-    return 0 if response.success else EXIT_NOTHING_FOUND
+    return exit_code(answer)
 
 
 def print_answer(answer: dict[str, Any]) -> None:

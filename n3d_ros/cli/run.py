@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         0; 1 when the bag is damaged or no frame gave a result; 130 after Ctrl-C, with the results so far written.
     """
     from n3d_ros.cli.main import EXIT_INTERRUPTED
-    from n3d_ros.cli.start import parse_remappings
+    from n3d_ros.cli.start import parse_parameters
     from n3d_ros.errors import BagError
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     output, stopped = Path(args.output), threading.Event()
     if (output / RESULTS_FILE).exists() and not args.force:
         raise BagError(f"{output} holds results already; choose another folder, or --force to replace them.")
-    config = config_from_files([Path(args.params)] if args.params else [], parse_remappings(args.param))
+    config = config_from_files([Path(args.params)] if args.params else [], parse_parameters(args.param))
     with BagReader(args.bag) as reader:
         topics = find_camera_topics(reader, named_topics(args))
         print(f"colour {topics.color}, depth {topics.depth}")

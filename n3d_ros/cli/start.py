@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     preset = camera_preset(args.camera).with_prefix(args.prefix or "")
     remappings = {**preset.remappings, **parse_remappings(args.remap)}
-    parameters = {**preset.parameters, **_pairs(args.param, "NAME:=VALUE")}
+    parameters = {**preset.parameters, **parse_parameters(args.param)}
     command = node_command(
         remappings=remappings,
         parameters=parameters,
@@ -107,6 +107,21 @@ def parse_remappings(words: Sequence[str]) -> dict[str, str]:
         ConfigurationError: another form.
     """
     return _pairs(words, "FROM:=TO")
+
+
+def parse_parameters(words: Sequence[str]) -> dict[str, str]:
+    """Parameters given on a command line.
+
+    Args:
+        words: ``name:=value``.
+
+    Returns:
+        Value by name, as text.
+
+    Raises:
+        ConfigurationError: another form.
+    """
+    return _pairs(words, "NAME:=VALUE")
 
 
 def _pairs(words: Sequence[str], form: str) -> dict[str, str]:

@@ -15,13 +15,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from n3d_msgs.srv import Locate, SpatialQuery
 from std_msgs.msg import String
 
 from bags_for_tests import START_NS, write_camera_bag
 from n3d_ros.cli import environment, start
 from n3d_ros.cli import main as cli
 from n3d_ros.cli.console import size_text, table
-from n3d_ros.errors import ConfigurationError
+from n3d_ros.errors import ConfigurationError, StatusCode
 from n3d_ros.ros import client
 from n3d_ros.ros.bag import BagReader, BagWriter
 from n3d_ros.ros.session import ros_node
@@ -140,6 +141,35 @@ def test_phrases_that_are_too_long_are_refused_before_they_are_sent(capsys: pyte
 def test_remappings_of_another_form_are_refused(word: str) -> None:
     with pytest.raises(ConfigurationError, match="FROM:=TO"):
         start.parse_remappings([word])
+
+
+def test_a_parameter_of_another_form_is_refused_in_its_own_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", str(tmp_path), "-o", str(tmp_path / "out"), "-p", "output_frame"]) == 1
+    assert "Expected NAME:=VALUE, got 'output_frame'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (StatusCode.OK, 0),
+        (StatusCode.NOT_FOUND, cli.EXIT_NOTHING_FOUND),
+        (StatusCode.NO_FRAME, cli.EXIT_FAILED),
+        (StatusCode.NOT_UNDERSTOOD, cli.EXIT_FAILED),
+    ],
+)
+@pytest.mark.parametrize("command", ["locate", "query"])
+def test_scripts_tell_nothing_found_from_not_able_to_look(
+    command: str, status: StatusCode, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(*_args: object, **_options: object) -> Any:
+        response = (Locate if command == "locate" else SpatialQuery).Response(success=status is StatusCode.OK)
+        response.status.code = int(status)
+        return response
+
+    monkeypatch.setattr(client.NodeClient, command, reply)
+    assert cli.main([command, "red box"]) == code
 
 
 def test_the_command_line_of_the_node_carries_every_setting() -> None:
