@@ -121,8 +121,10 @@ def _noise(variance: FloatArray, measured: FloatArray, floor: float, ceiling: fl
 
 
 def _window_fits(measured: FloatArray, radius: int) -> _Fits:
-    """Least-squares planes over the window around every pixel, from ten windowed sums."""
-    known = (measured > 0).astype(np.float64)
+    """Least-squares planes over the window around every pixel.
+
+    In a window without a gap the pixels' own moments are constants; only the others need the general solution.
+    """
     side = 2 * radius + 1
     ones: FloatArray = np.ones(side)
     ramp: FloatArray = np.arange(-radius, radius + 1, dtype=np.float64)
@@ -131,60 +133,86 @@ def _window_fits(measured: FloatArray, radius: int) -> _Fits:
         summed = cv2.sepFilter2D(image, cv2.CV_64F, along_x, along_y, borderType=cv2.BORDER_CONSTANT)
         return np.asarray(summed, dtype=np.float64)
 
-    count = total(known, ones, ones)
-    share = 1.0 / np.maximum(count, 1)
-    mean_i, mean_j = total(known, ramp, ones) * share, total(known, ones, ramp) * share
-    mean = total(measured, ones, ones) * share
-    ii = total(known, ramp * ramp, ones) * share - mean_i * mean_i
-    jj = total(known, ones, ramp * ramp) * share - mean_j * mean_j
-    ij = total(known, ramp, ramp) * share - mean_i * mean_j
-    wi = total(measured, ramp, ones) * share - mean * mean_i
-    wj = total(measured, ones, ramp) * share - mean * mean_j
-    ww = total(measured * measured, ones, ones) * share - mean * mean
+    full, moment = side * side, radius * (radius + 1) / 3  # pixels of a window, variance of their columns
+    w, wi, wj = (
+        total(measured, ones / full, ones),
+        total(measured, ramp / full, ones),
+        total(measured, ones, ramp / full),
+    )
+    ww = total(measured * measured, ones / full, ones)
+    slope_u, slope_v = wi * (1 / moment), wj * (1 / moment)
+    variance = np.maximum(ww - w * w - slope_u * wi - slope_v * wj, 0) * (full / (full - 3))
+    fits = _Fits(slope_u, slope_v, w, variance)
+
+    known = (measured > 0).astype(np.float32)
+    counts = cv2.boxFilter(known, cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    empty = np.flatnonzero(counts < _FILLED * full)
+    slope_u.ravel()[empty], slope_v.ravel()[empty], variance.ravel()[empty] = 0.0, 0.0, _NO_FIT
+    at = np.flatnonzero((counts >= _FILLED * full) & (counts < full))
+    if not at.size:
+        return fits
+
+    def known_total(along_x: FloatArray, along_y: FloatArray) -> FloatArray:
+        # Whole numbers below 2^24 are exact in single precision.
+        summed = cv2.sepFilter2D(known, cv2.CV_32F, along_x, along_y, borderType=cv2.BORDER_CONSTANT)
+        return summed.ravel()[at].astype(np.float64)
+
+    count = counts.ravel()[at].astype(np.float64)
+    share = 1.0 / count
+    mean_i, mean_j = known_total(ramp, ones) * share, known_total(ones, ramp) * share
+    ii = known_total(ramp * ramp, ones) * share - mean_i * mean_i
+    jj = known_total(ones, ramp * ramp) * share - mean_j * mean_j
+    ij = known_total(ramp, ramp) * share - mean_i * mean_j
+    share *= full  # the sums of measurements were divided by a full window's count
+    mean = w.ravel()[at] * share
+    cov_i, cov_j = wi.ravel()[at] * share - mean * mean_i, wj.ravel()[at] * share - mean * mean_j
+    spread = ww.ravel()[at] * share - mean * mean
     determinant = ii * jj - ij * ij
-    fitted = (count >= _FILLED * side * side) & (determinant > _SPREAD * (side * side / 12) ** 2)
+    fitted = determinant > _SPREAD * (full / 12) ** 2
     inverse = np.divide(1.0, determinant, out=np.zeros_like(determinant), where=fitted)
-    slope_u, slope_v = (jj * wi - ij * wj) * inverse, (ii * wj - ij * wi) * inverse
-    variance = np.maximum(ww - slope_u * wi - slope_v * wj, 0) * count / np.maximum(count - 3, 1)
-    variance[~fitted] = _NO_FIT
-    return _Fits(slope_u, slope_v, mean - slope_u * mean_i - slope_v * mean_j, variance)
+    u, v = (jj * cov_i - ij * cov_j) * inverse, (ii * cov_j - ij * cov_i) * inverse
+    left = np.maximum(spread - u * cov_i - v * cov_j, 0) * count / np.maximum(count - 3, 1)
+    slope_u.ravel()[at], slope_v.ravel()[at] = u, v
+    fits.value.ravel()[at] = mean - u * mean_i - v * mean_j
+    variance.ravel()[at] = np.where(fitted, left, _NO_FIT)
+    return fits
 
 
 def _best_windows(
     fits: _Fits, measured: FloatArray, radius: int, sigma: float, chosen: NDArray[np.bool_] | None = None
 ) -> _Fits:
-    """Per pixel its own window's plane if that fits, else the best of the eight neighbours' that contain the pixel."""
+    """Per pixel its own window's plane if that fits, else the best of the eight neighbours' that contain the pixel.
+
+    Changes ``fits`` and returns it.
+    """
     own = np.abs(fits.value - measured) < _OWN_PIXEL * sigma
     poor = ((measured > 0) if chosen is None else chosen) & ~((fits.variance < (_GOOD_FIT * sigma) ** 2) & own)
-    y, x = np.nonzero(poor)
     h, w = measured.shape
-    target = measured[y, x]
-    best = np.where(own[y, x], fits.variance[y, x], fits.variance[y, x] + 1e6)
-    choice = (y * w + x).astype(np.int64)
-    value = fits.value[y, x]
+    pixel = np.flatnonzero(poor)
+    y, x = pixel // w, pixel % w
+    slope_u, slope_v = fits.slope_u.ravel(), fits.slope_v.ravel()
+    values, variances = fits.value.ravel(), fits.variance.ravel()
+    target = measured.ravel()[pixel]
+    best = variances[pixel] + 1e6 * ~own.ravel()[pixel]
+    choice, value = pixel.copy(), values[pixel]
     for dy in (-radius, 0, radius):
         for dx in (-radius, 0, radius):
             if dx == 0 and dy == 0:
                 continue
             at = np.clip(y + dy, 0, h - 1) * w + np.clip(x + dx, 0, w - 1)
-            predicted = (
-                fits.value.ravel()[at]
-                - fits.slope_u.ravel()[at] * (at % w - x)
-                - fits.slope_v.ravel()[at] * (at // w - y)
-            )
-            miss = np.abs(predicted - target) >= _OWN_PIXEL * sigma
-            variance = fits.variance.ravel()[at] + 1e6 * miss
-            better = variance < best
-            best = np.where(better, variance, best)
-            choice[better] = at[better]
-            value = np.where(better, predicted, value)
-    result = _Fits(fits.slope_u.copy(), fits.slope_v.copy(), fits.value.copy(), fits.variance.copy())
-    result.slope_u[y, x] = fits.slope_u.ravel()[choice]
-    result.slope_v[y, x] = fits.slope_v.ravel()[choice]
+            variance = variances[at]
+            hopeful = np.flatnonzero(variance < best)  # a plane that misses the pixel only gets worse
+            at, variance = at[hopeful], variance[hopeful]
+            across, down = at % w - x[hopeful], at // w - y[hopeful]
+            predicted = values[at] - slope_u[at] * across - slope_v[at] * down
+            variance += 1e6 * (np.abs(predicted - target[hopeful]) >= _OWN_PIXEL * sigma)
+            better = np.flatnonzero(variance < best[hopeful])
+            taken = hopeful[better]
+            best[taken], choice[taken], value[taken] = variance[better], at[better], predicted[better]
+    slope_u[pixel], slope_v[pixel] = slope_u[choice], slope_v[choice]
     # Pixels that no window explains keep their own measurement.
-    result.value[y, x] = np.where(best < 1e5, value, target)
-    result.variance[y, x] = best
-    return result
+    values[pixel], variances[pixel] = np.where(best < 1e5, value, target), best
+    return fits
 
 
 def _normals(fits: _Fits, grid: Grid) -> FloatArray:
@@ -193,6 +221,6 @@ def _normals(fits: _Fits, grid: Grid) -> FloatArray:
     normals[..., 0] = fits.slope_u * -grid.fx
     normals[..., 1] = fits.slope_v * -grid.fy
     normals[..., 2] = fits.slope_u * grid.columns + fits.slope_v * grid.rows - fits.value
-    length = np.sqrt(np.einsum("hwk,hwk->hw", normals, normals))
-    normals /= np.maximum(length, 1e-12)[..., None]
+    length = np.sqrt(normals[..., 0] ** 2 + normals[..., 1] ** 2 + normals[..., 2] ** 2)
+    normals *= (1 / np.maximum(length, 1e-12))[..., None]
     return normals
