@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,11 @@ class ImageInputs:
         Returns:
             A few sentences.
         """
-        parts = [self._explain_topic(subscription) for subscription in self._subscriptions]
+        found = {topic: self._node.get_publishers_info_by_topic(topic) for topic in self.topics}
+        silent = ", ".join(topic for topic, publishers in found.items() if not publishers)
+        parts = [_published(topic, publishers) for topic, publishers in found.items() if publishers]
+        if silent:
+            parts.append(f"Nobody publishes {silent}; remap to your camera's topics.")
         mend = self._pairer.explain()
         return " ".join([*parts, mend] if mend else parts)
 
@@ -123,13 +127,10 @@ class ImageInputs:
             depth_info = _info_at(self._depth_infos, pair.depth_stamp_ns)
             self._on_pair(replace(pair, color_info=color_info, depth_info=depth_info))
 
-    def _explain_topic(self, subscription: Any) -> str:
-        topic = subscription.topic_name
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        if not publishers:
-            return f"{topic}: nobody publishes it; remap it to your camera's topic."
-        names = ", ".join(f"{info.node_name} ({info.qos_profile.reliability.name.lower()})" for info in publishers[:3])
-        return f"{topic}: published by {names}."
+
+def _published(topic: str, publishers: Sequence[Any]) -> str:
+    names = ", ".join(f"{info.node_name} ({info.qos_profile.reliability.name.lower()})" for info in publishers[:3])
+    return f"{topic}: published by {names}."
 
 
 def _info_at(infos: Iterable[CameraInfo], stamp_ns: int) -> CameraInfo | None:
