@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from n3d_ros.errors import N3dError
 from n3d_ros.ros import qos
+from n3d_ros.ros.calibrations import Calibrations
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import stamp_to_ns
 from n3d_ros.ros.pairing import DropReport, RgbdPair, RgbdPairer
@@ -28,7 +28,6 @@ COLOR_TOPICS = {"raw": ("rgb/image", Image), "compressed": ("rgb/image/compresse
 DEPTH_TOPICS = {"raw": ("depth/image", Image), "compressedDepth": ("depth/image/compressedDepth", CompressedImage)}
 COLOR_INFO_TOPIC = "rgb/camera_info"
 DEPTH_INFO_TOPIC = "depth/camera_info"
-INFOS_KEPT = 10  # calibrations of the latest images; more than wait for a partner at any time
 
 
 class ImageInputs:
@@ -48,13 +47,12 @@ class ImageInputs:
         self._on_pair = on_pair
         self._on_drop = on_drop
         self._pairer = RgbdPairer(config.sync, on_drop=on_drop)
-        self._color_infos: deque[CameraInfo] = deque(maxlen=INFOS_KEPT)
-        self._depth_infos: deque[CameraInfo] = deque(maxlen=INFOS_KEPT)
+        self._color_infos, self._depth_infos = Calibrations(), Calibrations()
         color_topic, color_type = COLOR_TOPICS[config.rgb.transport]
         depth_topic, depth_type = DEPTH_TOPICS[config.depth.transport]
         self._subscriptions = [
-            self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._on_color_info),
-            self._subscribe(CameraInfo, DEPTH_INFO_TOPIC, self._on_depth_info),
+            self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
+            self._subscribe(CameraInfo, DEPTH_INFO_TOPIC, self._depth_infos.add),
             self._subscribe(color_type, color_topic, self._on_color),
             self._subscribe(depth_type, depth_topic, self._on_depth),
         ]
@@ -103,13 +101,6 @@ class ImageInputs:
             qos_overriding_options=qos.overridable(),
         )
 
-    # Methods, not deque.append itself: rclpy asks for a callback's signature, and built-in ones have none.
-    def _on_color_info(self, message: CameraInfo) -> None:
-        self._color_infos.append(message)
-
-    def _on_depth_info(self, message: CameraInfo) -> None:
-        self._depth_infos.append(message)
-
     def _on_color(self, message: Any) -> None:
         self._add(self._pairer.add_color, message)
 
@@ -123,20 +114,11 @@ class ImageInputs:
             self._on_drop(error.reason, error.message)
             return
         if pair is not None:
-            color_info = _info_at(self._color_infos, pair.color_stamp_ns)
-            depth_info = _info_at(self._depth_infos, pair.depth_stamp_ns)
+            color_info = self._color_infos.at(pair.color_stamp_ns)
+            depth_info = self._depth_infos.at(pair.depth_stamp_ns)
             self._on_pair(replace(pair, color_info=color_info, depth_info=depth_info))
 
 
 def _published(topic: str, publishers: Sequence[Any]) -> str:
     names = ", ".join(f"{info.node_name} ({info.qos_profile.reliability.name.lower()})" for info in publishers[:3])
     return f"{topic}: published by {names}."
-
-
-def _info_at(infos: Iterable[CameraInfo], stamp_ns: int) -> CameraInfo | None:
-    """The calibration that came with an image, else the newest one: some drivers send it once, with another stamp."""
-    newest = None
-    for newest in infos:
-        if stamp_to_ns(newest.header.stamp) == stamp_ns:
-            return newest
-    return newest

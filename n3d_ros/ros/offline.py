@@ -14,7 +14,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from n3d_ros.errors import BagError, ConfigurationError, N3dError, TransformErro
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.inference.grounder import Grounder
 from n3d_ros.ros.bag import BagMessage, BagReader, BagWriter, TopicQos, refuse_inside_bag
+from n3d_ros.ros.calibrations import Calibrations
 from n3d_ros.ros.camera_topics import CameraTopics
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import frame_report_to_msg, make_header, objects_to_msg, stamp_to_ns, store_tf_message
@@ -183,7 +184,10 @@ class _Run:
             config.pipeline, grounder, self._transforms.lookup, color_topic=topics.color, depth_topic=topics.depth
         )
         self._pairer = RgbdPairer(config.sync, on_drop=self._on_pairing_drop)
-        self._infos = {name: _first_message(reader, name) for name in (topics.color_info, topics.depth_info)}
+        self._infos = {name: Calibrations() for name in (topics.color_info, topics.depth_info)}
+        for name, calibrations in self._infos.items():
+            if (first := _first_message(reader, name)) is not None:
+                calibrations.add(first)  # one that is recorded after the first images holds for these, too
         self._tracker = MarkerTracker()
         self._received = 0
         self._damage, self._interrupted = "", False
@@ -238,7 +242,7 @@ class _Run:
         try:
             content = message.deserialize()
             if name in self._infos:
-                self._infos[name] = content
+                self._infos[name].add(content)
                 return None
             add = self._pairer.add_color if name == topics.color else self._pairer.add_depth
             pair = add(stamp_to_ns(content.header.stamp), content)
@@ -247,14 +251,8 @@ class _Run:
             return None
         if pair is None:
             return None
-        return RgbdPair(
-            color=pair.color,
-            depth=pair.depth,
-            color_stamp_ns=pair.color_stamp_ns,
-            depth_stamp_ns=pair.depth_stamp_ns,
-            color_info=self._infos[topics.color_info],
-            depth_info=self._infos[topics.depth_info],
-        )
+        color_info = self._infos[topics.color_info].at(pair.color_stamp_ns)
+        return replace(pair, color_info=color_info, depth_info=self._infos[topics.depth_info].at(pair.depth_stamp_ns))
 
     def _handle(self, pair: RgbdPair, recorded_ns: int, writer: BagWriter | None) -> None:
         """One pair: process, note, write."""

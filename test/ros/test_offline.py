@@ -41,6 +41,7 @@ class RedGrounder:
 
     def __init__(self, fail_at: int | None = None) -> None:
         self.looks, self.fail_at = 0, fail_at
+        self.focal_px: list[float] = []
 
     def ground(
         self,
@@ -51,6 +52,7 @@ class RedGrounder:
         is_cancelled: Callable[[], bool] | None = None,
     ) -> GroundingResult:
         self.looks += 1
+        self.focal_px.append(frame.intrinsics.fx)
         if self.looks == self.fail_at:
             raise GroundingError("A frame that cannot be grounded.")
         red = frame.rgb[..., 0].astype(int) - frame.rgb[..., 1] > 60
@@ -111,6 +113,23 @@ def test_the_bag_that_is_read_is_not_replaced_by_its_results(tmp_path: Path) -> 
             run(source, tmp_path, force=True)
     with BagReader(bag) as reader:
         assert reader.message_count == 10
+
+
+def test_each_image_is_read_with_the_calibration_of_its_own_stamp(tmp_path: Path) -> None:
+    bag = write_camera_bag(tmp_path / "bag", frames=3)
+    with BagReader(bag) as reader, BagWriter(tmp_path / "zoomed") as writer:
+        infos = {name for name in reader.topics if name.endswith("camera_info")}
+        for name, topic in reader.topics.items():
+            writer.add_topic(name, topic.type, qos=topic.qos, definition=topic.definition)
+        for number, message in enumerate(reader.messages(infos)):
+            info = message.deserialize()
+            info.k[0] = info.p[0] = 150.0 + number // 2  # the camera zooms
+            writer.write(message.topic.name, START_NS, info)
+        for message in reader.messages(set(reader.topics) - infos):
+            writer.write(message.topic.name, message.stamp_ns, message.data)
+    grounder = RedGrounder()
+    assert run(tmp_path / "zoomed", tmp_path / "out", grounder).frames_ok == 3
+    assert grounder.focal_px == [150, 151, 152]
 
 
 def test_two_runs_differ_only_in_their_times(tmp_path: Path) -> None:
