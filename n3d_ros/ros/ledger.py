@@ -24,6 +24,7 @@ MENDS: Mapping[str, str] = {
     "duplicate_color": "Two publishers on one topic, or a driver that sends images twice.",
     "duplicate_depth": "Two publishers on one topic, or a driver that sends images twice.",
     "time_jumped_back": "A bag that loops or a camera that restarted: scene and transforms start anew.",
+    "deactivated": "Nothing to mend: the node was told to stop.",
     "zero_stamp": "The driver must fill header.stamp.",
     "missing_camera_info": "Remap rgb/camera_info (and depth/camera_info) to the camera's topics.",
     "unregistered_depth": "Turn on the driver's depth alignment, or publish depth/camera_info and the frames' tf.",

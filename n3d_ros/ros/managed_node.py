@@ -255,6 +255,7 @@ class N3dNode(LifecycleNode):
             return
         self._inputs.close()
         self._inputs = None
+        self._drop_slot("deactivated", "The node was deactivated before it looked at the newest pair of images.")
         if self._worker is not None:
             self._worker.abandon_all(error)
         if self._desk is not None:
@@ -310,9 +311,13 @@ class N3dNode(LifecycleNode):
             self._tf.clear()
         if self._desk is not None:
             self._desk.forget()
-        if self._worker is not None:
-            self._worker.clear_slot()
+        self._drop_slot("time_jumped_back", "The newest pair of images was from before time jumped back.")
         self._call_worker(self._start_anew)
+
+    def _drop_slot(self, reason: str, sentence: str) -> None:
+        """Takes the pair that waits for the worker away, counted: each pair received is used or dropped."""
+        if self._worker is not None and self._worker.clear_slot() is not None:
+            self._ledger.count_drop(reason, sentence)
 
     def _on_config(self, config: NodeConfig) -> None:
         pipeline = self._pipeline

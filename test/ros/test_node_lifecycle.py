@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +156,31 @@ def test_configured_again_the_node_takes_new_settings_for_tf_and_reuses_no_id(mo
         node.trigger_configure()
         assert (made, closed) == ([10.0, 60.0], [10.0])
         assert node._pipeline.next_id == 42
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize("end", ["deactivate", "time jump"])
+def test_a_pair_that_still_waits_for_the_worker_is_counted_when_it_is_dropped(end: str) -> None:
+    context = Context()
+    rclpy.init(context=context, domain_id=DOMAIN_ID)
+    node = managed_node.N3dNode(make_grounder=make_grounder, context=context)
+    try:
+        assert node.autostart()
+        worker = node._worker
+        assert worker is not None
+        busy, go_on = threading.Event(), threading.Event()
+        worker.call(lambda: (busy.set(), go_on.wait(5)))
+        assert busy.wait(5)
+        node._on_pair(SimpleNamespace(stamp_ns=1))  # type: ignore[arg-type]
+        if end == "deactivate":
+            node.trigger_deactivate()
+        else:
+            node._on_clock_jump(None)
+        go_on.set()
+        assert node._ledger.received == sum(node._ledger.drop_counts().values()) == 1
     finally:
         node.close()
         node.destroy_node()
