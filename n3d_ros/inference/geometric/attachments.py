@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from n3d_ros.inference.geometric.adjacency import Meetings
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.grouping import Grouping
+from n3d_ros.inference.geometric.percentiles import percentile
 
 FloatArray = NDArray[np.float64]
 _FLOATING_M = 0.03  # a part whose lowest seen points are higher does not stand on the surface
@@ -45,8 +46,8 @@ def join_slivers(
     depth = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 3).ravel()
     for region in sorted(grouping.regions(), key=grouping.size):
         pixels = grouping.pixels(region)
-        is_fringe = np.percentile(height.ravel()[pixels], 98) < 2 * config.min_height_m
-        if depth[pixels].max() >= config.window_radius_px and not is_fringe:
+        is_wide = depth[pixels].max() >= config.window_radius_px
+        if is_wide and not percentile(height.ravel()[pixels], 98) < 2 * config.min_height_m:
             continue
         rows = np.flatnonzero((grouping.region[met.first] == region) ^ (grouping.region[met.second] == region))
         if rows.size and met.near[rows].max() >= _MIN_CONTACT_PX:
@@ -71,7 +72,7 @@ def join_attachments(grouping: Grouping, met: Meetings, height: FloatArray, conf
             host = _host(grouping, met, region)
             if host is None or grouping.size(host) * config.attached_ratio < grouping.size(region):
                 continue
-            lowest = np.percentile(flat[grouping.pixels(region)], _LOW_PERCENT)
+            lowest = percentile(flat[grouping.pixels(region)], _LOW_PERCENT)
             if not lowest < _FLOATING_M:
                 grouping.join(host, region)
         if len(grouping.regions()) == before:

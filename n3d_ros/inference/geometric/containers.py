@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from n3d_ros.inference.geometric.adjacency import Meetings
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.grouping import Grouping
+from n3d_ros.inference.geometric.percentiles import percentile
 from n3d_ros.inference.geometric.scene_axes import ground_axes
 
 FloatArray = NDArray[np.float64]
@@ -76,7 +77,7 @@ def _candidates(
 def _rim(points: FloatArray, up: FloatArray, axes: FloatArray, config: GeometricConfig) -> tuple[float, FloatArray]:
     """Elevation of a region's top, and (k, 2) horizontal positions of points in the band below it."""
     elevation = points @ up
-    top = float(np.percentile(elevation, _TOP_PERCENT))
+    top = percentile(elevation, _TOP_PERCENT)
     band = points[elevation > top - config.rim_band_m]
     if len(band) > _RIM_SAMPLES:
         band = band[np.linspace(0, len(band) - 1, _RIM_SAMPLES).astype(int)]

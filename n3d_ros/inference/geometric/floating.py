@@ -17,6 +17,7 @@ from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.grid import Grid
 from n3d_ros.inference.geometric.grouping import Grouping
 from n3d_ros.inference.geometric.local_planes import LocalPlanes
+from n3d_ros.inference.geometric.percentiles import percentile, percentiles
 from n3d_ros.inference.geometric.scene_axes import ground_axes
 from n3d_ros.inference.geometric.surfaces import SurfaceMap
 
@@ -64,11 +65,10 @@ def join_floating(
         config: the least size of an object.
     """
     axes = ground_axes(scene.up)
-    parts = [
-        _part(grouping, region, planes, scene, axes)
-        for region in grouping.regions()
-        if grouping.size(region) >= config.min_object_px
-    ]
+    large = [region for region in grouping.regions() if grouping.size(region) >= config.min_object_px]
+    if not any(_floats(grouping.pixels(region), scene) for region in large):
+        return
+    parts = [_part(grouping, region, planes, scene, axes) for region in large]
     for part in sorted((p for p in parts if p.floats), key=lambda p: (p.low_m, p.region)):
         below = [other for other in parts if other is not part and _lies_below(other, part)]
         if not below or any(_carries(other, part) for other in below):
@@ -86,8 +86,7 @@ def _part(grouping: Grouping, region: int, planes: LocalPlanes, scene: SurfaceMa
     pixels = grouping.pixels(region)
     points = planes.points.reshape(-1, 3)[pixels]
     elevation = points @ scene.up
-    low, high = np.percentile(elevation, [_LOW_PERCENT, _HIGH_PERCENT])
-    lowest_height = np.percentile(scene.height.ravel()[pixels], _LOW_PERCENT)
+    low, high = percentiles(elevation, _LOW_PERCENT, _HIGH_PERCENT)
     thinned = points[:: max(1, len(points) // _HULL_POINTS)]
     hull = cv2.convexHull((thinned @ axes.T).astype(np.float32)).astype(np.float32)[:, 0]
     return _Part(
@@ -96,8 +95,13 @@ def _part(grouping: Grouping, region: int, planes: LocalPlanes, scene: SurfaceMa
         high_m=float(high),
         hull=hull,
         area_m2=float(cv2.contourArea(hull)),
-        floats=not lowest_height < _FLOATING_M,
+        floats=_floats(pixels, scene),
     )
+
+
+def _floats(pixels: NDArray[np.int64], scene: SurfaceMap) -> bool:
+    """Whether a region's lowest seen points are off the surface below; unknown heights count as off."""
+    return not percentile(scene.height.ravel()[pixels], _LOW_PERCENT) < _FLOATING_M
 
 
 def _lies_below(other: _Part, part: _Part) -> bool:

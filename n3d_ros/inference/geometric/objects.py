@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.grouping import Grouping
 from n3d_ros.inference.geometric.local_planes import LocalPlanes
+from n3d_ros.inference.geometric.percentiles import percentile, percentiles
 from n3d_ros.inference.geometric.surfaces import SurfaceMap
 
 FloatArray = NDArray[np.float64]
@@ -77,17 +78,18 @@ def select_objects(
 
 def _is_object(points: FloatArray, pixels: NDArray[np.int64], scene: SurfaceMap, config: GeometricConfig) -> bool:
     """Whether a region is high enough, no larger than an object, and no part of a table or shelf above it."""
-    extent = np.ptp(np.percentile(points, [2, 98], axis=0), axis=0)
-    if np.linalg.norm(extent) > config.max_object_m:
+    low, high = percentiles(np.ascontiguousarray(points.T), 2, 98)
+    if np.linalg.norm(high - low) > config.max_object_m:
         return False
     if not scene.surfaces:
         return True
-    top = float(np.nanpercentile(scene.height.ravel()[pixels], 99))
+    height = scene.height.ravel()[pixels]
+    top = percentile(height[~np.isnan(height)], 99)
     if top < config.min_object_height_m:
         return False
     below_top = scene.ceiling.ravel()[pixels]
     under = np.isfinite(below_top)
-    return not (under.mean() > _UNDER_SHARE and top > _SPANS * (top + float(np.percentile(below_top[under], 2))))
+    return not (under.mean() > _UNDER_SHARE and top > _SPANS * (top + percentile(below_top[under], 2)))
 
 
 def _sides_reached(pixels: NDArray[np.int64], shape: tuple[int, int]) -> int:
@@ -109,6 +111,6 @@ def _base(points: FloatArray, scene: SurfaceMap, support: int) -> float | None:
     if support < 0:
         return None
     height = scene.surfaces[support].plane.height(points)
-    if np.percentile(height, 1) > _STANDS_M:
+    if percentile(height, 1) > _STANDS_M:
         return None
     return float(np.median(points @ scene.up - height))

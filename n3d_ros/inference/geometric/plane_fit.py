@@ -48,17 +48,19 @@ def fit_plane(planes: LocalPlanes, grid: Grid, pixels: IntArray) -> Plane | None
     """
     if len(pixels) > _MOST_PIXELS:
         pixels = pixels[np.linspace(0, len(pixels) - 1, _MOST_PIXELS).astype(np.int64)]
-    rays, inverse = grid.rays.reshape(-1, 3)[pixels], planes.inverse.ravel()[pixels]
+    # Rows x, y, 1 of the rays and inverse depth: one product with itself gives all sums of the normal equations.
+    known = np.empty((4, len(pixels)))
+    known[:3], known[3] = grid.rays.reshape(-1, 3)[pixels].T, planes.inverse.ravel()[pixels]
     # Inverse depth is g . ray with g = -normal / offset: linear in what is sought.
-    g = _solve(rays, inverse)
+    g = _solve(known @ known.T)
     for sigmas in _TRIM_SIGMAS:
         if g is None:
             return None
         # Lenses bend planes: allow half a percent beyond noise.
-        kept = np.abs(rays @ g - inverse) < sigmas * planes.sigma + 0.005 * inverse
-        if kept.sum() < 3:
+        kept = np.abs(g @ known[:3] - known[3]) < sigmas * planes.sigma + 0.005 * known[3]
+        if np.count_nonzero(kept) < 3:
             return None
-        g = _solve(rays[kept], inverse[kept])
+        g = _solve((known * kept) @ known.T)
     length = 0.0 if g is None else float(np.linalg.norm(g))
     if g is None or length < 1e-6:
         return None
@@ -103,9 +105,10 @@ def patch_normals(
     return -g / np.maximum(length, 1e-12)[:, None], flat
 
 
-def _solve(rays: FloatArray, inverse: FloatArray) -> FloatArray | None:
-    system = rays.T @ rays
+def _solve(sums: FloatArray) -> FloatArray | None:
+    system: FloatArray = sums[:3, :3]
+    right: FloatArray = sums[:3, 3]
     if np.linalg.det(system) < 1e-12 * float(np.trace(system)) ** 3:
         return None
-    solution: FloatArray = np.linalg.solve(system, rays.T @ inverse)
+    solution: FloatArray = np.linalg.solve(system, right)
     return solution

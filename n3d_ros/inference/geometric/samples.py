@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.grid import Grid
 from n3d_ros.inference.geometric.local_planes import LocalPlanes
+from n3d_ros.inference.geometric.patches import in_order
 from n3d_ros.inference.geometric.plane_fit import patch_normals
 
 FloatArray = NDArray[np.float64]
@@ -20,7 +21,7 @@ _NOISE_SIGMAS = 3.0
 _SAME_PLANE_M = 0.004  # tangent planes of one surface miss each other's points by less, besides noise
 _SAME_PLANE_SLOPE = 0.04  # and by this much per metre of distance: normals are off by 2 degrees
 _SAME_NORMAL_DEG = 20.0
-_BLOCK_ROWS = 96
+_BLOCK_ROWS = 96  # samples compared with all others at once: 0.6 MB a matrix
 _FLAT_SIGMAS = 1.5  # a patch that scatters less about one plane has that plane's normal everywhere
 
 
@@ -53,13 +54,6 @@ class SampleRelations:
         # The relation is symmetric, and numpy is fast along the first axes.
         share: FloatArray = self.continues.any(axis=1).mean(axis=2).T
         return share
-
-
-def in_order(labels: NDArray[np.int32]) -> IntArray:
-    """Indices of (n,) labels by rising label, equal ones in their order."""
-    small = labels.size > 0 and labels.max() < 2**16  # 16 bits are sorted by radix, ten times as fast
-    order: IntArray = np.argsort(labels.astype(np.uint16) if small else labels, kind="stable")
-    return order
 
 
 def _shares(chosen: NDArray[np.bool_], per_patch: int) -> FloatArray:

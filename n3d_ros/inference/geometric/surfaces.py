@@ -12,7 +12,7 @@ from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.footprint import Footprint
 from n3d_ros.inference.geometric.grid import Grid
 from n3d_ros.inference.geometric.local_planes import LocalPlanes
-from n3d_ros.inference.geometric.patches import Links, connected
+from n3d_ros.inference.geometric.patches import Links, connected, in_order
 from n3d_ros.inference.geometric.plane_fit import Plane, fit_plane
 from n3d_ros.inference.geometric.scene_axes import ground_axes
 
@@ -39,6 +39,7 @@ _PIECE_SHARE = 0.4
 _LEAST_BAY_M = 0.12  # boards of a shelf are not closer
 _BOARD_PIECE_M2 = 0.02
 _BOARD_PIECE_WIDTH_M = 0.1
+_REACH_SAMPLES = 2000  # pixels that tell where a patch lies and how far it reaches
 _PIECES_APART_M = 0.4  # what stands on a board or floor parts it into pieces no farther from each other
 
 
@@ -133,14 +134,16 @@ def find_surfaces(
 def _flat_patches(planes: LocalPlanes, grid: Grid, links: Links) -> list[_FlatPatch]:
     """The largest smooth pieces of the frame, each with its plane."""
     labels = connected(links, planes.valid & links.core).ravel()
-    foreshortening = np.abs(np.einsum("hwk,hwk->hw", planes.normals, grid.rays)).ravel()
+    n = planes.normals  # times the rays; spelled out, since sums over a last axis of three are slow
+    along = n[..., 0] * (grid.columns / grid.fx) + n[..., 1] * (grid.rows / grid.fy) + n[..., 2]
+    foreshortening = np.abs(along).ravel()
     depth = planes.points[..., 2].ravel()
     area = depth * depth / (grid.fx * grid.fy * np.maximum(foreshortening, 0.05))
     areas, counts = np.bincount(labels, area), np.bincount(labels)
     areas[0] = 0
     large = np.flatnonzero((counts >= _MIN_PATCH_PX) & (areas >= _MIN_PATCH_M2))
     large = large[np.argsort(-areas[large], kind="stable")][:_MOST_PATCHES]
-    order = np.argsort(labels, kind="stable")
+    order = in_order(labels)
     starts = np.cumsum(counts) - counts
     found = []
     for label in large:
@@ -179,7 +182,7 @@ def _clusters(flats: list[_FlatPatch], planes: LocalPlanes, grid: Grid) -> list[
     clusters: list[list[_FlatPatch]] = []
     reach: list[tuple[FloatArray, FloatArray]] = []
     for flat in sorted(flats, key=lambda f: -f.area_m2):
-        own = points[flat.pixels]
+        own = points[flat.pixels[:: max(1, len(flat.pixels) // _REACH_SAMPLES)]]
         middle, low, high = np.median(own, axis=0), own.min(axis=0), own.max(axis=0)
         slack = _SAME_SURFACE_M + _NOISE_SIGMAS * planes.sigma * middle[2] ** 2 * 0.5
         for k, cluster in enumerate(clusters):
@@ -308,21 +311,23 @@ def _mapped(
     support = np.full(planes.inverse.shape, -1, dtype=np.int32)
     noise = _NOISE_SIGMAS * planes.sigma * points[..., 2] ** 2
     slack = np.maximum(config.min_height_m, noise * 0.6)
-    for surface in supports:
-        on_surface |= surface.region & (np.abs(surface.plane.height(points)) <= slack)
-    for wall in walls:
-        on_surface |= wall.region & (np.abs(wall.plane.height(points)) <= _WALL_SLACK_M + noise)
+    flat_points, belongs = points.reshape(-1, 3), on_surface.ravel()
+    for surface in [*supports, *walls]:
+        inside = np.flatnonzero(surface.region)
+        allowed = _WALL_SLACK_M + noise.ravel()[inside] if surface.kind == "wall" else slack.ravel()[inside]
+        belongs[inside] |= np.abs(surface.plane.height(flat_points[inside])) <= allowed
     on_surface &= planes.valid
     free = np.flatnonzero((planes.valid & ~on_surface).ravel())
-    free_points = points.reshape(-1, 3)[free]
+    free_points = flat_points[free]
     ground, free_slack = free_points @ axes.T, slack.ravel()[free]
     for k, surface in enumerate(supports):
         above = surface.plane.height(free_points)
         over = surface.footprint.contains(ground)
         raised = over & (above > free_slack)
         height.ravel()[free[raised]], support.ravel()[free[raised]] = above[raised], k
-        under = free[over & (above < -free_slack)]
-        ceiling.ravel()[under] = np.minimum(ceiling.ravel()[under], -surface.plane.height(points.reshape(-1, 3)[under]))
+        hidden = over & (above < -free_slack)
+        under = free[hidden]
+        ceiling.ravel()[under] = np.minimum(ceiling.ravel()[under], -above[hidden])
     return SurfaceMap(
         up=up,
         up_is_known=up_is_known,
