@@ -39,10 +39,9 @@ def join_containers(
     flat = points.reshape(-1, 3)
     axes = ground_axes(up)
     for _ in range(_ROUNDS):
-        hollow = {r: grouping.hollowness(r) for r in grouping.regions()}
         rims: dict[int, tuple[float, FloatArray]] = {}
         changed = False
-        for outside, inside in _candidates(grouping, met, hollow, config):
+        for outside, inside in _candidates(grouping, met, config):
             if grouping.region[outside] != outside or grouping.region[inside] != inside:
                 continue  # joined earlier in this round: its rim is another one now
             for region in (outside, inside):
@@ -57,19 +56,19 @@ def join_containers(
             return
 
 
-def _candidates(
-    grouping: Grouping, met: Meetings, hollow: dict[int, float], config: GeometricConfig
-) -> list[tuple[int, int]]:
+def _candidates(grouping: Grouping, met: Meetings, config: GeometricConfig) -> list[tuple[int, int]]:
     """(outside, inside) pairs of neighbouring regions, longest boundary first."""
     length: dict[tuple[int, int], int] = {}
     for a, b, n in zip(grouping.region[met.first], grouping.region[met.second], met.length, strict=True):
         if a != b:
             key = (int(min(a, b)), int(max(a, b)))
             length[key] = length.get(key, 0) + int(n)
+    long = [pair for pair, n in sorted(length.items(), key=lambda item: -item[1]) if n >= _MIN_BOUNDARY_PX]
+    hollow = {region: grouping.hollowness(region) for region in {region for pair in long for region in pair}}
     pairs = []
-    for (a, b), n in sorted(length.items(), key=lambda item: -item[1]):
+    for a, b in long:
         outside, inside = (a, b) if hollow[a] <= hollow[b] else (b, a)
-        if n >= _MIN_BOUNDARY_PX and hollow[inside] >= config.hollow_share:
+        if hollow[inside] >= config.hollow_share:
             pairs.append((outside, inside))
     return pairs
 

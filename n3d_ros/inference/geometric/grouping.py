@@ -71,6 +71,8 @@ class Grouping:
         """
         a, b = self.members(first) - 1, self.members(second) - 1
         before = self.relations.clearly_before
+        if len(a) == len(b) == 1:
+            return float(max(before[a[0], b[0]], before[b[0], a[0]]))
         out = np.maximum(before[np.ix_(a, b)], before[np.ix_(b, a)].T)
         sizes = self.relations.sizes
         weight = np.minimum(sizes[a][:, None], sizes[b][None])
@@ -79,6 +81,8 @@ class Grouping:
     def hollowness(self, region: int) -> float:
         """Share of pairs of a region's points of which one stands before the other's tangent plane."""
         a = self.members(region) - 1
+        if len(a) == 1:
+            return float(self.relations.before[a[0], a[0]])
         weight = self.relations.sizes[a].astype(np.float64)
         weight /= weight.sum()
         return float(weight @ self.relations.before[np.ix_(a, a)] @ weight)

@@ -106,9 +106,8 @@ def patch_normals(
 
 
 def _solve(sums: FloatArray) -> FloatArray | None:
-    system: FloatArray = sums[:3, :3]
-    right: FloatArray = sums[:3, 3]
+    """The plane from the (4, 4) sums of products of x, y, 1 and inverse depth; None for a line or sight line."""
+    system = sums[:3, :3]
     if np.linalg.det(system) < 1e-12 * float(np.trace(system)) ** 3:
         return None
-    solution: FloatArray = np.linalg.solve(system, right)
-    return solution
+    return np.asarray(np.linalg.solve(system, sums[:3, 3]), dtype=np.float64)
