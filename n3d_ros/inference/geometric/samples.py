@@ -98,7 +98,11 @@ def sample_relations(
     noise = (_NOISE_SIGMAS * planes.sigma * points[:, 2] ** 2).astype(np.float32)
     shape = (count, per_patch, count, per_patch)
     square = (points32 * points32).sum(axis=1)
-    own_height = (normals * points32).sum(axis=1)
+    one = np.ones_like(square)
+    # With a column more, one product gives heights over tangent planes, with two more squared distances.
+    tangents = np.column_stack([normals, -(normals * points32).sum(axis=1)])
+    targets = np.stack([*points32.T, one])
+    ends, others = np.column_stack([points32, square, one]), np.stack([*(-2 * points32.T), one, square])
     # A plane known over a short stretch is uncertain far away, in proportion.
     stretch = np.sqrt(np.repeat(sizes[1:], per_patch)) / 2 * points[:, 2] / min(grid.fx, grid.fy)
     slope = _SAME_PLANE_SLOPE + planes.sigma * points[:, 2] ** 2 / np.maximum(stretch, 1e-6)
@@ -110,11 +114,7 @@ def sample_relations(
     for first in range(0, count, step):  # a block of rows at a time: its matrices stay in the processor's cache
         patches = slice(first, min(first + step, count))
         rows = slice(patches.start * per_patch, patches.stop * per_patch)
-        height = normals[rows] @ points32.T
-        height -= own_height[rows, None]
-        tilt = points32[rows] @ (-2 * points32.T)
-        tilt += square[rows, None]
-        tilt += square
+        height, tilt = tangents[rows] @ targets, ends[rows] @ others
         np.sqrt(np.maximum(tilt, 0, out=tilt), out=tilt)
         tilt *= slope32[rows, None]
         before[patches] = _shares(height > dent, per_patch)
