@@ -28,9 +28,6 @@ _ROUND_POINTS = 300  # more do not move a circle by a tenth of the noise
 _HULL_POINTS = 700
 _COVERAGE_POINTS = 800  # some five per cell of the finest grid
 
-_TAIL_SIGMAS = 2.0  # how far the outermost percent of a face's points scatter beyond it
-_MOST_SURPLUS = 0.25  # of an extent that may be taken off at either end
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
@@ -44,8 +41,6 @@ class FitConfig:
         min_size_m: no side is shorter than this, metres, above 0.
         base_clearance_m: a box ends this far, plus one standard deviation of the depth, above its support, metres, 0 to
             0.05: depth cameras bend planes by a few millimetres, and a box should not swallow what it stands on.
-        noise_kept_m: noise up to this much stays inside the box, which should hold its points; of stronger noise, far
-            from the camera, what widens the box is taken off, metres, 0 to 1.
         round_tolerance: how far from round, in radii, a surface may be and still be completed, 0 to 0.2.
     """
 
@@ -55,7 +50,6 @@ class FitConfig:
     max_points: int = 1400
     min_size_m: float = 0.004
     base_clearance_m: float = 0.003
-    noise_kept_m: float = 0.004
     round_tolerance: float = 0.035
 
     def __post_init__(self) -> None:
@@ -72,7 +66,6 @@ class FitConfig:
             ("max_points", self.max_points, 100, 1_000_000),
             ("min_size_m", self.min_size_m, 1e-4, 1.0),
             ("base_clearance_m", self.base_clearance_m, 0.0, 0.05),
-            ("noise_kept_m", self.noise_kept_m, 0.0, 1.0),
             ("round_tolerance", self.round_tolerance, 0.0, 0.2),
         )
         for name, value, low, high in checks:
@@ -234,11 +227,7 @@ def _box_axes(yaw: float) -> FloatArray:
 
 def _seen_extent(view: ObjectView, yaw: float, base: float | None, config: FitConfig) -> _Extent:
     """The box of the points at a yaw, without the outermost percent, down to the support."""
-    axes = _box_axes(yaw)
-    low, high = _robust_range(axes @ view.points.T, config)
-    surplus = _TAIL_SIGMAS * np.maximum(view.stddev_along(axes) - config.noise_kept_m, 0.0)
-    surplus = np.minimum(surplus, _MOST_SURPLUS * (high - low))
-    low, high = low + surplus, high - surplus
+    low, high = _robust_range(_box_axes(yaw) @ view.points.T, config)
     if base is not None:
         low[2] = _lower_end(view, base, high[2], config)
     return _Extent(yaw, low, high, "box")
