@@ -30,6 +30,7 @@ from n3d_ros.ros.conversions import (
     stamp_to_ns,
     status_to_msg,
 )
+from n3d_ros.ros.qos import REQUEST
 from n3d_ros.ros.worker import Worker
 from n3d_ros.scene.query import ValueType
 
@@ -64,8 +65,8 @@ class RequestServer:
         self._jobs: dict[bytes, AskJob] = {}
         self._open = 0
         group = ReentrantCallbackGroup()  # several requests may wait at once, and a goal must hear of its cancellation
-        node.create_service(Locate, "~/locate", self._on_locate, callback_group=group)
-        node.create_service(SpatialQuery, "~/query", self._on_query, callback_group=group)
+        node.create_service(Locate, "~/locate", self._on_locate, qos_profile=REQUEST, callback_group=group)
+        node.create_service(SpatialQuery, "~/query", self._on_query, qos_profile=REQUEST, callback_group=group)
         self._action = ActionServer(
             node,
             Ground,
@@ -74,6 +75,9 @@ class RequestServer:
             goal_callback=lambda _goal: GoalResponse.ACCEPT,  # a bad goal is aborted: only a result can say why
             cancel_callback=self._on_cancel,
             callback_group=group,
+            goal_service_qos_profile=REQUEST,
+            result_service_qos_profile=REQUEST,
+            cancel_service_qos_profile=REQUEST,
         )
 
     @property

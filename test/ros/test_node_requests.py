@@ -76,6 +76,21 @@ def test_a_stale_image_is_refused_with_its_age(client: NodeClient) -> None:
     assert "s old" in response.status.message
 
 
+def test_a_burst_of_requests_is_answered_or_refused_and_never_lost(client: NodeClient) -> None:
+    client.send_good()
+    node = client.node
+    callers = [node.create_client(Locate, "/n3d/locate") for _ in range(25)]
+    try:
+        assert all(caller.wait_for_service(timeout_sec=10) for caller in callers)
+        futures = [caller.call_async(Locate.Request(phrase="red block", timeout_s=5.0)) for caller in callers]
+        assert wait_until(lambda: all(future.done() for future in futures), 15)
+        codes = {future.result().status.code for future in futures}
+    finally:
+        for caller in callers:
+            node.destroy_client(caller)
+    assert StatusCode.OK in codes
+
+
 def test_an_unknown_target_frame_is_named(client: NodeClient) -> None:
     client.send_good()
     response = client.call(client.locate, Locate.Request(phrase="red block", target_frame="narnia"))
