@@ -28,8 +28,8 @@ MENDS: Mapping[str, str] = {
     "zero_stamp": "The driver must fill header.stamp.",
     "missing_camera_info": "Remap rgb/camera_info (and depth/camera_info) to the camera's topics.",
     "unregistered_depth": "Turn on the driver's depth alignment, or publish depth/camera_info and the frames' tf.",
-    "no_transform": "Start the missing frame's publisher, raise tf.wait_s where tf is late, or do without it (output_frame, "
-    "scene.frame).",
+    "no_transform": "Start the missing frame's publisher, raise tf.wait_s where tf is late, or do without it "
+    "(output_frame, scene.frame).",
     "no_depth": "Check the depth stream (range, exposure, lens cover).",
     "backend_failed": "The grounder itself failed: see the log.",
 }

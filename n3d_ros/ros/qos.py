@@ -27,8 +27,8 @@ RESULT = QoSProfile(
     depth=10,
 )
 
-# Requests that arrive in one burst must all reach the node, so that those beyond request.queue_size are refused in words;
-# what the middleware's default depth of ten drops is never answered.
+# Requests that arrive in one burst must all reach the node, so that those beyond request.queue_size are refused in
+# words; what the middleware's default depth of ten drops is never answered.
 REQUEST = QoSProfile(
     reliability=QoSReliabilityPolicy.RELIABLE,
     durability=QoSDurabilityPolicy.VOLATILE,
