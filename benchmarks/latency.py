@@ -30,6 +30,7 @@ SETTLE_S = 2.0  # after the start, before idling is measured
 WARM_UP_S = 1.0  # of results that do not count: caches, first allocations
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = itertools.count()
+CORE_STAGES = ("ground", "scene")  # what is not the ROS side of a frame
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class LiveFigures:
         images: pairs published.
         dropped: the node's own counts.
         stages: milliseconds of each step, one per report.
+        ros_side_ms: latency without grounding and scene: receiving both images, converting, publishing, receiving.
     """
 
     ready_s: float = float("nan")
@@ -53,6 +55,7 @@ class LiveFigures:
     images: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     stages: dict[str, list[float]] = field(default_factory=dict)
+    ros_side_ms: list[float] = field(default_factory=list)
 
     @property
     def stage_text(self) -> str:
@@ -64,7 +67,7 @@ class LiveFigures:
         """A percentile of a list.
 
         Args:
-            name: "latency_ms" or "age_at_start_ms".
+            name: "latency_ms", "age_at_start_ms" or "ros_side_ms".
             percent: 0 to 100.
 
         Returns:
@@ -139,6 +142,8 @@ def _observe(node: Any, namespace: str, figures: LiveFigures, is_running: Callab
     from n3d_ros.ros.conversions import stamp_to_ns
 
     first_ns: list[int] = []
+    latency_by_stamp: dict[int, float] = {}
+    core_by_stamp: dict[int, float] = {}
 
     def counts(stamp_ns: int) -> bool:
         first_ns[:] = first_ns or [stamp_ns]
@@ -147,11 +152,13 @@ def _observe(node: Any, namespace: str, figures: LiveFigures, is_running: Callab
     def on_objects(message: Any) -> None:
         now_ns, stamp_ns = time.time_ns(), stamp_to_ns(message.header.stamp)
         if counts(stamp_ns):
-            figures.latency_ms.append((now_ns - stamp_ns) / 1e6)
+            latency_by_stamp[stamp_ns] = (now_ns - stamp_ns) / 1e6
 
     def on_report(message: Any) -> None:
-        if counts(stamp_to_ns(message.header.stamp)):
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        if counts(stamp_ns):
             figures.age_at_start_ms.append(float(message.age_at_start_ms))
+            core_by_stamp[stamp_ns] = sum(s.duration_ms for s in message.stages if s.name in CORE_STAGES)
             for stage in message.stages:
                 figures.stages.setdefault(stage.name, []).append(float(stage.duration_ms))
         figures.dropped = {item.name: int(item.count) for item in message.frames_dropped}
@@ -165,6 +172,8 @@ def _observe(node: Any, namespace: str, figures: LiveFigures, is_running: Callab
             executor.spin_once(timeout_sec=0.05)
     finally:
         executor.shutdown()
+    figures.latency_ms = list(latency_by_stamp.values())
+    figures.ros_side_ms = [ms - core_by_stamp[at] for at, ms in latency_by_stamp.items() if at in core_by_stamp]
 
 
 def cpu_share(pid: int, seconds: float) -> float:
