@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run: a change is judged by what it changes, and a busy machine fails no deadline.
+settings.register_profile("repository", derandomize=True, deadline=None, database=None)
+settings.load_profile("repository")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
