@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import number, table
+
+if TYPE_CHECKING:
+    from n3d_ros.ros.client import NodeClient
 
 SUMMARY = "Ask the running node where something is."
 EXAMPLES = """\
@@ -50,16 +53,38 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0 when something was found; 3 when the node looked and nothing was; 1 when it could not look.
     """
-    from n3d_ros.ros.client import NodeClient, locate_response_to_dict
+    from n3d_ros.ros.client import locate_response_to_dict
+
+    def ask(client: NodeClient) -> dict[str, Any]:
+        return locate_response_to_dict(client.locate(args.phrase, timeout_s=args.timeout, target_frame=args.frame))
+
+    return asked(args, ask, print_answer)
+
+
+def asked(
+    args: argparse.Namespace,
+    ask: Callable[[NodeClient], dict[str, Any]],
+    print_answer: Callable[[dict[str, Any]], None],
+) -> int:
+    """Asks the running node and prints what it says.
+
+    Args:
+        args: with what ``add_request_arguments`` adds.
+        ask: puts the request and gives the answer.
+        print_answer: prints it for people.
+
+    Returns:
+        The exit code.
+    """
+    from n3d_ros.ros.client import NodeClient
     from n3d_ros.ros.session import ros_node
 
-    with ros_node("n3d_locate") as node:
+    with ros_node("n3d_ask") as node:
         client = NodeClient(node, args.node)
         try:
-            response = client.locate(args.phrase, timeout_s=args.timeout, target_frame=args.frame)
+            answer = ask(client)
         finally:
             client.close()
-    answer = locate_response_to_dict(response)
     if args.json:
         print(json.dumps(answer, indent=1))
     else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.locate import add_request_arguments, exit_code, object_table
+from n3d_ros.cli.locate import add_request_arguments, asked, object_table
+
+if TYPE_CHECKING:
+    from n3d_ros.ros.client import NodeClient
 
 SUMMARY = "Ask the running node a question about what it sees."
 EXAMPLES = """\
@@ -36,21 +38,12 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0 when it was answered; 3 when what it asks about is not there; 1 when it could not be answered.
     """
-    from n3d_ros.ros.client import NodeClient, query_response_to_dict
-    from n3d_ros.ros.session import ros_node
+    from n3d_ros.ros.client import query_response_to_dict
 
-    with ros_node("n3d_query") as node:
-        client = NodeClient(node, args.node)
-        try:
-            response = client.query(args.question, timeout_s=args.timeout, target_frame=args.frame)
-        finally:
-            client.close()
-    answer = query_response_to_dict(response)
-    if args.json:
-        print(json.dumps(answer, indent=1))
-    else:
-        print_answer(answer)
-    return exit_code(answer)
+    def ask(client: NodeClient) -> dict[str, Any]:
+        return query_response_to_dict(client.query(args.question, timeout_s=args.timeout, target_frame=args.frame))
+
+    return asked(args, ask, print_answer)
 
 
 def print_answer(answer: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import Grounder, GroundingRequest, GroundingResult
+from n3d_ros.inference.timing import Stages
 from n3d_ros.ros.config import AUTO, NONE, PipelineConfig
 from n3d_ros.ros.frame_assembly import FrameAssembler
 from n3d_ros.ros.pairing import RgbdPair
@@ -101,38 +102,6 @@ class FrameOutcome:
     def is_ok(self) -> bool:
         """Whether objects were looked for and the result can be used."""
         return self.status == StatusCode.OK
-
-
-class Stages:
-    """Collects how long each named step took."""
-
-    def __init__(self) -> None:
-        self.stage_ms: dict[str, float] = {}
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Times the body as one step; steps of the same name add up.
-
-        Args:
-            name: of the step.
-
-        Yields:
-            Nothing.
-        """
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(name, (time.perf_counter() - start) * 1e3)
-
-    def add(self, name: str, duration_ms: float) -> None:
-        """Adds time to a step.
-
-        Args:
-            name: of the step.
-            duration_ms: milliseconds.
-        """
-        self.stage_ms[name] = self.stage_ms.get(name, 0.0) + duration_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ from n3d_msgs.msg import FrameReport, Object3DArray
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
+from n3d_ros.inference.timing import Stages
 from n3d_ros.ros import qos
 from n3d_ros.ros.compat import vision_msgs
 from n3d_ros.ros.config import DebugConfig, MarkerConfig
@@ -17,7 +18,7 @@ from n3d_ros.ros.image_codec import rgb_to_image_msg
 from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.markers import MarkerTracker
 from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes
-from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Stages
+from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline
 from n3d_ros.scene.objects import SceneObject
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.geometric.objects import ObjectSegment
 from n3d_ros.inference.geometric.phrases import Wanted, understand
 from n3d_ros.inference.geometric.segmentation import Segmentation, segment
-from n3d_ros.inference.geometric.timing import Stages
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
+from n3d_ros.inference.timing import Stages
 from n3d_ros.refine.attributes import COLOR_POINTS, color_name, shape_word
 from n3d_ros.refine.fit import FitConfig, FittedBox, fit_box
 from n3d_ros.refine.noise import DepthNoise
@@ -85,7 +85,7 @@ class GeometricGrounder:
                 if on_detection is not None:
                     on_detection(detection)
         detections.sort(key=lambda d: -(d.score or 0.0))
-        measured = {"boxes": 0.0, "attributes": 0.0} | stages.milliseconds
+        measured = {"boxes": 0.0, "attributes": 0.0} | stages.stage_ms
         return GroundingResult(
             detections=tuple(detections),
             surfaces=found.surfaces,
@@ -100,10 +100,10 @@ class GeometricGrounder:
         self, item: ObjectSegment, found: Segmentation, frame: RgbdFrame, wanted: Wanted, stages: Stages
     ) -> Detection3D | None:
         """The detection of a segment; None when the phrase means something else."""
-        with stages.measure("boxes"):
+        with stages.timed("boxes"):
             noise = _noise(found, frame)
             fitted = fit_box(item.points, found.up, config=self._fitting, support_height_m=item.base_m, noise=noise)
-        with stages.measure("attributes"):
+        with stages.timed("attributes"):
             mask = found.labels == item.label
             mask.flags.writeable = False  # a detection takes a read-only mask as it is and copies any other
             pixels = np.flatnonzero(mask)  # thinned before the look-up: a boolean index into the picture costs 0.5 ms

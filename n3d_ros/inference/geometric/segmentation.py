@@ -26,7 +26,7 @@ from n3d_ros.inference.geometric.patches import find_patches, smooth_links
 from n3d_ros.inference.geometric.samples import sample_relations
 from n3d_ros.inference.geometric.splitting import split_shared_tops
 from n3d_ros.inference.geometric.surfaces import SurfaceMap, find_surfaces
-from n3d_ros.inference.geometric.timing import Stages
+from n3d_ros.inference.timing import Stages
 
 FloatArray = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def segment(
     """
     config = config or GeometricConfig()
     stages = Stages(checkpoint)
-    with stages.measure("point_map"):
+    with stages.timed("point_map"):
         grid = grid_of(intrinsics, config.working_pixels)
         inverse = inverse_depth(depth_m, grid, nearest_m=config.min_range_m, farthest_m=config.max_range_m)
         planes = local_planes(
@@ -89,12 +89,12 @@ def segment(
             floor=config.noise_floor_per_m,
             ceiling=config.noise_ceiling_per_m,
         )
-    with stages.measure("support"):
+    with stages.timed("support"):
         links = smooth_links(planes, config)
         scene = find_surfaces(planes, grid, links, up, config)
-    with stages.measure("segments"):
+    with stages.timed("segments"):
         patches = find_patches(planes, links, _foreground(planes, scene))
-    with stages.measure("regions"):
+    with stages.timed("regions"):
         grouping = _grouped(patches, rgb, planes, grid, scene, config)
         objects, labels = select_objects(grouping, patches, planes, scene, config)
         full = to_image(labels, grid, depth_m.shape[:2])
@@ -106,7 +106,7 @@ def segment(
         up=scene.up,
         up_is_known=scene.up_is_known,
         sigma_per_m=planes.sigma,
-        stage_ms=stages.milliseconds,
+        stage_ms=stages.stage_ms,
     )
 
 
