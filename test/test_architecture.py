@@ -15,9 +15,11 @@ LAYERS: dict[str, set[str]] = {
     "detection": {"errors", "geometry"},
     "scene": {"errors", "geometry", "frame", "detection"},
     "refine": {"errors", "geometry", "frame", "detection"},
-    "inference": {"errors", "geometry", "frame", "detection", "scene", "refine"},
-    "ros": {"errors", "geometry", "frame", "detection", "scene", "refine", "inference"},
-    "cli": {"errors", "geometry", "frame", "detection", "scene", "refine", "inference", "ros"},
+    "codec": {"errors", "geometry", "frame", "detection"},
+    "model": {"errors"},
+    "inference": {"errors", "geometry", "frame", "detection", "scene", "refine", "codec", "model"},
+    "ros": {"errors", "geometry", "frame", "detection", "scene", "refine", "codec", "inference"},
+    "cli": {"errors", "geometry", "frame", "detection", "scene", "refine", "codec", "model", "inference", "ros"},
 }
 """What each part of n3d_ros may import besides itself."""
 
@@ -28,7 +30,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "detection": {"numpy"},
     "scene": {"numpy"},
     "refine": {"numpy", "scipy", "cv2"},
-    "inference": {"numpy", "scipy", "cv2"},
+    "codec": {"numpy", "PIL", "tokenizers"},
+    "model": {"torch", "transformers", "safetensors", "huggingface_hub", "psutil"},
+    "inference": {"numpy", "scipy", "cv2", "torch"},
 }
 """Packages outside the standard library that the layers without ROS may import."""
 

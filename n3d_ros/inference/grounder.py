@@ -21,6 +21,8 @@ from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray, frozen_array
 
 MAX_PHRASE_CHARS = 512  # a bound on text from outside, the same as in the interfaces
+MAX_QUESTION_CHARS = 1024
+MAX_NOUNS = 16
 MAX_OBJECTS = 256  # more boxes than any frame sensibly holds
 
 
@@ -30,13 +32,22 @@ class GroundingRequest:
 
     Args:
         phrase: words naming the objects wanted; None: everything.
+        question: the question the objects are wanted for, word for word; None: there is none. A grounder that knows a
+            vocabulary of its own ignores it and looks for everything.
+        nouns: the things a question names, as its words have them ("red mug", "table"); for grounders of open
+            vocabulary. Empty with a phrase.
         up: (3,) unit vector against gravity in the camera optical frame; None when unknown.
         max_objects: at most so many, the best first.
+        deadline_s: ``time.monotonic()`` at which a grounder that finds one object after another stops and returns what
+            it has, marked partial; None: no limit.
     """
 
     phrase: str | None = None
+    question: str | None = None
+    nouns: tuple[str, ...] = ()
     up: FloatArray | None = None
     max_objects: int = 64
+    deadline_s: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the phrase's length, the direction's norm and the count.
@@ -44,6 +55,12 @@ class GroundingRequest:
         Raises:
             InputError: a phrase that is blank or too long, an ``up`` of length zero, or a count out of range.
         """
+        if self.question is not None and not 0 < len(self.question.strip()) <= len(self.question) <= MAX_QUESTION_CHARS:
+            raise InputError(f"Question: expected 1 to {MAX_QUESTION_CHARS} characters, got {len(self.question)}.")
+        if len(self.nouns) > MAX_NOUNS or any(not 0 < len(noun.strip()) <= MAX_PHRASE_CHARS for noun in self.nouns):
+            raise InputError(
+                f"nouns: expected at most {MAX_NOUNS} of 1 to {MAX_PHRASE_CHARS} characters, got {self.nouns}."
+            )
         if self.phrase is not None and not 0 < len(self.phrase.strip()) <= len(self.phrase) <= MAX_PHRASE_CHARS:
             raise InputError(f"Phrase: expected 1 to {MAX_PHRASE_CHARS} characters, got {len(self.phrase)}.")
         if not 0 < self.max_objects <= MAX_OBJECTS:
@@ -65,12 +82,17 @@ class GroundingResult:
         surfaces: the supports they stand on, in the camera optical frame.
         stage_ms: milliseconds per named step, in order.
         notes: sentences a user should read (words that were ignored, boxes at the edge of what is possible).
+        partial: the deadline came before everything was found.
+        raw_detections: the boxes before they were refined against depth, in the order of ``detections``; empty when
+            the grounder has no such step.
     """
 
     detections: tuple[Detection3D, ...]
     surfaces: tuple[SupportSurface, ...] = ()
     stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    partial: bool = False
+    raw_detections: tuple[Detection3D, ...] = ()
 
 
 class Grounder(Protocol):
@@ -110,7 +132,56 @@ class Grounder(Protocol):
         ...
 
 
-GROUNDERS: Mapping[str, str] = MappingProxyType({"geometric": "n3d_ros.inference.geometric.grounder:GeometricGrounder"})
+class Reasoner(Protocol):
+    """A grounder that can also think a question through in its own words, given the boxes it found."""
+
+    def reason(
+        self,
+        frame: RgbdFrame,
+        question: str,
+        detections: tuple[Detection3D, ...],
+        *,
+        deadline_s: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> Reasoning:
+        """The model's own answer to a question.
+
+        Args:
+            frame: the look at the world.
+            question: in words.
+            detections: the objects it is about, in the camera optical frame, as the model found them (not refined).
+            deadline_s: ``time.monotonic()`` at which it stops, with what is there.
+            is_cancelled: asked after each token; once true, ``CancelledError`` is raised.
+
+        Returns:
+            Chain of thought and answer.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasoning:
+    """What the model thought and said.
+
+    Args:
+        answer: after the thought; empty when it stopped before.
+        thought: the chain of thought, without its tags; empty when there is none.
+        partial: the deadline or the length limit came before the end.
+        stage_ms: milliseconds per named step.
+    """
+
+    answer: str
+    thought: str = ""
+    partial: bool = False
+    stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+GROUNDERS: Mapping[str, str] = MappingProxyType(
+    {
+        "geometric": "n3d_ros.inference.geometric.grounder:GeometricGrounder",
+        "language_model": "n3d_ros.inference.language_model.grounder:LanguageModelGrounder",
+    }
+)
 """Name of each grounder and where its class is; imported only when asked for, since runtimes are heavy."""
 
 

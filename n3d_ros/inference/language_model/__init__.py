@@ -1,0 +1,1 @@
+"""The language model behind the grounder's interface: frame and words in, boxes out."""

@@ -1,0 +1,1 @@
+"""The networks, in torch alone; used by training, export and the torch backend."""
