@@ -1,0 +1,181 @@
+"""What can be set about the language model grounder, with unit, meaning and range of each field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from n3d_ros.errors import ConfigurationError
+
+BACKENDS: Mapping[str, str] = MappingProxyType({"torch": "n3d_ros.inference.language_model.loading:load_torch_backend"})
+"""Name of each runtime and the function that loads it; imported only when it is asked for."""
+MAX_STANDING_PROMPT_CHARS = 1024
+
+
+def _number(
+    default: Any, meaning: str, *, minimum: float, maximum: float, unit: str = "", live: bool = False, **more: Any
+) -> Any:
+    """A number whose range can be read by whoever shows or declares it (ROS parameters)."""
+    metadata = {"meaning": meaning, "unit": unit, "minimum": minimum, "maximum": maximum, "live": live, **more}
+    return field(default=default, metadata=metadata)
+
+
+def _choice(default: str, meaning: str, *choices: str) -> Any:
+    """One word of several."""
+    return field(default=default, metadata={"meaning": meaning, "choices": choices})
+
+
+def _text(default: str, meaning: str, **more: Any) -> Any:
+    """Free text."""
+    return field(default=default, metadata={"meaning": meaning, **more})
+
+
+def _flag(meaning: str, *, default: bool, live: bool = False) -> Any:
+    """On or off."""
+    return field(default=default, metadata={"meaning": meaning, "live": live})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageModelConfig:
+    """Which model is loaded, how it runs and how its words become boxes. Ranges are inclusive and checked."""
+
+    model: str = _text(
+        "",
+        "the language model: a folder with config.json, *.safetensors and the tokenizer, or a hub id such as "
+        "yuxinhk/N3D-VLM, which is downloaded; empty: none",
+        name="model",
+    )
+    backend: str = _choice("torch", "the runtime that computes", *BACKENDS)
+    device: str = _text("auto", 'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is')
+    dtype: str = _choice(
+        "auto",
+        'numbers of the weights; "auto" takes those of the files on a GPU that has them, and float32 on a CPU',
+        *("auto", "bfloat16", "float16", "float32"),
+    )
+    position_code: str = _choice(
+        "auto",
+        'how 3-D positions are added to the image: "reference" as the released weights learnt it, "aligned" each to '
+        'its own place, "none"; "auto" does what the model\'s config.json says',
+        *("auto", "reference", "aligned", "none"),
+    )
+    capacity: int = _number(
+        2048,
+        "longest prompt and answer together; memory is set aside for it per kept image",
+        unit="tokens",
+        minimum=512,
+        maximum=32_768,
+    )
+    kept_images: int = _number(
+        2,
+        "images whose computation is kept, so that a further question about one costs only its own words",
+        unit="images",
+        minimum=1,
+        maximum=16,
+    )
+    memory_limit_gb: float = _number(
+        0.0,
+        "models that need more are refused before they are loaded; 0: what is free on the device",
+        unit="GB",
+        minimum=0.0,
+        maximum=4096.0,
+    )
+    cuda_graphs: str = _choice("auto", "decode steps as CUDA graphs, where there is a GPU", "auto", "on", "off")
+    compile: bool = _flag("compile the network with torch.compile; takes minutes at the start", default=False)
+    prompt: str = _text(
+        "",
+        'what is looked for when nobody asks: phrases separated by ";" ("mug; red box"); empty: everything',
+        live=True,
+    )
+    closed_classes: bool = _flag(
+        "a box's name must be one of the phrases asked for, letter by letter; otherwise the model chooses it",
+        default=False,
+    )
+    yaw: str = _choice(
+        "auto",
+        'the angle that the model writes: "free" as it says, "zero" always 0 (fewer steps); "auto" is zero for models '
+        "with the reference's position code, whose published boxes all have 0, and free for others",
+        *("auto", "free", "zero"),
+    )
+    normalization: str = _choice(
+        "mean",
+        'scale of the scene given to the model: "mean" from all points as the released weights learnt it, "robust" '
+        "without the farthest and nearest few, for noisy sensors",
+        *("mean", "robust"),
+    )
+    long_side: int = _number(
+        640,
+        "longer side of the image given to the model; the released weights learnt 640, fewer are faster",
+        unit="px",
+        minimum=112,
+        maximum=1288,
+    )
+    refine: bool = _flag(
+        "boxes are fitted to the measured points they mean; the model's own are kept as raw ones",
+        default=True,
+        live=True,
+    )
+    max_new_tokens: int = _number(
+        1024, "longest list of boxes; about 35 tokens a box", unit="tokens", minimum=16, maximum=8192
+    )
+    max_answer_tokens: int = _number(
+        1024, "longest answer in the model's own words", unit="tokens", minimum=16, maximum=8192
+    )
+    temperature: float = _number(
+        0.0,
+        "0 takes the likeliest token always; more draws by chance, the same way for a seed",
+        minimum=0.0,
+        maximum=2.0,
+    )
+    top_p: float = _number(0.95, "when drawing: the likeliest tokens of this share together", minimum=0.01, maximum=1.0)
+    top_k: int = _number(10, "when drawing: at most so many tokens", minimum=1, maximum=64)
+    seed: int = _number(0, "when drawing: where chance begins", minimum=0, maximum=2**31 - 1)
+    forced_runs: bool = _flag(
+        "tokens that the box's form alone allows are appended without asking the model; same result, fewer steps",
+        default=True,
+    )
+    drafting: bool = _flag(
+        "guess several tokens from earlier text and verify them in one step; same result", default=False
+    )
+    draft_tokens: int = _number(8, "most tokens of a guess", unit="tokens", minimum=1, maximum=32)
+    duplicate_iou: float = _number(0.7, "boxes of one name that overlap more are one object", minimum=0.05, maximum=1.0)
+    max_repeats: int = _number(
+        3, "so many boxes in a row that were there before end the list; 0: never", unit="boxes", minimum=0, maximum=64
+    )
+    min_score: float = _number(0.0, "boxes of less confidence are left out", minimum=0.0, maximum=1.0)
+
+    def __post_init__(self) -> None:
+        """Refuses values outside the range that their field states.
+
+        Raises:
+            ConfigurationError: naming the field, what is allowed and the value.
+        """
+        for entry in fields(self):
+            value, metadata = getattr(self, entry.name), entry.metadata
+            choices = metadata.get("choices")
+            if choices is not None and value not in choices:
+                raise ConfigurationError(
+                    f"language_model {entry.name}: expected one of {', '.join(choices)}, got {value!r}."
+                )
+            if "minimum" in metadata and not metadata["minimum"] <= value <= metadata["maximum"]:  # NaN fails too
+                low, high, unit = metadata["minimum"], metadata["maximum"], metadata["unit"]
+                raise ConfigurationError(
+                    f"language_model {entry.name}: expected {low:g} to {high:g}{f' {unit}' if unit else ''}, got "
+                    f"{value}."
+                )
+        if len(self.prompt) > MAX_STANDING_PROMPT_CHARS:
+            raise ConfigurationError(
+                f"language_model prompt: expected at most {MAX_STANDING_PROMPT_CHARS} characters, got "
+                f"{len(self.prompt)}."
+            )
+        if self.max_new_tokens >= self.capacity:
+            raise ConfigurationError(
+                "language_model max_new_tokens: expected less than capacity, which holds the prompt too, got "
+                f"{self.max_new_tokens} and {self.capacity}."
+            )
+
+    @property
+    def standing_phrases(self) -> tuple[str, ...]:
+        """The phrases of ``prompt``, without blanks around them; empty: everything is looked for."""
+        return tuple(part for part in (piece.strip() for piece in self.prompt.split(";")) if part)
