@@ -1,0 +1,215 @@
+"""How sure the model was of a box: what its tokens' probabilities and the depth image say, as a few numbers.
+
+A line ``bbox_0=Bbox(red mug,512,300,410,500,80,120,75)`` is a row of decisions: to name another box instead of ending,
+what it is, and each digit of its numbers. Tokens that the grammar left no choice about say nothing and do not count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from n3d_ros.codec.model_input import DecodeContext
+from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.geometry.boxes import Box3D
+from n3d_ros.inference.language_model.calibration import FEATURES
+
+NUMBERS = 7
+"""Of a box line, after its class: u, v, depth, angle and three sizes."""
+
+_OPEN = b"Bbox("
+_MAX_LOG_ODDS = 6.0  # 0.25 % of doubt: beyond, float16 logits say nothing
+_LEAST_LOG_PROB = -10.0
+_MOST_SLIP = 2.0  # sizes of the box: beyond, it is elsewhere
+_LAST_BIN = 999
+_NEUTRAL = 0.5  # support and agreement of boxes that are as likely right as wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEvidence:
+    """One token of an answer.
+
+    Args:
+        piece: its bytes.
+        log_prob: natural logarithm of its probability among what was allowed; NaN where it was forced.
+        log_mass: of the share of the whole vocabulary that was allowed; NaN or 0 where it was forced.
+    """
+
+    piece: bytes
+    log_prob: float
+    log_mass: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineEvidence:
+    """What the tokens of one line say.
+
+    Args:
+        existence: log probability of naming another box instead of ending; NaN when there was no choice.
+        label: log probability of the class, all its tokens together; 0 when there was no choice.
+        digits: mean log probability of the decided digits; 0 when none was decided.
+        slips: expected error of each of the seven numbers, in bins, if the wrong digit leads to the nearest number
+            that has another one in its place.
+        form: mean log share of the vocabulary that the grammar allowed where something was decided, 0 or less.
+    """
+
+    existence: float
+    label: float
+    digits: float
+    slips: tuple[float, ...]
+    form: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreFeatures:
+    """The evidence for a box. More of each is better.
+
+    Args:
+        tokens: log-odds of existence, class and a typical digit together.
+        existence: log-odds that there is another box.
+        label: log probability of the class.
+        digits: mean log probability of a digit.
+        place: minus the expected error of centre and size, in sizes of the box.
+        form: mean log share of what the grammar allowed: near 0 when the model wanted to write such a line anyway.
+        support: share of the box's visible sides that points back, less one half; 0 when not checked.
+        agreement: overlap (IoU) of the model's and the refined box, less one half; 0 when not checked.
+    """
+
+    tokens: float
+    existence: float
+    label: float
+    digits: float
+    place: float
+    form: float
+    support: float = 0.0
+    agreement: float = 0.0
+
+    def array(self) -> FloatArray:
+        """(8,) float64 in the order of ``FEATURES``.
+
+        Returns:
+            The numbers.
+        """
+        return np.array([getattr(self, name) for name in FEATURES], dtype=np.float64)
+
+
+def line_evidence(tokens: Sequence[TokenEvidence]) -> LineEvidence:
+    """What the tokens of a line say about the box that it names.
+
+    Args:
+        tokens: of one whole line, in order; a token across two lines belongs to the one where it begins.
+
+    Returns:
+        The evidence.
+    """
+    text = b"".join(token.piece for token in tokens)
+    label_start, bounds = _layout(text)
+    existence, label, digits, masses = [], [], [], []
+    slips = [0.0] * NUMBERS
+    position = 0
+    for token in tokens:
+        start, position = position, position + len(token.piece)
+        if math.isnan(token.log_prob):
+            continue
+        masses.append(0.0 if math.isnan(token.log_mass) else token.log_mass)
+        index = next((k for k, (_, after) in enumerate(bounds) if start <= after), NUMBERS)
+        if position <= label_start:
+            existence.append(token.log_prob)
+        elif not bounds or start < bounds[0][0]:
+            label.append(token.log_prob)
+        elif index < NUMBERS:
+            digits.append(token.log_prob)
+            slips[index] += _slip(text[slice(*bounds[index])], start - bounds[index][0], token.log_prob)
+    return LineEvidence(
+        existence=sum(existence) if existence else math.nan,
+        label=sum(label),
+        digits=float(np.mean(digits)) if digits else 0.0,
+        slips=tuple(slips),
+        form=float(np.mean(masses)) if masses else 0.0,
+    )
+
+
+def score_features(
+    evidence: LineEvidence,
+    box: Box3D,
+    context: DecodeContext,
+    *,
+    support_ratio: float | None = None,
+    agreement: float | None = None,
+) -> ScoreFeatures:
+    """The evidence for a box as the calibration takes it.
+
+    Args:
+        evidence: of its line.
+        box: as the model said it, camera optical frame.
+        context: of its frame.
+        support_ratio: share of its visible sides backed by points, 0 to 1; None: not checked.
+        agreement: IoU of the model's and the refined box, 0 to 1; None: not checked.
+
+    Returns:
+        Finite numbers.
+    """
+    existence = 0.0 if math.isnan(evidence.existence) else evidence.existence
+    label, digits = max(evidence.label, _LEAST_LOG_PROB), max(evidence.digits, _LEAST_LOG_PROB)
+    return ScoreFeatures(
+        tokens=_log_odds(existence + label + digits),
+        existence=_log_odds(existence),
+        label=label,
+        digits=digits,
+        place=-min(_relative_slip(evidence.slips, box, context), _MOST_SLIP),
+        form=max(evidence.form, _LEAST_LOG_PROB),
+        support=0.0 if support_ratio is None else support_ratio - _NEUTRAL,
+        agreement=0.0 if agreement is None else agreement - _NEUTRAL,
+    )
+
+
+def _layout(text: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """Where the class begins, and begin and end of each number; no numbers when the line has another form."""
+    opening = text.find(_OPEN)
+    label_start = opening + len(_OPEN) if opening >= 0 else len(text)
+    closing = text.rfind(b")")
+    commas = [k for k in range(label_start, max(closing, label_start)) if text[k : k + 1] == b","][-NUMBERS:]
+    if closing < 0 or len(commas) < NUMBERS:
+        return label_start, []
+    return label_start, list(zip([comma + 1 for comma in commas], [*commas[1:], closing], strict=True))
+
+
+def _slip(number: bytes, place: int, log_prob: float) -> float:
+    """Expected error in bins from the doubt about the digit at ``place``, or, past the end, about ending there."""
+    if not number.isdigit() or len(number) > 3:
+        return 0.0
+    value, doubt = int(number), -math.expm1(min(log_prob, 0.0))
+    if place >= len(number):  # a further digit would make it ten times as large
+        return doubt * max(min(9 * value, _LAST_BIN - value), 1)
+    unit = 10 ** (len(number) - 1 - place)
+    below = value % unit
+    return float(doubt * min(below + 1, unit - below))
+
+
+def _relative_slip(slips: Sequence[float], box: Box3D, context: DecodeContext) -> float:
+    """Expected error of centre and size, mean of the three axes, as a share of the box's size."""
+    intrinsics, normalization = context.intrinsics, context.normalization
+    depth = max(float(box.center[2]), 0.0)
+    depth_step = (context.max_depth_m - float(normalization.offset_m[2])) / _LAST_BIN
+    size_step = context.max_size_m / _LAST_BIN
+    center_m = np.array(
+        [
+            slips[0] / 1000 * intrinsics.width / intrinsics.fx * depth,
+            slips[1] / 1000 * intrinsics.height / intrinsics.fy * depth,
+            slips[2] * depth_step,
+        ]
+    )
+    size_m = np.array(slips[4:7]) * size_step
+    size = np.maximum(box.size, size_step)
+    return float(((center_m + size_m) / size).mean())
+
+
+def _log_odds(log_prob: float) -> float:
+    """``log(p / (1 - p))`` within what is believed of a network."""
+    if log_prob >= 0:
+        return _MAX_LOG_ODDS
+    odds = log_prob - math.log(-math.expm1(log_prob))
+    return max(-_MAX_LOG_ODDS, min(odds, _MAX_LOG_ODDS))
