@@ -8,18 +8,15 @@ from types import MappingProxyType
 from typing import Any
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.inference.grounder import MAX_NOUNS, MAX_PHRASE_CHARS
 
 BACKENDS: Mapping[str, str] = MappingProxyType({"torch": "n3d_ros.inference.language_model.loading:load_torch_backend"})
 """Name of each runtime and the function that loads it; imported only when it is asked for."""
-MAX_STANDING_PROMPT_CHARS = 1024
 
 
-def _number(
-    default: Any, meaning: str, *, minimum: float, maximum: float, unit: str = "", live: bool = False, **more: Any
-) -> Any:
+def _number(default: Any, meaning: str, *, minimum: float, maximum: float, unit: str = "") -> Any:
     """A number whose range can be read by whoever shows or declares it (ROS parameters)."""
-    metadata = {"meaning": meaning, "unit": unit, "minimum": minimum, "maximum": maximum, "live": live, **more}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata={"meaning": meaning, "unit": unit, "minimum": minimum, "maximum": maximum})
 
 
 def _choice(default: str, meaning: str, *choices: str) -> Any:
@@ -32,9 +29,9 @@ def _text(default: str, meaning: str, **more: Any) -> Any:
     return field(default=default, metadata={"meaning": meaning, **more})
 
 
-def _flag(meaning: str, *, default: bool, live: bool = False) -> Any:
+def _flag(meaning: str, *, default: bool) -> Any:
     """On or off."""
-    return field(default=default, metadata={"meaning": meaning, "live": live})
+    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +43,13 @@ class LanguageModelConfig:
         "the language model: a folder with config.json, *.safetensors and the tokenizer, or a hub id such as "
         "yuxinhk/N3D-VLM, which is downloaded; empty: none",
         name="model",
+        live=True,
     )
-    backend: str = _choice("torch", "the runtime that computes", *BACKENDS)
+    backend: str = _choice(
+        "torch",
+        'what computes; "replay" plays recorded answers from a folder with replay.json and a tokenizer',
+        *BACKENDS,
+    )
     device: str = _text("auto", 'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is')
     dtype: str = _choice(
         "auto",
@@ -114,7 +116,6 @@ class LanguageModelConfig:
     refine: bool = _flag(
         "boxes are fitted to the measured points they mean; the model's own are kept as raw ones",
         default=True,
-        live=True,
     )
     max_new_tokens: int = _number(
         1024, "longest list of boxes; about 35 tokens a box", unit="tokens", minimum=16, maximum=8192
@@ -164,10 +165,10 @@ class LanguageModelConfig:
                     f"language_model {entry.name}: expected {low:g} to {high:g}{f' {unit}' if unit else ''}, got "
                     f"{value}."
                 )
-        if len(self.prompt) > MAX_STANDING_PROMPT_CHARS:
+        if len(self.nouns) > MAX_NOUNS or any(len(noun) > MAX_PHRASE_CHARS for noun in self.nouns):
             raise ConfigurationError(
-                f"language_model prompt: expected at most {MAX_STANDING_PROMPT_CHARS} characters, got "
-                f"{len(self.prompt)}."
+                f"language_model prompt: expected at most {MAX_NOUNS} phrases of at most {MAX_PHRASE_CHARS} characters, "
+                f"got {len(self.nouns)} with up to {max(map(len, self.nouns))}."
             )
         if self.max_new_tokens >= self.capacity:
             raise ConfigurationError(
@@ -176,6 +177,6 @@ class LanguageModelConfig:
             )
 
     @property
-    def standing_phrases(self) -> tuple[str, ...]:
+    def nouns(self) -> tuple[str, ...]:
         """The phrases of ``prompt``, without blanks around them; empty: everything is looked for."""
         return tuple(part for part in (piece.strip() for piece in self.prompt.split(";")) if part)
