@@ -10,7 +10,12 @@ from typing import Any
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.inference.grounder import MAX_NOUNS, MAX_PHRASE_CHARS
 
-BACKENDS: Mapping[str, str] = MappingProxyType({"torch": "n3d_ros.inference.language_model.loading:load_torch_backend"})
+BACKENDS: Mapping[str, str] = MappingProxyType(
+    {
+        "torch": "n3d_ros.inference.language_model.loading:load_torch",
+        "replay": "n3d_ros.inference.language_model.loading:load_replay",
+    }
+)
 """Name of each runtime and the function that loads it; imported only when it is asked for."""
 
 
@@ -167,8 +172,8 @@ class LanguageModelConfig:
                 )
         if len(self.nouns) > MAX_NOUNS or any(len(noun) > MAX_PHRASE_CHARS for noun in self.nouns):
             raise ConfigurationError(
-                f"language_model prompt: expected at most {MAX_NOUNS} phrases of at most {MAX_PHRASE_CHARS} characters, "
-                f"got {len(self.nouns)} with up to {max(map(len, self.nouns))}."
+                f"language_model prompt: expected at most {MAX_NOUNS} phrases of at most {MAX_PHRASE_CHARS} characters "
+                f"each, got {len(self.nouns)} with up to {max(map(len, self.nouns))}."
             )
         if self.max_new_tokens >= self.capacity:
             raise ConfigurationError(
