@@ -1,0 +1,191 @@
+"""A box as the model said it, held against what the depth image measured there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from n3d_ros.detection import BoxUncertainty, SupportSurface
+from n3d_ros.frame import RgbdFrame
+from n3d_ros.geometry.arrays import BoolArray, FloatArray
+from n3d_ros.geometry.boxes import CORNER_SIGNS, Box3D
+from n3d_ros.geometry.camera import CameraIntrinsics, project
+from n3d_ros.geometry.iou import iou_3d
+from n3d_ros.geometry.point_map import PointMap
+from n3d_ros.inference.geometric.segmentation import frame_surfaces
+from n3d_ros.refine.attributes import COLOR_POINTS, color_name, shape_word
+from n3d_ros.refine.fit import FittedBox
+from n3d_ros.refine.noise import DepthNoise
+from n3d_ros.refine.refine import RefineConfig, refine_box
+from n3d_ros.refine.truncation import cut_sides, widened_for_cuts
+from n3d_ros.refine.view import thinned
+
+_LATERAL_PX = 1.5  # by which outlines jitter: the width of a stereo window's soft edge
+_MASK_MARGIN_SHARE = 0.02  # of the box's smallest side: points of a face lie to both sides of it
+_NEAREST_M = 1e-3  # corners at or behind the camera project nowhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredFrame:
+    """What depth says about a frame as a whole; made once per frame.
+
+    Args:
+        frame: the look at the world.
+        points: of its pixels, camera optical frame.
+        surfaces: supports from low to high, then walls.
+        up: (3,) unit vector against gravity.
+        up_is_known: False where neither the caller nor a surface told which way is up.
+        noise: of the points, as this frame shows it.
+    """
+
+    frame: RgbdFrame
+    points: PointMap
+    surfaces: tuple[SupportSurface, ...]
+    up: FloatArray
+    up_is_known: bool
+    noise: DepthNoise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredBox:
+    """A box held against depth.
+
+    Args:
+        box: fitted to the points, or as the model said it.
+        is_fitted: which of the two.
+        support_ratio: share of its visible sides that points back, 0 to 1; None: not checked.
+        agreement: IoU of the model's box and the fitted one, 0 where no fit is believed; None: not checked.
+        color: basic colour word, None when unknown.
+        shape: shape word, None when unknown.
+        uncertainty: None when not checked.
+        point_count: measured points in the box.
+        mask: (H, W) its pixels in the frame.
+    """
+
+    box: Box3D
+    is_fitted: bool
+    support_ratio: float | None
+    agreement: float | None
+    color: str | None
+    shape: str | None
+    uncertainty: BoxUncertainty | None
+    point_count: int
+    mask: BoolArray
+
+
+def measure_frame(frame: RgbdFrame, up: FloatArray | None) -> MeasuredFrame:
+    """Points, surfaces and noise of a frame.
+
+    Args:
+        frame: the look at the world.
+        up: (3,) unit vector against gravity, camera optical frame; None: from the surfaces, else the camera's own.
+
+    Returns:
+        The same for equal input.
+    """
+    found = frame_surfaces(frame.depth_m, frame.intrinsics, up)
+    noise = DepthNoise(
+        quadratic_per_m=found.sigma_per_m, lateral_rad=_LATERAL_PX / frame.intrinsics.fx, name="of this frame"
+    )
+    return MeasuredFrame(
+        frame=frame,
+        points=frame.point_map(),
+        surfaces=found.surfaces,
+        up=found.up,
+        up_is_known=found.up_is_known,
+        noise=noise,
+    )
+
+
+def measure_box(raw: Box3D, measured: MeasuredFrame, *, refine: bool) -> MeasuredBox:
+    """A box held against the depth image.
+
+    Args:
+        raw: as the model said it, camera optical frame.
+        measured: its frame.
+        refine: fit it to the points it means; otherwise it stays as it is and only colour and points are looked up.
+
+    Returns:
+        The box with its evidence.
+    """
+    if not refine:
+        mask = box_mask(raw, measured.points, measured.frame.intrinsics)
+        return MeasuredBox(
+            box=raw,
+            is_fitted=False,
+            support_ratio=None,
+            agreement=None,
+            color=_color(mask, measured.frame),
+            shape=None,
+            uncertainty=None,
+            point_count=int(np.count_nonzero(mask)),
+            mask=mask,
+        )
+    nearby = _points_near(raw, measured.points, measured.frame.intrinsics)
+    fitted = refine_box(raw, nearby, measured.up, noise=measured.noise)
+    is_fitted = fitted.status == "fitted"
+    mask = box_mask(fitted.box, measured.points, measured.frame.intrinsics)
+    return MeasuredBox(
+        box=fitted.box,
+        is_fitted=is_fitted,
+        support_ratio=min(max(fitted.support_ratio, 0.0), 1.0),
+        agreement=iou_3d(raw, fitted.box) if is_fitted else 0.0,
+        color=_color(mask, measured.frame),
+        shape=_shape(mask, fitted, measured),
+        uncertainty=widened_for_cuts(fitted.uncertainty, fitted.box, cut_sides(mask)),
+        point_count=int(np.count_nonzero(mask)),
+        mask=mask,
+    )
+
+
+def box_mask(box: Box3D, points: PointMap, intrinsics: CameraIntrinsics) -> BoolArray:
+    """The pixels whose points lie in a box.
+
+    Args:
+        box: camera optical frame.
+        points: of the image.
+        intrinsics: of the image.
+
+    Returns:
+        (H, W) bool, read-only.
+    """
+    mask = np.zeros(points.valid.shape, dtype=np.bool_)
+    rows, columns = _window(box.corners, intrinsics)
+    margin = _MASK_MARGIN_SHARE * float(box.size.min())
+    mask[rows, columns] = box.contains(points.xyz[rows, columns], margin_m=margin)
+    mask.flags.writeable = False
+    return mask
+
+
+def _points_near(box: Box3D, points: PointMap, intrinsics: CameraIntrinsics) -> NDArray[np.float32]:
+    """(N, 3) points of the part of the image in which refinement looks; thrice as fast as all of them."""
+    config = RefineConfig()
+    margin = np.maximum(config.margin_share * box.size, config.margin_m)
+    reach = float(np.linalg.norm(box.size / 2 + margin))
+    rows, columns = _window(box.center + reach * CORNER_SIGNS, intrinsics)
+    return points.xyz[rows, columns].reshape(-1, 3)
+
+
+def _window(corners: FloatArray, intrinsics: CameraIntrinsics) -> tuple[slice, slice]:
+    """Rows and columns that hold what the corners enclose; the whole image when some lie behind the camera."""
+    if corners[:, 2].min() <= _NEAREST_M:
+        return slice(0, intrinsics.height), slice(0, intrinsics.width)
+    u, v = np.moveaxis(project(corners, intrinsics), -1, 0)
+    return _span(v, intrinsics.height), _span(u, intrinsics.width)
+
+
+def _span(values: FloatArray, limit: int) -> slice:
+    low, high = np.clip([np.floor(values.min()), np.ceil(values.max()) + 1], 0, limit)
+    return slice(int(low), int(high))
+
+
+def _color(mask: BoolArray, frame: RgbdFrame) -> str | None:
+    pixels = np.flatnonzero(mask)
+    return color_name(frame.rgb.reshape(-1, 3)[thinned(pixels, COLOR_POINTS)])
+
+
+def _shape(mask: BoolArray, fitted: FittedBox, measured: MeasuredFrame) -> str | None:
+    word = shape_word(measured.points.xyz[mask], fitted, noise=measured.noise)
+    return None if word == "object" else word
