@@ -1,0 +1,334 @@
+"""The language model in PyTorch, behind the boundary of ``n3d_ros.inference.backend``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from n3d_ros.codec.model_input import ImageInput
+from n3d_ros.codec.token_set import TokenSet
+from n3d_ros.errors import BackendError, InputError
+from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk, KvCache
+from n3d_ros.inference.torch_choices import Chooser
+from n3d_ros.model.decoder_graph import DecoderGraph
+from n3d_ros.model.position_code import position_code
+from n3d_ros.model.static_decoder import CacheSlot, StaticDecoder
+from n3d_ros.model.tables import vision_tables
+from n3d_ros.model.vision_graph import VisionGraph, VisionInputs
+
+SMALLEST_CAPACITY = 16  # tokens
+KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
+
+
+class HasModel(Protocol):
+    """What of a loaded model is needed here."""
+
+    @property
+    def model(self) -> Any:
+        """N3dVlm."""
+        ...
+
+    @property
+    def position_code(self) -> str:
+        """Which code is added to the vision tower: "reference", "aligned" or "none"."""
+        ...
+
+
+class TorchVisualTokens:
+    """An encoded image.
+
+    Args:
+        embeds: (M, h) on the backend's device.
+    """
+
+    def __init__(self, embeds: Tensor) -> None:
+        self.embeds = embeds
+
+    @property
+    def count(self) -> int:
+        """How many visual tokens it is."""
+        return int(self.embeds.shape[0])
+
+
+class TorchCache:
+    """A sequence's keys and values.
+
+    Args:
+        decoder: which owns the buffers.
+    """
+
+    def __init__(self, decoder: StaticDecoder) -> None:
+        self._decoder = decoder
+        self.slot: CacheSlot = decoder.take_slot(self)
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        """Tokens it can hold."""
+        return self._decoder.capacity
+
+    def truncate(self, length: int) -> None:
+        """Forgets all tokens from ``length`` on.
+
+        Args:
+            length: 0 to the present length.
+
+        Raises:
+            InputError: a length outside of that.
+        """
+        if not 0 <= length <= self.length:
+            raise InputError(f"KvCache.truncate: expected 0 to {self.length}, got {length}.")
+        self.length = length
+
+    def fork(self) -> TorchCache:
+        """A second cache that begins with the same tokens.
+
+        Returns:
+            The copy.
+        """
+        with _told("a copy of the cache", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+            copy = TorchCache(self._decoder)
+            copy.slot.copy_rows(self.slot, self.length)
+        copy.length = self.length
+        return copy
+
+
+class TorchBackend:
+    """Runs the networks with torch, on the device and in the dtype in which the model was loaded.
+
+    The model's projections become views of fused storage; the model itself stays usable.
+
+    Args:
+        loaded: a loaded model.
+        capacity: longest sequence, tokens.
+        cuda_graphs: "auto" or "on": short steps are recorded on a GPU; "off": never.
+        compile: whether the step of one token goes through ``torch.compile``.
+        threads: of the CPU; None: as torch is set.
+
+    Raises:
+        BackendError: a capacity that is too small, or a model of a shape that is not supported.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        loaded: HasModel,
+        *,
+        capacity: int = 2048,
+        cuda_graphs: Literal["auto", "on", "off"] = "auto",
+        compile: bool = False,  # noqa: A002 - the parameter's name in the node
+        threads: int | None = None,
+    ) -> None:
+        if capacity < SMALLEST_CAPACITY:
+            raise BackendError(
+                f"TorchBackend: expected a capacity of {SMALLEST_CAPACITY} tokens or more, got {capacity}."
+            )
+        model = loaded.model
+        self._threads, self._thread_of_setting = threads, 0
+        self._set_threads()
+        self.capacity = capacity
+        self._mode: Any = loaded.position_code
+        self._image_token = int(model.config.image_token_id)
+        self._vision = VisionGraph(model.model.visual)
+        self._decoder = StaticDecoder(
+            DecoderGraph(model.model.language_model, model.lm_head),
+            capacity=capacity,
+            cuda_graphs=cuda_graphs != "off",
+            compiles=compile,
+        )
+        self._code_width = int(model.config.vision_config.hidden_size)
+        self.vocab_size = self._decoder.graph.vocab_size
+        self.dtype = str(self._decoder.graph.dtype).removeprefix("torch.")
+        self.device = _device_in_words(self._decoder.device)
+        self._tables: dict[tuple[int, int], VisionInputs] = {}
+        self._chooser = Chooser(
+            vocab_size=self.vocab_size, device=self._decoder.device, synchronize=self._decoder.synchronize
+        )
+
+    def encode_image(self, image: ImageInput) -> TorchVisualTokens:
+        """The image through the vision tower.
+
+        Args:
+            image: patches and points.
+
+        Returns:
+            Its visual tokens.
+        """
+        self._set_threads()
+        vision, device = self._vision, self._decoder.device
+        with _told("the vision tower", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+            pixels = torch.tensor(image.pixel_values, device=device)
+            if self._mode == "none":
+                code = torch.zeros(len(pixels), self._code_width, device=device)
+            else:
+                points = torch.tensor(image.points, device=device)
+                geometry = vision.geometry
+                code = position_code(
+                    points,
+                    image.grid,
+                    self._code_width,
+                    self._mode,
+                    window_blocks=geometry.window,
+                    merge=geometry.merge,
+                )
+            return TorchVisualTokens(vision.encode(pixels, code, self._vision_inputs(image.grid)))
+
+    def encode_with_code(self, image: ImageInput, code: NDArray[np.float32]) -> TorchVisualTokens:
+        """The image through the vision tower with a position code that was made elsewhere.
+
+        Args:
+            image: patches; its points are not looked at.
+            code: (P, width of the tower) float32, in the order in which it is added.
+
+        Returns:
+            Its visual tokens.
+        """
+        device = self._decoder.device
+        with _told("the vision tower", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+            pixels, given = (torch.tensor(array, device=device) for array in (image.pixel_values, code))
+            return TorchVisualTokens(self._vision.encode(pixels, given, self._vision_inputs(image.grid)))
+
+    def new_cache(self) -> TorchCache:
+        """An empty cache of ``capacity`` tokens.
+
+        Returns:
+            The cache.
+        """
+        with _told("a cache", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+            return TorchCache(self._decoder)
+
+    def warm_up(self, length: int) -> None:
+        """Records the short steps of a sequence of some length on a GPU; does nothing on the CPU.
+
+        Args:
+            length: tokens, such as an image's and a prompt's.
+        """
+        if self._decoder.records:
+            cache = self.new_cache()
+            with _told("the warm-up", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+                self._decoder.warm_up(cache.slot, length)
+
+    def forward(
+        self, cache: KvCache, chunk: Chunk, *, choose: Sequence[TokenSet | None] = (), top_k: int = 1
+    ) -> Choices | None:
+        """Appends the chunk to the cache, and says what may follow its last tokens.
+
+        Args:
+            cache: made by this backend.
+            chunk: at most ``cache.capacity - cache.length`` tokens.
+            choose: for each of the last L <= S tokens of the chunk, what is allowed after it; None: everything.
+            top_k: candidates per place, 1 to ``MAX_TOP_K``; 1 is greedy.
+
+        Returns:
+            L rows of choices; None when ``choose`` is empty.
+        """
+        self._set_threads()
+        cache = self._checked(cache, chunk, choose, top_k)
+        with _told("the language model", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+            logits = self._decoder.run(
+                cache.slot,
+                cache.length,
+                chunk.token_ids,
+                chunk.position_ids,
+                last=len(choose),
+                visual=self._visual(chunk),
+            )
+            choices = None if logits is None else self._chooser.choices(logits, choose, top_k)
+        cache.length += len(chunk.token_ids)
+        return choices
+
+    def close(self) -> None:
+        """Frees weights and buffers; nothing else may be called afterwards."""
+        self._decoder.synchronize()
+        for name in ("_vision", "_decoder", "_tables", "_chooser"):
+            self.__dict__.pop(name, None)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _set_threads(self) -> None:
+        """Sets the number of CPU threads once per calling thread, of which torch keeps it."""
+        if self._threads is not None and self._thread_of_setting != threading.get_ident():
+            torch.set_num_threads(self._threads)
+            self._thread_of_setting = threading.get_ident()
+
+    def _vision_inputs(self, grid: tuple[int, int]) -> VisionInputs:
+        """Tables of an image size on the device; the last few are kept."""
+        if grid not in self._tables:
+            while len(self._tables) >= KEPT_IMAGE_SIZES:
+                self._tables.pop(next(iter(self._tables)))
+            tables = vision_tables(grid, self._vision.geometry)
+            self._tables[grid] = VisionInputs.from_tables(tables, device=self._decoder.device, dtype=self._vision.dtype)
+        return self._tables[grid]
+
+    def _checked(self, cache: KvCache, chunk: Chunk, choose: Sequence[TokenSet | None], top_k: int) -> TorchCache:
+        """The cache, when the call is allowed."""
+        if not isinstance(cache, TorchCache) or cache.capacity != self.capacity:
+            raise InputError("TorchBackend.forward: expected a cache made by this backend.")
+        count, limit = len(chunk.token_ids), self.capacity - cache.length
+        if count > limit:
+            raise BackendError(
+                f"The cache holds {self.capacity} tokens, {cache.length} are in it, {count} more do not fit; raise "
+                "`language_model.capacity`, shorten the prompt or lower `language_model.max_new_tokens`."
+            )
+        if len(choose) > count or not 1 <= top_k <= MAX_TOP_K:
+            raise InputError(
+                f"TorchBackend.forward: expected at most {count} places and top_k of 1 to {MAX_TOP_K}, got "
+                f"{len(choose)} and {top_k}."
+            )
+        if int(chunk.token_ids.min()) < 0 or int(chunk.token_ids.max()) >= self.vocab_size:
+            raise InputError(f"Chunk.token_ids: expected 0 to {self.vocab_size - 1}, got {chunk.token_ids}.")
+        return cache
+
+    def _visual(self, chunk: Chunk) -> tuple[NDArray[np.int64], Tensor] | None:
+        """Where visual tokens stand in the chunk, and their embeddings."""
+        if not chunk.visual:
+            return None
+        embeds = [tokens.embeds for tokens in chunk.visual if isinstance(tokens, TorchVisualTokens)]
+        places = np.flatnonzero(chunk.token_ids == self._image_token)
+        count = sum(len(tensor) for tensor in embeds)
+        if len(embeds) != len(chunk.visual) or count != len(places):
+            raise InputError(
+                f"Chunk.visual: expected {len(places)} tokens encoded by this backend, one per image token of the "
+                f"chunk, got {count}."
+            )
+        return places, embeds[0] if len(embeds) == 1 else torch.cat(embeds)
+
+
+def _device_in_words(device: torch.device) -> str:
+    """Such as "cuda:0 (NVIDIA H200)" or "cpu (2 threads)"."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+@contextmanager
+def _told(what: str, decoder: StaticDecoder) -> Iterator[None]:
+    """Turns the device's failures into errors that say what helps."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, torch.cuda.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text:
+            raise BackendError(
+                f"Not enough memory for {what}{_memory_in_words(decoder.device)}. A cache of {decoder.capacity} tokens "
+                f"takes {decoder.slot_bytes() / 2**20:.0f} MiB. Lower `language_model.capacity`, use smaller images or "
+                "load the weights in a smaller dtype (`language_model.dtype`).",
+                reason="out_of_memory",
+            ) from error
+        raise BackendError(f"{what[0].upper()}{what[1:]} failed on {decoder.device}: {text}") from error
+
+
+def _memory_in_words(device: torch.device) -> str:
+    """Free and total memory of a GPU."""
+    if device.type != "cuda":
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    return f" ({free / 2**30:.1f} of {total / 2**30:.1f} GiB are free on {device})"
