@@ -91,8 +91,8 @@ class Chooser:
         host = self._host[: len(values)]
         host.copy_(values, non_blocking=True)
         self._synchronize()
-        result = host.numpy()
-        return result.copy()
+        copied: NDArray[np.float32] = host.numpy().copy()
+        return copied
 
 
 def _asked(logits: Tensor, allowed: TokenSet | None, mask: Tensor | None, top_k: int) -> Tensor:
