@@ -1,28 +1,33 @@
 # Everything a checkout can do. Each target sets up what it needs first; a second set-up takes no time.
 #   PYTHON=/path/to/python3   interpreter for .venv (3.10 to 3.13); default: the one in use, otherwise python3
+#   MODEL=1                   install the extra [model] too (torch, transformers); `make test` and `make bench` always do
 #   BAG=path OUT=folder       bag and output folder of `make demo`
 #   ARGS="..."                more arguments for pytest (`make test`) or the benchmarks (`make bench`)
 
 PYTHON ?=
+MODEL ?=
 BAG ?=
 OUT ?= out/demo
 ARGS ?=
 export PYTHON BAG OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check test-numpy1 bench clean
+.PHONY: help setup setup-model demo test check test-numpy1 bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-	@sed -n '2,4s/^#//p' Makefile
+	@sed -n '2,5s/^#//p' Makefile
 
-setup: ## system packages (as root), .venv with ROS 2, interface packages
-	@scripts/setup
+setup: ## system packages (as root), .venv with ROS 2, interface packages; MODEL=1: torch and transformers too
+	@scripts/setup $(if $(filter-out 0 no false,$(MODEL)),--model)
+
+setup-model:
+	@scripts/setup --model
 
 demo: setup ## replay a bag into the node and show what it found (BAG=path, OUT=folder)
 	@scripts/demo
 
-test: setup ## static checks, then all tests
+test: setup-model ## static checks, then all tests
 	@scripts/check
 	@scripts/test $(ARGS)
 
@@ -32,7 +37,7 @@ check: setup ## static checks alone
 test-numpy1: setup ## the tests that need no ROS, with numpy 1.26 and OpenCV 4
 	@scripts/test_numpy1 $(ARGS)
 
-bench: setup ## all benchmarks, with the table they leave in docs/benchmarks
+bench: setup-model ## all benchmarks, with the table they leave in docs/benchmarks
 	@scripts/bench $(ARGS)
 
 clean: ## remove .venv, builds and caches

@@ -1,10 +1,12 @@
-"""Everything between a bare machine and a working checkout, in six steps that are each skipped when nothing changed.
+"""Everything between a bare machine and a working checkout, in steps that are each skipped when nothing changed.
 
 Uses the standard library only, because it runs before anything is installed. Two worlds (docs/dependencies.md):
 
 * no ROS sourced: ROS 2 Kilted comes from pip into ``.venv``, and colcon builds the interface packages against it;
 * a distribution sourced (``ROS_DISTRO`` is set and rclpy imports): ``.venv`` sees the distribution's packages, pip adds
   only what has no rosdep key, and colcon builds ``n3d_msgs`` against the distribution.
+
+``--model`` adds one more step: the extra [model] (torch, transformers). A torch that is there and new enough is kept.
 
 A step writes its stamp when it is done. A step that was killed leaves a mark instead, and the next run makes what that
 step makes from nothing.
@@ -41,6 +43,8 @@ BUILD_TOOLS = ("setuptools", "wheel")
 # What the ROS wheels exist for.
 WHEEL_MACHINE = "x86_64"
 NEWEST_WHEEL_PYTHON = (3, 14)
+# What the model's tests ran with first, and the oldest that has all it uses.
+OLDEST_TORCH = (2, 11)
 # Where the wheels were built; their cmake files still point there.
 WHEEL_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
 WHEEL_NUMPY = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_?core/include")
@@ -549,13 +553,13 @@ def install_project(venv: Path, workspace: Path, world: World, report: Reporter)
     ]
     report.run([*command, "--config-settings", "editable_mode=compat", "--editable", str(ROOT)])
     link_share(workspace / "install")
-    site_packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    site_packages = str(site_packages_of(venv).relative_to(venv))
     prefixes = DISTRIBUTION_PREFIXES if world.distro else WHEEL_PREFIXES.format(site_packages=site_packages)
     root = "'" + str(ROOT).replace("'", "'\\''") + "'"
     script = ENVIRONMENT_SCRIPT.format(root=root, prefixes=prefixes)
     write_atomically(venv / "ros_env.sh", script)
     if not world.distro:
-        packages = venv / site_packages
+        packages = site_packages_of(venv)
         install = str(workspace / "install")
         write_atomically(packages / "n3d_workspace.py", STARTUP_MODULE.format(venv=str(venv), install=install))
         write_atomically(packages / "n3d_workspace.pth", f"{install}/{site_packages}\nimport n3d_workspace\n")
@@ -573,11 +577,95 @@ def link_share(install: Path) -> None:
     write_atomically(install / "share/ament_index/resource_index/packages/n3d_ros", "")
 
 
+# ------------------------------------------------------------------------------------- 7, on request: the extra [model]
+
+
+@dataclass(frozen=True)
+class FoundTorch:
+    """A torch that an interpreter imports.
+
+    Args:
+        version: as torch says it, such as "2.13.0+cpu".
+        folder: site-packages or dist-packages it lies in.
+    """
+
+    version: str
+    folder: str
+
+    @property
+    def is_new_enough(self) -> bool:
+        """Whether the model runs with it."""
+        match = re.match(r"(\d+)\.(\d+)", self.version)
+        return match is not None and (int(match[1]), int(match[2])) >= OLDEST_TORCH
+
+
+def find_torch(python: Path | str) -> FoundTorch | None:
+    """The torch that this interpreter imports; None where it has none or its torch does not load."""
+    code = "import pathlib, torch; print(torch.__version__); print(pathlib.Path(torch.__file__).resolve().parents[1])"
+    answer = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False, cwd="/")
+    lines = answer.stdout.splitlines()
+    return FoundTorch(lines[0], lines[1]) if answer.returncode == 0 and len(lines) == 2 else None
+
+
+def kept_torch(venv: Path, report: Reporter) -> FoundTorch | None:
+    """The torch that stays in use: in .venv, or of the interpreter behind it, as on a Jetson; None: one is installed.
+
+    .venv sees the interpreter's torch through a path file, behind everything of its own.
+    """
+    found = find_torch(venv / "bin/python")
+    if found is None:
+        found = find_torch(sys.executable)
+        if found is not None and found.is_new_enough:
+            write_atomically(site_packages_of(venv) / "n3d_system_torch.pth", found.folder + "\n")
+    if found is None:
+        return None
+    if not found.is_new_enough:
+        wanted = ".".join(map(str, OLDEST_TORCH))
+        report.say(f"      torch {found.version} is too old (needs {wanted} or newer); .venv gets its own")
+        return None
+    report.say(f"      keeping torch {found.version} in {found.folder}")
+    return found
+
+
+def install_model(venv: Path, world: World, report: Reporter) -> None:
+    """Nothing; installs the extra [model] and moves no package that the steps before it installed."""
+    lines = read_requirements(ROOT / "requirements/model.txt")
+    kept = kept_torch(venv, report)
+    pins = [line.pin for line in lines if not (kept and line.name == "torch")]
+    constraints = [ROOT / "requirements/constraints.txt", held_for_model(venv, world)]
+    pip_install(venv, pins, constraints, report)
+    # The first import writes the byte code, so that the first command is not slower than the second.
+    report.run([str(venv / "bin/python"), "-c", "import torch, transformers, tokenizers, safetensors"])
+    found = find_torch(venv / "bin/python")
+    report.say(f"      torch {found.version if found else 'cannot be imported'}")
+
+
+def held_for_model(venv: Path, world: World) -> Path:
+    """File with the version of every package that is asked for elsewhere: the distribution's where it has one."""
+    files = ("base", "scenes", "test", "ros")
+    lines = [line for name in files for line in read_requirements(ROOT / f"requirements/{name}.txt") if line.applies]
+    held = {line.name: line.pin.partition(";")[0].strip() for line in lines}
+    if world.distro:
+        shared = {line.name for line in lines if line.rosdep}
+        for name, version in installed_versions():
+            normal = re.sub(r"[-_.]+", "-", name).lower()
+            if normal in shared:
+                held[normal] = f"{normal}=={version}"
+    path = venv / "held_for_model.txt"
+    write_atomically(path, "".join(f"{pin}\n" for pin in held.values()))
+    return path
+
+
+def site_packages_of(venv: Path) -> Path:
+    """The folder of .venv that its interpreter imports from."""
+    return venv / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+
+
 # -------------------------------------------------------------------------------------------------- the steps, in order
 
 
 def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[Step]:
-    """The steps of this world, in order; a step's inputs contain those of the steps it stands on."""
+    """The steps of this world, in order, the extra [model] last; inputs contain those of the steps below."""
     requirements = ROOT / "requirements"
 
     environment = digest(str(REVISION), platform.python_version(), sys.base_prefix, world.name, str(ROOT))
@@ -590,6 +678,7 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
     project = digest(
         environment, texts, files_digest(ROOT, [ROOT / "setup.py", ROOT / "setup.cfg", requirements / "model.txt"])
     )
+    model = digest(packages, files_digest(ROOT, [requirements / name for name in ("model.txt", "ros.txt")]))
     install = workspace / "install"
     steps = [
         Step(
@@ -636,6 +725,15 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
             run=lambda: install_project(venv, workspace, world, report),
             clean=remove,
             products=(venv / "ros_env.sh", venv / "bin/n3d", install / "share/n3d_ros"),
+        ),
+        Step(
+            name="model",
+            home=venv,
+            title="extra [model]: torch, transformers (about 60 s; 3 GB to load where torch comes with CUDA)",
+            inputs=model,
+            run=lambda: install_model(venv, world, report),
+            clean=lambda: remove(venv),
+            products=(site_packages_of(venv) / "transformers",),
         ),
     ]
     return [step for step in steps if step.name != "ros" or not world.distro]
@@ -696,12 +794,14 @@ def only_one(workspace: Path, report: Reporter) -> Iterator[None]:
         yield
 
 
-def set_up(venv: Path, workspace: Path, report: Reporter) -> None:
-    """Nothing; brings the checkout to the state the requirements and sources describe."""
+def set_up(venv: Path, workspace: Path, report: Reporter, *, model: bool) -> None:
+    """Nothing; brings the checkout to the state the requirements and sources describe; ``model``: the extra too."""
     world = detect_world()
     steps = plan(venv, workspace, world, report)
-    report.total = len(steps) + 1
+    # Also a killed installation of the model is repaired by a set-up that does not ask for it.
     broken = repair(steps, workspace)
+    steps = [step for step in steps if model or step.name != "model"]
+    report.total = len(steps) + 1
     if not broken and all(is_done(step) for step in steps):
         return
     if broken:
@@ -743,13 +843,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Set this checkout up: system packages, .venv, ROS 2, interface packages."
     )
-    parser.parse_args(arguments)
+    parser.add_argument("--model", action="store_true", help="install the extra [model] too: torch and transformers")
+    model = parser.parse_args(arguments).model
     venv, workspace = ROOT / ".venv", ROOT / ".ros"
     report = Reporter(workspace / "setup.log", 0)
     try:
         check_interpreter()
         with only_one(workspace, report):
-            set_up(venv, workspace, report)
+            set_up(venv, workspace, report, model=model)
     except SetupError as error:
         print(
             f"\nsetup: {error}\n\nsetup: did not finish; it goes on where it stopped when you run it again.",
