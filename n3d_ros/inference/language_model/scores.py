@@ -25,6 +25,7 @@ _MAX_LOG_ODDS = 6.0  # 0.25 % of doubt: beyond, float16 logits say nothing
 _LEAST_LOG_PROB = -10.0
 _MOST_SLIP = 2.0  # sizes of the box: beyond, it is elsewhere
 _LAST_BIN = 999
+_DIGITS = 3  # of the largest bin
 _NEUTRAL = 0.5  # support and agreement of boxes that are as likely right as wrong
 
 
@@ -106,7 +107,7 @@ def line_evidence(tokens: Sequence[TokenEvidence]) -> LineEvidence:
         The evidence.
     """
     text = b"".join(token.piece for token in tokens)
-    label_start, bounds = _layout(text)
+    head_end, bounds = _layout(text)
     existence, label, digits, masses = [], [], [], []
     slips = [0.0] * NUMBERS
     position = 0
@@ -116,13 +117,13 @@ def line_evidence(tokens: Sequence[TokenEvidence]) -> LineEvidence:
             continue
         masses.append(0.0 if math.isnan(token.log_mass) else token.log_mass)
         index = next((k for k, (_, after) in enumerate(bounds) if start <= after), NUMBERS)
-        if position <= label_start:
+        if position <= head_end:
             existence.append(token.log_prob)
         elif not bounds or start < bounds[0][0]:
             label.append(token.log_prob)
-        elif index < NUMBERS:
+        elif index < NUMBERS and not _is_full(number := text[slice(*bounds[index])], start - bounds[index][0]):
             digits.append(token.log_prob)
-            slips[index] += _slip(text[slice(*bounds[index])], start - bounds[index][0], token.log_prob)
+            slips[index] += _slip(number, start - bounds[index][0], token.log_prob)
     return LineEvidence(
         existence=sum(existence) if existence else math.nan,
         label=sum(label),
@@ -167,19 +168,27 @@ def score_features(
 
 
 def _layout(text: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """Where the class begins, and begin and end of each number; no numbers when the line has another form."""
+    """Where the head ends, and begin and end of each number; no numbers when the line has another form.
+
+    The parenthesis before the class counts as its beginning: the tokenizer joins the two.
+    """
     opening = text.find(_OPEN)
-    label_start = opening + len(_OPEN) if opening >= 0 else len(text)
+    head_end = opening + len(_OPEN) - 1 if opening >= 0 else len(text)
     closing = text.rfind(b")")
-    commas = [k for k in range(label_start, max(closing, label_start)) if text[k : k + 1] == b","][-NUMBERS:]
+    commas = [k for k in range(head_end, max(closing, head_end)) if text[k : k + 1] == b","][-NUMBERS:]
     if closing < 0 or len(commas) < NUMBERS:
-        return label_start, []
-    return label_start, list(zip([comma + 1 for comma in commas], [*commas[1:], closing], strict=True))
+        return head_end, []
+    return head_end, list(zip([comma + 1 for comma in commas], [*commas[1:], closing], strict=True))
+
+
+def _is_full(number: bytes, place: int) -> bool:
+    """Whether no digit could stand at a place: what is decided there is not the number."""
+    return place >= len(number) and (len(number) >= _DIGITS or number == b"0")
 
 
 def _slip(number: bytes, place: int, log_prob: float) -> float:
     """Expected error in bins from the doubt about the digit at ``place``, or, past the end, about ending there."""
-    if not number.isdigit() or len(number) > 3:
+    if not number.isdigit() or len(number) > _DIGITS:
         return 0.0
     value, doubt = int(number), -math.expm1(min(log_prob, 0.0))
     if place >= len(number):  # a further digit would make it ten times as large

@@ -83,6 +83,21 @@ def test_a_doubtful_end_of_a_number_weighs_as_ten_times_the_number() -> None:
     assert line_evidence([*doubt, *rest]).slips[0] == pytest.approx(0.5 * 9 * 51)
 
 
+def test_where_no_digit_can_follow_the_end_of_a_number_says_nothing() -> None:
+    doubt = math.log(0.5)
+    last = tokens(("bbox_0=Bbox(a,1,2,3,500,4,5,", FORCED), ("6", 0.0), ("0", 0.0), ("0", 0.0), (")\n", doubt))
+    evidence = line_evidence(last)
+    assert evidence.digits == 0
+    assert evidence.slips == (0.0,) * 7
+
+
+def test_a_parenthesis_joined_with_the_class_belongs_to_the_class() -> None:
+    for head in (tokens(("bbox_0=Bbox", FORCED), ("(mug", -0.5)), tokens(("bbox_0=Bbox", FORCED), ("(", -0.5))):
+        evidence = line_evidence([*head, *tokens((",1,2,3,500,4,5,6)", FORCED))])
+        assert evidence.label == pytest.approx(-0.5)
+        assert math.isnan(evidence.existence)
+
+
 def test_commas_in_a_class_belong_to_the_class() -> None:
     evidence = line_evidence(line(label=(("red", -0.1), (",", -0.2), (" large", -0.3), (", mug", -0.4))))
     assert evidence.label == pytest.approx(-1.0)
