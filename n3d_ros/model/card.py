@@ -91,7 +91,8 @@ class ModelCard:
             ("licence", f"{self.licence}. {self.licence_note}".strip()),
             (
                 "weights",
-                f"{plan.count()} in {self.dtype} (stored {self.stored_dtype}), {gigabytes(self.weight_bytes)} on {self.device}",
+                f"{plan.count()} in {self.dtype} (stored {self.stored_dtype}), {gigabytes(self.weight_bytes)} "
+                f"on {self.device}",
             ),
             ("3-D code", f"{self.position_code} ({self.position_code_reason})"),
         ]

@@ -1,4 +1,4 @@
-"""config.json of a checkpoint: is it a model of ours, what is its shape, and which position code do its weights expect."""
+"""config.json of a checkpoint: a model of ours or not, its shape, and which position code its weights expect."""
 
 from __future__ import annotations
 
@@ -22,9 +22,19 @@ MAX_JSON_BYTES = 64 << 20  # the index of a 72B model has 0.1 MB
 KNOWN_POSITION_CODES: Mapping[str, PositionCode] = {"yuxinhk/n3d-vlm": "reference"}
 STOCK_PREFIX = "qwen/qwen2.5-vl-"
 
-# Keys that steer transformers rather than describe the model, or that other tools left behind.
+# Keys that steer transformers rather than describe the model, or that other tools left behind. The dtype is chosen when
+# weights are loaded; here it would give a new model parts of two dtypes.
 IGNORED_KEYS = frozenset(
-    {"attn_implementation", "_attn_implementation", "auto_map", "transformers_version", "pcd_pe_embedding_size", "seed"}
+    {
+        "attn_implementation",
+        "_attn_implementation",
+        "auto_map",
+        "transformers_version",
+        "pcd_pe_embedding_size",
+        "seed",
+        "dtype",
+        "torch_dtype",
+    }
 )
 
 
@@ -114,8 +124,7 @@ def build_config(data: Mapping[str, Any], *, name: str = CONFIG_FILE) -> Qwen2_5
     Raises:
         ConfigurationError: values of a wrong type, or numbers that do not fit each other.
     """
-    kept = {key: value for key, value in data.items() if key not in IGNORED_KEYS}
-    kept = json.loads(json.dumps(kept))  # transformers changes nested dictionaries in place
+    kept = _without_ignored(json.loads(json.dumps(data)))  # a copy: transformers changes nested dictionaries in place
     try:
         config = Qwen2_5_VLConfig(**kept)
         problems = _shape_problems(config)
@@ -172,6 +181,15 @@ def size_name(config: Qwen2_5_VLConfig) -> str | None:
     text = config.text_config
     shapes = {(2048, 36): "3B", (3584, 28): "7B", (5120, 64): "32B", (8192, 80): "72B"}
     return shapes.get((text.hidden_size, text.num_hidden_layers))
+
+
+def _without_ignored(data: dict[str, Any]) -> dict[str, Any]:
+    """The keys that describe the model, at each level."""
+    return {
+        key: _without_ignored(value) if isinstance(value, dict) else value
+        for key, value in data.items()
+        if key not in IGNORED_KEYS
+    }
 
 
 def _known_mode(word: object, where: str) -> PositionCode:

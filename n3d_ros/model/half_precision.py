@@ -1,7 +1,7 @@
 """What keeps float16 from overflowing: the weights were trained in bfloat16, whose numbers reach further.
 
-Three places meet numbers beyond 65504 in Qwen2.5-VL: the product inside the SwiGLU, what the down projection makes of it,
-and the residual stream those are added to. All three are held in float32, products with float16 weights in between:
+Three places meet numbers beyond 65504 in Qwen2.5-VL: the product inside the SwiGLU, what the down projection makes of
+it, and the residual stream those are added to. All three are held in float32, products with float16 weights in between:
 
 * the activation returns float32, and with it the product;
 * the down projection scales each row into float16's range by a power of two, multiplies, and scales back in float32;

@@ -62,7 +62,8 @@ class MemoryPlan:
         Returns:
             Such as "8.29 billion parameters, 16.58 GB; 138.00 GB are free on cuda:0 (NVIDIA H200)".
         """
-        return f"{self.count()}, {gigabytes(self.weight_bytes)}; {gigabytes(self.available_bytes)} are free on {self.place}"
+        free = f"{gigabytes(self.available_bytes)} are free on {self.place}"
+        return f"{self.count()}, {gigabytes(self.weight_bytes)}; {free}"
 
     def check(self) -> None:
         """Refuses what does not fit.
@@ -72,9 +73,9 @@ class MemoryPlan:
         """
         if not self.fits:
             raise ConfigurationError(
-                f"The model does not fit: it needs {gigabytes(self.needed_bytes)} ({gigabytes(self.weight_bytes)} of weights), "
-                f"{gigabytes(self.available_bytes)} are free on {self.place}. Free memory, or choose a smaller dtype "
-                "(bfloat16), another device or a smaller model.",
+                f"The model does not fit: it needs {gigabytes(self.needed_bytes)} ({gigabytes(self.weight_bytes)} of "
+                f"weights), {gigabytes(self.available_bytes)} are free on {self.place}. Free memory, or choose a smaller "
+                "dtype (bfloat16), another device or a smaller model.",
                 reason="out_of_memory",
             )
 
@@ -106,6 +107,10 @@ def available_bytes(device: torch.device, *, limit_bytes: int | None = None) -> 
             device
         )  # held by torch, free to reuse
         free = torch.cuda.mem_get_info(device)[0] + cached
+        if torch.cuda.get_device_properties(
+            device
+        ).is_integrated:  # Jetson: one memory, where file cache counts as used
+            free = max(free, host_available_bytes())
     else:
         free = host_available_bytes()
     return free if limit_bytes is None else min(free, limit_bytes)

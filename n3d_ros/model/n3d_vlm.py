@@ -1,8 +1,8 @@
 """N3dVlm: Qwen2.5-VL with the 3-D position code, written as its difference from transformers' class.
 
-The vision tower makes the code of each image from its points and hands it to its blocks; the last one adds it to what it
-returns, just before the patch merger. Nothing else changes: no weight is added, and the language model never sees the
-points. A call carries all it needs in its arguments, so calls of several threads cannot meet.
+The vision tower makes the code of each image from its points and hands it to its blocks; the last one adds it to what
+it returns, just before the patch merger. Nothing else changes: no weight is added, and the language model never sees
+the points. A call carries all it needs in its arguments, so calls of several threads cannot meet.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class N3dVisionTower(Qwen2_5_VisionTransformerPretrainedModel):
         grids = [tuple(int(count) for count in grid) for grid in grid_thw.tolist()]
         if len(point_clouds) != len(grids) or any(frames != 1 for frames, _, _ in grids):
             raise InputError(
-                f"N3dVlm: expected one point cloud per image, got {len(point_clouds)} for the grids (frames, rows, columns) {grids}."
+                f"N3dVlm: expected a list with one (H, W, 4) of points per image, got {len(point_clouds)} for the "
+                f"grids (frames, rows, columns) {grids}; videos have no 3-D code."
             )
         window_blocks = self.window_size // self.spatial_merge_size // self.patch_size
         codes = [
@@ -154,7 +155,7 @@ class N3dVlm(Qwen2_5_VLForConditionalGeneration):
 
     def __init__(self, config: Qwen2_5_VLConfig) -> None:
         super().__init__(config)
-        # The parents have built and initialised every module; ours differ in behaviour alone, so the classes are exchanged.
+        # The parents have built and initialised every module; ours differ in behaviour alone: classes are exchanged.
         self.model.__class__ = N3dModel
         self.model.visual.__class__ = N3dVisionTower
         self.model.language_model.__class__ = N3dTextModel

@@ -1,15 +1,15 @@
 """The parameter-free 3-D position code: where each image patch lies in space, as 1280 sines and cosines.
 
-The points of an image are averaged over its patches, centred, counted in thousandths of the scene's scale, and written as
-sinusoids of falling frequency, a third of the channels per axis. The code is added to the vision tower's states between
-its last block and the patch merger. It has no weights, so any Qwen2.5-VL checkpoint can carry it.
+The points of an image are averaged over its patches, centred, counted in thousandths of the scene's scale, and written
+as sinusoids of falling frequency, a third of the channels per axis. The code is added to the vision tower's states
+between its last block and the patch merger. It has no weights, so any Qwen2.5-VL checkpoint can carry it.
 
 Three modes, set by the model's configuration:
 
-* ``reference``: as the released weights learnt it. The code is made in raster order of the patches, while the states stand
-  in 2x2 blocks inside attention windows; it is added row for row all the same, so that only about 2 % of the patches
-  get their own place. Where the image is landscape and its grid of patches is square (640 x 631..639), the points are
-  read with rows and columns exchanged, which scrambles them.
+* ``reference``: as the released weights learnt it. The code is made in raster order of the patches, while the states
+  stand in 2x2 blocks inside attention windows; it is added row for row all the same, so that only about 2 % of the
+  patches get their own place. Where the image is landscape and its grid of patches is square (640 x 631..639), the
+  points are read with rows and columns exchanged, which scrambles them.
 * ``aligned``: every patch gets its own place. For weights trained with it.
 * ``none``: no code; the stock model.
 
@@ -85,7 +85,8 @@ def pooled_coordinates(points: torch.Tensor, grid: tuple[int, int], *, scramble:
     Args:
         points: as for ``position_code``.
         grid: rows and columns of patches.
-        scramble: whether a landscape map over a square grid is read with rows and columns exchanged, as the reference does.
+        scramble: whether a landscape map over a square grid is read with rows and columns exchanged, as the reference
+            does.
 
     Returns:
         (P, 3) float32 whole numbers, patches in raster order.
@@ -159,7 +160,7 @@ def _as_map(points: torch.Tensor, grid: tuple[int, int], *, scramble: bool) -> t
 
 
 def _unflattened(points: torch.Tensor, grid: tuple[int, int], *, scramble: bool) -> torch.Tensor:
-    """(H, W, 4) points from the reference's flat form, which has lost its shape: one side is 640, the grid says which."""
+    """(H, W, 4) points from the reference's flat form, whose shape is lost: one side is 640, the grid says which."""
     count = len(points)
     if count == 0 or count % LONG_SIDE:
         raise InputError(
@@ -180,7 +181,8 @@ def _filled(points_HW4: torch.Tensor) -> torch.Tensor:
     valid_N3 = xyz_HW3[valid_HW]
     if len(valid_N3) == 0:
         raise GroundingError(
-            f"points: none of {valid_HW.numel()} is valid (channel 3 above 0); the model needs depth somewhere in the image."
+            f"points: none of {valid_HW.numel()} is valid (channel 3 above 0); the model needs depth somewhere in the "
+            "image."
         )
     if not bool(valid_N3.isfinite().all()):
         broken = int((~valid_N3.isfinite()).any(dim=1).sum())
@@ -194,8 +196,8 @@ def _filled(points_HW4: torch.Tensor) -> torch.Tensor:
 def _warn_of_scramble(height: int, width: int, grid: tuple[int, int]) -> None:
     """Says that this image size meets the reference's error."""
     logger.warning(
-        "Points of %dx%d (columns x rows) over a square grid of %dx%d patches are read with rows and columns exchanged, as the "
-        "released weights learnt it: the 3-D code of such images is scrambled. Crop or pad the image to a short side "
-        "outside 631 to 639, or use weights trained with position_code 'aligned'.",
+        "Points of %dx%d (columns x rows) over a square grid of %dx%d patches are read with rows and columns "
+        "exchanged, as the released weights learnt it: the 3-D code of such images is scrambled. Crop or pad the image "
+        "to a short side outside 631 to 639, or use weights trained with position_code 'aligned'.",
         width, height, *grid,
     )  # fmt: skip

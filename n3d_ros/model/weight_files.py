@@ -36,7 +36,8 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 DTYPE_BITS: Mapping[str, int] = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "U64": 64, "I32": 32, "U32": 32, "I16": 16, "U16": 16,
-    "I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+    "I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "C64": 64, "F4": 4, "F6_E2M3": 6,
+    "F6_E3M2": 6,
 }  # fmt: skip
 SHA256_NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -85,7 +86,7 @@ def find_weight_files(folder: Path) -> list[WeightFile]:
         At least one file.
 
     Raises:
-        ConfigurationError: there is none, one is absent, unreadable or not whole, or the index does not agree with them.
+        ConfigurationError: there is none, one is absent, unreadable or not whole, or the index contradicts them.
     """
     if (folder / SINGLE_FILE).is_file():
         return [read_header(folder / SINGLE_FILE)]
@@ -104,8 +105,8 @@ def find_weight_files(folder: Path) -> list[WeightFile]:
     lost = sorted(f"{name} in {file}" for name, file in weight_map.items() if (file, name) not in stored)
     if lost:
         raise ConfigurationError(
-            f"{folder}: {INDEX_FILE} promises {len(lost)} tensors that are not in their files: {listing(lost)}. The files do not "
-            "belong together; copy or download all of them again."
+            f"{folder}: {INDEX_FILE} promises {len(lost)} tensors that are not in their files: {listing(lost)}. The "
+            "files do not belong together; copy or download all of them again."
         )
     return files
 
@@ -133,8 +134,8 @@ def read_header(path: Path) -> WeightFile:
                 )
             if len(head) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
                 raise ConfigurationError(
-                    f"{path}: not a whole safetensors file: {size} bytes, of which the header would be {length}. Copy or "
-                    "download it again."
+                    f"{path}: not a whole safetensors file: {size} bytes, of which the header would be {length}. Copy "
+                    "or download it again."
                 )
             header = json.loads(stream.read(length))
     except OSError as error:
@@ -286,13 +287,13 @@ def _nothing_found(folder: Path) -> str:
     others = sorted(path.name for path in folder.glob("*.safetensors"))
     if others:
         return (
-            f"{folder}: expected {SINGLE_FILE} or {INDEX_FILE}, found {listing(others)}. Copy the index beside its files, or "
-            f"name a single file {SINGLE_FILE}."
+            f"{folder}: expected {SINGLE_FILE} or {INDEX_FILE}, found {listing(others)}. Copy the index beside its "
+            f"files, name a single file {SINGLE_FILE}, or merge an adapter into its base model first."
         )
     if pickles:
         return (
-            f"{folder}: only safetensors are read, found {listing(pickles)}. Such files can run code when they are opened; "
-            "use the safetensors release of the model, or convert it where you trust it."
+            f"{folder}: only safetensors are read, found {listing(pickles)}. Such files can run code when they are "
+            "opened; use the safetensors release of the model, or convert it where you trust it."
         )
     return f"{folder}: no weights: expected {SINGLE_FILE}, or {INDEX_FILE} and its files."
 
@@ -317,8 +318,8 @@ def _tensors(path: Path, header: object, data_begin: int, size: int) -> tuple[St
         position = tensor.end
     if position != size:
         raise ConfigurationError(
-            f"{path}: {'cut short' if size < position else 'too long'}: {size} bytes, the header promises {position}. Copy or "
-            "download it again."
+            f"{path}: {'cut short' if size < position else 'too long'}: {size} bytes, the header promises {position}. "
+            "Copy or download it again."
         )
     return tuple(tensors)
 
