@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -36,6 +38,16 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 """Packages outside the standard library that the layers without ROS may import."""
 
+MODEL_PACKAGES: dict[str, tuple[str, ...]] = {
+    "torch": ("model/*", "inference/torch_*"),
+    "transformers": ("model/*",),
+    "safetensors": ("model/*",),
+    "huggingface_hub": ("model/*",),
+    "psutil": ("model/*",),
+    "tokenizers": ("codec/*",),
+}
+"""Packages of the extra [model], and the files of n3d_ros that may name them; everything else works without."""
+
 ROS_PACKAGES = {"rclpy", "tf2_ros", "tf2_msgs", "message_filters", "vision_msgs", "n3d_msgs", "diagnostic_updater"}
 
 
@@ -62,8 +74,6 @@ def part_of(dotted: str) -> str:
 
 def is_standard_library(name: str) -> bool:
     """Whether a top-level module comes with Python."""
-    import sys
-
     return name in sys.stdlib_module_names or name == "__future__"
 
 
@@ -105,6 +115,57 @@ def test_ros_packages_are_imported_under_ros_only(repository: Path) -> None:
         if (top := name.split(".")[0]) in ROS_PACKAGES or top.endswith("_msgs")
     ]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("package", sorted(MODEL_PACKAGES))
+def test_packages_of_the_model_are_imported_in_their_place_only(repository: Path, package: str) -> None:
+    root = repository / "n3d_ros"
+    found = [
+        f"{relative}:{line} {name}"
+        for file in sorted(root.rglob("*.py"))
+        if not any(
+            (relative := PurePosixPath(file.relative_to(root))).match(place) for place in MODEL_PACKAGES[package]
+        )
+        for name, line in imports_of(file, repository)
+        if name.split(".")[0] == package
+    ]
+    assert not found, "\n".join(found)
+
+
+# Run in a process of its own: says which of the packages an import asks for, even where it goes on without them.
+IMPORT_AND_TELL = """
+import importlib, sys
+
+asked_for = []
+
+class Watcher:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[2:]:
+            asked_for.append(name)
+            raise ImportError(f"{name} was asked for while {sys.argv[1]} was imported")
+
+sys.meta_path.insert(0, Watcher())
+importlib.import_module(sys.argv[1])
+sys.exit(f"asked for {asked_for}" if asked_for else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "needs"),
+    [
+        ("n3d_ros.inference.grounder", "numpy"),
+        ("n3d_ros.inference.backend", "numpy"),
+        ("n3d_ros.inference.language_model.config", "numpy"),
+        ("n3d_ros.ros.pipeline", "n3d_msgs"),
+        ("n3d_ros.ros.node", "n3d_msgs"),
+        ("n3d_ros.cli.main", "numpy"),
+    ],
+)
+def test_without_a_model_nothing_of_it_is_imported(repository: Path, module: str, needs: str) -> None:
+    pytest.importorskip(needs, reason="the ROS side is tested where ROS is")
+    command = [sys.executable, "-c", IMPORT_AND_TELL, module, *MODEL_PACKAGES]
+    answer = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_nothing_in_the_package_imports_model_training(repository: Path) -> None:

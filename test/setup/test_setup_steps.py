@@ -188,7 +188,7 @@ def test_with_a_distribution_what_it_installed_is_held_at_its_version(
 
 def test_the_steps_of_a_distribution_hold_no_wheels(steps: ModuleType, tmp_path: Path) -> None:
     named = [step.name for step in steps.plan(tmp_path, tmp_path, steps.World("jazzy"), None)]
-    assert named == ["environment", "packages", "interfaces", "project"]
+    assert named == ["environment", "packages", "interfaces", "project", "model"]
 
 
 def test_without_root_the_missing_packages_are_named(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,3 +222,163 @@ def test_a_profile_the_user_has_chosen_is_kept(steps: ModuleType, tmp_path: Path
     command = f'. "{script}"; echo "$FASTDDS_DEFAULT_PROFILES_FILE $FASTRTPS_DEFAULT_PROFILES_FILE"'
     answer = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "/mine.xml /checkout/config/fastdds.xml"
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [
+        ("2.11.0", True),
+        ("2.13.0+cpu", True),
+        ("2.12.0a0+git1", True),
+        ("3.0.1", True),
+        ("2.9.1", False),
+        ("odd", False),
+    ],
+)
+def test_a_torch_is_new_enough_from_the_oldest_supported_on(steps: ModuleType, version: str, fits: bool) -> None:
+    assert steps.FoundTorch(version, "/somewhere").is_new_enough is fits
+
+
+def test_the_pinned_torch_is_new_enough(steps: ModuleType, repository: Path) -> None:
+    (pin,) = [
+        line.pin for line in steps.read_requirements(repository / "requirements/model.txt") if line.name == "torch"
+    ]
+    assert steps.FoundTorch(pin.partition("==")[2], "/somewhere").is_new_enough
+
+
+def write_torch(folder: Path, text: str) -> Path:
+    """A folder with a module torch."""
+    (folder / "torch").mkdir(parents=True)
+    (folder / "torch/__init__.py").write_text(text)
+    return folder
+
+
+def test_a_torch_is_found_with_its_version_and_folder(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(write_torch(tmp_path / "site", "__version__ = '2.12.0'")))
+    assert steps.find_torch(sys.executable) == steps.FoundTorch("2.12.0", str(tmp_path / "site"))
+
+
+def test_a_torch_that_does_not_load_counts_as_none(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(write_torch(tmp_path, "raise OSError('libcudart.so is not here')")))
+    assert steps.find_torch(sys.executable) is None
+
+
+@pytest.fixture
+def installed(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names pip was asked to install for the model; nothing is installed or imported."""
+    names: list[str] = []
+
+    def note(_venv: Path, pins: list[str], *_: object) -> None:
+        names.extend(pin.split("==")[0] for pin in pins)
+
+    monkeypatch.setattr(steps, "pip_install", note)
+    monkeypatch.setattr(steps.Reporter, "run", lambda *_: None)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("in_venv", "in_interpreter", "asks_for_torch"),
+    [
+        (None, None, True),
+        ("2.11.0", None, False),
+        ("2.8.0", None, True),
+        (None, "2.11.0", False),
+        (None, "2.5.0", True),
+    ],
+)
+def test_only_a_torch_that_is_missing_or_too_old_is_installed(
+    steps: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    installed: list[str],
+    in_venv: str | None,
+    in_interpreter: str | None,
+    asks_for_torch: bool,
+) -> None:
+    def find(python: object) -> object:
+        version = in_interpreter if python == sys.executable else in_venv
+        return version and steps.FoundTorch(version, "/usr/lib/dist-packages")
+
+    monkeypatch.setattr(steps, "find_torch", find)
+    steps.install_model(tmp_path, steps.World(None), steps.Reporter(tmp_path / "log", 1))
+    assert ("torch" in installed) is asks_for_torch
+    assert {"transformers", "tokenizers", "safetensors", "huggingface_hub", "psutil"} <= set(installed)
+    path_file = steps.site_packages_of(tmp_path) / "n3d_system_torch.pth"
+    assert path_file.exists() is (in_interpreter == "2.11.0")
+    if path_file.exists():
+        assert path_file.read_text() == "/usr/lib/dist-packages\n"
+
+
+def test_the_model_moves_no_package_of_the_distribution(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    there = [("numpy", "1.26.4"), ("PyYAML", "6.0.1"), ("pillow", "10.2.0"), ("packaging", "24.0"), ("ruff", "0.1")]
+    monkeypatch.setattr(steps, "installed_versions", lambda: there)
+    held = steps.held_for_model(tmp_path, steps.World("jazzy")).read_text().splitlines()
+    assert {"numpy==1.26.4", "pyyaml==6.0.1", "pillow==10.2.0"} <= set(held)
+    # What only .venv uses stays at our pin, and what nobody asks for by name is not held.
+    assert not [line for line in held if line in ("ruff==0.1", "packaging==24.0")]
+    assert len({line.partition("==")[0] for line in held}) == len(held)
+
+
+def test_what_is_asked_for_elsewhere_is_held_at_its_pin(steps: ModuleType, tmp_path: Path) -> None:
+    held = steps.held_for_model(tmp_path, steps.World(None)).read_text().splitlines()
+    assert {"setuptools==79.0.1", "PyYAML==6.0.3"} <= {line.replace("pyyaml", "PyYAML") for line in held}
+    assert not [line for line in held if ";" in line]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_model_is_installed_only_on_request_and_repaired_always(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: bool
+) -> None:
+    done: list[str] = []
+
+    def make(name: str) -> object:
+        return steps.Step(
+            name=name,
+            home=tmp_path,
+            title=name,
+            inputs="",
+            run=lambda: done.append(name),
+            clean=lambda: None,
+            products=(),
+        )
+
+    monkeypatch.setattr(steps, "ROOT", tmp_path)
+    monkeypatch.setattr(steps, "detect_world", lambda: steps.World(None))
+    monkeypatch.setattr(steps, "plan", lambda *_: [make("project"), make("model")])
+    monkeypatch.setattr(steps, "install_system_packages", lambda *_: None)
+    steps.write_atomically(tmp_path / "begun/model", "")
+    steps.set_up(tmp_path, tmp_path, steps.Reporter(tmp_path / "log", 0), model=asked)
+    assert done == (["project", "model"] if asked else ["project"])
+    assert not (tmp_path / "begun/model").exists()
+
+
+def make_runs(repository: Path, *arguments: str) -> str:
+    """The commands make would run."""
+    command = ["make", "-n", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model"),
+    [
+        (["setup"], False),
+        (["setup", "MODEL=1"], True),
+        (["setup", "MODEL=0"], False),
+        (["demo"], False),
+        (["check"], False),
+        (["test"], True),
+        (["bench"], True),
+    ],
+)
+def test_make_installs_the_model_for_tests_and_figures_and_on_request(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], model: bool
+) -> None:
+    monkeypatch.delenv("MODEL", raising=False)
+    monkeypatch.delenv("MAKEFLAGS", raising=False)
+    assert ("scripts/setup --model" in make_runs(repository, *arguments)) is model

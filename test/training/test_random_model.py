@@ -270,7 +270,7 @@ def test_our_loader_takes_every_layout_and_precision(tmp_path: Path, layout: str
     from n3d_ros.model.checkpoint import load_model
 
     write_random_model(tmp_path / "model", position_code="aligned", dtype=dtype, layout=layout, shard_bytes=400_000)
-    loaded = load_model(tmp_path / "model", device="cpu")
+    loaded = load_model(tmp_path / "model", device="cpu", dtype=dtype)
     assert loaded.position_code == "aligned"
     assert {str(parameter.dtype) for parameter in loaded.model.parameters()} == {f"torch.{dtype}"}
     weights = read_weights(tmp_path / "model")
