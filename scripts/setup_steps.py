@@ -644,7 +644,8 @@ def held_for_model(venv: Path, world: World) -> Path:
     """File with the version of every package that is asked for elsewhere: the distribution's where it has one."""
     files = ("base", "scenes", "test", "ros")
     lines = [line for name in files for line in read_requirements(ROOT / f"requirements/{name}.txt") if line.applies]
-    held = {line.name: line.pin.partition(";")[0].strip() for line in lines}
+    # pip takes no extras in constraints.
+    held = {line.name: re.sub(r"\[.*?\]", "", line.pin.partition(";")[0]).strip() for line in lines}
     if world.distro:
         shared = {line.name for line in lines if line.rosdep}
         for name, version in installed_versions():
