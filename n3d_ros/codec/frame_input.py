@@ -38,7 +38,9 @@ from n3d_ros.geometry.transforms import MODEL_T_OPTICAL
 NORMALIZATIONS = ("mean", "robust")
 MIN_VALID_PIXELS = 16  # of the frame; fewer give no scale worth the name
 ROBUST_PERCENTILES = (2.0, 98.0)  # of depth; up to this share of outliers on either side moves nothing
-ROBUST_MARGIN = 0.5  # of the depth between the percentiles, on either side: what clean scenes have beyond them
+ROBUST_MARGIN = 0.25  # of the ratio between the two depths, in logarithms, on either side
+ROBUST_MIN_RATIO = 1.1  # least margin, where all is at one depth
+SURFACE_PX = 5  # what fills a window of this side is a surface, however far from the rest it lies
 PERCENTILE_SAMPLES = 40_000  # depths the percentiles are taken of, evenly spread: good to 0.1 percent points
 MAX_LONG_SIDE_PX = 2048
 
@@ -86,7 +88,7 @@ class SceneNormalization:
         normalization: metres to model units, in the model's axes.
         method: "mean" or "robust".
         depth_percentiles_m: the depths at ``ROBUST_PERCENTILES``, metres; None for "mean".
-        depth_fence_m: depths outside these did not count, metres; None for "mean".
+        depth_fence_m: single points outside these depths did not count, metres; None for "mean".
         excluded_share: share of the valid points that did not count, 0 to 1.
     """
 
@@ -130,7 +132,7 @@ def encode_frame(frame: RgbdFrame, options: InputOptions | None = None) -> tuple
     picture = resize_long_side(frame.rgb, chosen.long_side)
     patches, grid = image_patches(picture, min_pixels=chosen.min_pixels, max_pixels=chosen.max_pixels)
     xyz, valid = model_point_map(frame, chosen.long_side)
-    scene = measure_scene(valid_points(xyz, valid), method=chosen.normalization)
+    scene = measure_scene(xyz, valid, method=chosen.normalization)
     points = normalized_points(xyz, valid, scene.normalization)
     context = DecodeContext(intrinsics=frame.intrinsics, normalization=scene.normalization)
     return ImageInput(pixel_values=patches, grid=grid, points=points), context
@@ -211,43 +213,43 @@ def valid_points(xyz: Float32Array, valid: BoolArray) -> Float32Array:
     return points
 
 
-def measure_scene(points: Float32Array, *, method: str = "mean") -> SceneNormalization:
+def measure_scene(xyz: Float32Array, valid: BoolArray, *, method: str = "mean") -> SceneNormalization:
     """The normalisation of a scene's points.
 
-    "mean" is the reference's: per-axis minimum and mean distance from that corner, of all points. One wrong point
-    moves the corner, and with it every number. "robust" leaves out points whose *depth* lies far beyond the 2nd and
-    98th percentile (by more than half of what lies between), then does the same; a sensor's x and y are depth times a
-    bounded ray, so depth alone decides. A scene without such points is normalised exactly as by "mean".
+    "mean" is the reference's: per-axis minimum and mean distance from that corner, of all valid points. One wrong point
+    moves the corner, and with it every number. "robust" leaves out specks: points whose depth lies well beyond its 2nd
+    or 98th percentile and that belong to no patch of such points of ``SURFACE_PX`` squared pixels; then it does the
+    same. A sensor's x and y are its depth times a bounded ray, so depth alone decides. A small thing close to the
+    camera and a window far behind the room are patches and count. A scene without specks is normalised exactly as by
+    "mean".
 
     Args:
-        points: (N, 3) metres, x left, y up, z forward, all valid.
+        xyz: (H, W, 3) metres, x left, y up, z forward; anything where invalid.
+        valid: (H, W) bool.
         method: "mean" or "robust".
 
     Returns:
         The normalisation and what it rests on.
 
     Raises:
-        GroundingError: no points, or all in one place.
+        GroundingError: no valid points, or all in one place.
     """
-    percentiles = fence = None
-    counted, excluded = points, 0.0
-    if method == "robust" and len(points):
-        depth = points[:, 2]
-        low, high = (
-            float(q) for q in np.percentile(depth[:: -(-len(depth) // PERCENTILE_SAMPLES)], ROBUST_PERCENTILES)
-        )
-        margin = ROBUST_MARGIN * (high - low)
-        percentiles, fence = (low, high), (low - margin, high + margin)
-        inside = (depth >= fence[0]) & (depth <= fence[1])
-        kept = int(np.count_nonzero(inside))
-        if kept < len(points):
-            counted, excluded = points[inside], 1 - kept / len(points)
+    if method != "robust" or not valid.any():
+        return SceneNormalization(normalization=_corner_and_mean_distance(valid_points(xyz, valid)), method=method)
+    depth = xyz[..., 2]
+    measured = depth[valid]
+    sample = measured[:: -(-len(measured) // PERCENTILE_SAMPLES)]
+    low, high = (float(quantile) for quantile in np.percentile(sample, ROBUST_PERCENTILES))
+    ratio = max(ROBUST_MIN_RATIO, (high / low) ** ROBUST_MARGIN)
+    fence = (low / ratio, high * ratio)
+    near, far = valid & (depth < fence[0]), valid & (depth > fence[1])
+    specks = (near & ~_opened(near)) | (far & ~_opened(far))
     return SceneNormalization(
-        normalization=_corner_and_mean_distance(counted),
+        normalization=_corner_and_mean_distance(valid_points(xyz, valid & ~specks)),
         method=method,
-        depth_percentiles_m=percentiles,
+        depth_percentiles_m=(low, high),
         depth_fence_m=fence,
-        excluded_share=excluded,
+        excluded_share=float(np.count_nonzero(specks)) / len(measured),
     )
 
 
@@ -304,6 +306,22 @@ def _corner_and_mean_distance(points: Float32Array) -> PointNormalization:
             "Check the depth image: a sensor that reports one constant value is not measuring."
         )
     return PointNormalization(offset_m=offset.astype(np.float64), scale_per_m=1 / mean)
+
+
+def _opened(mask: BoolArray) -> BoolArray:
+    """The pixels of a mask that lie in some square of ``SURFACE_PX`` pixels a side that is all in the mask."""
+    if not mask.any() or min(mask.shape) < SURFACE_PX:
+        return np.zeros_like(mask)
+    whole = mask
+    for axis in (0, 1):
+        length = mask.shape[axis] - SURFACE_PX + 1
+        whole = np.logical_and.reduce([whole.take(range(k, k + length), axis=axis) for k in range(SURFACE_PX)])
+    opened = np.zeros_like(mask)
+    rows, columns = whole.shape
+    for row in range(SURFACE_PX):
+        for column in range(SURFACE_PX):
+            opened[row : row + rows, column : column + columns] |= whole
+    return opened
 
 
 def _map_size(camera: CameraIntrinsics, long_side: int) -> tuple[int, int]:
