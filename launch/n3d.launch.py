@@ -3,6 +3,7 @@
     ros2 launch n3d_ros n3d.launch.py camera:=realsense
     ros2 launch n3d_ros n3d.launch.py camera:=generic rgb_image:=/my/rgb rgb_camera_info:=/my/rgb_info \
         depth_image:=/my/depth depth_camera_info:=/my/depth_info
+    ros2 launch n3d_ros n3d.launch.py camera:=realsense model:=/models/N3D-VLM
     ros2 launch n3d_ros n3d.launch.py --show-args
 
 Values on the command line win over those of `params_file`, which win over `config/n3d.yaml`; an empty value leaves the
@@ -28,6 +29,7 @@ TOPIC_ARGUMENTS = {
     "depth_camera_info": "depth/camera_info",
 }
 PARAMETER_ARGUMENTS = {
+    "model": "model",
     "grounder": "grounder",
     "output_frame": "output_frame",
     "autostart": "autostart",
@@ -59,7 +61,8 @@ def generate_launch_description() -> LaunchDescription:
             argument("params_file", "", "your parameters (YAML), after the shipped defaults"),
             argument("namespace", "", "namespace of the node; give each of several cameras its own"),
             argument("name", "n3d", "name of the node"),
-            argument("grounder", "", "what finds the objects, such as geometric"),
+            argument("model", "", "language model: a folder, or a hub id such as yuxinhk/N3D-VLM; empty: none"),
+            argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
             argument("output_frame", "", "frame of the results; empty: the image's own"),
             argument("autostart", "", "false waits for the lifecycle services"),
             argument("use_sim_time", "", "true takes the time from /clock (simulation, replay)"),

@@ -29,7 +29,7 @@ AUTO = "auto"
 PLAYERS = ["n3d", "ros2"]
 PASSED_ON = (
     *("params_file", "namespace", "name", "grounder", "output_frame", "autostart", "log_level", "rviz", "rviz_config"),
-    "camera_prefix",
+    *("camera_prefix", "model"),
 )
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 TOPIC_ARGUMENTS = {
@@ -60,7 +60,8 @@ def generate_launch_description() -> LaunchDescription:
             argument("params_file", "", "your parameters (YAML), after the shipped defaults"),
             argument("namespace", "", "namespace of the node"),
             argument("name", "n3d", "name of the node"),
-            argument("grounder", "", "what finds the objects, such as geometric"),
+            argument("model", "", "language model: a folder, or a hub id such as yuxinhk/N3D-VLM; empty: none"),
+            argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
             argument("output_frame", "", "frame of the results; empty: the image's own"),
             argument("autostart", "", "false waits for the lifecycle services"),
             argument("log_level", "info", "debug, info, warn, error or fatal"),

@@ -31,7 +31,7 @@ from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
 from n3d_ros.ros.transport import apply_transport_profile
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DOMAIN_ID = 44
+DOMAIN_ID = int(os.environ.get("N3D_TEST_DOMAIN_ID", "44"))  # of this machine only; another for runs side by side
 FRAME = "camera_color_optical_frame"
 INTRINSICS = CameraIntrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5, width=64, height=48)
 READY_TIMEOUT_S = 30.0  # generous: other tests may run beside this one

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import RATE_FORMAT, number, on_stop_signal, progress, size_text, table
 from n3d_ros.cli.run import LISTED_SHARE, add_topic_arguments, named_topics, print_rarely_seen
+from n3d_ros.cli.start import add_model_argument, model_parameters
 from n3d_ros.errors import BackendError, BagError, ConfigurationError, N3dError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SUMMARY = "Replay a bag into the node over ROS in real time, ask it questions, a
 EXAMPLES = """\
   n3d demo
   n3d demo my_bag --out my_results
+  n3d demo --model ~/models/N3D-VLM --ask "mug"
   n3d demo my_bag --color /cam/rgb/image --depth /cam/depth/image --ask "red cup"
 """
 NEEDS_ROS = True
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="demo_out", metavar="DIR", help="folder for the results (default demo_out)")
     parser.add_argument("--ask", metavar="PHRASE", help="what to look for (default: the object that is seen best)")
     add_topic_arguments(parser)
+    add_model_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         topics = find_camera_topics(reader, named_topics(args))
         seconds = reader.duration_ns / 1e9
         print(f"Bag {path.name}: {seconds:.1f} s, {reader.topics[topics.color].message_count} colour images.")
-        record = _live(reader, topics, output, args.ask)
+        record = _live(reader, topics, output, args.ask, model_parameters(args))
         _write_results(reader, topics, output, record, path.name)
     _tell(record, output)
     return 0 if record.looks else 1
@@ -102,28 +105,38 @@ def _prepare(output: Path, source: Path) -> None:
         raise BagError(f"{output}: cannot be written ({error.strerror or error}).") from error
 
 
-def _live(reader: Any, topics: CameraTopics, output: Path, phrase: str | None) -> DemoRecord:
+def _live(
+    reader: Any, topics: CameraTopics, output: Path, phrase: str | None, parameters: Mapping[str, str]
+) -> DemoRecord:
     """The live part, recorded; an earlier demo's recording is replaced when the new one is complete."""
     from n3d_ros.ros.bag import BagWriter
 
     with BagWriter(output / OUTPUT_BAG, force=True) as writer:
         try:
-            return _session(reader, topics, output, phrase, writer)
+            return _session(reader, topics, output, phrase, writer, parameters)
         except N3dError:
             writer.discard()  # half a demo is of no use
             raise
 
 
-def _session(reader: Any, topics: CameraTopics, output: Path, phrase: str | None, writer: BagWriter) -> DemoRecord:
+def _session(
+    reader: Any,
+    topics: CameraTopics,
+    output: Path,
+    phrase: str | None,
+    writer: BagWriter,
+    parameters: Mapping[str, str],
+) -> DemoRecord:
     """Node, replay, recording, questions."""
-    from n3d_ros.ros.demo import DemoSession
+    from n3d_ros.ros.demo import MODEL_READY_TIMEOUT_S, MODEL_REQUEST_S, DemoSession
     from n3d_ros.ros.session import ros_node
 
     with (
         ros_node("n3d_demo") as ros,
-        running_node(reader, topics, output / LOG_FILE) as process,
+        running_node(reader, topics, output / LOG_FILE, parameters) as process,
     ):
-        session = DemoSession(ros, reader, topics, writer)
+        slow = {"ready_timeout_s": MODEL_READY_TIMEOUT_S, "request_timeout_s": MODEL_REQUEST_S} if parameters else {}
+        session = DemoSession(ros, reader, topics, writer, **slow)
         try:
             with (
                 on_stop_signal(session.stop),
@@ -148,13 +161,16 @@ def _advance(bar: Any, passed_s: float) -> None:
 
 
 @contextmanager
-def running_node(reader: Any, topics: CameraTopics, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running_node(
+    reader: Any, topics: CameraTopics, log: Path, further: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """The real node in a process of its own, listening to the bag's topics.
 
     Args:
         reader: the bag, whose frames decide in which one results are given.
         topics: the camera's topics.
         log: file for what the node prints.
+        further: parameters of the node, in YAML.
 
     Yields:
         The process; it is over after the block.
@@ -164,7 +180,7 @@ def running_node(reader: Any, topics: CameraTopics, log: Path) -> Iterator[subpr
     from n3d_ros.ros.offline import load_transforms
 
     camera_frame = next(iter(reader.messages([topics.color]))).deserialize().header.frame_id
-    parameters: dict[str, Any] = {"use_sim_time": True, **topics.parameters}
+    parameters: dict[str, Any] = {"use_sim_time": True, **topics.parameters, **(further or {})}
     if frame := output_frame_of(load_transforms(reader), camera_frame):
         parameters["output_frame"] = frame
     command = node_command(remappings=topics.remappings, parameters=parameters)

@@ -116,6 +116,8 @@ def print_answer(answer: dict[str, Any]) -> None:
     """
     if not answer["success"]:
         print(f"{answer['status']}: {answer['message']}")
+        if answer["objects"]:  # the time ran out on the way
+            print(object_table(answer["objects"]))
         return
     print(object_table(answer["objects"]))
     if answer["message"]:

@@ -54,6 +54,8 @@ def print_answer(answer: dict[str, Any]) -> None:
     """
     if not answer["success"]:
         print(f"{answer['status']}: {answer['message']}")
+        if answer["objects"]:  # what was found for the question, whatever became of the answer
+            print(object_table(answer["objects"]))
         return
     print(answer["sentence"])
     for step in answer["steps"]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from n3d_ros.cli.console import RATE_FORMAT, number, on_stop_signal, progress, table
+from n3d_ros.cli.start import add_model_argument, model_parameters, parse_parameters
 
 if TYPE_CHECKING:
     from n3d_ros.ros.offline import OfflineSummary
@@ -16,6 +18,7 @@ SUMMARY = "Find the objects of a whole bag, offline, through the node's own pipe
 EXAMPLES = """\
   n3d run demo/tabletop -o out
   n3d run my_bag -o out --images -p output_frame:=map
+  n3d run my_bag -o out --model ~/models/N3D-VLM -p language_model.prompt:="mug; red box" -p continuous_rate_hz:=1.0
   n3d run my_bag -o out --color /cam/rgb/image --depth /cam/depth/image --depth-info /cam/depth/info
 """
 EPILOG = """\
@@ -39,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", metavar="BAG", help="rosbag2 folder, or one .mcap or .db3 file")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder for the results")
     add_topic_arguments(parser)
+    add_model_argument(parser)
     parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) of the node")
     parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
     parser.add_argument("--images", action="store_true", help="copy the original images into the annotated bag")
@@ -80,22 +84,23 @@ def run(args: argparse.Namespace) -> int:
         0; 1 when the bag is damaged or no frame gave a result; 130 after Ctrl-C, with the results so far written.
     """
     from n3d_ros.cli.main import EXIT_INTERRUPTED
-    from n3d_ros.cli.start import parse_parameters
     from n3d_ros.errors import BagError
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
-    from n3d_ros.ros.loading import grounder_from_config
+    from n3d_ros.ros.loading import LoadingProgress, grounder_from_config
     from n3d_ros.ros.offline import RESULTS_FILE, config_from_files, run_bag
     from n3d_ros.ros.report_pictures import write_outcome_pictures
 
     output, stopped = Path(args.output), threading.Event()
     if (output / RESULTS_FILE).exists() and not args.force:
         raise BagError(f"{output} holds results already; choose another folder, or --force to replace them.")
-    config = config_from_files([Path(args.params)] if args.params else [], parse_parameters(args.param))
+    values = {**model_parameters(args), **parse_parameters(args.param)}
+    config = config_from_files([Path(args.params)] if args.params else [], values)
     with BagReader(args.bag) as reader:
         topics = find_camera_topics(reader, named_topics(args))
         print(f"colour {topics.color}, depth {topics.depth}")
-        grounder = grounder_from_config(config)
+        loading = LoadingProgress(lambda line: print(line, file=sys.stderr, flush=True), lambda: False)
+        grounder = grounder_from_config(config, loading)
         try:
             with (
                 progress(reader.duration_ns / 1e9, "run", bar_format=RATE_FORMAT) as bar,
@@ -156,6 +161,8 @@ def _tell(summary: OfflineSummary, output: Path) -> None:
         print(f"\nObjects as last seen, in {summary.latest_frame}:")
         print(table(["id", "label", "x m", "y m", "z m", "size cm", "seen"], rows))
         print_rarely_seen(len(summary.latest) - len(rows))
+    if summary.facts:
+        print("\n" + "\n".join([f"Found by {summary.backend}:", *(f"  {fact}" for fact in summary.facts)]))
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     print(f"\n{summary.frames_ok} of {summary.frames} frames with a result, {rate:.1f} frames/s; results in {output}/")
     for reason, count in sorted(summary.dropped.items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ SUMMARY = "Start the node for a camera: the same as `ros2 launch n3d_ros n3d.lau
 EXAMPLES = """\
   n3d start --camera realsense
   n3d start --camera generic -r rgb/image:=/my_camera/rgb -r depth/image:=/my_camera/depth
+  n3d start --camera realsense --model ~/models/N3D-VLM
   n3d start --params my_robot.yaml -p output_frame:=map -p use_sim_time:=true
   n3d start --list-cameras
 """
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prefix", metavar="NS", help="what the camera's topics begin with, such as /front/camera")
     parser.add_argument("--list-cameras", action="store_true", help="show the presets and end")
+    add_model_argument(parser)
     parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) after the shipped defaults")
     parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
     parser.add_argument(
@@ -54,6 +57,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--namespace", metavar="NS", help="namespace of the node")
     parser.add_argument("--name", metavar="NAME", help="name of the node (default n3d)")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn, error")
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that names the language model.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="find objects with this language model: a folder with config.json, weights and tokenizer, or a hub id "
+        "such as yuxinhk/N3D-VLM, which is downloaded (default: without a model, by geometry alone)",
+    )
+
+
+def model_parameters(args: argparse.Namespace) -> dict[str, str]:
+    """The parameters that ``--model`` stands for.
+
+    Args:
+        args: with what ``add_model_argument`` adds.
+
+    Returns:
+        Value by name, in YAML; empty without a model. A folder by its full path.
+    """
+    if not args.model:
+        return {}
+    folder = Path(args.model).expanduser()
+    model = str(folder.resolve()) if folder.is_dir() else args.model
+    return {"model": json.dumps(model, ensure_ascii=False)}  # quoted: a name such as 7 or yes is text, too
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     preset = camera_preset(args.camera).with_prefix(args.prefix or "")
     remappings = {**preset.remappings, **parse_remappings(args.remap)}
-    parameters = {**preset.parameters, **parse_parameters(args.param)}
+    parameters = {**preset.parameters, **model_parameters(args), **parse_parameters(args.param)}
     command = node_command(
         remappings=remappings,
         parameters=parameters,

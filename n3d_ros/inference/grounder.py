@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -96,7 +96,10 @@ class GroundingResult:
 
 
 class Grounder(Protocol):
-    """Finds objects in a frame. Owned and called by one thread at a time."""
+    """Finds objects in a frame. Owned and called by one thread at a time.
+
+    A grounder may also have ``open_vocabulary``, see ``is_open_vocabulary``, and ``facts``, see ``facts_of``.
+    """
 
     name: str
     device: str
@@ -132,6 +135,33 @@ class Grounder(Protocol):
         ...
 
 
+def is_open_vocabulary(grounder: Grounder) -> bool:
+    """Whether a grounder finds whatever words name, and so wants to be told them.
+
+    Such a grounder takes its time, object after object, and stops at once when asked to.
+
+    Args:
+        grounder: any.
+
+    Returns:
+        Its attribute ``open_vocabulary``; False where it has none.
+    """
+    return bool(getattr(grounder, "open_vocabulary", False))
+
+
+def facts_of(grounder: Grounder) -> tuple[str, ...]:
+    """What a user should know of a grounder: its model, where that comes from, its licence.
+
+    Args:
+        grounder: any.
+
+    Returns:
+        Its attribute ``facts``, one sentence or line each; empty where it has none.
+    """
+    return tuple(getattr(grounder, "facts", ()))
+
+
+@runtime_checkable
 class Reasoner(Protocol):
     """A grounder that can also think a question through in its own words, given the boxes it found."""
 
@@ -185,12 +215,18 @@ GROUNDERS: Mapping[str, str] = MappingProxyType(
 """Name of each grounder and where its class is; imported only when asked for, since runtimes are heavy."""
 
 
-def create_grounder(name: str, config: Any = None) -> Grounder:
+OnProgress = Callable[[str, float], None]
+"""Told what is being loaded, in words, and the share that is done, 0 to 1."""
+MODEL_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "psutil")
+
+
+def create_grounder(name: str, config: Any = None, *, on_progress: OnProgress | None = None) -> Grounder:
     """The grounder of that name, ready to use.
 
     Args:
         name: a key of ``GROUNDERS``.
         config: the grounder's own configuration object; None: its defaults.
+        on_progress: told of the loading of grounders that load something. What it raises ends the loading.
 
     Returns:
         The grounder.
@@ -201,9 +237,14 @@ def create_grounder(name: str, config: Any = None) -> Grounder:
     if name not in GROUNDERS:
         raise BackendError(f"Grounder: expected one of {', '.join(GROUNDERS)}, got {name!r}.")
     module, _, attribute = GROUNDERS[name].partition(":")
+    further = {} if on_progress is None or name == "geometric" else {"on_progress": on_progress}
     try:
         factory = getattr(importlib.import_module(module), attribute)
+        grounder: Grounder = factory(**further) if config is None else factory(config, **further)
     except ImportError as error:
-        raise BackendError(f"Grounder {name!r} needs {error.name}, which is not installed.") from error
-    grounder: Grounder = factory() if config is None else factory(config)
+        needed = (error.name or str(error)).partition(".")[0]
+        mend = " Install it with `make setup MODEL=1` or `pip install 'n3d_ros[model]'`."
+        raise BackendError(
+            f"Grounder {name!r} needs {needed}, which is not installed.{mend if needed in MODEL_PACKAGES else ''}"
+        ) from error
     return grounder

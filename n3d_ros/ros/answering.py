@@ -17,13 +17,15 @@ from n3d_ros.detection import Detection3D
 from n3d_ros.errors import CancelledError, N3dError, QueryError, StatusCode, TransformError
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
-from n3d_ros.inference.grounder import MAX_PHRASE_CHARS, GroundingRequest
-from n3d_ros.ros.config import RequestConfig
+from n3d_ros.inference.grounder import MAX_PHRASE_CHARS, GroundingRequest, Reasoning
+from n3d_ros.ros.config import BOXES, MODEL, RequestConfig
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Memory, Placement
+from n3d_ros.scene.asked import asked_name
+from n3d_ros.scene.comparison import Agreement, agreement, spoken_value
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, Selection, select, vocabulary
-from n3d_ros.scene.query import SpatialQuery, ValueType, answer
+from n3d_ros.scene.query import SpatialQuery, ValueType, answer, nouns_of
 from n3d_ros.scene.scene import Scene
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ OTHER_CLOCK_S = (
     600.0  # an image that is older than this on arrival comes from another clock (a bag without use_sim_time)
 )
 NANOSECONDS = 1_000_000_000
+LATE_S = 2.0  # a grounder that stops at the deadline by itself is cut off only so much later: it returns what it has
+MAX_THOUGHT_STEPS = 40  # sentences of a chain of thought that an answer shows
 
 # Axes of a viewer (x forward, y left, z up) in a camera's optical frame (x right, y down, z forward).
 OPTICAL_T_VIEWER = RigidTransform(
@@ -198,6 +202,21 @@ class Reply:
             self, message=" ".join([self.message, *notes]).strip(), sentence=" ".join([self.sentence, *notes]).strip()
         )
 
+    def cut_short(self, timeout_s: float) -> Reply:
+        """The same reply, told to be incomplete: the time ran out on the way.
+
+        Args:
+            timeout_s: the time that was given.
+
+        Returns:
+            TIMEOUT, with the objects found so far and what they come to.
+        """
+        noted = (
+            f"Partial: the {timeout_s:g} s given ended before everything was found; {len(self.objects)} objects so "
+            "far. Ask with a longer timeout_s."
+        )
+        return replace(self, status=StatusCode.TIMEOUT, message=noted)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Newest:
@@ -210,6 +229,21 @@ class _Newest:
 
 Progress = Callable[[tuple[SceneObject | Detection3D, ...], str, int, str], None]
 """Told of objects found since the last call, their frame, the image's stamp, and the stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Run:
+    """A request being answered: what is asked, until when, and who is told."""
+
+    ask: Ask
+    deadline_s: float | None
+    is_cancelled: Callable[[], bool] | None
+    on_progress: Progress | None
+
+    def tell(self, objects: tuple[Detection3D, ...], frame_id: str, stamp_ns: int, stage: str) -> None:
+        """Tells of objects or of a stage."""
+        if self.on_progress is not None:
+            self.on_progress(objects, frame_id, stamp_ns, stage)
 
 
 class AnswerDesk:
@@ -307,7 +341,7 @@ class AnswerDesk:
             memory = self._pipeline.memory  # once: the worker may put another in its place at any moment
             if ask.stamp_ns:
                 return self._about_the_past(ask, memory, wait=False)
-            if ask.kind is not Kind.QUESTION or not self._is_fresh(memory):
+            if ask.kind is not Kind.QUESTION or self.is_open_vocabulary or not self._is_fresh(memory):
                 return None
             return self._answered(ask, memory, wait=False)
         except TransformError:
@@ -315,13 +349,24 @@ class AnswerDesk:
         except Exception as error:
             return Reply.refusal(error)
 
+    @property
+    def is_open_vocabulary(self) -> bool:
+        """Whether what is asked for is looked for by its name, in the newest image, and may take long."""
+        return self._pipeline.is_open_vocabulary
+
     def reply(
-        self, ask: Ask, *, is_cancelled: Callable[[], bool] | None = None, on_progress: Progress | None = None
+        self,
+        ask: Ask,
+        *,
+        deadline_s: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
+        on_progress: Progress | None = None,
     ) -> Reply:
         """The answer; grounds where it must. Called in the worker's thread.
 
         Args:
             ask: the request.
+            deadline_s: ``time.monotonic()`` at which a slow grounder stops and what it has is answered.
             is_cancelled: asked between steps.
             on_progress: told of each object as it is found.
 
@@ -331,10 +376,13 @@ class AnswerDesk:
         try:
             if ask.stamp_ns:
                 return self._about_the_past(ask, self._pipeline.memory)
+            run = _Run(ask=ask, deadline_s=deadline_s, is_cancelled=is_cancelled, on_progress=on_progress)
             if ask.kind is Kind.PHRASE:
-                return self._located(ask, is_cancelled, on_progress)
+                return self._located(run)
+            if self.is_open_vocabulary:
+                return self._thought_through(run, self._look(run))
             if not self._is_fresh(self._pipeline.memory):
-                self._look(ask, is_cancelled, on_progress)
+                self._look(run)
             return self._answered(ask, self._pipeline.memory)
         except Exception as error:
             return Reply.refusal(error)
@@ -346,47 +394,98 @@ class AnswerDesk:
             return False
         return self._age_of(outcome.stamp_ns, newest) <= self._config().max_frame_age_s
 
-    def _look(
-        self,
-        ask: Ask,
-        is_cancelled: Callable[[], bool] | None,
-        on_progress: Progress | None,
-    ) -> FrameOutcome:
+    def _look(self, run: _Run) -> FrameOutcome:
         """What the newest image shows of what is asked for; the memory then begins with it."""
-        newest = self._newest
+        newest, ask = self._newest, run.ask
         if newest is None:
             raise N3dError(self._explain(), code=StatusCode.NO_FRAME)
         pair = newest.pair
 
         def found(detection: Detection3D) -> None:
-            if on_progress is not None:
-                on_progress((detection,), pair.color.header.frame_id, pair.stamp_ns, "grounding")
+            run.tell((detection,), pair.color.header.frame_id, pair.stamp_ns, "grounding")
 
-        phrase = ask.text if ask.kind is Kind.PHRASE and ask.text else None
-        request = GroundingRequest(phrase=phrase, max_objects=self._pipeline.config.max_objects)
-        outcome = self._pipeline.ground(pair, request, on_detection=found, is_cancelled=is_cancelled)
+        request = GroundingRequest(
+            max_objects=self._pipeline.config.max_objects, deadline_s=run.deadline_s, **self._wanted(ask)
+        )
+        outcome = self._pipeline.ground(pair, request, on_detection=found, is_cancelled=run.is_cancelled)
         if not outcome.is_ok:
             raise N3dError(outcome.message, code=outcome.status, reason=outcome.reason)
         return outcome
 
-    def _located(self, ask: Ask, is_cancelled: Callable[[], bool] | None, on_progress: Progress | None) -> Reply:
-        outcome = self._look(ask, is_cancelled, on_progress)
+    def _wanted(self, ask: Ask) -> dict[str, Any]:
+        """What a request asks a grounder to look for: a phrase, or the question and the things that it names."""
+        if ask.kind is Kind.PHRASE:
+            return {"phrase": ask.text or None}
+        return {"question": ask.text, "nouns": nouns_of(ask.text)} if self.is_open_vocabulary else {}
+
+    def _located(self, run: _Run) -> Reply:
+        outcome, ask = self._look(run), run.ask
         if outcome.scene is None or outcome.scene_T_camera is None:
             raise N3dError("The frame was lost while it was looked at.")
-        in_scene = [found.transformed(outcome.scene_T_camera) for found in outcome.detections]
+        scene, matched = self._as_asked(outcome, (ask.text,) if ask.text else ())
         place = self._placement(ask, self._pipeline.memory, outcome.scene)
-        reply = self._shown(ask, outcome.scene, place, match_objects(in_scene, outcome.scene))
-        return reply.with_notes(outcome.notes)
+        reply = self._shown(ask, scene, place, matched)
+        reply = reply.cut_short(ask.timeout_s) if outcome.is_partial else reply
+        return reply.with_notes((*outcome.notes, *self._pipeline.standing_notes))
+
+    def _as_asked(self, outcome: FrameOutcome, nouns: Sequence[str]) -> tuple[Scene, tuple[SceneObject, ...]]:
+        """The scene of a look with what it found called by the names asked for, and those objects, best first."""
+        scene, scene_T_camera = outcome.scene, outcome.scene_T_camera
+        if scene is None or scene_T_camera is None:
+            raise N3dError("The frame was lost while it was looked at.")
+        pairs = match_pairs([found.transformed(scene_T_camera) for found in outcome.detections], scene)
+        if not self.is_open_vocabulary:
+            return scene, tuple(one for _, one in pairs)
+        matched = tuple(
+            replace(one, label=asked_name(found.label, nouns, color=one.color, shape=one.shape)) for found, one in pairs
+        )
+        known = {one.id: one for one in (*scene.objects, *matched)}  # candidates that were asked for are told, too
+        candidates = tuple(one for one in scene.candidates if one.id not in known)
+        return replace(scene, objects=tuple(known.values()), candidates=candidates), matched
+
+    def _thought_through(self, run: _Run, outcome: FrameOutcome) -> Reply:
+        """The answer to a question for which an image was just looked at, by code, model or both."""
+        ask, mode = run.ask, self._config().answer_mode
+        scene, matched = self._as_asked(outcome, nouns_of(ask.text))
+        place = self._placement(ask, self._pipeline.memory, scene)
+        computed = self._said(ask, scene, place, wait=True)
+        if not computed.objects:  # what was found for a question is of use, also when code cannot answer it
+            found = tuple(one.transformed(place.target_T_scene) for one in matched)
+            computed = replace(computed, objects=found)
+        computed = computed.cut_short(ask.timeout_s) if outcome.is_partial else computed
+        notes = (*outcome.notes, *self._pipeline.standing_notes)
+        if mode == BOXES or outcome.is_partial:
+            return computed.with_notes(notes)
+        run.tell((), outcome.frame_id, outcome.stamp_ns, "thinking")
+        try:
+            thought = self._pipeline.reason(outcome, ask.text, deadline_s=run.deadline_s, is_cancelled=run.is_cancelled)
+        except CancelledError:
+            raise
+        except N3dError as error:  # the boxes are there and answer
+            return computed.with_notes((*notes, f"The language model could not answer: {error.message}"))
+        if thought is None:
+            return computed.with_notes((*notes, _no_model(mode)))
+        spoken = _spoken(computed, thought, ask.timeout_s)
+        return (spoken if mode == MODEL else _compared(computed, spoken, thought)).with_notes(notes)
 
     def _about_the_past(self, ask: Ask, memory: Memory, *, wait: bool = True) -> Reply:
         scene = memory.history.at(ask.stamp_ns)
         place = self._placement(ask, memory, scene, wait=wait)
         if ask.kind is Kind.QUESTION:
-            return self._said(ask, scene, place, wait=wait)
+            return self._said(ask, scene, place, wait=wait).with_notes(self._notes(is_past=True))
         if not ask.text:
             return self._shown(ask, scene, place, scene.objects)
-        meant = _meant(ask.text, scene)
+        meant = _meant(ask.text, scene, open_vocabulary=self.is_open_vocabulary)
         return self._shown(ask, scene, place, meant.objects).with_notes(meant.notes)
+
+    def _notes(self, *, is_past: bool = False) -> tuple[str, ...]:
+        """What goes with an answer that code alone computes."""
+        mode = self._config().answer_mode
+        if mode == BOXES:
+            return self._pipeline.standing_notes
+        if is_past and self.is_open_vocabulary:
+            return (f"answer_mode {mode!r} thinks about the newest image only; computed from remembered boxes.",)
+        return (*self._pipeline.standing_notes, _no_model(mode))
 
     def _placement(self, ask: Ask, memory: Memory, scene: Scene, *, wait: bool = True) -> Placement:
         """Where a scene of the memory is in the frame asked for."""
@@ -424,13 +523,13 @@ class AnswerDesk:
         if outcome is None or outcome.scene is None:
             raise N3dError("The scene was lost while it was looked at.")
         place = self._placement(ask, memory, outcome.scene, wait=wait)
-        return self._said(ask, outcome.scene, place, wait=wait)
+        return self._said(ask, outcome.scene, place, wait=wait).with_notes(self._notes())
 
     def _said(self, ask: Ask, scene: Scene, place: Placement, *, wait: bool) -> Reply:
         """A scene's answer to a question, in the frame asked for."""
         seen = scene.transformed(place.frame_id, place.target_T_scene)
         viewer = self._viewer(ask, scene.stamp_ns, place, wait=wait)
-        result = answer(seen, SpatialQuery(text=ask.text, viewpoint=viewer))
+        result = answer(seen, SpatialQuery(text=ask.text, viewpoint=viewer, open_vocabulary=self.is_open_vocabulary))
         objects = tuple(one for one in map(seen.by_id, result.object_ids) if one is not None)
         return Reply(
             status=result.status,
@@ -454,13 +553,71 @@ class AnswerDesk:
         return self._pipeline.lookup(place.frame_id, ask.viewpoint_frame, stamp_ns, wait=wait) @ ask.viewpoint
 
 
-def _meant(text: str, scene: Scene) -> Selection[SceneObject]:
+def _no_model(mode: str) -> str:
+    """The sentence that says why a question was not put to a language model."""
+    return f"answer_mode {mode!r} takes a language model (parameter model); this was computed from the boxes."
+
+
+def _spoken(computed: Reply, thought: Reasoning, timeout_s: float) -> Reply:
+    """The model's answer as a reply, about the objects that were found for the question."""
+    value = spoken_value(thought.answer)
+    if not thought.answer:
+        status, why = StatusCode.BACKEND_FAILED, "The language model came to no answer."
+    else:
+        status, why = StatusCode.OK, ""
+    reply = replace(
+        computed,
+        status=status,
+        message=why,
+        sentence=thought.answer or why,
+        value=value.value if thought.answer else None,
+        value_type=int(value.value_type if thought.answer else ValueType.NONE),
+        value_text=thought.answer,
+        unit=value.unit,
+        steps=_steps_of(thought.thought),
+    )
+    if not thought.partial:
+        return reply
+    text = f"Partial: the {timeout_s:g} s given, or the longest answer, ended before the model did."
+    return replace(reply, status=StatusCode.TIMEOUT, message=text)
+
+
+def _compared(computed: Reply, spoken: Reply, thought: Reasoning) -> Reply:
+    """The computed answer with the model's beside it, or the model's alone where code has none."""
+    if computed.status is not StatusCode.OK:
+        why = f"The boxes give no answer to compare with ({computed.status.name}): {computed.sentence}"
+        return replace(spoken, steps=(why, *spoken.steps)) if thought.answer else computed
+    if spoken.status is not StatusCode.OK:
+        verdict = f"The language model gave no whole answer: {spoken.message} {thought.answer}".strip()
+    else:
+        how = agreement(computed.value, ValueType(computed.value_type), thought.answer)
+        how = _same_objects(computed, thought.answer) if how is Agreement.UNKNOWN else how
+        verdict = f'The language model says: "{thought.answer}" This {how.value}.'
+    return replace(computed, message=verdict, steps=(*computed.steps, *spoken.steps, verdict))
+
+
+def _same_objects(computed: Reply, text: str) -> Agreement:
+    """Whether an answer without a single value names the objects that the boxes come to."""
+    if computed.value_type != ValueType.NONE or not computed.objects:
+        return Agreement.UNKNOWN
+    named = [agreement(one.label, ValueType.TEXT, text) is Agreement.AGREE for one in computed.objects]
+    return Agreement.AGREE if all(named) else Agreement.UNKNOWN
+
+
+def _steps_of(thought: str) -> tuple[str, ...]:
+    """A chain of thought, line by line."""
+    lines = [line.strip() for line in thought.splitlines() if line.strip()]
+    rest = len(lines) - MAX_THOUGHT_STEPS
+    return (*lines[:MAX_THOUGHT_STEPS], f"And {rest} lines more.") if rest > 0 else tuple(lines)
+
+
+def _meant(text: str, scene: Scene, *, open_vocabulary: bool) -> Selection[SceneObject]:
     """The objects of a scene that a phrase means."""
     phrase = Phrase.parse(text)
     if phrase is None:
         raise QueryError(f"No word of {text[:64]!r} names anything to look for.")
     meant = select(phrase, scene.objects)
-    if not meant.is_understood:
+    if not meant.is_understood and not open_vocabulary:
         raise QueryError(
             f"Phrase {text[:64]!r}: {phrase.noun!r} is not known; the objects here are told by colour and shape only. "
             f"{vocabulary()}"
@@ -468,7 +625,7 @@ def _meant(text: str, scene: Scene) -> Selection[SceneObject]:
     return meant
 
 
-def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[SceneObject]:
+def match_pairs(detections: Sequence[Detection3D], scene: Scene) -> list[tuple[Detection3D, SceneObject]]:
     """The scene's object that each detection became: the nearest one seen at the scene's stamp, if it is there at all.
 
     Of several detections of one object (a whole and pieces of it), only the first counts.
@@ -478,17 +635,30 @@ def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[Scene
         scene: the scene after that update.
 
     Returns:
-        Objects in the order of the detections, each once; also candidates, which the scene does not report yet: what
-        was asked for and is seen now is told.
+        Pairs in the order of the detections, each object once; also candidates, which the scene does not report yet:
+        what was asked for and is seen now is told.
     """
     seen = [one for one in (*scene.objects, *scene.candidates) if one.last_seen_ns == scene.stamp_ns]
-    matched: dict[int, SceneObject] = {}
+    matched: dict[int, tuple[Detection3D, SceneObject]] = {}
     for detection in detections:
         distances = [float(np.linalg.norm(one.box.center - detection.box.center)) for one in seen]
         nearest = seen[int(np.argmin(distances))] if seen else None
         if nearest is not None and min(distances) <= np.linalg.norm(nearest.box.size) / 2:
-            matched.setdefault(nearest.id, nearest)
+            matched.setdefault(nearest.id, (detection, nearest))
     return list(matched.values())
+
+
+def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[SceneObject]:
+    """The scene's objects that detections became, see ``match_pairs``.
+
+    Args:
+        detections: in the scene's frame, best first.
+        scene: the scene after it was updated with them.
+
+    Returns:
+        Objects in the order of the detections, each once.
+    """
+    return [one for _, one in match_pairs(detections, scene)]
 
 
 class AskJob:
@@ -530,15 +700,21 @@ class AskJob:
 
     def run(self) -> None:
         """Looks and answers."""
-        reply = self._desk.reply(self.ask, is_cancelled=self._is_cancelled, on_progress=self._on_progress)
+        reply = self._desk.reply(
+            self.ask, deadline_s=self.deadline_s, is_cancelled=self._is_cancelled, on_progress=self._on_progress
+        )
         if reply.status is StatusCode.CANCELLED and self._stop_error is not None:
             reply = Reply.refusal(self._stop_error)
         self._finish(reply)
 
     def expire(self) -> None:
-        """Answers that no fresh image came in time."""
+        """Answers that no fresh image came in time, or that the node was busy all the while."""
         try:
-            reply = self._desk.why_not_fresh(self.ask.timeout_s)
+            if self.ready():
+                text = f"The node was busy with other requests for all of the {self.ask.timeout_s:g} s given."
+                reply = Reply(status=StatusCode.TIMEOUT, message=text)
+            else:
+                reply = self._desk.why_not_fresh(self.ask.timeout_s)
         except Exception as error:
             reply = Reply.refusal(error)
         self._finish(reply)
@@ -559,7 +735,8 @@ class AskJob:
     def _is_cancelled(self) -> bool:
         if self._stop_error is None and self._is_stopping():
             self._stop_error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
-        if self._stop_error is None and time.monotonic() > self.deadline_s:
+        late_s = LATE_S if self._desk.is_open_vocabulary else 0.0
+        if self._stop_error is None and time.monotonic() > self.deadline_s + late_s:
             self._stop_error = N3dError(
                 f"Not done within the {self.ask.timeout_s:g} s given; ask with a longer timeout_s.",
                 code=StatusCode.TIMEOUT,

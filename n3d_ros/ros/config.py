@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.grounder import GROUNDERS, MAX_OBJECTS
+from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.ros.frame_assembly import FrameConfig
 from n3d_ros.ros.pairing import PairingConfig
 from n3d_ros.scene.config import HistoryConfig, SceneConfig
 
 AUTO = "auto"
 NONE = "none"
+GEOMETRIC, LANGUAGE_MODEL = "geometric", "language_model"
+BOXES, MODEL, BOTH = "boxes", "model", "both"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +99,23 @@ class RequestConfig:
 
     Args:
         timeout_s: time a request is given when it names none.
+        model_timeout_s: the same while a language model finds the objects, which takes seconds on a GPU and a minute
+            without one.
         queue_size: most requests that may wait.
         max_frame_age_s: an image older than this is stale: a request waits for a newer one.
+        answer_mode: who answers questions: "boxes" computes from the boxes found, "model" lets the language model think
+            in its own words, "both" computes and says whether the model agrees.
     """
 
     timeout_s: float = field(default=5.0, metadata={"minimum": 0.01, "maximum": 600.0, "unit": "s", "live": True})
+    model_timeout_s: float = field(
+        default=60.0, metadata={"minimum": 0.01, "maximum": 3600.0, "unit": "s", "live": True}
+    )
     queue_size: int = field(default=16, metadata={"minimum": 1, "maximum": 1000})
     max_frame_age_s: float = field(default=2.0, metadata={"minimum": 0.05, "maximum": 600.0, "unit": "s", "live": True})
+    answer_mode: str = field(
+        default=BOXES, metadata={"name": "answer_mode", "choices": (BOXES, MODEL, BOTH), "live": True}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +150,13 @@ class NodeConfig:
 
     Args:
         autostart: configure and activate at the start; false waits for the lifecycle services.
-        grounder: what finds the objects.
+        grounder: what finds the objects; "auto" takes the language model when one is named (model), else the geometric
+            grounder.
         continuous: ground every image; false looks only when a request asks.
+        continuous_rate_hz: most images per second that are grounded without a request, by their stamps; 0: as many as
+            the grounder can.
         geometric: see ``GeometricConfig``.
+        language_model: see ``LanguageModelConfig``.
         pipeline: see ``PipelineConfig``.
         rgb: see ``ColorInputConfig``.
         depth: see ``DepthInputConfig``.
@@ -150,13 +167,24 @@ class NodeConfig:
     """
 
     autostart: bool = True
-    grounder: str = field(default="geometric", metadata={"choices": tuple(GROUNDERS)})
+    grounder: str = field(default=AUTO, metadata={"choices": (AUTO, *GROUNDERS)})
     continuous: bool = field(default=True, metadata={"live": True})
+    continuous_rate_hz: float = field(
+        default=0.0, metadata={"minimum": 0.0, "maximum": 1000.0, "unit": "Hz", "live": True}
+    )
     pipeline: PipelineConfig = field(default_factory=PipelineConfig, metadata={"prefix": ""})
     geometric: GeometricConfig = field(default_factory=GeometricConfig)
+    language_model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
     rgb: ColorInputConfig = field(default_factory=ColorInputConfig)
     depth: DepthInputConfig = field(default_factory=DepthInputConfig)
     sync: PairingConfig = field(default_factory=PairingConfig)
     request: RequestConfig = field(default_factory=RequestConfig)
     markers: MarkerConfig = field(default_factory=MarkerConfig)
     debug: DebugConfig = field(default_factory=DebugConfig)
+
+    @property
+    def chosen_grounder(self) -> str:
+        """The grounder that the settings come to: a key of ``GROUNDERS``."""
+        if self.grounder != AUTO:
+            return self.grounder
+        return LANGUAGE_MODEL if self.language_model.model else GEOMETRIC

@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 NODE = "/n3d"
 READY_TIMEOUT_S = 30.0  # until the node subscribes; three seconds are usual
+REQUEST_S = 5.0  # longest wait for an answer
+MODEL_READY_TIMEOUT_S = 900.0  # the same two with a language model: large weights from a slow disk, and no GPU
+MODEL_REQUEST_S = 60.0
 DRAIN_S = 1.5  # after the last image: time for the last results and for late answers
 ASK_AFTER = 0.5  # of the replay: by then objects are known
 RESULT_TOPICS = (f"{NODE}/objects", f"{NODE}/markers", f"{NODE}/frame_report")
@@ -132,14 +135,26 @@ class DemoSession:
         reader: the bag.
         topics: the camera's topics in it.
         writer: the output bag.
+        ready_timeout_s: longest wait until the node subscribes.
+        request_timeout_s: longest wait for an answer.
     """
 
-    def __init__(self, node: Any, reader: BagReader, topics: CameraTopics, writer: BagWriter) -> None:
+    def __init__(
+        self,
+        node: Any,
+        reader: BagReader,
+        topics: CameraTopics,
+        writer: BagWriter,
+        *,
+        ready_timeout_s: float = READY_TIMEOUT_S,
+        request_timeout_s: float = REQUEST_S,
+    ) -> None:
         from lifecycle_msgs.srv import GetState
         from n3d_msgs.msg import FrameReport, Object3DArray
 
         self.record = DemoRecord()
         self._reader, self._topics = reader, topics
+        self._ready_timeout_s, self._request_timeout_s = ready_timeout_s, request_timeout_s
         self._stopped = threading.Event()
         wait_for = (topics.color, topics.depth)
         self._replayer = Replayer(
@@ -187,7 +202,7 @@ class DemoSession:
             self._executor.spin_once(timeout_sec=0.02)
             waited = time.monotonic() - started
             state = self._checked_state(state)
-            if not is_alive() or waited > READY_TIMEOUT_S or self._stopped.is_set():
+            if not is_alive() or waited > self._ready_timeout_s or self._stopped.is_set():
                 raise BackendError(f"The node did not come up within {waited:.1f} s; its log tells why.")
         self.record.ready_s = time.monotonic() - started
 
@@ -261,7 +276,9 @@ class DemoSession:
                 raise BackendError("The node ended in the middle of the replay; its log tells why.")
             if not thread.is_alive():
                 drain_until = drain_until or time.monotonic() + DRAIN_S
-                if time.monotonic() > drain_until and (not self._pending or time.monotonic() > drain_until + 5.0):
+                if time.monotonic() > drain_until and (
+                    not self._pending or time.monotonic() > drain_until + self._request_timeout_s
+                ):
                     return
 
     def _ask_when_due(self, fraction: float, phrase: str | None) -> None:
@@ -269,11 +286,11 @@ class DemoSession:
         if not self.record.looks or self._asked >= 2:
             return
         if self._asked == 0 and fraction >= ASK_AFTER and (chosen := phrase or self._best_label()):
-            future = self._locate.call_async(NodeClient.locate_request(chosen, timeout_s=5.0))
+            future = self._locate.call_async(NodeClient.locate_request(chosen, timeout_s=self._request_timeout_s))
             self._pending.append(("locate", chosen, future))
             self._asked = 1
         elif self._asked == 1 and fraction >= (1 + ASK_AFTER) / 2:
-            future = self._query.call_async(NodeClient.query_request(COUNT_QUESTION, timeout_s=5.0))
+            future = self._query.call_async(NodeClient.query_request(COUNT_QUESTION, timeout_s=self._request_timeout_s))
             self._pending.append(("query", COUNT_QUESTION, future))
             self._asked = 2
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from n3d_ros.ros.compat.diagnostics import DiagnosticLevel, DiagnosticReport
 from n3d_ros.ros.ledger import Ledger
+
+FAILURES = ("backend_failed", "out_of_memory")  # reasons of drops for which the grounder itself is to blame
 
 
 def input_health(ledger: Ledger, explain: Callable[[], str], is_active: bool) -> DiagnosticReport:
@@ -34,21 +36,40 @@ def input_health(ledger: Ledger, explain: Callable[[], str], is_active: bool) ->
     return DiagnosticReport(level=DiagnosticLevel.OK, message=f"{received_hz:.1f} pairs per second.", values=values)
 
 
-def grounding_health(ledger: Ledger, backend: str, device: str) -> DiagnosticReport:
-    """How long each stage takes.
+def grounding_health(
+    ledger: Ledger,
+    backend: str,
+    device: str,
+    *,
+    loading: str = "",
+    trouble: str = "",
+    facts: Sequence[str] = (),
+) -> DiagnosticReport:
+    """What finds the objects, whether it is well, and how long each stage takes.
 
     Args:
         ledger: times so far.
         backend: name of the grounder; empty: none is loaded.
         device: where it runs.
+        loading: how far a model is loaded; empty: none is being loaded.
+        trouble: why another grounder than the one asked for is in use; empty: it is the one.
+        facts: what is known of the model.
 
     Returns:
         Median and 95th percentile per stage.
     """
     values = {"backend": backend or "none", "device": device or "unknown"}
+    values |= {"loading": loading} if loading else {}
+    values |= {f"model {number}": fact for number, fact in enumerate(facts, start=1)}
     for stage, (p50, p95) in ledger.percentiles_ms().items():
         values[f"{stage} p50 / p95 [ms]"] = f"{p50:.1f} / {p95:.1f}"
-    failed = ledger.drops().get("backend_failed")
-    if failed is not None and failed.is_recent:
-        return DiagnosticReport(level=DiagnosticLevel.ERROR, message=failed.sentence, values=values)
+    if loading:
+        return DiagnosticReport(level=DiagnosticLevel.WARN, message=loading, values=values)
+    failed = [drop for reason, drop in ledger.drops().items() if reason in FAILURES and drop.is_recent]
+    if failed:
+        newest = max(failed, key=lambda drop: drop.at_s)
+        message = f"{newest.sentence} {trouble}".strip()
+        return DiagnosticReport(level=DiagnosticLevel.ERROR, message=message, values=values)
+    if trouble:
+        return DiagnosticReport(level=DiagnosticLevel.WARN, message=trouble, values=values)
     return DiagnosticReport(level=DiagnosticLevel.OK, message=backend or "No grounder is loaded.", values=values)

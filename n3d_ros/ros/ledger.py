@@ -32,7 +32,11 @@ MENDS: Mapping[str, str] = {
     "(output_frame, scene.frame).",
     "no_depth": "Check the depth stream (range, exposure, lens cover).",
     "backend_failed": "The grounder itself failed: see the log.",
+    "out_of_memory": "Take a smaller model, or lower language_model.capacity or kept_images.",
+    "preempted": "Normal while requests come: they go before images nobody asked for.",
+    "paced": "Nothing to mend: continuous_rate_hz asks for fewer looks than there are images.",
 }
+NORMAL = ("overload", "preempted", "paced")  # drops that tell of no fault
 DEFAULT_MEND = "See the sentence before this one."
 
 
@@ -155,12 +159,12 @@ class Ledger:
         return {name: tuple(np.percentile(values, [50, 95]).tolist()) for name, values in stages.items()}
 
     def newest_mend(self) -> str:
-        """The latest recent drop that is no mere overload, with what to do about it.
+        """The latest recent drop that tells of a fault, with what to do about it.
 
         Returns:
             Sentences; empty when nothing was dropped lately.
         """
-        recent = [item for item in self.drops().items() if item[1].is_recent and item[0] != "overload"]
+        recent = [item for item in self.drops().items() if item[1].is_recent and item[0] not in NORMAL]
         if not recent:
             return ""
         reason, drop = max(recent, key=lambda item: item[1].at_s)

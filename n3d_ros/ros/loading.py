@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,25 +14,95 @@ import numpy as np
 from n3d_ros.errors import GroundingError, N3dError, StatusCode
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
-from n3d_ros.inference.grounder import Grounder, GroundingRequest, create_grounder
-from n3d_ros.ros.config import NodeConfig
+from n3d_ros.inference.grounder import Grounder, GroundingRequest, OnProgress, create_grounder
+from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
 from n3d_ros.ros.worker import Worker
 
 POLL_S = 0.1  # between two looks whether the node is asked to stop while a grounder loads
+TELL_EVERY_S = 2.0  # between two lines on the console while a model loads
+WARM_UP_S = 5.0  # longest warm-up of a grounder that stops at a deadline
 WARM_UP_SIZE = (640, 480)  # px; the size of most depth cameras, for which engines and buffers are then made
 
 
-def grounder_from_config(config: NodeConfig) -> Grounder:
-    """The grounder that the settings name, with its own settings; the node and ``n3d run`` share it.
+def grounder_from_config(config: NodeConfig, on_progress: OnProgress | None = None) -> Grounder:
+    """The grounder that the settings come to, with its own settings; the node and ``n3d run`` share it.
 
     Args:
         config: the node's settings.
+        on_progress: told of the loading of a model.
 
     Returns:
         The grounder, ready to use.
+
+    Raises:
+        N3dError: it cannot be made.
     """
-    own = {"geometric": config.geometric}
-    return create_grounder(config.grounder, own.get(config.grounder))
+    own = {GEOMETRIC: config.geometric, LANGUAGE_MODEL: config.language_model}
+    name = config.chosen_grounder
+    return create_grounder(name, own.get(name), on_progress=on_progress)
+
+
+def model_from_config(config: NodeConfig, on_progress: OnProgress) -> Grounder:
+    """The language model that the settings name, whatever ``grounder`` says.
+
+    Args:
+        config: the node's settings.
+        on_progress: told of the loading; what it raises ends it.
+
+    Returns:
+        The grounder, ready to use.
+
+    Raises:
+        N3dError: it cannot be loaded.
+    """
+    return grounder_from_config(replace(config, grounder=LANGUAGE_MODEL), on_progress)
+
+
+class LoadingProgress:
+    """How far a model is loaded: written by the thread that loads, read by any. Call it as ``OnProgress``.
+
+    Args:
+        tell: given a line for the console now and then.
+        should_stop: asked at each step; once true, the loading is ended.
+    """
+
+    def __init__(self, tell: Callable[[str], None], should_stop: Callable[[], bool]) -> None:
+        self._tell = tell
+        self._should_stop = should_stop
+        self._told_s = -TELL_EVERY_S
+        self.started_s = time.monotonic()
+        self.text = "loading the model"
+
+    def __call__(self, sentence: str, fraction: float) -> None:
+        """Notes a step.
+
+        Args:
+            sentence: what is being done, such as "loading the model: shard 2 of 4".
+            fraction: share that is done, 0 to 1.
+
+        Raises:
+            N3dError: the model is no longer wanted.
+        """
+        if self._should_stop():
+            raise N3dError("The model is no longer wanted.", code=StatusCode.SHUTTING_DOWN)
+        share = min(max(fraction, 0.0), 1.0)
+        self.text = f"{sentence.rstrip('. ') or 'loading the model'}, {100 * share:.0f} %"
+        now_s = time.monotonic()
+        if now_s - self._told_s >= TELL_EVERY_S:
+            self._told_s = now_s
+            self._tell(self.text[:1].upper() + self.text[1:])
+
+
+def told(error: BaseException) -> str:
+    """What a user is told of an error.
+
+    Args:
+        error: any.
+
+    Returns:
+        The sentence of ours; kind and text of others.
+    """
+    return error.message if isinstance(error, N3dError) else f"{type(error).__name__}: {error}"
 
 
 def load_grounder(worker: Worker[Any], make: Callable[[], Grounder], stop: threading.Event) -> Grounder:
@@ -47,7 +119,7 @@ def load_grounder(worker: Worker[Any], make: Callable[[], Grounder], stop: threa
     Raises:
         N3dError: it cannot be made, or the node is asked to go down.
     """
-    loading = worker.call(lambda: _warmed_up(make()))
+    loading = worker.call(lambda: warmed_up(make()))
     while not concurrent.futures.wait([loading], timeout=POLL_S).done:
         if stop.is_set():
             loading.add_done_callback(_close_unwanted)
@@ -61,10 +133,22 @@ def _close_unwanted(loading: concurrent.futures.Future[Grounder]) -> None:
         loading.result().close()
 
 
-def _warmed_up(grounder: Grounder) -> Grounder:
-    """The grounder after one frame: what is loaded or built at first use is then there before the first image."""
+def warmed_up(grounder: Grounder, is_cancelled: Callable[[], bool] | None = None) -> Grounder:
+    """The grounder after one frame: what is loaded or built at first use is then there before the first image.
+
+    Args:
+        grounder: just made; closed when it fails.
+        is_cancelled: asked between its steps.
+
+    Returns:
+        The same grounder.
+
+    Raises:
+        N3dError: it failed, or was asked to stop.
+    """
+    request = GroundingRequest(max_objects=1, deadline_s=time.monotonic() + WARM_UP_S)
     try:
-        grounder.ground(warm_up_frame(), GroundingRequest())
+        grounder.ground(warm_up_frame(), request, is_cancelled=is_cancelled)
     except GroundingError:
         pass  # it finds too little in a made-up frame; that is no fault
     except Exception:

@@ -14,6 +14,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -23,15 +25,23 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
-from n3d_ros.inference.grounder import Grounder
+from n3d_ros.inference.grounder import Grounder, OnProgress, facts_of
 from n3d_ros.ros.answering import AnswerDesk
-from n3d_ros.ros.compat.diagnostics import DiagnosticsPublisher
+from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
-from n3d_ros.ros.config import NodeConfig
+from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig, RequestConfig
 from n3d_ros.ros.health import grounding_health, input_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
-from n3d_ros.ros.loading import grounder_from_config, load_grounder
+from n3d_ros.ros.loading import (
+    LoadingProgress,
+    grounder_from_config,
+    load_grounder,
+    model_from_config,
+    told,
+    warmed_up,
+)
+from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
@@ -45,9 +55,11 @@ WARN_EVERY_S = 5.0  # the same reason is logged again after this time
 ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
 PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
 HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
+MAX_FAILURES = 3  # of a language model in a row; then the geometric grounder takes over
 LOCKED_STATES = ("inactive", "active")
 
 GrounderFactory = Callable[[NodeConfig], Grounder]
+ModelFactory = Callable[[NodeConfig, OnProgress], Grounder]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -80,8 +92,9 @@ class N3dNode(LifecycleNode):
     """Finds objects in colour and depth images, publishes them, and answers requests.
 
     Args:
-        make_grounder: makes the grounder from the settings; tests give their own.
+        make_grounder: makes the grounder that needs no model, at once; tests give their own.
         stop: set when the process is asked to end, so that a grounder that loads for long holds nothing up.
+        make_model: loads the language model that the settings name; tests give their own.
         **kwargs: passed on to ``rclpy.node.Node``.
 
     Raises:
@@ -93,10 +106,12 @@ class N3dNode(LifecycleNode):
         *,
         make_grounder: GrounderFactory = grounder_from_config,
         stop: threading.Event | None = None,
+        make_model: ModelFactory = model_from_config,
         **kwargs: Any,
     ) -> None:
         super().__init__(NODE_NAME, **kwargs)
         self._make_grounder = make_grounder
+        self._make_model = make_model
         self._stop = stop or threading.Event()
         self._settings = NodeParameters(self, NodeConfig(), is_locked=lambda: self.state_label in LOCKED_STATES)
         self._settings.on_change(self._on_config)
@@ -105,15 +120,20 @@ class N3dNode(LifecycleNode):
         self._tf: TransformSource | None = None
         self._next_id = 1  # kept over cleanup and configure: a number never means another thing while the node runs
         self._worker: Worker[RgbdPair] | None = None
-        self._grounder: Grounder | None = None
+        self._grounder: Grounder | None = None  # needs no model: in use until one is loaded, and when it fails
+        self._loading: LoadingProgress | None = None
+        self._model = ""  # the one that was asked for last: in use, being loaded, or in trouble
+        self._used_model = ""
+        self._trouble = ""  # why it is not in use
+        self._pacer = Pacer()
         self._pipeline: FramePipeline | None = None
         self._results: Results | None = None
         self._desk: AnswerDesk | None = None
         self._inputs: ImageInputs | None = None
-        self._requests = RequestServer(self, desk=self._active_desk, config=lambda: self.config.request)
+        self._requests = RequestServer(self, desk=self._active_desk, config=self._request_config)
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
-        self._diagnostics.add("grounding", lambda: grounding_health(self._ledger, *self._backend()))
+        self._diagnostics.add("grounding", self._grounding_health)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump_handle = self.get_clock().create_jump_callback(back, post_callback=self._on_clock_jump)
 
@@ -140,7 +160,7 @@ class N3dNode(LifecycleNode):
 
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the grounder and creates the publishers.
+        """Makes the grounder and the publishers, and begins to load the model when one is named.
 
         Args:
             state: where it comes from.
@@ -150,14 +170,16 @@ class N3dNode(LifecycleNode):
         """
         started_s = time.monotonic()
         config = self.config
+        base = replace(config, grounder=GEOMETRIC) if config.chosen_grounder == LANGUAGE_MODEL else config
         self._ledger.clear()
+        self._pacer.reset()
+        self._model = self._used_model = self._trouble = ""
         self._worker = Worker(self._on_pair_in_worker, queue_size=config.request.queue_size)
         self._worker.start()
         try:
-            grounder = load_grounder(self._worker, lambda: self._make_grounder(config), self._stop)
+            grounder = load_grounder(self._worker, lambda: self._make_grounder(base), self._stop)
         except Exception as error:  # whatever a backend raises, the node stays and says so
-            reason = error.message if isinstance(error, N3dError) else f"{type(error).__name__}: {error}"
-            self.get_logger().error(f"Not configured: the grounder {config.grounder!r} cannot be made. {reason}")
+            self.get_logger().error(f"Not configured: the grounder {base.grounder!r} cannot be made. {told(error)}")
             self._release()
             return FAILURE
         self._tf = create_transform_listener(self, cache_s=config.pipeline.tf.cache_s)
@@ -170,6 +192,7 @@ class N3dNode(LifecycleNode):
             color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
             depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
             first_id=self._next_id,
+            on_failure=self._on_failure,
         )
         self._results = Results(self, self._ledger)
         self._desk = AnswerDesk(
@@ -180,11 +203,13 @@ class N3dNode(LifecycleNode):
         )
         took_s = time.monotonic() - started_s
         self.get_logger().info(f"Configured in {took_s:.1f} s: {grounder.name} on {grounder.device}.")
+        if config.chosen_grounder == LANGUAGE_MODEL:
+            self._load_model(config)
         return super().on_configure(state)
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribes to the images.
+        """Subscribes to the images; while a model is loaded, as soon as it is there.
 
         Args:
             state: where it comes from.
@@ -192,8 +217,10 @@ class N3dNode(LifecycleNode):
         Returns:
             SUCCESS.
         """
-        self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
-        self.get_logger().info(f"Active: waiting for images on {', '.join(self._inputs.topics)}.")
+        if self._loading is None:
+            self._subscribe()
+        else:
+            self.get_logger().info(f"Images are waited for once this is done: {self._loading.text}.")
         return super().on_activate(state)
 
     @logged
@@ -250,6 +277,11 @@ class N3dNode(LifecycleNode):
         self._release()
         return SUCCESS
 
+    def _subscribe(self) -> None:
+        if self._inputs is None and self._pipeline is not None:
+            self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
+            self.get_logger().info(f"Active: waiting for images on {', '.join(self._inputs.topics)}.")
+
     def _stop_inputs(self, error: N3dError) -> None:
         if self._inputs is None:
             return
@@ -266,9 +298,9 @@ class N3dNode(LifecycleNode):
         worker, grounder, pipeline = self._worker, self._grounder, self._pipeline
         results, transforms = self._results, self._tf
         self._worker = self._grounder = self._pipeline = self._desk = self._results = self._tf = None
+        self._loading = None
         if worker is not None:
-            if grounder is not None:
-                worker.call(grounder.close)  # in the thread that made it
+            worker.call(partial(close_all, pipeline, grounder))  # in the thread that made them
             error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
             timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
             if not worker.stop(error, timeout_s):
@@ -280,6 +312,116 @@ class N3dNode(LifecycleNode):
         if results is not None:
             results.close()
 
+    # ------------------------------------------------------------------------- the model: loaded, swapped in, given up
+
+    def _load_model(self, config: NodeConfig) -> None:
+        """Begins to load the model in the worker's thread; the executor goes on."""
+        worker, pipeline = self._worker, self._pipeline
+        if worker is None or pipeline is None:
+            return
+        self._model = config.language_model.model
+
+        def is_unwanted() -> bool:
+            return worker.stopping or self._stop.is_set() or self._loading is not progress
+
+        progress = LoadingProgress(self.get_logger().info, is_unwanted)
+        self._loading = progress
+        worker.call(partial(self._load_in_worker, worker, pipeline, progress, config))
+
+    def _load_in_worker(
+        self, worker: Worker[RgbdPair], pipeline: FramePipeline, progress: LoadingProgress, config: NodeConfig
+    ) -> None:
+        """Loads and swaps in; a model that cannot be loaded leaves everything as it is."""
+        try:
+            progress("loading the model", 0.0)
+            grounder = warmed_up(self._make_model(config, progress), lambda: worker.stopping or self._stop.is_set())
+        except Exception as error:  # whatever a runtime raises: too little memory, a broken file, a missing package
+            if not worker.stopping:
+                self._in_executor(partial(self._on_model_failed, progress, told(error)))
+            return
+        if worker.stopping or self._loading is not progress:
+            grounder.close()
+            return
+        before = pipeline.use(grounder)
+        if before is not self._grounder:
+            before.close()
+        self._in_executor(partial(self._on_model_loaded, progress, grounder))
+
+    def _on_model_loaded(self, progress: LoadingProgress, grounder: Grounder) -> None:
+        if self._loading is not progress:
+            return
+        self._used_model = self._model
+        took_s = time.monotonic() - progress.started_s
+        lines = "".join(f"\n  {fact}" for fact in facts_of(grounder))
+        self.get_logger().info(f"Loaded in {took_s:.1f} s: {grounder.name} on {grounder.device}.{lines}")
+        self._end_loading()
+
+    def _on_model_failed(self, progress: LoadingProgress, reason: str) -> None:
+        pipeline = self._pipeline
+        if self._loading is not progress or pipeline is None:
+            return
+        goes_on = pipeline.grounder.name
+        self._trouble = f"The model {self._model!r} cannot be used; the {goes_on} grounder is in use. {reason}"
+        self.get_logger().error(self._trouble)
+        pipeline.standing_notes = (self._trouble,)
+        self._end_loading()
+
+    def _end_loading(self) -> None:
+        self._loading = None
+        if self.state_label == "active":
+            self._subscribe()
+
+    def _follow_model(self, config: NodeConfig) -> None:
+        """Takes over another model that was named while the node runs, or goes on without."""
+        pipeline, grounder, wanted = self._pipeline, self._grounder, config.language_model.model
+        if pipeline is None or grounder is None or wanted == self._model or config.grounder == GEOMETRIC:
+            return
+        self._model, self._trouble = wanted, ""
+        if wanted and wanted != self._used_model:
+            self._load_model(config)
+            return
+        self._used_model = wanted
+        self._call_worker(partial(use_instead, pipeline, pipeline.grounder if wanted else grounder))
+        self._end_loading()
+
+    def _on_failure(self, count: int, sentence: str) -> None:
+        """Gives a model up that fails time and again. Called in the worker's thread."""
+        pipeline, grounder = self._pipeline, self._grounder
+        if pipeline is None or grounder is None or pipeline.grounder is grounder or count < MAX_FAILURES:
+            return
+        self._trouble = (
+            f"The model {self._used_model!r} failed {count} times in a row and was given up; the {grounder.name} "
+            f"grounder is in use. Configure the node again to try once more. {sentence}"
+        )
+        self.get_logger().error(self._trouble)
+        self._call_worker(partial(use_instead, pipeline, grounder, (self._trouble,)))
+
+    def _in_executor(self, function: Callable[[], None]) -> None:
+        """Runs a function where the callbacks run: the node's own fields are changed there alone."""
+        executor = self.executor
+        if executor is None:
+            function()
+        else:
+            executor.create_task(function)
+
+    def _request_config(self) -> RequestConfig:
+        """How requests behave with the grounder in use."""
+        config, desk = self.config.request, self._desk
+        slow = desk is not None and desk.is_open_vocabulary
+        return replace(config, timeout_s=config.model_timeout_s) if slow else config
+
+    def _grounding_health(self) -> DiagnosticReport:
+        pipeline, loading = self._pipeline, self._loading
+        name, device = ("", "") if pipeline is None else (pipeline.grounder.name, pipeline.grounder.device)
+        return grounding_health(
+            self._ledger,
+            name,
+            device,
+            loading="" if loading is None else loading.text,
+            trouble=self._trouble,
+            facts=() if pipeline is None else facts_of(pipeline.grounder),
+        )
+
     # ------------------------------------------------------------------------------------- executor's thread: store
 
     def _on_pair(self, pair: RgbdPair) -> None:
@@ -290,7 +432,16 @@ class N3dNode(LifecycleNode):
         desk.saw(pair)
         if not self.config.continuous:
             worker.recheck()
-        elif worker.offer(pair) is not None:
+            return
+        rate_hz = self.config.continuous_rate_hz
+        if self._pacer.is_due(pair.stamp_ns, rate_hz):
+            replaced = worker.offer(pair)
+        else:
+            worker.recheck()
+            replaced = worker.renew(pair)  # never older than what a request has looked at in between
+            if replaced is None:
+                self._ledger.count_drop("paced", f"Not more than {rate_hz:g} pairs per second are looked at.")
+        if replaced is not None:
             self._ledger.count_drop("overload", "The grounder was busy; a newer pair of images took its place.")
 
     def _on_drop(self, reason: str, sentence: str) -> None:
@@ -307,6 +458,7 @@ class N3dNode(LifecycleNode):
 
     def _restart(self) -> None:
         """Forgets everything that belongs to the time before a jump."""
+        self._pacer.reset()
         if self._tf is not None:
             self._tf.clear()
         if self._desk is not None:
@@ -323,6 +475,7 @@ class N3dNode(LifecycleNode):
         pipeline = self._pipeline
         if pipeline is not None:
             self._call_worker(lambda: pipeline.configure(config.pipeline))
+            self._follow_model(config)
 
     # ----------------------------------------------------------------------------------------------- worker's thread
 
@@ -331,12 +484,25 @@ class N3dNode(LifecycleNode):
         if pipeline is None or results is None or worker is None:
             return
         started_ns, started_s = int(self.get_clock().now().nanoseconds), time.perf_counter()
-        outcome = pipeline.process(pair, is_cancelled=lambda: worker.stopping)
+        why = list[tuple[str, str]]()
+
+        def is_cancelled() -> bool:
+            if self._inputs is None:
+                why[:] = [("deactivated", "The node was deactivated while it looked at a pair of images.")]
+            elif pipeline.is_open_vocabulary and worker.should_yield():
+                why[:] = [("preempted", "A request came while a pair of images was looked at; it goes first.")]
+            return bool(why) or worker.stopping
+
+        outcome = pipeline.process(pair, nouns=config.language_model.nouns, is_cancelled=is_cancelled)
         if worker.stopping:
             return
+        if outcome.status is StatusCode.CANCELLED and why:
+            outcome = replace(outcome, reason=why[0][0], message=why[0][1])
+            self._pacer.reset()
         if not outcome.is_ok:
             self._ledger.count_drop(outcome.reason, outcome.message)
-            self._warn(outcome.reason, outcome.message)
+            if outcome.status is not StatusCode.CANCELLED:
+                self._warn(outcome.reason, outcome.message)
         stage_ms = results.publish(
             outcome,
             pipeline,
@@ -361,6 +527,12 @@ class N3dNode(LifecycleNode):
             self._worker.call(function)
 
     def _active_desk(self) -> tuple[AnswerDesk, Worker[Any]]:
+        loading = self._loading
+        if loading is not None:
+            raise N3dError(
+                f"The node is not ready yet, it is {loading.text}; ask again when that is done.",
+                code=StatusCode.NOT_ACTIVE,
+            )
         if self._inputs is None or self._desk is None or self._worker is None:
             raise N3dError(
                 f"The node is {self.state_label}, not active; activate it: "
@@ -369,14 +541,11 @@ class N3dNode(LifecycleNode):
             )
         return self._desk, self._worker
 
-    def _backend(self) -> tuple[str, str]:
-        pipeline = self._pipeline
-        return ("", "") if pipeline is None else (pipeline.grounder.name, pipeline.grounder.device)
-
     def _explain(self) -> str:
         inputs = self._inputs
         if inputs is None:
-            return "The node does not subscribe: it is not active."
+            loading = self._loading
+            return f"The node does not subscribe: it is {'not active' if loading is None else loading.text}."
         return " ".join(part for part in (self._ledger.newest_mend(), inputs.explain()) if part)
 
     def _warn(self, reason: str, sentence: str) -> None:
@@ -394,13 +563,45 @@ class N3dNode(LifecycleNode):
             time.sleep(0.01)
 
 
-def run(args: Sequence[str], stop: threading.Event, make_grounder: GrounderFactory = grounder_from_config) -> int:
+def close_all(pipeline: FramePipeline | None, grounder: Grounder | None) -> None:
+    """Closes the grounder that a pipeline uses and the one that needs no model, which may be the same.
+
+    Args:
+        pipeline: None: there is none.
+        grounder: None: there is none.
+    """
+    used = None if pipeline is None else pipeline.grounder
+    for one in (used, grounder if grounder is not used else None):
+        if one is not None:
+            one.close()
+
+
+def use_instead(pipeline: FramePipeline, grounder: Grounder, notes: tuple[str, ...] = ()) -> None:
+    """Puts a grounder in the place of the one in use, which is closed. For the worker's thread.
+
+    Args:
+        pipeline: that uses it from now on.
+        grounder: to use.
+        notes: sentences that go with every answer.
+    """
+    before = pipeline.use(grounder, notes)
+    if before is not grounder:
+        before.close()
+
+
+def run(
+    args: Sequence[str],
+    stop: threading.Event,
+    make_grounder: GrounderFactory = grounder_from_config,
+    make_model: ModelFactory = model_from_config,
+) -> int:
     """Runs the node until ``stop`` is set.
 
     Args:
         args: command line with ``--ros-args``.
         stop: set by the signal handlers.
-        make_grounder: makes the grounder from the settings; tests give their own.
+        make_grounder: makes the grounder that needs no model; tests give their own.
+        make_model: loads the language model; tests give their own.
 
     Returns:
         Exit code: 0 after a signal, 1 when the settings cannot be used.
@@ -408,7 +609,7 @@ def run(args: Sequence[str], stop: threading.Event, make_grounder: GrounderFacto
     rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)
     logging.getLogger("n3d_ros").addHandler(ros_log_handler())
     try:
-        node = N3dNode(make_grounder=make_grounder, stop=stop)
+        node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
     except ConfigurationError as error:
         rclpy.logging.get_logger(NODE_NAME).fatal(error.message)
         rclpy.try_shutdown()

@@ -13,16 +13,22 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from n3d_ros.inference.grounder import Grounder
+    from n3d_ros.inference.grounder import Grounder, OnProgress
     from n3d_ros.ros.config import NodeConfig
 
 
-def main(args: Sequence[str] | None = None, *, make_grounder: Callable[[NodeConfig], Grounder] | None = None) -> int:
+def main(
+    args: Sequence[str] | None = None,
+    *,
+    make_grounder: Callable[[NodeConfig], Grounder] | None = None,
+    make_model: Callable[[NodeConfig, OnProgress], Grounder] | None = None,
+) -> int:
     """Runs the node until SIGINT or SIGTERM.
 
     Args:
         args: command line with ``--ros-args``; None: that of the process.
-        make_grounder: makes the grounder from the settings; None: the one that they name.
+        make_grounder: makes the grounder that needs no model; None: as the settings say.
+        make_model: loads the language model; None: the one that they name.
 
     Returns:
         Exit code: 0 after a signal, 1 when the settings cannot be used.
@@ -33,12 +39,14 @@ def main(args: Sequence[str] | None = None, *, make_grounder: Callable[[NodeConf
     from n3d_ros.ros.transport import apply_transport_profile
 
     apply_transport_profile()  # read when the first participant is made
-    from n3d_ros.ros.loading import grounder_from_config
+    from n3d_ros.ros.loading import grounder_from_config, model_from_config
     from n3d_ros.ros.managed_node import run
 
     if stop.is_set():
         return 0
-    return run(sys.argv if args is None else args, stop, make_grounder or grounder_from_config)
+    return run(
+        sys.argv if args is None else args, stop, make_grounder or grounder_from_config, make_model or model_from_config
+    )
 
 
 if __name__ == "__main__":

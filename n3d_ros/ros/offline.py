@@ -22,7 +22,7 @@ import numpy as np
 
 from n3d_ros.errors import BagError, ConfigurationError, N3dError, TransformError
 from n3d_ros.geometry.transform_buffer import TransformBuffer
-from n3d_ros.inference.grounder import Grounder
+from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.bag import BagMessage, BagReader, BagWriter, TopicQos, refuse_inside_bag
 from n3d_ros.ros.calibrations import Calibrations
 from n3d_ros.ros.camera_topics import CameraTopics
@@ -30,7 +30,8 @@ from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import frame_report_to_msg, make_header, objects_to_msg, stamp_to_ns, store_tf_message
 from n3d_ros.ros.image_codec import rgb_to_compressed_msg
 from n3d_ros.ros.markers import MarkerTracker
-from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes
+from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes, raw_items
+from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair, RgbdPairer
 from n3d_ros.ros.parameters import DECLARED_BY_ROS, build_config, parameter_specs
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline
@@ -68,6 +69,8 @@ class OfflineSummary:
         best: outcome and objects (output frame) of the frame that is best to show, see ``look_clearness``.
         latest: the latest known state of each object, in the output frame of ``latest_frame``, by id.
         latest_frame: name of that frame.
+        backend: name of the grounder, and where it ran.
+        facts: what is known of the model; empty without one.
     """
 
     frames: int
@@ -81,6 +84,8 @@ class OfflineSummary:
     best: tuple[FrameOutcome, tuple[SceneObject, ...]] | None
     latest: tuple[SceneObject, ...]
     latest_frame: str
+    backend: str = ""
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -189,6 +194,7 @@ class _Run:
             if (first := _first_message(reader, name)) is not None:
                 calibrations.add(first)  # one that is recorded after the first images holds for these, too
         self._tracker = MarkerTracker()
+        self._pacer = Pacer()
         self._received = 0
         self._damage, self._interrupted = "", False
 
@@ -197,6 +203,7 @@ class _Run:
         self.tally.drop(reason, sentence)
         if reason == "time_jumped_back":
             self._pipeline.reset()
+            self._pacer.reset()
 
     def process(
         self,
@@ -257,8 +264,12 @@ class _Run:
     def _handle(self, pair: RgbdPair, recorded_ns: int, writer: BagWriter | None) -> None:
         """One pair: process, note, write."""
         self._received += 1
+        rate_hz = self._config.continuous_rate_hz
+        if not self._pacer.is_due(pair.stamp_ns, rate_hz):
+            self.tally.drop("paced", f"Not more than {rate_hz:g} pairs per second are looked at.")
+            return
         begin = time.perf_counter()
-        outcome = self._pipeline.process(pair)
+        outcome = self._pipeline.process(pair, nouns=self._config.language_model.nouns)
         objects = self._pipeline.objects(outcome) if outcome.is_ok else ()
         total_ms = (time.perf_counter() - begin) * 1e3
         self._note(outcome, objects, total_ms)
@@ -329,6 +340,7 @@ class _Run:
             "topics": {"color": self._topics.color, "depth": self._topics.depth},
             "backend": self._pipeline.grounder.name,
             "device": self._pipeline.grounder.device,
+            "model": list(facts_of(self._pipeline.grounder)),
             "frames": tally.frames,
             "dropped": dict(sorted(tally.dropped.items())),
             "why_dropped": dict(sorted(tally.why.items())),
@@ -355,6 +367,8 @@ class _Run:
             best=tally.best,
             latest=tuple(tally.latest[key] for key in sorted(tally.latest)),
             latest_frame=tally.latest_frame,
+            backend=f"{self._pipeline.grounder.name} on {self._pipeline.grounder.device}",
+            facts=facts_of(self._pipeline.grounder),
         )
 
 
@@ -428,12 +442,12 @@ def overlay_items(outcome: FrameOutcome, objects: Sequence[SceneObject]) -> list
         objects: in its output frame.
 
     Returns:
-        Boxes in the camera frame with number and label.
+        Boxes in the camera frame with number and label, and those not yet fitted to the measured points.
     """
     if outcome.output_T_camera is None:
         return []
     camera_T_output = outcome.output_T_camera.inverse()
-    return [
+    items = [
         OverlayItem(
             box=item.box.transformed(camera_T_output),
             text=f"#{item.id} {item.label}",
@@ -441,6 +455,7 @@ def overlay_items(outcome: FrameOutcome, objects: Sequence[SceneObject]) -> list
         )
         for item in objects
     ]
+    return [*items, *raw_items(outcome.raw_detections)]
 
 
 def outcome_to_dict(outcome: FrameOutcome, objects: Sequence[SceneObject]) -> dict[str, Any]:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from n3d_ros.detection import Detection3D
 from n3d_ros.geometry.boxes import BOX_EDGES, Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics, project
 
 NEAR_M = 0.02  # metres before the camera at which an edge is cut, so that nothing behind it is drawn
+
+DASH_PX = 6  # length of the dashes of raw boxes, and of the gaps between them
 
 # One colour per basic colour word, RGB 0 to 1, bright enough to be seen on dark and light images.
 WORD_COLORS: dict[str, tuple[float, float, float]] = {
@@ -51,11 +54,13 @@ class OverlayItem:
         box: in the camera optical frame.
         text: written beside it; empty: nothing.
         color_rgb: (red, green, blue), 0 to 1.
+        is_raw: drawn thin and dashed: a box as it was before it was fitted to the measured points.
     """
 
     box: Box3D
     text: str
     color_rgb: tuple[float, float, float]
+    is_raw: bool = False
 
 
 def display_color(color_word: str | None, key: int | str) -> tuple[float, float, float]:
@@ -76,6 +81,21 @@ def display_color(color_word: str | None, key: int | str) -> tuple[float, float,
     return PALETTE[index % len(PALETTE)]
 
 
+def raw_items(detections: Iterable[Detection3D]) -> list[OverlayItem]:
+    """What to draw of boxes that were not yet fitted to the measured points.
+
+    Args:
+        detections: camera optical frame.
+
+    Returns:
+        Dashed boxes in the colour of their name, without text: the fitted ones have it.
+    """
+    return [
+        OverlayItem(box=one.box, text="", color_rgb=display_color(one.color, one.label), is_raw=True)
+        for one in detections
+    ]
+
+
 def draw_boxes(rgb: NDArray[np.uint8], intrinsics: CameraIntrinsics, items: Iterable[OverlayItem]) -> NDArray[np.uint8]:
     """A copy of the image with the edges and texts of the boxes drawn on it, far ones first.
 
@@ -94,7 +114,8 @@ def draw_boxes(rgb: NDArray[np.uint8], intrinsics: CameraIntrinsics, items: Iter
     for item in sorted(items, key=lambda item: -float(item.box.center[2])):
         color = tuple(round(255 * channel) for channel in item.color_rgb)
         for start, end in visible_edges(item.box, intrinsics):
-            cv2.line(canvas, start, end, color, thickness, cv2.LINE_AA)
+            for begin, stop in _dashes(start, end, canvas.shape) if item.is_raw else ((start, end),):
+                cv2.line(canvas, begin, stop, color, 1 if item.is_raw else thickness, cv2.LINE_AA)
         if item.text:
             _write(canvas, item, intrinsics, color, thickness)
     return canvas
@@ -119,6 +140,20 @@ def visible_edges(box: Box3D, intrinsics: CameraIntrinsics) -> list[tuple[tuple[
             pixels = np.clip(project(segment, intrinsics), -1e5, 1e5).round().astype(int)
             edges.append(((int(pixels[0, 0]), int(pixels[0, 1])), (int(pixels[1, 0]), int(pixels[1, 1]))))
     return edges
+
+
+def _dashes(
+    start: tuple[int, int], end: tuple[int, int], shape: tuple[int, ...]
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """The dashes of an edge, as far as it lies in the image."""
+    import cv2
+
+    is_inside, begin, stop = cv2.clipLine((0, 0, shape[1], shape[0]), start, end)
+    if not is_inside:
+        return []
+    count = max(1, round(float(np.hypot(stop[0] - begin[0], stop[1] - begin[1])) / (2 * DASH_PX)))
+    ends = np.linspace(begin, stop, 2 * count + 1).round().astype(int)
+    return [((int(a[0]), int(a[1])), (int(b[0]), int(b[1]))) for a, b in zip(ends[:-1:2], ends[1::2], strict=True)]
 
 
 def _clipped(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -20,11 +20,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from n3d_ros.detection import Detection3D, SupportSurface
-from n3d_ros.errors import InputError, N3dError, QueryError, StatusCode, TransformError
+from n3d_ros.errors import BackendError, InputError, N3dError, QueryError, StatusCode, TransformError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
-from n3d_ros.inference.grounder import Grounder, GroundingRequest, GroundingResult
+from n3d_ros.inference.grounder import (
+    Grounder,
+    GroundingRequest,
+    GroundingResult,
+    Reasoner,
+    Reasoning,
+    is_open_vocabulary,
+)
 from n3d_ros.inference.timing import Stages
 from n3d_ros.ros.config import AUTO, NONE, PipelineConfig
 from n3d_ros.ros.frame_assembly import FrameAssembler
@@ -72,6 +79,8 @@ class FrameOutcome:
         frame_id: of the colour image.
         frame: the assembled frame; None when it could not be made.
         detections: camera optical frame, this frame alone.
+        raw_detections: the same before they were fitted to the measured points; empty when the grounder does not fit.
+        is_partial: the request's time ran out before everything was found.
         surfaces: camera optical frame.
         scene: all objects so far, in its fixed frame; None when not OK.
         scene_T_camera: at the stamp; None when not OK.
@@ -89,6 +98,8 @@ class FrameOutcome:
     frame_id: str
     frame: RgbdFrame | None = None
     detections: tuple[Detection3D, ...] = ()
+    raw_detections: tuple[Detection3D, ...] = ()
+    is_partial: bool = False
     surfaces: tuple[SupportSurface, ...] = ()
     scene: Scene | None = None
     scene_T_camera: RigidTransform | None = None
@@ -180,6 +191,7 @@ class FramePipeline:
         color_topic: full name of the colour topic, which may say that images are rectified.
         depth_topic: full name of the depth topic, as above.
         first_id: number of the first object.
+        on_failure: told when the grounder itself fails: how often in a row, and in words.
     """
 
     def __init__(
@@ -192,10 +204,14 @@ class FramePipeline:
         color_topic: str = "",
         depth_topic: str = "",
         first_id: int = 1,
+        on_failure: Callable[[int, str], None] | None = None,
     ) -> None:
         self.config = config
+        self.standing_notes: tuple[str, ...] = ()
+        self._on_failure = on_failure
+        self._failures = 0
         self._topics = (color_topic, depth_topic)
-        self.grounder = grounder
+        self._grounder = grounder
         self._lookup = lookup
         self._now_s = now_s
         self._assembler = self._new_assembler()
@@ -203,6 +219,30 @@ class FramePipeline:
         self.next_id = first_id
         self._cached: tuple[Any, RgbdFrame] | None = None
         self.memory = Memory(history=SceneHistory(config=config.history))
+
+    @property
+    def grounder(self) -> Grounder:
+        """What finds the objects."""
+        return self._grounder
+
+    @property
+    def is_open_vocabulary(self) -> bool:
+        """Whether the grounder finds whatever words name."""
+        return is_open_vocabulary(self._grounder)
+
+    def use(self, grounder: Grounder, notes: tuple[str, ...] = ()) -> Grounder:
+        """Puts another grounder in the place of the one in use.
+
+        Args:
+            grounder: finds the objects from now on.
+            notes: sentences that go with every answer to a request.
+
+        Returns:
+            The grounder before, which the caller closes.
+        """
+        before, self._grounder = self._grounder, grounder
+        self._failures, self.standing_notes = 0, notes
+        return before
 
     def configure(self, config: PipelineConfig) -> None:
         """Takes over settings that changed.
@@ -219,17 +259,20 @@ class FramePipeline:
         self._scene, self._cached = None, None
         self.memory = Memory(history=SceneHistory(config=self.config.history))
 
-    def process(self, pair: RgbdPair, *, is_cancelled: Callable[[], bool] | None = None) -> FrameOutcome:
+    def process(
+        self, pair: RgbdPair, *, nouns: tuple[str, ...] = (), is_cancelled: Callable[[], bool] | None = None
+    ) -> FrameOutcome:
         """What this pair shows, and the scene after it.
 
         Args:
             pair: colour, depth and their calibrations.
+            nouns: what a grounder of open vocabulary looks for; empty: everything. Others always look for everything.
             is_cancelled: asked between steps.
 
         Returns:
             The outcome; refusals have a status other than OK.
         """
-        request = GroundingRequest(max_objects=self.config.max_objects)
+        request = GroundingRequest(max_objects=self.config.max_objects, nouns=nouns if self.is_open_vocabulary else ())
         return self.ground(pair, request, is_cancelled=is_cancelled)
 
     def ground(
@@ -256,12 +299,68 @@ class FramePipeline:
         try:
             outcome = self._ground(pair, request, stages, blank, on_detection, is_cancelled)
         except N3dError as error:
-            outcome = replace(blank, status=error.code, reason=error.reason, message=error.message)
+            outcome = replace(blank, status=error.code, reason=_drop_reason(error), message=error.message)
         except Exception as error:  # a grounder may fail in ways of its own; it costs this frame only
-            logger.exception("The grounder %r failed on the frame at %d ns.", self.grounder.name, pair.stamp_ns)
-            sentence = f"The grounder {self.grounder.name!r} failed: {type(error).__name__}: {error}"
-            outcome = replace(blank, status=StatusCode.BACKEND_FAILED, reason="backend_failed", message=sentence)
+            outcome = replace(
+                blank,
+                status=StatusCode.BACKEND_FAILED,
+                reason="backend_failed",
+                message=self._bug(error, pair.stamp_ns),
+            )
+        self._count_failure(outcome.status, outcome.message)
         return replace(outcome, stage_ms=MappingProxyType(stages.stage_ms))
+
+    def reason(
+        self,
+        outcome: FrameOutcome,
+        question: str,
+        *,
+        deadline_s: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> Reasoning | None:
+        """The grounder's own answer to a question about a frame it has just looked at.
+
+        Args:
+            outcome: an OK outcome.
+            question: in words.
+            deadline_s: ``time.monotonic()`` at which it stops with what is there.
+            is_cancelled: asked between steps.
+
+        Returns:
+            Thought and answer; None when this grounder does not think in words.
+
+        Raises:
+            N3dError: it failed, or was asked to stop.
+        """
+        grounder = self._grounder
+        if outcome.frame is None or not isinstance(grounder, Reasoner):
+            return None
+        found = outcome.raw_detections or outcome.detections
+        try:
+            thought = grounder.reason(outcome.frame, question, found, deadline_s=deadline_s, is_cancelled=is_cancelled)
+        except Exception as error:
+            ours = error if isinstance(error, N3dError) else None
+            sentence = self._bug(error, outcome.stamp_ns) if ours is None else ours.message
+            self._count_failure(StatusCode.BACKEND_FAILED if ours is None else ours.code, sentence)
+            if ours is not None:
+                raise
+            raise BackendError(sentence, reason="backend_failed") from error
+        self._count_failure(StatusCode.OK, "")
+        return thought
+
+    def _bug(self, error: Exception, stamp_ns: int) -> str:
+        """What to say of an error that is not ours; it goes to the log."""
+        logger.exception("The grounder %r failed on the frame at %d ns.", self.grounder.name, stamp_ns)
+        return f"The grounder {self.grounder.name!r} failed: {type(error).__name__}: {error}"
+
+    def _count_failure(self, status: StatusCode, sentence: str) -> None:
+        """Counts failures of the grounder itself, in a row."""
+        if status is not StatusCode.BACKEND_FAILED:
+            self._failures = 0 if status is StatusCode.OK else self._failures
+            return
+        self._failures += 1
+        if self._on_failure is not None:
+            self._on_failure(self._failures, sentence)
 
     def _ground(
         self,
@@ -286,11 +385,14 @@ class FramePipeline:
         for name, duration_ms in result.stage_ms.items():
             stages.add(f"ground/{name}", duration_ms)
         with stages.timed("scene"):
-            scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=request.phrase is None)
+            complete = _looks_for_everything(request) and not result.partial
+            scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
         outcome = replace(
             blank,
             frame=frame,
             detections=result.detections,
+            raw_detections=result.raw_detections,
+            is_partial=result.partial,
             surfaces=result.surfaces,
             scene=scene,
             scene_T_camera=scene_T_camera,
@@ -455,3 +557,14 @@ class FramePipeline:
         target_T_camera = target_T_scene @ view.scene_T_camera
         up = None if view.up_camera is None else target_T_camera.rotate(view.up_camera)
         return Placement(frame_id=target, target_T_scene=target_T_scene, target_T_camera=target_T_camera, up=up)
+
+
+def _looks_for_everything(request: GroundingRequest) -> bool:
+    """Whether what a request does not find is not there; a grounder told what to find leaves the rest out."""
+    return request.phrase is None and request.question is None and not request.nouns
+
+
+def _drop_reason(error: N3dError) -> str:
+    """The key under which a frame that failed so is counted."""
+    unnamed = isinstance(error, BackendError) and error.reason == BackendError.default_reason
+    return "backend_failed" if unnamed else error.reason

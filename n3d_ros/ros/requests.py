@@ -21,6 +21,7 @@ from rclpy.task import Future
 from n3d_ros.errors import CancelledError, N3dError, StatusCode
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Progress, Reply, request_timeout
+from n3d_ros.ros.clocks import steady_clock
 from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.conversions import (
     fill_header,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # A goal that ends so has been carried out, whatever was found; all others are aborted.
 CARRIED_OUT = (StatusCode.OK, StatusCode.NOT_FOUND, StatusCode.AMBIGUOUS)
+SWEEP_S = 0.2  # between two looks whether the time of a request ran out while the worker is busy
 VECTORS = (ValueType.POSITION, ValueType.SIZE, ValueType.DIRECTION)
 
 
@@ -64,6 +66,10 @@ class RequestServer:
         self._config = config
         self._jobs: dict[bytes, AskJob] = {}
         self._open = 0
+        self._worker: Worker[Any] | None = None
+        # Steady: with use_sim_time and no /clock, requests must still run out of time.
+        self._sweep = node.create_timer(SWEEP_S, self._expire_overdue, clock=steady_clock())
+        self._sweep.cancel()  # runs only while requests wait
         group = ReentrantCallbackGroup()  # several requests may wait at once, and a goal must hear of its cancellation
         node.create_service(Locate, "~/locate", self._on_locate, qos_profile=REQUEST, callback_group=group)
         node.create_service(SpatialQuery, "~/query", self._on_query, qos_profile=REQUEST, callback_group=group)
@@ -88,6 +94,13 @@ class RequestServer:
     def close(self) -> None:
         """Takes the action away; services go with the node."""
         self._action.destroy()
+
+    def _expire_overdue(self) -> None:
+        """Answers what waits for a busy worker and has run out of time; in the executor's thread."""
+        if self._worker is not None:
+            self._worker.expire_overdue()
+        if not self._open:
+            self._sweep.cancel()
 
     async def _on_locate(self, request: Any, response: Any) -> Any:
         started_s = time.monotonic()
@@ -146,6 +159,8 @@ class RequestServer:
             if on_progress is not None:
                 on_progress((), "", 0, "grounding" if job.ready() else "waiting for an image")
             worker.submit(job)
+            self._worker = worker
+            self._sweep.reset()
             answered: Reply = await future
             return answered
         except Exception as error:

@@ -13,11 +13,17 @@ from n3d_ros.inference.timing import Stages
 from n3d_ros.ros import qos
 from n3d_ros.ros.compat import vision_msgs
 from n3d_ros.ros.config import DebugConfig, MarkerConfig
-from n3d_ros.ros.conversions import frame_report_to_msg, make_header, objects_to_msg, objects_to_vision_msg
+from n3d_ros.ros.conversions import (
+    frame_report_to_msg,
+    make_header,
+    object_to_msg,
+    objects_to_msg,
+    objects_to_vision_msg,
+)
 from n3d_ros.ros.image_codec import rgb_to_image_msg
 from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.markers import MarkerTracker
-from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes
+from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes, raw_items
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline
 from n3d_ros.scene.objects import SceneObject
 
@@ -44,6 +50,7 @@ class Results:
         self._markers = self._publisher(MarkerArray, "~/markers")
         self._report = self._publisher(FrameReport, "~/frame_report")
         self._debug = self._publisher(Image, "~/debug/image")
+        self._raw = self._publisher(Object3DArray, "~/debug/raw_objects")
         self._detections = None
         if vision_msgs.is_available():
             self._detections = self._publisher(vision_msgs.message_classes().Detection3DArray, "~/detections")
@@ -98,6 +105,7 @@ class Results:
         )
         self._report.publish(report)
         if outcome.is_ok:
+            self._publish_raw(outcome)
             self._publish_debug(outcome, objects, debug)
         return stages.stage_ms
 
@@ -112,7 +120,7 @@ class Results:
 
     def close(self) -> None:
         """Ends the publications."""
-        for publisher in (self._objects, self._markers, self._report, self._debug, self._detections):
+        for publisher in (self._objects, self._markers, self._report, self._debug, self._raw, self._detections):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
 
@@ -140,6 +148,13 @@ class Results:
                 )
         return objects
 
+    def _publish_raw(self, outcome: FrameOutcome) -> None:
+        """The boxes before they were fitted to the measured points, in the camera's frame, when somebody listens."""
+        if outcome.raw_detections and self._raw.get_subscription_count():
+            message = Object3DArray(header=make_header(outcome.stamp_ns, outcome.frame_id))
+            message.objects = [object_to_msg(one) for one in outcome.raw_detections]
+            self._raw.publish(message)
+
     def _publish_debug(self, outcome: FrameOutcome, objects: tuple[SceneObject, ...], debug: DebugConfig) -> None:
         now_s = time.monotonic()
         due = now_s - self._last_debug_s >= 1.0 / debug.max_rate_hz
@@ -157,6 +172,7 @@ class Results:
             )
             for one in objects
         ]
+        items += raw_items(outcome.raw_detections)
         image = draw_boxes(outcome.frame.rgb, outcome.frame.intrinsics, items)
         self._debug.publish(rgb_to_image_msg(image, stamp_ns=outcome.stamp_ns, frame_id=outcome.frame_id))
 

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 PairT = TypeVar("PairT")
 ResultT = TypeVar("ResultT")
 
+REQUESTS_IN_A_ROW = 4  # then a pair of images has its turn, undisturbed: a stream of requests must not blind the node
+
 
 class QueueFullError(N3dError):
     """More requests wait than the node is set to hold."""
@@ -47,7 +49,7 @@ class Job(Protocol):
         ...
 
     def expire(self) -> None:
-        """Answers that the time ran out, and what was waited for. Called in the worker's thread."""
+        """Answers that the time ran out, and what was waited for. Called in any thread, once."""
         ...
 
     def abandon(self, error: N3dError) -> None:
@@ -75,6 +77,8 @@ class Worker(Generic[PairT]):
         self._jobs: list[Job] = []
         self._slot: PairT | None = None
         self._stopping = False
+        self._requests_run = 0  # since a pair was last looked at to the end
+        self._has_yielded = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -86,6 +90,19 @@ class Worker(Generic[PairT]):
     def waiting(self) -> int:
         """How many requests wait, not counting the one that runs."""
         return len(self._jobs)
+
+    def should_yield(self) -> bool:
+        """Whether the look at a pair is to be given up for a request; asked between its steps, in the thread.
+
+        Returns:
+            True when a request could run now, unless ``REQUESTS_IN_A_ROW`` have run since a pair was last looked at to
+            the end. What asks and is told so must stop.
+        """
+        if not self._jobs or self._requests_run >= REQUESTS_IN_A_ROW:
+            return False
+        with self._changed:
+            self._has_yielded = any(self._is_ready(job) for job in self._jobs)
+        return self._has_yielded
 
     def start(self) -> None:
         """Starts the thread."""
@@ -126,6 +143,20 @@ class Worker(Generic[PairT]):
             replaced, self._slot = self._slot, pair
             self._changed.notify_all()
         return replaced
+
+    def renew(self, pair: PairT) -> PairT | None:
+        """Puts a pair in the place of one that waits; does nothing when none does.
+
+        Args:
+            pair: newer images.
+
+        Returns:
+            The pair that waited and is now dropped; None when there was none.
+        """
+        with self._changed:
+            waiting = self._slot
+            self._slot = None if waiting is None else pair
+        return waiting
 
     def clear_slot(self) -> PairT | None:
         """Takes the stored pair away unprocessed, for instance when time jumps back.
@@ -173,6 +204,15 @@ class Worker(Generic[PairT]):
             self._jobs.remove(job)
         self._guard(job, partial(job.abandon, error))
         return True
+
+    def expire_overdue(self) -> None:
+        """Answers the waiting requests whose time ran out while the thread was busy; called from outside it."""
+        now = time.monotonic()
+        with self._changed:
+            overdue = [job for job in self._jobs if job.deadline_s <= now]
+            self._jobs = [job for job in self._jobs if job not in overdue]
+        for job in overdue:
+            self._guard(job, job.expire)
 
     def abandon_all(self, error: N3dError) -> None:
         """Answers every waiting request with ``error`` and forgets the stored pair.
@@ -228,16 +268,27 @@ class Worker(Generic[PairT]):
                 if self._stopping:
                     return None
                 now = time.monotonic()
-                for job in self._jobs:
+                pairs_turn = self._slot is not None and self._requests_run >= REQUESTS_IN_A_ROW
+                for job in self._jobs if not pairs_turn else ():
                     ready = self._is_ready(job)
                     if ready or job.deadline_s <= now:
                         self._jobs.remove(job)
+                        self._requests_run += ready
                         return job.run if ready else job.expire
                 if self._slot is not None:
                     pair, self._slot = self._slot, None
-                    return partial(self._on_pair, pair)
+                    return partial(self._look, pair)
                 deadline = min((job.deadline_s for job in self._jobs), default=None)
                 self._changed.wait(None if deadline is None else max(deadline - now, 0.001))
+
+    def _look(self, pair: PairT) -> None:
+        """Looks at a pair; one that was given up for a request does not count as a turn."""
+        self._has_yielded = False
+        try:
+            self._on_pair(pair)
+        finally:
+            if not self._has_yielded:
+                self._requests_run = 0
 
     @staticmethod
     def _is_ready(job: Job) -> bool:

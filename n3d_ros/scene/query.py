@@ -16,6 +16,7 @@ import numpy as np
 from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.scene.nouns import nouns_of as nouns_of  # the questions' other half: what to look for
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, select, vocabulary
 from n3d_ros.scene.scene import Scene
@@ -59,10 +60,13 @@ class SpatialQuery:
         text: in words.
         viewpoint: ``scene_T_viewer``, the viewer's axes x forward, y left, z up: positions are then also told from
             there. None: in the axes of the scene's frame alone.
+        open_vocabulary: whether the objects are called what they are, by a grounder that was asked for the very things
+            of the question: that none is called so then means that there is none.
     """
 
     text: str
     viewpoint: RigidTransform | None = None
+    open_vocabulary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,7 @@ def answer(scene: Scene, query: SpatialQuery) -> SpatialAnswer:
         return _not_understood(scene, query.text)
     phrase = question.phrase
     chosen = select(phrase, scene.objects)
-    if not chosen.is_understood:
+    if not chosen.is_understood and not query.open_vocabulary:
         return _unknown_thing(scene, phrase)
     asked = _Asked(scene=scene, phrase=phrase, found=chosen.objects, notes=chosen.notes, viewpoint=query.viewpoint)
     return ANSWERERS[question.intent](asked)

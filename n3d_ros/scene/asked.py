@@ -1,0 +1,51 @@
+"""Names that were asked for, given to what was found for them: a grounder of open vocabulary has words of its own.
+
+Asked for "red mug", such a grounder may answer "mug" or "cup/mug". What it found is what was asked for, so an answer
+calls it so; the scene keeps the grounder's own word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from n3d_ros.scene.phrases import Phrase, singular, words_of
+
+
+def asked_name(label: str, nouns: Sequence[str], *, color: str | None = None, shape: str | None = None) -> str:
+    """What an object that was found for these names is to be called.
+
+    Args:
+        label: the grounder's own word; several with a slash between them mean the same.
+        nouns: the names asked for; empty: everything was looked for.
+        color: the object's colour word, if known.
+        shape: its shape word, if known.
+
+    Returns:
+        The label itself when it fits a name, or no name can be told to be the one; else the name, in the singular.
+    """
+    phrases = [(noun, phrase) for noun in nouns if (phrase := Phrase.parse(noun)) is not None]
+    if any(phrase.matches(label, color, shape) and _has_all_words(phrase, label) for _, phrase in phrases):
+        return label
+    if len(phrases) == 1:
+        return _singular(phrases[0][0])
+    said = {singular(word) for word in words_of(label)}
+    fitting = [noun for noun, phrase in phrases if phrase.noun in said and _color_fits(phrase, color)]
+    return _singular(fitting[0]) if len(fitting) == 1 else label
+
+
+def _has_all_words(phrase: Phrase, label: str) -> bool:
+    """Whether a label says everything of a name but its colours, which are told by measuring, too."""
+    said = {singular(word) for word in words_of(label)}
+    return all(word in said for word in phrase.adjectives)
+
+
+def _color_fits(phrase: Phrase, color: str | None) -> bool:
+    """Whether a measured colour speaks for a name, or at least not against it."""
+    return color is None or not phrase.colors or any(word in words_of(color) for word in phrase.colors)
+
+
+def _singular(noun: str) -> str:
+    """A name for one thing."""
+    head, _, last = noun.rpartition(" ")
+    one = singular(last.lower())
+    return f"{head} {last if one == last.lower() else one}".strip()
