@@ -1,0 +1,122 @@
+"""Drafter: guesses at the next tokens, which the model verifies in one pass instead of writing them one by one.
+
+A wrong guess costs a little time and changes nothing: what stands in the answer is always the model's own choice.
+Three sources, the surest first:
+
+* the grammar: what must follow, and what it expects (a full last number ends its line, another box follows, a box is
+  not turned, a class is one token);
+* the box before (by option): a part of a line that began like the same part of the last line goes on like it, as long
+  as that was right the last time;
+* the text so far, question included (by option): the tokens that followed the last few tokens the time before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from n3d_ros.codec.grammar import GrammarState
+
+NGRAM_LENGTHS = (4, 3, 2)  # tokens looked up in the text so far, the longest match first
+
+
+class Drafter:
+    """Guesses for one answer.
+
+    Args:
+        prompt: the tokens before it.
+        expected: whether the grammar's expectations are guesses.
+        repeats: whether the last box and the text so far are.
+    """
+
+    def __init__(self, prompt: Sequence[int], *, expected: bool = True, repeats: bool = False) -> None:
+        self._expected = expected
+        self._repeats = repeats
+        self._text: list[int] = []
+        self._ends: dict[tuple[int, ...], int] = {}
+        self._parts: dict[int, tuple[int, ...]] = {}  # of the last box, by part of the line
+        self._is_right: dict[int, bool] = {}  # whether a part was then as in the box before
+        self._written: list[int] = []  # of the present part
+        if repeats:
+            for token in prompt:
+                self._remember(token)
+
+    def accept(self, state: GrammarState, token: int) -> None:
+        """Takes note of a token of the answer.
+
+        Args:
+            state: before it.
+            token: the token.
+        """
+        if not self._repeats:
+            return
+        self._remember(token)
+        if state.part is None:
+            return
+        part, place = state.part
+        if place == 0:
+            self._written = []
+        self._written.append(token)
+        after = state.after(token).part
+        if after is None or after[0] != part:
+            written = tuple(self._written)
+            self._is_right[part] = self._parts.get(part, written) == written
+            self._parts[part] = written
+
+    def draft(self, state: GrammarState, limit: int) -> list[int]:
+        """Tokens that may follow; each is allowed after those before it.
+
+        Args:
+            state: where the answer stands.
+            limit: at most so many.
+
+        Returns:
+            The guess; empty when there is none.
+        """
+        guess: list[int] = []
+        while len(guess) < limit and not state.is_end:
+            token = state.only
+            if token is None:
+                token = self._next(state, guess)
+            if token is None:
+                break
+            guess.append(token)
+            state = state.after(token)
+        return guess
+
+    def _next(self, state: GrammarState, guess: list[int]) -> int | None:
+        """The likeliest next token; None when nothing speaks for one."""
+        candidates = [self._from_last_box(state, guess), self._from_text(state, guess)] if self._repeats else []
+        if self._expected:
+            candidates.append(state.expected)
+        for token in candidates:
+            if token is not None and (state.allowed is None or token in state.allowed):
+                return token
+        return None
+
+    def _from_last_box(self, state: GrammarState, guess: list[int]) -> int | None:
+        if state.part is None:
+            return None
+        part, place = state.part
+        last = self._parts.get(part, ())
+        begun = [*self._written, *guess][-place:] if place else []
+        fits = place < len(last) and tuple(begun) == last[:place]
+        return last[place] if fits and self._is_right[part] else None
+
+    def _from_text(self, state: GrammarState, guess: list[int]) -> int | None:
+        """What followed the last tokens the time before; digits of boxes are left to their own part of the line."""
+        if state.part is not None:
+            return None
+        longest = NGRAM_LENGTHS[0]
+        recent = [*self._text[-longest:], *guess][-longest:]
+        for length in NGRAM_LENGTHS:
+            end = self._ends.get(tuple(recent[-length:])) if len(recent) >= length else None
+            if end is not None and end < len(self._text):
+                return self._text[end]
+        return None
+
+    def _remember(self, token: int) -> None:
+        """Appends a token; the n-grams that end just before it become findable."""
+        for length in NGRAM_LENGTHS:
+            if len(self._text) >= length:
+                self._ends[tuple(self._text[-length:])] = len(self._text)
+        self._text.append(token)

@@ -1,0 +1,142 @@
+"""PrefixStore: caches that hold the beginning of prompts about an image, so that it is computed once per frame."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from n3d_ros.codec.model_input import ImageInput, Prompt
+from n3d_ros.errors import InputError
+from n3d_ros.inference.backend import Chunk, InferenceBackend, KvCache, VisualTokens
+from n3d_ros.inference.positions import next_position, prompt_positions
+
+DIGEST_BYTES = 16
+
+_Key = tuple[bytes, bytes]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Prefix:
+    """A prompt's beginning in a cache.
+
+    Args:
+        cache: holds the prefix, and during an answer what follows it.
+        length: tokens of the prefix.
+        position: at which text goes on behind it.
+        is_reused: it was there already.
+        is_sound: whether the cache can be trusted; not while a forward runs, nor after one that failed.
+        vision_ms: what encoding the image took this time.
+        prefill_ms: what computing the prefix took this time.
+    """
+
+    cache: KvCache
+    length: int
+    position: int
+    is_reused: bool = False
+    is_sound: bool = True
+    vision_ms: float = 0.0
+    prefill_ms: float = 0.0
+
+    def rewind(self) -> None:
+        """Forgets everything behind the prefix."""
+        self.cache.truncate(self.length)
+
+
+class PrefixStore:
+    """Keeps the newest prefixes.
+
+    Args:
+        backend: computes them.
+        image_token: the id that stands for visual tokens.
+        kept: how many are kept, each in a cache of its own; at least one.
+
+    Raises:
+        InputError: a count below one.
+    """
+
+    def __init__(self, backend: InferenceBackend, *, image_token: int, kept: int = 1) -> None:
+        if kept < 1:
+            raise InputError(f"Kept prefixes: expected at least 1, got {kept}.")
+        self._backend = backend
+        self._image_token = image_token
+        self._kept = kept
+        self._prefixes: dict[_Key, Prefix] = {}  # the oldest first
+        self._last_image: tuple[ImageInput, bytes] | None = None
+
+    def get(self, prompt: Prompt, image: ImageInput | None, *, checkpoint: Callable[[], None] | None = None) -> Prefix:
+        """The prompt's prefix in a cache that holds nothing else.
+
+        Args:
+            prompt: whose prefix it is.
+            image: its image; None when it has none.
+            checkpoint: called before each long step; it may raise to stop.
+
+        Returns:
+            The prefix, computed where it was not kept.
+
+        Raises:
+            InputError: the prefix is empty, or its image tokens do not match the image.
+            BackendError: the device failed.
+        """
+        key = (self._digest(image), prompt.prefix_ids.tobytes())
+        found = self._prefixes.pop(key, None)
+        if found is None or not found.is_sound:
+            found = self._compute(prompt.prefix_ids, image, checkpoint or _go_on)
+        else:
+            found.rewind()
+            found.is_reused, found.vision_ms, found.prefill_ms = True, 0.0, 0.0
+        self._prefixes[key] = found
+        return found
+
+    def forget(self) -> None:
+        """Drops all prefixes, for instance after the device failed."""
+        self._prefixes.clear()
+        self._last_image = None
+
+    def _compute(self, ids: NDArray[np.int64], image: ImageInput | None, checkpoint: Callable[[], None]) -> Prefix:
+        grids = () if image is None else (image.grid,)
+        positions = prompt_positions(ids, grids=grids, image_token=self._image_token)
+        if len(ids) == 0:
+            raise InputError("Prompt.prefix_ids: expected at least one token, got none.")
+        checkpoint()
+        start = time.perf_counter()
+        visual: tuple[VisualTokens, ...] = () if image is None else (self._backend.encode_image(image),)
+        encoded = time.perf_counter()
+        checkpoint()
+        cache = self._free_cache()
+        self._backend.forward(cache, Chunk(token_ids=ids, position_ids=positions, visual=visual))
+        return Prefix(
+            cache=cache,
+            length=len(ids),
+            position=next_position(positions),
+            vision_ms=(encoded - start) * 1e3,
+            prefill_ms=(time.perf_counter() - encoded) * 1e3,
+        )
+
+    def _free_cache(self) -> KvCache:
+        """An empty cache: the oldest prefix's when as many as allowed are kept."""
+        if len(self._prefixes) < self._kept:
+            return self._backend.new_cache()
+        oldest = self._prefixes.pop(next(iter(self._prefixes)))
+        oldest.cache.truncate(0)
+        return oldest.cache
+
+    def _digest(self, image: ImageInput | None) -> bytes:
+        """What tells an image from others: all its values; computed once while the same object is asked about."""
+        if image is None:
+            return b""
+        if self._last_image is None or self._last_image[0] is not image:
+            digest = hashlib.blake2b(repr((image.grid, image.points.shape)).encode(), digest_size=DIGEST_BYTES)
+            digest.update(image.pixel_values.data)
+            digest.update(image.points.data)
+            self._last_image = (image, digest.digest())
+        return self._last_image[1]
+
+
+def _go_on() -> None:
+    """Nothing stops."""

@@ -1,0 +1,156 @@
+"""A language model without weights: its logits are a hash of everything in its cache, so that any mistake shows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from n3d_ros.codec.model_input import ImageInput
+from n3d_ros.codec.token_set import TokenSet
+from n3d_ros.errors import BackendError
+from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk
+
+
+@dataclass(frozen=True)
+class ScriptedVisual:
+    """An image as its digest."""
+
+    count: int
+    digest: bytes
+
+
+class ScriptedCache:
+    """The tokens held, each with its positions and what it looked at, and a running hash of them all."""
+
+    def __init__(self, backend: ScriptedBackend, entries: tuple[tuple[int, bytes], ...] = ()) -> None:
+        self.backend = backend
+        self.capacity = backend.capacity
+        self.entries = list(entries)
+
+    @property
+    def length(self) -> int:
+        return len(self.entries)
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [token for token, _ in self.entries]
+
+    def truncate(self, length: int) -> None:
+        assert 0 <= length <= len(self.entries), f"truncate to {length} of {len(self.entries)}"
+        del self.entries[length:]
+
+    def fork(self) -> ScriptedCache:
+        self.backend.forks += 1
+        return ScriptedCache(self.backend, tuple(self.entries))
+
+
+@dataclass
+class ScriptedBackend:
+    """Deterministic in numpy alone. ``wishes`` maps a prompt to the answer it should give, ``margin`` logits above all
+    others as long as what was written so far is the beginning of that answer; further tokens are hashed noise.
+
+    ``fail_at`` names the forward (counted from 0) that raises; ``bad_logits_at`` the one that returns NaN.
+    """
+
+    vocab_size: int
+    image_token: int
+    capacity: int = 512
+    seed: int = 0
+    margin: float = 30.0
+    wishes: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
+    fail_at: int | None = None
+    bad_logits_at: int | None = None
+    name: str = "scripted"
+    device: str = "none"
+    dtype: str = "float32"
+    forwards: int = 0
+    images: int = 0
+    caches: int = 0
+    forks: int = 0
+    chunk_lengths: list[int] = field(default_factory=list)
+    closed: bool = False
+
+    def wish(self, prompt: Sequence[int], answer: Sequence[int]) -> None:
+        self.wishes[tuple(int(token) for token in prompt)] = tuple(int(token) for token in answer)
+
+    def encode_image(self, image: ImageInput) -> ScriptedVisual:
+        self.images += 1
+        digest = hashlib.blake2b(image.pixel_values.tobytes() + image.points.tobytes(), digest_size=8).digest()
+        return ScriptedVisual(image.token_count, digest)
+
+    def new_cache(self) -> ScriptedCache:
+        self.caches += 1
+        return ScriptedCache(self)
+
+    def forward(
+        self, cache: ScriptedCache, chunk: Chunk, *, choose: Sequence[TokenSet | None] = (), top_k: int = 1
+    ) -> Choices | None:
+        assert not self.closed and cache.backend is self
+        assert 1 <= top_k <= MAX_TOP_K
+        assert len(choose) <= len(chunk.token_ids)
+        if cache.length + len(chunk.token_ids) > self.capacity:
+            raise BackendError(f"Cache: {cache.length} + {len(chunk.token_ids)} tokens do not fit {self.capacity}.")
+        if self.forwards == self.fail_at:
+            self.forwards += 1
+            cache.entries.extend([(-1, b"damaged")] * (len(chunk.token_ids) // 2))
+            raise BackendError("Device: out of memory (asked for by the test).")
+        self._append(cache, chunk)
+        self.forwards += 1
+        self.chunk_lengths.append(len(chunk.token_ids))
+        if not choose:
+            return None
+        ends = range(cache.length - len(choose) + 1, cache.length + 1)
+        rows = [self._choices(cache, end, allowed, top_k) for end, allowed in zip(ends, choose, strict=True)]
+        ids, logits, log_allowed, log_all = zip(*rows, strict=True)
+        choices = Choices(
+            token_ids=np.stack(ids),
+            logits=np.stack(logits),
+            log_allowed=np.array(log_allowed, np.float32),
+            log_all=np.array(log_all, np.float32),
+        )
+        if self.forwards - 1 == self.bad_logits_at:
+            choices.logits[:] = np.nan
+        return choices
+
+    def _append(self, cache: ScriptedCache, chunk: Chunk) -> None:
+        places = [visual.digest + bytes([k % 251, k // 251]) for visual in chunk.visual for k in range(visual.count)]
+        assert int((chunk.token_ids == self.image_token).sum()) == len(places), "image tokens do not match images"
+        looks = iter(places)
+        for token, position in zip(chunk.token_ids.tolist(), chunk.position_ids.T.tolist(), strict=True):
+            assert 0 <= token < self.vocab_size, f"token {token} is not in the vocabulary"
+            seen = next(looks) if token == self.image_token else b""
+            before = cache.entries[-1][1] if cache.entries else b"start"
+            content = before + repr((token, position)).encode() + seen
+            cache.entries.append((token, hashlib.blake2b(content, digest_size=8).digest()))
+
+    def logits(self, cache: ScriptedCache, end: int) -> np.ndarray:
+        """(V,) float32 after the first ``end`` tokens; some are equal, so that ties are met."""
+        seed = int.from_bytes(cache.entries[end - 1][1], "little") ^ self.seed
+        logits = np.round(np.random.default_rng(seed).standard_normal(self.vocab_size).astype(np.float32) * 2.0, 1)
+        tokens = tuple(cache.token_ids[:end])
+        for prompt, answer in self.wishes.items():
+            written = tokens[len(prompt) :]
+            if tokens[: len(prompt)] == prompt and len(written) < len(answer) and answer[: len(written)] == written:
+                logits[answer[len(written)]] += self.margin
+        return logits
+
+    def _choices(
+        self, cache: ScriptedCache, end: int, allowed: TokenSet | None, top_k: int
+    ) -> tuple[np.ndarray, np.ndarray, float, float]:
+        logits = self.logits(cache, end)
+        masked = logits if allowed is None else np.full_like(logits, -np.inf)
+        if allowed is not None:
+            masked[allowed.ids] = logits[allowed.ids]
+        order = np.lexsort((np.arange(len(masked)), -masked))[:top_k]
+        return order.astype(np.int64), masked[order], _log_sum_exp(masked), _log_sum_exp(logits)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _log_sum_exp(logits: np.ndarray) -> float:
+    top = float(logits.max())
+    return top + float(np.log(np.exp(logits.astype(np.float64) - top).sum()))
