@@ -144,7 +144,7 @@ class LanguageModelConfig:
     drafting: bool = _flag(
         "guess several tokens from earlier text and verify them in one step; same result", default=False
     )
-    draft_tokens: int = _number(8, "most tokens of a guess", unit="tokens", minimum=1, maximum=32)
+    draft_tokens: int = _number(12, "most tokens of a guess", unit="tokens", minimum=1, maximum=64)
     duplicate_iou: float = _number(0.7, "boxes of one name that overlap more are one object", minimum=0.05, maximum=1.0)
     max_repeats: int = _number(
         3, "so many boxes in a row that were there before end the list; 0: never", unit="boxes", minimum=0, maximum=64

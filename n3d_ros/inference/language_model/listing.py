@@ -37,11 +37,13 @@ class FoundBox:
         detection: refined, with score.
         raw: as the model said it, with the same score.
         code: as the model wrote it.
+        index: the number that the model gave it.
     """
 
     detection: Detection3D
     raw: Detection3D
     code: BoxCode
+    index: int
 
 
 class BoxListing:
@@ -191,7 +193,8 @@ class BoxListing:
             mask=measured.mask,
         )
         raw_detection = Detection3D(label=label, box=raw, score=score)
-        return FoundBox(detection=detection, raw=raw_detection, code=streamed.parsed.code)
+        parsed = streamed.parsed
+        return FoundBox(detection=detection, raw=raw_detection, code=parsed.code, index=parsed.index)
 
 
 def _count(number: int, noun: str) -> str:
