@@ -41,5 +41,5 @@ bench: setup-model ## all benchmarks, with the table they leave in docs/benchmar
 	@scripts/bench $(ARGS)
 
 clean: ## remove .venv, builds and caches
-	rm -rf .venv .venv-numpy1 .ros build install log out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-numpy1 .ros build install log out .gpu_job .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,103 @@
+"""What a borrowed machine with a GPU gets: small packages it misses, clear words about the rest, the command."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def load_script(path: Path) -> ModuleType:
+    """A script without the ending .py as a module."""
+    loader = SourceFileLoader(path.name, str(path))
+    spec = importlib.util.spec_from_loader(path.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def job(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/gpu_job with an empty folder of carried things."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = load_script(repository / "scripts/gpu_job")
+    monkeypatch.setattr(module, "CARRIED", tmp_path / "carried")
+    return module
+
+
+def carry(job: ModuleType, distribution: str, module: str) -> None:
+    """Nothing; puts a wheel with one module among what is carried."""
+    folder = job.CARRIED / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / f"{distribution.replace('-', '_')}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{module}.py", "VALUE = 1\n")
+
+
+def test_a_missing_package_is_taken_from_what_is_carried(job: ModuleType, tmp_path: Path) -> None:
+    carry(job, "odd-name", "odd_module")
+    assert job.take_carried({"odd_module": "odd-name", "sys": "python"}, tmp_path / "there") == []
+    assert (tmp_path / "there/odd_module.py").is_file()
+
+
+def test_a_package_that_is_there_is_not_taken(job: ModuleType, tmp_path: Path) -> None:
+    carry(job, "numpy", "numpy")
+    assert job.take_carried({"numpy": "numpy"}, tmp_path / "there") == []
+    assert not (tmp_path / "there").exists()
+
+
+def test_what_is_missing_is_named_and_nothing_runs(
+    job: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(job, "NEEDED", {"numpy": "numpy", "no_such_module": "no-such-package"})
+    monkeypatch.setattr(job.os, "execvpe", lambda *_: pytest.fail("the command was run"))
+    assert job.main(["python3", "-c", "pass"]) == 3
+    printed = capsys.readouterr()
+    assert "missing: no-such-package" in printed.err
+    assert "prepare_gpu_job" in printed.err
+
+
+def test_the_command_runs_with_this_interpreter_and_finds_the_checkout(
+    job: ModuleType, repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = []
+    monkeypatch.setattr(job, "NEEDED", {})
+    monkeypatch.setattr(job, "WELCOME", {})
+    monkeypatch.setattr(job.os, "execvpe", lambda *arguments: calls.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    job.main(["python3", "-m", "benchmarks", "--x"])
+    ((program, command, environment),) = calls
+    assert (program, command) == (sys.executable, [sys.executable, "-m", "benchmarks", "--x"])
+    assert environment["PYTHONPATH"].startswith(f"{repository}:")
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert Path.cwd() == repository
+
+
+def test_without_a_command_it_says_how_it_is_used(repository: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, repository / "scripts/gpu_job"], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 2
+    assert "gpu_job COMMAND" in answer.stderr
+
+
+def test_every_wheel_to_carry_has_its_pin(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    script = load_script(repository / "scripts/prepare_gpu_job")
+    for version in ("3.10", "3.12"):
+        pins = script.pins(version)
+        assert len(pins) == len(script.WHEELS)
+        assert all("==" in pin and ";" not in pin for pin in pins)
+    sys.path.remove(str(repository / "scripts"))
+
+
+def test_what_the_job_takes_is_what_is_carried(job: ModuleType, repository: Path) -> None:
+    script = load_script(repository / "scripts/prepare_gpu_job")
+    built_with_torch = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
+    assert {*job.NEEDED.values(), *job.WELCOME.values()} - built_with_torch == set(script.WHEELS)
