@@ -74,8 +74,8 @@ class MemoryPlan:
         if not self.fits:
             raise ConfigurationError(
                 f"The model does not fit: it needs {gigabytes(self.needed_bytes)} ({gigabytes(self.weight_bytes)} of "
-                f"weights), {gigabytes(self.available_bytes)} are free on {self.place}. Free memory, or choose a smaller "
-                "dtype (bfloat16), another device or a smaller model.",
+                f"weights), {gigabytes(self.available_bytes)} are free on {self.place}. Free memory, or choose a "
+                "smaller dtype (bfloat16), another device or a smaller model.",
                 reason="out_of_memory",
             )
 
