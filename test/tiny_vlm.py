@@ -15,10 +15,11 @@ IMAGE, VIDEO, START, END = 302, 303, 300, 301
 def tiny_config(
     *, vision: dict[str, Any] | None = None, text: dict[str, Any] | None = None, **top: Any
 ) -> dict[str, Any]:
-    """Arguments of a configuration: two vision heads, two text layers, a vocabulary of 320; with some values exchanged."""
-    hidden = {**({} if text is None else text)}.get("hidden_size", 48)
-    heads = {**({} if text is None else text)}.get("num_attention_heads", 4)
+    """Arguments of a configuration: two vision heads, two text layers, a vocabulary of 320; some values exchanged."""
+    hidden = (text or {}).get("hidden_size", 48)
+    heads = (text or {}).get("num_attention_heads", 4)
     half = hidden // heads // 2
+    mrope = {"type": "mrope", "mrope_section": [half - 2 * (half // 3), half // 3, half // 3]}
     base_text = {
         "vocab_size": 320, "hidden_size": hidden, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": heads, "num_key_value_heads": 2, "max_position_embeddings": 4096, "rms_norm_eps": 1e-6,
