@@ -78,5 +78,6 @@ def make_grounder(_config: object) -> BlockGrounder:
 
 if __name__ == "__main__":
     from n3d_ros.ros.node import main
+    from talking_grounder import make_model
 
-    sys.exit(main(make_grounder=make_grounder))
+    sys.exit(main(make_grounder=make_grounder, make_model=make_model))

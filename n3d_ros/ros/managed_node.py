@@ -333,8 +333,9 @@ class N3dNode(LifecycleNode):
     ) -> None:
         """Loads and swaps in; a model that cannot be loaded leaves everything as it is."""
         try:
-            progress("loading the model", 0.0)
-            grounder = warmed_up(self._make_model(config, progress), lambda: worker.stopping or self._stop.is_set())
+            grounder = self._make_model(config, progress)
+            progress.text = "warming the model up"
+            warmed_up(grounder, lambda: worker.stopping or self._stop.is_set())
         except Exception as error:  # whatever a runtime raises: too little memory, a broken file, a missing package
             if not worker.stopping:
                 self._in_executor(partial(self._on_model_failed, progress, told(error)))

@@ -1,0 +1,126 @@
+"""A language model on its way into the node, over real DDS: progress, every way to fail, and a change while it runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+pytest.importorskip("n3d_msgs", reason="needs the built interface package")
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from n3d_msgs.srv import Locate
+
+from model_harness import grounding_status, node_with, set_parameter
+from n3d_ros.errors import StatusCode
+from n3d_ros.ros.managed_node import MAX_FAILURES
+from node_harness import NodeClient, NodeProcess, ros_environment, wait_until
+
+
+def test_while_a_model_loads_diagnostics_and_answers_say_how_far_it_is() -> None:
+    process = NodeProcess({"model": "slow"})
+    try:
+        client = NodeClient()
+        try:
+            assert wait_until(lambda: "shard 2 of 4" in getattr(grounding_status(client), "message", ""), 30.0)
+            response = client.call(client.locate, Locate.Request(phrase="mug"))
+            assert response.status.code == StatusCode.NOT_ACTIVE
+            assert "loading the model: shard" in response.status.message
+            process.wait_for_log("Active")
+            assert "Loading the model: shard 1 of 4, 20 %" in process.log
+            assert "licence: none" in process.log
+            client.wait_connected()
+            assert [one.label for one in client.send_good().objects] == ["mug", "laptop"]
+            assert wait_until(lambda: grounding_status(client).level == b"\0", 3.0)
+        finally:
+            client.close()
+        assert process.end() == 0, process.log
+        assert "Traceback" not in process.log, process.log
+    finally:
+        process.end()
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [("missing", "nothing of that name"), ("broken", "invalid header in shard 2"), ("huge", "MemoryError")],
+)
+def test_a_model_that_cannot_be_used_leaves_the_geometric_grounder_and_says_so(model: str, reason: str) -> None:
+    with node_with(model=model) as (node, client):
+        client.wait_connected()
+        assert [one.label for one in client.send_good().objects] == ["red block"]
+        response = client.call(client.locate, Locate.Request(phrase="red block"))
+        assert response.success
+        assert reason in response.status.message
+        assert f"The model '{model}' cannot be used" in response.status.message
+        assert wait_until(lambda: reason in getattr(grounding_status(client), "message", ""), 5.0)
+        assert grounding_status(client).level == b"\1"
+        assert node.state_label == "active"
+
+
+def test_configured_again_with_a_bad_model_the_node_works_on_without_one() -> None:
+    with node_with(model="fake") as (node, client):
+        client.wait_connected()
+        change = client.node.create_client(ChangeState, "/n3d/change_state")
+
+        def go(transition: int) -> None:
+            assert client.call(change, ChangeState.Request(transition=Transition(id=transition))).success
+
+        go(Transition.TRANSITION_DEACTIVATE)
+        go(Transition.TRANSITION_CLEANUP)
+        set_parameter(client, "model", "missing")
+        go(Transition.TRANSITION_CONFIGURE)
+        go(Transition.TRANSITION_ACTIVATE)
+        client.wait_connected()
+        assert [one.label for one in client.send_good().objects] == ["red block"]
+        assert "cannot be used" in node._trouble
+
+
+def test_another_model_named_while_the_node_runs_takes_over_and_a_bad_one_leaves_it() -> None:
+    with node_with() as (node, client):
+        client.wait_connected()
+        assert [one.label for one in client.send_good().objects] == ["red block"]
+        set_parameter(client, "model", "fake")
+        assert wait_until(lambda: node._loading is None and node._used_model == "fake")
+        assert [one.label for one in client.send_good().objects] == ["mug", "laptop"]
+        set_parameter(client, "model", "missing")
+        assert wait_until(lambda: bool(node._trouble))
+        assert "the talking grounder is in use" in node._trouble
+        assert [one.label for one in client.send_good().objects] == ["mug", "laptop"]
+        used: Any = node._pipeline.grounder  # type: ignore[union-attr]
+        set_parameter(client, "model", "")
+        assert [one.label for one in client.send_good().objects] == ["red block"]
+        assert used.is_closed
+
+
+def test_a_model_that_fails_time_and_again_is_given_up_for_the_geometric_grounder() -> None:
+    with node_with(model="fake") as (node, client):
+        client.wait_connected()
+        client.send_good()
+        model: Any = node._pipeline.grounder  # type: ignore[union-attr]
+        set_parameter(client, "language_model.prompt", "exhaust")
+        for count in range(1, MAX_FAILURES + 1):
+            assert node._pipeline.grounder is model  # type: ignore[union-attr]
+            client.publish(client.messages())
+            assert wait_until(lambda count=count: client.dropped().get("out_of_memory", 0) >= count, 3.0)  # type: ignore[misc]
+        assert [one.label for one in client.send_good().objects] == ["red block"]
+        assert model.is_closed
+        response = client.call(client.locate, Locate.Request(phrase="red block"))
+        assert "failed 3 times in a row" in response.status.message
+        assert "CUDA out of memory" in response.status.message
+
+
+def test_without_a_model_no_runtime_is_loaded() -> None:
+    code = (
+        "import sys\nfrom n3d_ros.ros import managed_node\nfrom n3d_ros.ros.config import NodeConfig\n"
+        "from n3d_ros.ros.loading import grounder_from_config, warmed_up\n"
+        "warmed_up(grounder_from_config(NodeConfig()))\n"
+        "print([name for name in ('torch', 'transformers', 'tokenizers', 'huggingface_hub') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=ros_environment(), capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout.splitlines()[-1:] == ["[]"], result.stderr
