@@ -55,12 +55,15 @@ class SceneBox:
     @property
     def box_3d(self) -> list[float]:
         """Centre and size, rounded as the model reads them."""
-        return [round(number, DECIMALS) for number in (*self.center_m, *self.size_m)]
+        return [round(float(number), DECIMALS) for number in (*self.center_m, *self.size_m)]
 
     @property
     def box_2d(self) -> list[float]:
-        """The rectangle, rounded as the model reads it."""
-        return [round(number, DECIMALS) for number in self.rectangle]
+        """The rectangle, rounded as the model reads it.
+
+        Places half-way between two hundredths go either way in the reference, by the noise of its float32 cameras.
+        """
+        return [round(float(number), DECIMALS) for number in self.rectangle]
 
 
 def scene_box(index: int, box: MetricBox, context: DecodeContext) -> SceneBox:

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from builders import make_box
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import make_box
 from n3d_ros.codec.box_code import (
     BOX_SYMMETRIES,
     CODE_FIELDS,
@@ -29,7 +29,7 @@ BINS = st.integers(0, 999)
 CODES = st.builds(
     BoxCode,
     label=st.text(min_size=1, max_size=20).filter(lambda text: bool(text.strip())),
-    **{name: BINS for name in CODE_FIELDS},
+    **dict.fromkeys(CODE_FIELDS, BINS),
 )
 
 
@@ -235,11 +235,11 @@ def test_bins_outside_the_alphabet_are_refused(value: float) -> None:
 @pytest.mark.parametrize("label", ["", "  ", "x" * 300, "a)\nbbox_1=Bbox(b"])
 def test_labels_that_cannot_stand_in_a_line_are_refused(label: str) -> None:
     with pytest.raises(InputError, match="Label of a box"):
-        BoxCode(label=label, **{name: 1 for name in CODE_FIELDS})
+        BoxCode(label=label, **dict.fromkeys(CODE_FIELDS, 1))
 
 
 def test_labels_lose_runs_of_blanks() -> None:
-    assert BoxCode(label=" hotair   \n ballon ", **{name: 1 for name in CODE_FIELDS}).label == "hotair ballon"
+    assert BoxCode(label=" hotair   \n ballon ", **dict.fromkeys(CODE_FIELDS, 1)).label == "hotair ballon"
 
 
 def test_huge_numbers_are_clipped_not_raised() -> None:
