@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from n3d_ros.detection import Detection3D
 from n3d_ros.errors import CancelledError, N3dError, QueryError, StatusCode, TransformError
-from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
-from n3d_ros.inference.grounder import MAX_PHRASE_CHARS, GroundingRequest, Reasoning
+from n3d_ros.inference.grounder import GroundingRequest
+from n3d_ros.ros.asks import Ask as Ask
+from n3d_ros.ros.asks import Kind as Kind
+from n3d_ros.ros.asks import Reply as Reply
+from n3d_ros.ros.asks import reads_as_question as reads_as_question
 from n3d_ros.ros.config import BOXES, MODEL, RequestConfig
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Memory, Placement
+from n3d_ros.ros.spoken import compared_reply, no_model, spoken_reply
 from n3d_ros.scene.asked import asked_name
-from n3d_ros.scene.comparison import Agreement, agreement, spoken_value
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, Selection, select, vocabulary
 from n3d_ros.scene.query import SpatialQuery, ValueType, answer, nouns_of
@@ -30,192 +31,16 @@ from n3d_ros.scene.scene import Scene
 
 logger = logging.getLogger(__name__)
 
-MAX_QUESTION_CHARS = 1024  # the bound of the interfaces, which rclpy does not check
-MAX_FRAME_CHARS = 256
-MAX_TIMEOUT_S = 3600.0
 OTHER_CLOCK_S = (
     600.0  # an image that is older than this on arrival comes from another clock (a bag without use_sim_time)
 )
 NANOSECONDS = 1_000_000_000
 LATE_S = 2.0  # a grounder that stops at the deadline by itself is cut off only so much later: it returns what it has
-MAX_THOUGHT_STEPS = 40  # sentences of a chain of thought that an answer shows
 
 # Axes of a viewer (x forward, y left, z up) in a camera's optical frame (x right, y down, z forward).
 OPTICAL_T_VIEWER = RigidTransform(
     rotation=np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]), translation=np.zeros(3)
 )
-QUESTION_WORDS = frozenset(
-    [
-        "are",
-        "can",
-        "compare",
-        "count",
-        "describe",
-        "did",
-        "do",
-        "does",
-        "how",
-        "is",
-        "list",
-        "tell",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-    ]
-)
-
-
-class Kind(IntEnum):
-    """What a text is; the numbers of ``n3d_msgs/Ground``."""
-
-    AUTO = 0
-    PHRASE = 1
-    QUESTION = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """A request, checked.
-
-    Args:
-        kind: phrase, question, or for us to tell.
-        text: at most 512 characters of a phrase, 1024 of a question; empty phrase: everything.
-        target_frame: frame of the answer; empty: that of the published objects.
-        viewpoint_frame: frame of ``viewpoint``; empty: the camera's own view.
-        viewpoint: who looks, x forward, y left, z up.
-        stamp_ns: moment asked about; 0: now.
-        timeout_s: above 0.
-    """
-
-    kind: Kind
-    text: str
-    target_frame: str = ""
-    viewpoint_frame: str = ""
-    viewpoint: RigidTransform = field(default_factory=RigidTransform.identity)
-    stamp_ns: int = 0
-    timeout_s: float = 5.0
-
-    def __post_init__(self) -> None:
-        """Decides the kind, and checks lengths and ranges.
-
-        Raises:
-            QueryError: a field out of its range (code ``INVALID_REQUEST``), named in the message.
-        """
-        if self.kind is Kind.AUTO:
-            object.__setattr__(self, "kind", Kind.QUESTION if reads_as_question(self.text) else Kind.PHRASE)
-        object.__setattr__(self, "text", self.text.strip())
-        limit = MAX_QUESTION_CHARS if self.kind is Kind.QUESTION else MAX_PHRASE_CHARS
-        if len(self.text) > limit:
-            raise _invalid(f"text: expected at most {limit} characters, got {len(self.text)}.")
-        if self.kind is Kind.QUESTION and not self.text:
-            raise _invalid('question: expected words, such as "where is the red box?", got an empty string.')
-        for name in ("target_frame", "viewpoint_frame"):
-            value = getattr(self, name)
-            if len(value) > MAX_FRAME_CHARS or value.startswith("/"):
-                raise _invalid(f"{name}: expected a frame's name without a leading slash, got {value[:64]!r}.")
-        if not 0 < self.timeout_s <= MAX_TIMEOUT_S:
-            raise _invalid(f"timeout_s: expected above 0 and at most {MAX_TIMEOUT_S:g} s, got {self.timeout_s}.")
-        if self.stamp_ns < 0:
-            raise _invalid(f"stamp: expected 0 or later, got {self.stamp_ns} ns.")
-
-
-def _invalid(message: str) -> QueryError:
-    return QueryError(message, code=StatusCode.INVALID_REQUEST, reason="invalid_request")
-
-
-def reads_as_question(text: str) -> bool:
-    """Whether a text asks rather than names.
-
-    Args:
-        text: any.
-
-    Returns:
-        True when it ends in a question mark or begins with a word that asks.
-    """
-    words = text.strip().lower().split(maxsplit=1)
-    return bool(words) and (text.rstrip().endswith("?") or words[0].strip(",.:;!") in QUESTION_WORDS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reply:
-    """The answer to a request.
-
-    Args:
-        status: how it ended.
-        message: why there is no answer, and what the grounder noted; empty when there is nothing to say.
-        objects: in ``frame_id``.
-        frame_id: of every pose; empty when no image was used.
-        stamp_ns: of the image the answer rests on; 0 when none was used.
-        up: (3,) the vertical in ``frame_id``; None when unknown.
-        sentence: the answer in words.
-        value: the answer as a value.
-        value_type: what ``value`` is.
-        value_text: ``value`` in words.
-        unit: of ``value``.
-        steps: how the answer was reached.
-    """
-
-    status: StatusCode
-    message: str = ""
-    objects: tuple[SceneObject, ...] = ()
-    frame_id: str = ""
-    stamp_ns: int = 0
-    up: FloatArray | None = None
-    sentence: str = ""
-    value: Any = None
-    value_type: int = 0
-    value_text: str = ""
-    unit: str = ""
-    steps: tuple[str, ...] = ()
-
-    @classmethod
-    def refusal(cls, error: Exception) -> Reply:
-        """The reply that an error makes: whoever asks is answered, whatever happens.
-
-        Args:
-            error: what went wrong; one that is not ours is a bug, which is logged and costs this request only.
-
-        Returns:
-            A reply without objects.
-        """
-        if isinstance(error, N3dError):
-            return cls(status=error.code, message=error.message)
-        logger.error("Internal error while a request was answered.", exc_info=error)
-        text = f"The node failed on this request ({type(error).__name__}: {error}); its log tells more."
-        return cls(status=StatusCode.BACKEND_FAILED, message=text)
-
-    def with_notes(self, notes: Sequence[str]) -> Reply:
-        """The same reply with what the grounder has to say of the image and the phrase.
-
-        Args:
-            notes: sentences.
-
-        Returns:
-            The reply with the notes at the end of message and sentence.
-        """
-        if not notes:
-            return self
-        return replace(
-            self, message=" ".join([self.message, *notes]).strip(), sentence=" ".join([self.sentence, *notes]).strip()
-        )
-
-    def cut_short(self, timeout_s: float) -> Reply:
-        """The same reply, told to be incomplete: the time ran out on the way.
-
-        Args:
-            timeout_s: the time that was given.
-
-        Returns:
-            TIMEOUT, with the objects found so far and what they come to.
-        """
-        noted = (
-            f"Partial: the {timeout_s:g} s given ended before everything was found; {len(self.objects)} objects so "
-            "far. Ask with a longer timeout_s."
-        )
-        return replace(self, status=StatusCode.TIMEOUT, message=noted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -464,9 +289,9 @@ class AnswerDesk:
         except N3dError as error:  # the boxes are there and answer
             return computed.with_notes((*notes, f"The language model could not answer: {error.message}"))
         if thought is None:
-            return computed.with_notes((*notes, _no_model(mode)))
-        spoken = _spoken(computed, thought, ask.timeout_s)
-        return (spoken if mode == MODEL else _compared(computed, spoken, thought)).with_notes(notes)
+            return computed.with_notes((*notes, no_model(mode)))
+        spoken = spoken_reply(computed, thought, ask.timeout_s)
+        return (spoken if mode == MODEL else compared_reply(computed, spoken, thought)).with_notes(notes)
 
     def _about_the_past(self, ask: Ask, memory: Memory, *, wait: bool = True) -> Reply:
         scene = memory.history.at(ask.stamp_ns)
@@ -485,7 +310,7 @@ class AnswerDesk:
             return self._pipeline.standing_notes
         if is_past and self.is_open_vocabulary:
             return (f"answer_mode {mode!r} thinks about the newest image only; computed from remembered boxes.",)
-        return (*self._pipeline.standing_notes, _no_model(mode))
+        return (*self._pipeline.standing_notes, no_model(mode))
 
     def _placement(self, ask: Ask, memory: Memory, scene: Scene, *, wait: bool = True) -> Placement:
         """Where a scene of the memory is in the frame asked for."""
@@ -551,64 +376,6 @@ class AnswerDesk:
         if not ask.viewpoint_frame:
             return place.target_T_camera @ OPTICAL_T_VIEWER
         return self._pipeline.lookup(place.frame_id, ask.viewpoint_frame, stamp_ns, wait=wait) @ ask.viewpoint
-
-
-def _no_model(mode: str) -> str:
-    """The sentence that says why a question was not put to a language model."""
-    return f"answer_mode {mode!r} takes a language model (parameter model); this was computed from the boxes."
-
-
-def _spoken(computed: Reply, thought: Reasoning, timeout_s: float) -> Reply:
-    """The model's answer as a reply, about the objects that were found for the question."""
-    value = spoken_value(thought.answer)
-    if not thought.answer:
-        status, why = StatusCode.BACKEND_FAILED, "The language model came to no answer."
-    else:
-        status, why = StatusCode.OK, ""
-    reply = replace(
-        computed,
-        status=status,
-        message=why,
-        sentence=thought.answer or why,
-        value=value.value if thought.answer else None,
-        value_type=int(value.value_type if thought.answer else ValueType.NONE),
-        value_text=thought.answer,
-        unit=value.unit,
-        steps=_steps_of(thought.thought),
-    )
-    if not thought.partial:
-        return reply
-    text = f"Partial: the {timeout_s:g} s given, or the longest answer, ended before the model did."
-    return replace(reply, status=StatusCode.TIMEOUT, message=text)
-
-
-def _compared(computed: Reply, spoken: Reply, thought: Reasoning) -> Reply:
-    """The computed answer with the model's beside it, or the model's alone where code has none."""
-    if computed.status is not StatusCode.OK:
-        why = f"The boxes give no answer to compare with ({computed.status.name}): {computed.sentence}"
-        return replace(spoken, steps=(why, *spoken.steps)) if thought.answer else computed
-    if spoken.status is not StatusCode.OK:
-        verdict = f"The language model gave no whole answer: {spoken.message} {thought.answer}".strip()
-    else:
-        how = agreement(computed.value, ValueType(computed.value_type), thought.answer)
-        how = _same_objects(computed, thought.answer) if how is Agreement.UNKNOWN else how
-        verdict = f'The language model says: "{thought.answer}" This {how.value}.'
-    return replace(computed, message=verdict, steps=(*computed.steps, *spoken.steps, verdict))
-
-
-def _same_objects(computed: Reply, text: str) -> Agreement:
-    """Whether an answer without a single value names the objects that the boxes come to."""
-    if computed.value_type != ValueType.NONE or not computed.objects:
-        return Agreement.UNKNOWN
-    named = [agreement(one.label, ValueType.TEXT, text) is Agreement.AGREE for one in computed.objects]
-    return Agreement.AGREE if all(named) else Agreement.UNKNOWN
-
-
-def _steps_of(thought: str) -> tuple[str, ...]:
-    """A chain of thought, line by line."""
-    lines = [line.strip() for line in thought.splitlines() if line.strip()]
-    rest = len(lines) - MAX_THOUGHT_STEPS
-    return (*lines[:MAX_THOUGHT_STEPS], f"And {rest} lines more.") if rest > 0 else tuple(lines)
 
 
 def _meant(text: str, scene: Scene, *, open_vocabulary: bool) -> Selection[SceneObject]:
@@ -746,21 +513,3 @@ class AskJob:
     def _finish(self, reply: Reply) -> None:
         if self._once.acquire(blocking=False):
             self._on_done(reply)
-
-
-def request_timeout(asked_s: float, default_s: float) -> float:
-    """The time a request is given.
-
-    Args:
-        asked_s: what it asks for; 0: the default.
-        default_s: the node's.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        QueryError: negative, NaN or infinite.
-    """
-    if not math.isfinite(asked_s) or asked_s < 0:
-        raise _invalid(f"timeout_s: expected 0 (the node's default) or seconds above it, got {asked_s}.")
-    return asked_s or default_s

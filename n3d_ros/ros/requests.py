@@ -20,7 +20,8 @@ from rclpy.task import Future
 
 from n3d_ros.errors import CancelledError, N3dError, StatusCode
 from n3d_ros.geometry.transforms import RigidTransform
-from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Progress, Reply, request_timeout
+from n3d_ros.ros.answering import AnswerDesk, AskJob, Progress
+from n3d_ros.ros.asks import Ask, Kind, Reply, request_timeout
 from n3d_ros.ros.clocks import steady_clock
 from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.conversions import (

@@ -13,7 +13,7 @@ pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 from n3d_msgs.srv import SpatialQuery
 
 from n3d_ros.errors import StatusCode
-from n3d_ros.ros.answering import Reply
+from n3d_ros.ros.asks import Reply
 from n3d_ros.ros.client import query_response_to_dict, status_name
 from n3d_ros.ros.requests import fill_answer
 from n3d_ros.scene.query import ValueType

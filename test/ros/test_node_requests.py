@@ -17,7 +17,7 @@ from n3d_msgs.action import Ground
 from n3d_msgs.srv import Locate, SpatialQuery
 
 from n3d_ros.errors import StatusCode
-from n3d_ros.ros.answering import Ask, Kind, Reply
+from n3d_ros.ros.asks import Ask, Kind, Reply
 from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.conversions import ns_to_stamp, stamp_to_ns
 from n3d_ros.ros.requests import RequestServer

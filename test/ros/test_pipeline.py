@@ -17,7 +17,8 @@ from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
-from n3d_ros.ros.answering import AnswerDesk, Ask, AskJob, Kind, Reply, match_objects, reads_as_question
+from n3d_ros.ros.answering import AnswerDesk, AskJob, match_objects
+from n3d_ros.ros.asks import Ask, Kind, Reply, reads_as_question
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg

@@ -191,3 +191,80 @@ def test_a_call_runs_in_the_workers_thread_and_hands_back_result_or_error(bench:
     assert bench.worker.call(lambda: threading.current_thread().name).result(5) == "n3d_worker"
     with pytest.raises(ZeroDivisionError):
         bench.worker.call(lambda: 1 // 0).result(5)
+
+
+def test_a_look_yields_to_a_request_that_could_run_and_to_none_that_waits(bench: Bench) -> None:
+    bench.block()
+    assert not bench.worker.should_yield()
+    bench.worker.submit(FakeJob(bench.log, "waiting", is_ready=False))
+    assert not bench.worker.should_yield()
+    bench.worker.submit(FakeJob(bench.log))
+    assert bench.worker.should_yield()
+
+
+class Yielding:
+    """A worker whose looks give way to requests, as those of a language model do."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.worker: Worker[str] = Worker(self._on_pair, queue_size=100)
+        self.worker.start()
+
+    def _on_pair(self, pair: str) -> None:
+        for _ in range(3):
+            if self.worker.should_yield():
+                self.log.append("given up")
+                return
+            time.sleep(0.002)
+        self.log.append(pair)
+
+
+def test_after_some_requests_in_a_row_a_pair_is_looked_at_to_the_end() -> None:
+    bench = Yielding()
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        release.wait(5)
+
+    bench.worker.call(hold)
+    assert entered.wait(5)
+    bench.worker.offer("pair")
+    jobs = [FakeJob(bench.log, str(n)) for n in range(6)]
+    for job in jobs:
+        bench.worker.submit(job)
+    release.set()
+    assert all(job.ended.wait(5) for job in jobs)
+    assert bench.worker.stop(SHUTDOWN)
+    assert bench.log == ["0 ran", "1 ran", "2 ran", "3 ran", "pair", "4 ran", "5 ran"]
+
+
+def test_looks_that_were_given_up_do_not_count_as_turns() -> None:
+    bench = Yielding()
+    for n in range(40):
+        bench.worker.offer(f"pair {n}")
+        time.sleep(0.003)
+        bench.worker.submit(FakeJob(bench.log))
+    bench.worker.call(lambda: None).result(5)
+    assert bench.worker.stop(SHUTDOWN)
+    ran = "".join("p" if entry.startswith("pair") else "r" if entry == "job ran" else "" for entry in bench.log)
+    assert "rrrrr" not in ran[: ran.rfind("p")], bench.log
+
+
+def test_a_newer_pair_takes_the_place_of_a_waiting_one_only(bench: Bench) -> None:
+    bench.block()
+    assert bench.worker.renew("nobody waits") is None
+    bench.worker.offer("waits")
+    assert bench.worker.renew("newer") == "waits"
+    assert bench.settle() == ["blocking", "newer"]
+
+
+def test_a_request_runs_out_of_time_also_while_the_thread_is_busy(bench: Bench) -> None:
+    bench.block()
+    late, patient = FakeJob(bench.log, "late", timeout_s=0.01), FakeJob(bench.log, "patient")
+    bench.worker.submit(late)
+    bench.worker.submit(patient)
+    time.sleep(0.02)
+    bench.worker.expire_overdue()
+    assert bench.log == ["blocking", "late expired"]
+    assert bench.settle() == ["blocking", "late expired", "patient ran"]
