@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from n3d_ros.codec.model_input import ImageInput
+from n3d_ros.codec.box_code import BoxCode
+from n3d_ros.codec.model_input import ImageInput, Prompt
 from n3d_ros.codec.token_set import TokenSet
+from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.errors import BackendError
 from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk
 
@@ -73,6 +75,10 @@ class ScriptedBackend:
     chunk_lengths: list[int] = field(default_factory=list)
     closed: bool = False
 
+    def __post_init__(self) -> None:
+        random = np.random.default_rng(0)
+        self._noise = np.round(random.standard_normal((3, 97, self.vocab_size)).astype(np.float32), 1)
+
     def wish(self, prompt: Sequence[int], answer: Sequence[int]) -> None:
         self.wishes[tuple(int(token) for token in prompt)] = tuple(int(token) for token in answer)
 
@@ -128,8 +134,10 @@ class ScriptedBackend:
 
     def logits(self, cache: ScriptedCache, end: int) -> np.ndarray:
         """(V,) float32 after the first ``end`` tokens; some are equal, so that ties are met."""
-        seed = int.from_bytes(cache.entries[end - 1][1], "little") ^ self.seed
-        logits = np.round(np.random.default_rng(seed).standard_normal(self.vocab_size).astype(np.float32) * 2.0, 1)
+        content = int.from_bytes(cache.entries[end - 1][1], "little") ^ self.seed
+        logits = (
+            self._noise[0, content % 97] + self._noise[1, (content >> 20) % 97] + self._noise[2, (content >> 40) % 97]
+        )
         tokens = tuple(cache.token_ids[:end])
         for prompt, answer in self.wishes.items():
             written = tokens[len(prompt) :]
@@ -144,7 +152,8 @@ class ScriptedBackend:
         masked = logits if allowed is None else np.full_like(logits, -np.inf)
         if allowed is not None:
             masked[allowed.ids] = logits[allowed.ids]
-        order = np.lexsort((np.arange(len(masked)), -masked))[:top_k]
+        # Both take the lowest id first among equal logits.
+        order = masked.argmax(keepdims=True) if top_k == 1 else np.argsort(-masked, kind="stable")[:top_k]
         return order.astype(np.int64), masked[order], _log_sum_exp(masked), _log_sum_exp(logits)
 
     def close(self) -> None:
@@ -154,3 +163,29 @@ class ScriptedBackend:
 def _log_sum_exp(logits: np.ndarray) -> float:
     top = float(logits.max())
     return top + float(np.log(np.exp(logits.astype(np.float64) - top).sum()))
+
+
+def make_image(seed: int = 0, grid: tuple[int, int] = (4, 6)) -> ImageInput:
+    """A small image of noise; patches are shorter than real ones."""
+    random = np.random.default_rng(seed)
+    return ImageInput(
+        pixel_values=random.normal(size=(grid[0] * grid[1], 12)).astype(np.float32),
+        grid=grid,
+        points=random.normal(size=(8, 12, 4)).astype(np.float32),
+    )
+
+
+def make_prompt(tokenizer: Tokenizer, question: str = "Detect boxes.", image: ImageInput | None = None) -> Prompt:
+    """A question behind an image, or alone."""
+    visual = [] if image is None else [tokenizer.vision_start, *[tokenizer.image_pad] * image.token_count]
+    closing = [] if image is None else [tokenizer.vision_end]
+    return Prompt(
+        prefix_ids=np.array([*tokenizer.encode("system"), *visual, *closing], dtype=np.int64),
+        suffix_ids=np.array([*tokenizer.encode(question), tokenizer.im_end], dtype=np.int64),
+    )
+
+
+def make_box_code(label: str = "chair", bins: Sequence[int] = (512, 433, 287, 500, 62, 150, 71)) -> BoxCode:
+    """A box from its seven integers."""
+    u, v, depth, angle, size_x, size_y, size_z = bins
+    return BoxCode(label=label, u=u, v=v, depth=depth, angle=angle, size_x=size_x, size_y=size_y, size_z=size_z)

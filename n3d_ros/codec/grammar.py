@@ -21,9 +21,8 @@ States are immutable and shared. What is allowed in many places is one ``TokenSe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from n3d_ros.codec.box_code import checked_label
 from n3d_ros.codec.label_bytes import LabelBytes
@@ -42,6 +41,10 @@ ZERO_ANGLE = "500"  # bin of no turn; all boxes published with N3D-VLM have it
 KEPT_GRAMMARS = 16  # box grammars kept for the next question of the same kind
 SMALL_SET = 64  # states with at most so many ways on remember each of them
 
+_WRONG_CUTS = (
+    "expected box text to be cut as Qwen2 cuts it, each digit alone and each class apart; this one does not. "
+    "Give the folder of a Qwen2.5-VL or N3D-VLM checkpoint."
+)
 _LINE = -2  # places before a line's numbers
 _CLASS = -1
 
@@ -208,10 +211,7 @@ class _Parts:
         line = f"bbox_12=Bbox(a,{numbers}"
         parts = [*self.head(12), *self.name("a"), *(token for sign in numbers for token in encode(sign))]
         if encode(line + ")\n") != [*parts, *self.close_line] or encode(line + ")") != [*parts, *self.close]:
-            raise ConfigurationError(
-                "Tokenizer: expected box text to be cut as Qwen2 cuts it, each digit alone; this one does not. "
-                "Give the folder of a Qwen2.5-VL or N3D-VLM checkpoint."
-            )
+            raise ConfigurationError(f"Tokenizer: {_WRONG_CUTS}")
 
     @property
     def label_bytes(self) -> LabelBytes:
@@ -246,7 +246,7 @@ class _Parts:
             before, after = self._tokenizer.encode("=Bbox"), self._tokenizer.encode("0")
             ids = self._tokenizer.encode(f"=Bbox({name},0")
             if ids[: len(before)] != before or ids[-len(after) :] != after:
-                raise ConfigurationError(f"Tokenizer: expected cuts around the class {name!r}, found none.")
+                raise ConfigurationError(f"Tokenizer: {_WRONG_CUTS} Class: {name!r}.")
             if len(self._names) >= 2 * MAX_CLASSES:  # names come from users: bounded
                 self._names.clear()
             found = self._names[name] = tuple(ids[len(before) : -len(after)])
@@ -259,8 +259,7 @@ class _Parts:
         return ids[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where a text stands between two tokens.
 
     Args:
@@ -278,8 +277,7 @@ class _Place:
     is_usual: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """Tokens still to come until a place is reached.
 
     Args:
