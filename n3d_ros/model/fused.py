@@ -48,6 +48,8 @@ def _fuse(parameters: Sequence[nn.Parameter]) -> Tensor:
         fused = torch.cat([parameter.data for parameter in parameters])
         for parameter, part in zip(parameters, fused.split(rows), strict=True):
             parameter.data = part
+        if fused.is_cuda:
+            torch.cuda.empty_cache()  # the old blocks are too small for the next layer's: give them back now
         return fused
 
 

@@ -24,9 +24,9 @@ from n3d_ros.model.fused import signed
 
 logger = logging.getLogger(__name__)
 
-GRAPH_SIZES = (1, 2, 4, 8, 16)  # tokens per recorded step
+GRAPH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # tokens per recorded step
 SMALLEST_BUCKET = 256  # rows; each further bucket has twice as many
-WIDEST_PRODUCTS = 16  # tokens up to which a GPU attends with two products (sdpa fills few of its units then)
+WIDEST_PRODUCTS = 24  # tokens up to which a GPU attends with two products (sdpa fills few of its units then)
 
 
 class CacheSlot:
@@ -134,6 +134,8 @@ class StaticDecoder:
         self.records = cuda_graphs and self.device.type == "cuda"
         self.compiles = compiles
         self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream(self.device))  # on which the weights were made
         self._free: list[CacheSlot] = []
         self._buffers: dict[int, StepBuffers] = {}
         self._logits: Tensor | None = None

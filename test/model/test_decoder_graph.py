@@ -1,0 +1,201 @@
+"""The language model over a static cache, against transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra [model] is not installed")
+pytest.importorskip("transformers", reason="the extra [model] is not installed")
+
+import copy  # noqa: E402
+
+from safetensors.torch import load_file  # noqa: E402
+
+from n3d_ros.errors import BackendError  # noqa: E402
+from n3d_ros.model.decoder_graph import DecoderGraph  # noqa: E402
+from n3d_ros.model.fused import TRANSPOSED_ROWS, project, signed  # noqa: E402
+from n3d_ros.model.static_decoder import GRAPH_SIZES, StaticDecoder, StepBuffers  # noqa: E402
+from tiny_vlm import tiny_model  # noqa: E402
+
+torch.set_num_threads(1)
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "two heads share a key": {},
+    "each head has its key": {"text": {"num_key_value_heads": 4}},
+    "all heads share one key": {"text": {"num_key_value_heads": 1}},
+    "odd width": {"text": {"hidden_size": 60, "num_attention_heads": 2, "num_key_value_heads": 1}},
+    "tied embedding": {"tie_word_embeddings": True},
+}
+
+
+def make_tokens(count: int, seed: int = 0) -> tuple[Any, Any]:
+    """Token ids (S,) and positions (3, S) that differ per axis."""
+    generator = np.random.default_rng(seed)
+    positions = np.cumsum(generator.integers(0, 3, (3, count)), axis=1)
+    return generator.integers(0, 290, count), positions
+
+
+def expected_logits(model: Any, token_ids: Any, positions: Any) -> Any:
+    """(S, V) of transformers without a cache."""
+    with torch.no_grad():
+        hidden = model.model.language_model(
+            input_ids=torch.from_numpy(token_ids)[None], position_ids=torch.from_numpy(positions)[:, None]
+        ).last_hidden_state
+        return model.lm_head(hidden)[0].float()
+
+
+def run(decoder: StaticDecoder, sizes: list[int], token_ids: Any, positions: Any) -> Any:
+    """(S, V) of the static decoder in chunks."""
+    slot, at, parts = decoder.take_slot(parent := type("Owner", (), {})()), 0, []
+    with torch.inference_mode():
+        for size in sizes:
+            span = slice(at, at + size)
+            parts.append(decoder.run(slot, at, token_ids[span], positions[:, span], last=size).clone())
+            at += size
+    del parent
+    return torch.cat(parts)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_any_division_into_chunks_gives_the_logits_of_transformers(name: str) -> None:
+    model = tiny_model(1, **SHAPES[name])
+    token_ids, positions = make_tokens(90)
+    expected = expected_logits(model, token_ids, positions)
+    decoder = StaticDecoder(DecoderGraph(copy.deepcopy(model).model.language_model, model.lm_head), capacity=128)
+    for sizes in ([90], [1] * 90, [17, 1, 5, 1, 1, 30, 35], [2, 3, 4, 8, 13, 60]):
+        torch.testing.assert_close(run(decoder, sizes, token_ids, positions), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_both_kinds_of_attention_agree_over_a_slice_longer_than_the_sequence() -> None:
+    model = tiny_model(2)
+    graph = DecoderGraph(model.model.language_model, model.lm_head)
+    token_ids, positions = make_tokens(12)
+    found = []
+    for kind in ("sdpa", "products"):
+        keys = [torch.full((64, graph.cache_width), 7.0) for _ in graph.layers]
+        values = [torch.full((64, graph.cache_width), 7.0) for _ in graph.layers]
+        outputs, at = [], 0
+        for size in (5, 1, 6):
+            cos, sin = graph.rotary.tables(positions[:, at : at + size])
+            rows = torch.arange(at, at + size)
+            with torch.inference_mode():
+                hidden = graph(
+                    graph.embed(torch.from_numpy(token_ids[at : at + size])),
+                    torch.tensor(cos)[:, None],
+                    signed(torch.tensor(sin)),
+                    rows,
+                    keys,
+                    values,
+                    graph.mask(rows, 64, kind),
+                    kind,
+                )
+                outputs.append(graph.logits(hidden))
+            at += size
+        found.append(torch.cat(outputs))
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[0], expected_logits(model, token_ids, positions), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
+def test_half_precision_stays_close_to_float32(dtype: Any, tolerance: float) -> None:
+    model = tiny_model(3)
+    token_ids, positions = make_tokens(40)
+    expected = expected_logits(model, token_ids, positions)
+    halved = model.to(dtype)
+    decoder = StaticDecoder(DecoderGraph(halved.model.language_model, halved.lm_head), capacity=64)
+    found = run(decoder, [30, 1, 1, 8], token_ids, positions)
+    assert found.dtype == torch.float32
+    assert (found - expected).norm() < tolerance * expected.norm()
+
+
+def test_float16_survives_sums_and_products_outside_its_range() -> None:
+    model = tiny_model(4)
+    with torch.no_grad():
+        for layer in model.model.language_model.layers:
+            layer.mlp.up_proj.weight *= 2000
+            layer.mlp.gate_proj.weight *= 200
+    token_ids, positions = make_tokens(20)
+    expected = expected_logits(model, token_ids, positions)
+    halved = model.to(torch.float16)
+    decoder = StaticDecoder(DecoderGraph(halved.model.language_model, halved.lm_head), capacity=32)
+    found = run(decoder, [12, 1, 7], token_ids, positions)
+    assert found.isfinite().all()
+    assert (found - expected).norm() < 0.05 * expected.norm()
+
+
+def test_weights_are_held_once_and_the_state_dict_is_as_before(tmp_path: Any) -> None:
+    model = tiny_model(5, tie_word_embeddings=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    graph = DecoderGraph(model.model.language_model, model.lm_head)
+    assert graph.head.weight.data_ptr() == graph.embedding.weight.data_ptr()
+    storages = {tensor.untyped_storage().data_ptr() for tensor in (*graph.parameters(), *graph.buffers())}
+    held = {value.untyped_storage().data_ptr() for value in model.model.language_model.state_dict().values()}
+    assert storages == held
+    after = model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    model.save_pretrained(tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert sum(value.numel() for value in saved.values()) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8, TRANSPOSED_ROWS.stop - 1, TRANSPOSED_ROWS.stop])
+def test_a_product_is_the_same_in_either_order_of_operands(rows: int) -> None:
+    x, weight, bias = torch.randn(rows, 40), torch.randn(24, 40), torch.randn(24)
+    torch.testing.assert_close(project(x, weight, bias), x @ weight.T + bias)
+    assert project(x, weight).is_contiguous()
+
+
+def test_what_a_recorded_step_reads_is_what_was_staged() -> None:
+    generator = np.random.default_rng(0)
+    cos, sin = (generator.random((3, 8), dtype=np.float32) for _ in range(2))
+    buffers = StepBuffers(4, 8, torch.device("cpu"))
+    buffers.fill(np.array([5, 6, 7]), 40, cos, sin)
+    assert buffers.token_ids.tolist() == [5, 6, 7, 7]
+    assert buffers.rows.tolist() == [40, 41, 42, 43]
+    torch.testing.assert_close(buffers.cos[:3, 0], torch.tensor(cos))
+    torch.testing.assert_close(buffers.signed_sin[:3], signed(torch.tensor(sin)))
+
+
+def test_buckets_double_up_to_the_capacity() -> None:
+    model = tiny_model(6)
+    decoder = StaticDecoder(DecoderGraph(model.model.language_model, model.lm_head), capacity=1500)
+    assert [decoder.bucket(length) for length in (1, 256, 257, 1000, 1025, 1500)] == [256, 256, 512, 1024, 1500, 1500]
+
+
+def test_buffers_come_back_when_their_owner_is_gone() -> None:
+    model = tiny_model(7)
+    decoder = StaticDecoder(DecoderGraph(model.model.language_model, model.lm_head), capacity=32)
+    owner = type("Owner", (), {})()
+    slot = decoder.take_slot(owner)
+    assert decoder.take_slot(parent := type("Owner", (), {})()) is not slot
+    del owner
+    assert decoder.take_slot(parent) is slot
+
+
+def test_shapes_of_no_released_model_are_refused() -> None:
+    model = tiny_model(8)
+    model.model.language_model.config.rope_parameters["rope_type"] = "yarn"
+    with pytest.raises(BackendError, match="yarn"):
+        DecoderGraph(model.model.language_model, model.lm_head)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiles", [False, True])
+def test_recorded_steps_give_the_logits_of_plain_ones(compiles: bool) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    model = tiny_model(9).to("cuda")
+    graph = DecoderGraph(model.model.language_model, model.lm_head)
+    token_ids, positions = make_tokens(300)
+    found = []
+    for records in (False, True):
+        decoder = StaticDecoder(graph, capacity=512, cuda_graphs=records, compiles=compiles and records)
+        with decoder.on_stream():
+            sizes = [200, *GRAPH_SIZES, 5, 7, 12]
+            found.append(run(decoder, sizes, token_ids, positions).cpu())
+        assert decoder.records == records
+    torch.testing.assert_close(found[1], found[0], atol=1e-3, rtol=1e-3)
