@@ -3,10 +3,11 @@
 
 Usage: python -m benchmarks.normalization [FRAMES ...] [--seed 0]
 
-FRAMES are folders of NAME_depth.png (16-bit millimetres, Kinect of f = 525 px) or point maps NAME.npz with the keys
-``pcd`` and ``intr``. A share of the measured pixels gets another depth: "near" 0.1 to 0.3 of the median, "far"
-four to eight times, "both" either. Printed per kind and share, over all frames, median and maximum: how far the corner
-moves, in mean distances (a whole depth range is 2), and by how much the scale changes. The last line is one JSON object.
+FRAMES are folders of NAME_depth.png (16-bit millimetres, Kinect of f = 525 px) or point maps demoN.npz with the keys
+``pcd`` and ``intr``. A share of the measured pixels gets another depth: "near" 0.1 to 0.3 of the frame's median, "far"
+four to eight times, "both" either. Printed per kind and share are, over all frames, median and maximum of how far the
+corner moves, in mean distances (a whole range of depth is 2), and median and maximum of how much the scale changes. The
+last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def read_frames(folder: Path) -> Iterator[RgbdFrame]:
     Yields:
         One frame per file, in the order of names.
     """
-    for file in sorted([*folder.glob("*_depth.png"), *folder.glob("*.npz")]):
+    for file in sorted([*folder.glob("*_depth.png"), *folder.glob("demo*.npz")]):
         if file.suffix == ".png":
             raw = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
             yield make_frame(np.where(raw > 0, raw / 1000, np.nan), KINECT)

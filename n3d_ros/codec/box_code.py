@@ -184,7 +184,11 @@ def code_to_metric(code: BoxCode, normalization: PointNormalization) -> MetricBo
 
 
 def metric_to_code(
-    box: MetricBox, normalization: PointNormalization, *, zero_sizes: Literal["keep", "raise"] = "keep"
+    box: MetricBox,
+    normalization: PointNormalization,
+    *,
+    zero_sizes: Literal["keep", "raise"] = "keep",
+    round_uv: bool = True,
 ) -> BoxCode:
     """The code of fractions and metres: the inverse of ``code_to_metric``, clipped to what the format holds.
 
@@ -192,17 +196,20 @@ def metric_to_code(
         box: fractions and metres.
         normalization: of its scene, in the model's axes.
         zero_sizes: "raise" makes a size of bin 0 bin 1, as the reference does for its training data on request.
+        round_uv: whether u and v are rounded; cut off otherwise. The reference rounds them on request and leaves them
+            fractions of bins otherwise, which its format does not have.
 
     Returns:
         The code; ``saturated`` says what was clipped.
     """
     scale = normalization.scale_per_m
     least = 1 if zero_sizes == "raise" else 0
+    place = _round if round_uv else _cut
     sizes = [max(least, _cut(size * scale / SIZE_RANGE)) for size in box.size_m]
     return BoxCode(
         label=box.label,
-        u=_clip(round(_clip_real(box.u) * BINS)),
-        v=_clip(round(_clip_real(box.v) * BINS)),
+        u=place(box.u),
+        v=place(box.v),
         depth=_cut((box.depth_m - float(normalization.offset_m[2])) * scale / DEPTH_RANGE),
         angle=_cut((box.angle_rad - ANGLE_MIN_RAD) / ANGLE_RANGE_RAD),
         size_x=sizes[0],
@@ -254,6 +261,7 @@ def encode_box(
     *,
     yaw: Literal["free", "zero"] = "free",
     zero_sizes: Literal["keep", "raise"] = "keep",
+    round_uv: bool = True,
 ) -> BoxCode:
     """The code of a box, as near as the format allows.
 
@@ -269,6 +277,7 @@ def encode_box(
         context: of its frame.
         yaw: "free" or "zero".
         zero_sizes: see ``metric_to_code``.
+        round_uv: see ``metric_to_code``.
 
     Returns:
         The code; ``saturated`` says what was clipped.
@@ -289,7 +298,7 @@ def encode_box(
         angle_rad=angle,
         size_m=(float(size[0]), float(size[1]), float(size[2])),
     )
-    return metric_to_code(metric, context.normalization, zero_sizes=zero_sizes)
+    return metric_to_code(metric, context.normalization, zero_sizes=zero_sizes, round_uv=round_uv)
 
 
 def optical_rotation(angle_rad: float) -> FloatArray:
@@ -332,6 +341,11 @@ def nearest_upright(box: Box3D) -> tuple[float, FloatArray]:
 def _cut(fraction: float) -> int:
     """The bin of a share of the range, cut off and clipped."""
     return _clip(math.floor(_clip_real(fraction) * BINS + BIN_TOLERANCE))
+
+
+def _round(fraction: float) -> int:
+    """The bin whose lower end is nearest to a share of the range, clipped."""
+    return _clip(round(_clip_real(fraction) * BINS))
 
 
 def _clip(number: int) -> int:

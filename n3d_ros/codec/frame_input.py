@@ -14,6 +14,7 @@ come from the sensor's depth:
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,8 @@ from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics, unproject
 from n3d_ros.geometry.point_map import PointNormalization
 from n3d_ros.geometry.transforms import MODEL_T_OPTICAL
+
+logger = logging.getLogger(__name__)
 
 NORMALIZATIONS = ("mean", "robust")
 MIN_VALID_PIXELS = 16  # of the frame; fewer give no scale worth the name
@@ -132,6 +135,13 @@ def encode_frame(frame: RgbdFrame, options: InputOptions | None = None) -> tuple
     patches, grid = image_patches(picture, min_pixels=chosen.min_pixels, max_pixels=chosen.max_pixels)
     xyz, valid = model_point_map(frame, chosen.long_side)
     scene = measure_scene(xyz, valid, method=chosen.normalization)
+    if scene.excluded_share:
+        logger.debug(
+            "%.2f %% of the points are specks outside %s m (percentiles %s m) and did not count for the scale.",
+            100 * scene.excluded_share,
+            scene.depth_fence_m,
+            scene.depth_percentiles_m,
+        )
     points = normalized_points(xyz, valid, scene.normalization)
     context = DecodeContext(intrinsics=frame.intrinsics, normalization=scene.normalization)
     return ImageInput(pixel_values=patches, grid=grid, points=points), context

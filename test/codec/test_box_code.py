@@ -148,6 +148,8 @@ def test_numbers_between_bins_are_cut_off_and_places_rounded() -> None:
     metric = MetricBox(label="cup", u=0.5007, v=0.4996, depth_m=1 + 9.9 * step, angle_rad=0, size_m=(0.00249, 1, 1))
     code = metric_to_code(metric, normalization)
     assert (code.u, code.v, code.depth, code.size_x) == (501, 500, 9, 1)
+    cut = metric_to_code(metric, normalization, round_uv=False)
+    assert (cut.u, cut.v, cut.depth, cut.size_x) == (500, 499, 9, 1)
 
 
 def test_what_the_format_cannot_hold_is_clipped_and_reported() -> None:
