@@ -22,7 +22,7 @@ from n3d_ros.inference.grounder import GroundingRequest, GroundingResult, Reason
 from n3d_ros.inference.language_model.asking import Ask, ask_for
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.frames import FrameStore, FrameWork
-from n3d_ros.inference.language_model.listing import BoxListing
+from n3d_ros.inference.language_model.listing import BoxListing, FoundBox
 from n3d_ros.inference.language_model.loading import Progress, Runtime, load_runtime
 from n3d_ros.inference.language_model.measured import MeasuredFrame
 from n3d_ros.inference.language_model.scores import TokenEvidence
@@ -59,6 +59,8 @@ class LanguageModelGrounder:
         """What the model is, in lines for people."""
         self._generator = Generator(backend, tokenizer, kept_prefixes=self._config.kept_images)
         options = InputOptions(long_side=self._config.long_side, normalization=self._config.normalization)
+        self.last_found: tuple[FoundBox, ...] = ()
+        """The boxes of the last list, in the model's order, with the evidence that calibrations are fitted to."""
         self._frames = FrameStore(options, self._config.kept_images)
         if on_progress is not None:
             on_progress("The language model is ready", 1.0)
@@ -115,7 +117,7 @@ class LanguageModelGrounder:
         if generation.finish_reason == "cancelled" and listing.stop_reason is None:
             raise CancelledError("Grounding was cancelled by the caller.")
         listing.finish(complete=generation.finish_reason == "end")
-        work.found = tuple(listing.found)
+        work.found = self.last_found = tuple(listing.found)
         _add_times(stages, generation)
         stages.add("refine", refining.stage_ms.get("refine", 0.0))
         return _result(listing, generation, work, measured, stages)

@@ -14,7 +14,7 @@ from n3d_ros.inference.language_model.box_stream import BoxStream, StreamedBox
 from n3d_ros.inference.language_model.calibration import Calibration
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.measured import MeasuredBox, MeasuredFrame, measure_box
-from n3d_ros.inference.language_model.scores import TokenEvidence, score_features
+from n3d_ros.inference.language_model.scores import ScoreFeatures, TokenEvidence, score_features
 from n3d_ros.inference.timing import Stages
 
 _SHOWN_LINES = 3  # rejected lines quoted in a note
@@ -22,7 +22,7 @@ _SHOWN_CHARACTERS = 80
 _FIELD_WORDS = {
     "u": "the image's left or right border",
     "v": "the image's upper or lower border",
-    "depth": "the depth that can be expressed",
+    "depth": "an end of the depth that can be expressed",
     "size_x": "the width that can be expressed",
     "size_y": "the height that can be expressed",
     "size_z": "the length that can be expressed",
@@ -38,12 +38,14 @@ class FoundBox:
         raw: as the model said it, with the same score.
         code: as the model wrote it.
         index: the number that the model gave it.
+        features: the evidence behind the score.
     """
 
     detection: Detection3D
     raw: Detection3D
     code: BoxCode
     index: int
+    features: ScoreFeatures
 
 
 class BoxListing:
@@ -194,7 +196,7 @@ class BoxListing:
         )
         raw_detection = Detection3D(label=label, box=raw, score=score)
         parsed = streamed.parsed
-        return FoundBox(detection=detection, raw=raw_detection, code=parsed.code, index=parsed.index)
+        return FoundBox(detection=detection, raw=raw_detection, code=parsed.code, index=parsed.index, features=features)
 
 
 def _count(number: int, noun: str) -> str:

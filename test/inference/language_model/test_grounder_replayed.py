@@ -22,6 +22,7 @@ from n3d_ros.detection import Detection3D
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError, GroundingError, InputError, StatusCode
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.inference.grounder import Grounder, GroundingRequest, create_grounder
+from n3d_ros.inference.language_model.calibration import DEFAULT_CALIBRATION
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
 from n3d_ros.inference.language_model.loading import Runtime
@@ -81,6 +82,15 @@ def test_said_boxes_come_back_as_true_objects(tokenizer: Tokenizer, scene: Known
     assert not result.partial
     assert result.notes == ()
     assert list(result.stage_ms) == ["input", "surfaces", "vision", "prefill", "decode", "refine"]
+
+
+def test_the_evidence_behind_scores_can_be_collected(tokenizer: Tokenizer, scene: KnownScene, answer: str) -> None:
+    grounder = grounder_of(tokenizer, ReplayRecord(answer=answer))
+    result = grounder.ground(scene.frame, GroundingRequest(up=scene.up))
+    assert [found.code.label for found in grounder.last_found] == [name for name, _ in scene.said]
+    assert {found.detection for found in grounder.last_found} == set(result.detections)
+    for found in grounder.last_found:
+        assert DEFAULT_CALIBRATION.probability(found.features.array()) == found.detection.score
 
 
 def test_up_and_table_are_found_when_nobody_tells(tokenizer: Tokenizer, scene: KnownScene, answer: str) -> None:

@@ -70,12 +70,15 @@ def scene() -> KnownScene:
 
 
 def test_random_weights_write_boxes_that_can_be_read(grounder: LanguageModelGrounder, scene: KnownScene) -> None:
+    count = 0
     for request in (GroundingRequest(), GroundingRequest(phrase="mug"), GroundingRequest(question=QUESTION)):
         result = grounder.ground(scene.frame, request)
         assert not any("could not be read" in note for note in result.notes)
         for detection in result.detections:
             assert detection.label.strip()
             assert detection.score is not None and 0 <= detection.score <= 1
+        count += len(result.detections)
+    assert count > 2
 
 
 def test_random_weights_answer_the_same_twice(

@@ -133,7 +133,7 @@ def test_the_list_ends_at_the_number_asked_for(scene: tuple[MeasuredFrame, Decod
 def test_boxes_at_an_end_of_the_code_are_told(scene: tuple[MeasuredFrame, DecodeContext]) -> None:
     listing = listed(scene, lines("Bbox(sofa,512,300,999,500,999,120,75)"))
     (note,) = listing.notes
-    assert note.startswith("sofa: at the depth that can be expressed, the width that can be expressed")
+    assert note.startswith("sofa: at an end of the depth that can be expressed, the width that can be expressed")
     assert f"{scene[1].max_depth_m:.2f} m" in note
 
 
