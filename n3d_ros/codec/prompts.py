@@ -62,6 +62,9 @@ def grounding_text(names: Sequence[str]) -> str:
 def referring_text(expressions: Sequence[str]) -> str:
     """The user's turn that asks for particular objects, each by a referring expression.
 
+    The released code shows the words for one category alone; these follow them and the paper's description (quoted
+    expressions joined by "and"), as do those for several categories.
+
     Args:
         expressions: such as "the cup left of the laptop".
 
