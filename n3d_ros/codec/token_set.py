@@ -15,6 +15,9 @@ class TokenSet:
 
     Args:
         ids: token ids, at least one, each 0 or more.
+
+    Raises:
+        InputError: no id, or one below 0.
     """
 
     __slots__ = ("__weakref__", "_members", "ids")
@@ -23,11 +26,6 @@ class TokenSet:
     """(K,) int64, ascending, read-only."""
 
     def __init__(self, ids: Iterable[int]) -> None:
-        """Sorts the ids.
-
-        Raises:
-            InputError: no id, or one below 0.
-        """
         members = frozenset(int(token) for token in ids)
         if not members or min(members) < 0:
             raise InputError(f"TokenSet: expected at least one token id, each 0 or more, got {sorted(members)[:5]}.")
