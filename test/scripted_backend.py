@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from n3d_ros.codec.box_code import BoxCode
+from n3d_ros.codec.grammar import GrammarState
 from n3d_ros.codec.model_input import ImageInput, Prompt
 from n3d_ros.codec.token_set import TokenSet
 from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.errors import BackendError
-from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk
+from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk, InferenceBackend
+from n3d_ros.inference.generation import Generation
+from n3d_ros.inference.positions import prompt_positions
+from n3d_ros.inference.sampling import Sampler
 
 
 @dataclass(frozen=True)
@@ -189,3 +193,42 @@ def make_box_code(label: str = "chair", bins: Sequence[int] = (512, 433, 287, 50
     """A box from its seven integers."""
     u, v, depth, angle, size_x, size_y, size_z = bins
     return BoxCode(label=label, u=u, v=v, depth=depth, angle=angle, size_x=size_x, size_y=size_y, size_z=size_z)
+
+
+def answer_without_cache(
+    backend: InferenceBackend,
+    prompt: Prompt,
+    image: ImageInput | None,
+    image_token: int,
+    grammar: GrammarState,
+    limit: int,
+    sampler: Sampler | None = None,
+) -> list[int]:
+    """The reference: for every token the whole sequence anew, masked, nothing forced, drafted or kept."""
+    sampler = sampler or Sampler()
+    visual = () if image is None else (backend.encode_image(image),)
+    grids = () if image is None else (image.grid,)
+    answer: list[int] = []
+    while len(answer) < limit:
+        ids = np.array([*prompt.token_ids, *answer])
+        positions = prompt_positions(ids, grids=grids, image_token=image_token)
+        chunk = Chunk(token_ids=ids, position_ids=positions, visual=visual)
+        choices = backend.forward(backend.new_cache(), chunk, choose=[grammar.allowed], top_k=sampler.candidates)
+        assert choices is not None
+        token = sampler.pick(choices, 0).token_id if grammar.only is None else grammar.only
+        grammar = grammar.after(token)
+        if grammar.is_end:
+            break
+        answer.append(token)
+    return answer
+
+
+def same_answer(left: Generation, right: Generation) -> bool:
+    """Whether two answers have the same tokens for the same reasons, to the last bit."""
+    return (
+        left.token_ids == right.token_ids
+        and left.finish_reason == right.finish_reason
+        and np.array_equal(left.log_probs, right.log_probs, equal_nan=True)
+        and np.array_equal(left.log_mass, right.log_mass, equal_nan=True)
+        and np.array_equal(left.forced, right.forced)
+    )
