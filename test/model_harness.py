@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from n3d_ros.ros.managed_node import N3dNode
+from n3d_ros.ros.managed_node import ModelFactory, N3dNode
 from n3d_ros.ros.spinning import Spinner
 from node_harness import DOMAIN_ID, NodeClient, ros_environment
 from node_under_test import make_grounder
@@ -22,7 +22,7 @@ GROUNDING = "n3d: grounding"
 
 
 @contextmanager
-def node_with(**parameters: Any) -> Iterator[tuple[N3dNode, NodeClient]]:
+def node_with(make_model: ModelFactory = make_model, **parameters: Any) -> Iterator[tuple[N3dNode, NodeClient]]:
     """A node in this process that loads the model of that name, and a client that hears it."""
     ros_environment()
     context = Context()

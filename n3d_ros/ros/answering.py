@@ -247,14 +247,17 @@ class AnswerDesk:
         outcome, ask = self._look(run), run.ask
         if outcome.scene is None or outcome.scene_T_camera is None:
             raise N3dError("The frame was lost while it was looked at.")
-        scene, matched = self._as_asked(outcome, (ask.text,) if ask.text else ())
+        scene, matched = self._as_asked(outcome, ())
         place = self._placement(ask, self._pipeline.memory, outcome.scene)
         reply = self._shown(ask, scene, place, matched)
         reply = reply.cut_short(ask.timeout_s) if outcome.is_partial else reply
         return reply.with_notes((*outcome.notes, *self._pipeline.standing_notes))
 
     def _as_asked(self, outcome: FrameOutcome, nouns: Sequence[str]) -> tuple[Scene, tuple[SceneObject, ...]]:
-        """The scene of a look with what it found called by the names asked for, and those objects, best first."""
+        """The scene of a look and the objects found in it, best first.
+
+        Found by a grounder of open vocabulary, they are called as they were asked for, else by its words of this look.
+        """
         scene, scene_T_camera = outcome.scene, outcome.scene_T_camera
         if scene is None or scene_T_camera is None:
             raise N3dError("The frame was lost while it was looked at.")

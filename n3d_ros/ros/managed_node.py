@@ -326,6 +326,7 @@ class N3dNode(LifecycleNode):
 
         progress = LoadingProgress(self.get_logger().info, is_unwanted)
         self._loading = progress
+        self.get_logger().info(f"Loading the model {self._model!r}; the node answers, and looks once it is there.")
         worker.call(partial(self._load_in_worker, worker, pipeline, progress, config))
 
     def _load_in_worker(

@@ -186,6 +186,50 @@ def test_the_command_line_of_the_node_carries_every_setting() -> None:
     assert text.endswith("-r __ns:=/robot -r __node:=eyes --log-level debug")
 
 
+@pytest.mark.parametrize("command", ["start", "run BAG -o OUT", "demo"])
+def test_a_model_is_named_by_one_option_of_each_command(command: str, tmp_path: Path) -> None:
+    name, *needed = command.split()
+    parser = cli.command_parser(name, cli.COMMANDS[name].load())
+    assert start.model_parameters(parser.parse_args(needed)) == {}
+    hub = start.model_parameters(parser.parse_args([*needed, "--model", "yuxinhk/N3D-VLM"]))
+    assert hub == {"model": '"yuxinhk/N3D-VLM"'}
+    (tmp_path / "7").mkdir()
+    folder = start.model_parameters(parser.parse_args([*needed, "--model", str(tmp_path / "." / "7")]))
+    assert folder == {"model": f'"{tmp_path / "7"}"'}
+
+
+def test_a_model_that_is_not_there_ends_a_run_with_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_camera_bag(tmp_path / "bag", frames=2)
+    assert cli.main(["run", str(bag), "-o", str(tmp_path / "out"), "--model", str(tmp_path / "nowhere")]) == 1
+    error = capsys.readouterr().err
+    assert "nowhere" in error and "Traceback" not in error
+
+
+def test_a_run_with_a_model_says_which_and_repeats_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tokenizers", reason="needs the packages of the extra [model]")
+    from model_training.models.stand_in_tokenizer import train_stand_in_tokenizer
+    from n3d_ros.inference.replay_records import REPLAY_FILE, ReplayRecord, write_records
+
+    bag, model = write_camera_bag(tmp_path / "bag", frames=3), tmp_path / "model"
+    model.mkdir()
+    train_stand_in_tokenizer(model)
+    record = ReplayRecord(answer="bbox_0=Bbox(mug,500,500,500,500,200,200,200)\n")
+    write_records([record], model / REPLAY_FILE)
+    further = ["--model", str(model), "-p", "language_model.backend:=replay", "-p", "output_frame:=map", "--no-bag"]
+    documents = []
+    for name in ("a", "b"):
+        assert cli.main(["run", str(bag), "-o", str(tmp_path / name), *further]) == 0
+        documents.append(json.loads((tmp_path / name / "objects.json").read_text()) | {"timing": None})
+    assert documents[0] == documents[1]
+    assert documents[0]["backend"] == "language_model"
+    assert [one["label"] for one in documents[0]["frames"][-1]["objects"]] == ["mug"]
+    said = capsys.readouterr()
+    assert "Found by language_model on" in said.out and "1 recorded answers" in said.out
+    assert "recorded answers" in said.err, "loading is told"
+
+
 def test_presets_can_be_listed_and_unknown_ones_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["start", "--list-cameras"]) == 0
     assert "realsense" in capsys.readouterr().out

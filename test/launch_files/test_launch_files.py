@@ -71,6 +71,11 @@ def test_values_given_as_arguments_become_parameters_of_the_right_type(n3d: Any)
     assert isinstance(node.parameters[-1], dict), "arguments win over files"
 
 
+def test_a_model_is_named_by_one_argument_of_both_launch_files(n3d: Any, replay: Any) -> None:
+    for started in (n3d(model="yuxinhk/N3D-VLM"), replay(bag="b", camera="generic", model="yuxinhk/N3D-VLM")):
+        assert parameters_of(started.node("n3d_node"))["model"] == "yuxinhk/N3D-VLM"
+
+
 @pytest.mark.parametrize("camera", sorted(load_camera_presets()))
 def test_every_preset_remaps_the_inputs_and_hints_at_its_driver(n3d: Any, camera: str) -> None:
     preset = load_camera_presets()[camera]

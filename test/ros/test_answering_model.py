@@ -109,9 +109,9 @@ def test_an_unknown_word_is_not_refused_but_not_found() -> None:
     assert desk.ask("where is the zebra?").status is StatusCode.NOT_FOUND
 
 
-def test_what_was_found_for_a_name_is_called_so_in_the_answer() -> None:
-    reply = Desk().ask("red mug", kind=Kind.PHRASE)
-    assert [one.label for one in reply.objects] == ["red mug"]
+def test_what_was_found_for_a_question_is_called_so_in_the_answer_and_in_the_models_words_for_a_phrase() -> None:
+    assert [one.label for one in Desk().ask("where is the red mug?").objects] == ["red mug"]
+    assert [one.label for one in Desk().ask("red mug", kind=Kind.PHRASE).objects] == ["mug"]
 
 
 def test_a_look_for_some_things_says_nothing_of_the_others() -> None:

@@ -15,7 +15,7 @@ from builders import make_box, make_detection, make_intrinsics
 from n3d_ros.ros.config import MarkerConfig
 from n3d_ros.ros.conversions import make_header
 from n3d_ros.ros.markers import MarkerTracker
-from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes, visible_edges
+from n3d_ros.ros.overlay import OverlayItem, display_color, draw_boxes, raw_items, visible_edges
 from n3d_ros.scene.objects import SceneObject
 
 HEADER = make_header(5_000_000_000, "map")
@@ -118,3 +118,14 @@ def test_edges_behind_the_camera_are_cut_or_left_out() -> None:
         camera,
         [OverlayItem(box=make_box(center=(0.0, 0.0, 0.0), size=(0.2, 0.2, 1.0)), text="near", color_rgb=(0, 1, 0))],
     )
+
+
+def test_boxes_that_were_not_fitted_yet_are_drawn_thin_and_dashed() -> None:
+    camera = make_intrinsics()
+    black = np.zeros((camera.height, camera.width, 3), np.uint8)
+    detection = make_detection(label="mug")
+    (raw,) = raw_items([detection])
+    assert raw.text == ""
+    solid = OverlayItem(box=raw.box, text="", color_rgb=raw.color_rgb)
+    inked = [(draw_boxes(black, camera, [item]) > 60).any(axis=2).sum() for item in (raw, solid)]
+    assert 0 < inked[0] < 0.75 * inked[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +295,30 @@ def test_a_mistyped_parameter_in_a_file_is_refused_and_other_nodes_may_have_thei
 def test_the_block_lies_where_the_test_says(tmp_path: Path) -> None:
     box = block().transformed(map_T_camera().inverse())
     assert box.center[2] == pytest.approx(1.1410, abs=1e-3) and FRAME_ID.endswith("optical_frame")
+
+
+class TalkingRed(RedGrounder):
+    """The same, of open vocabulary, with boxes that are fitted later."""
+
+    open_vocabulary = True
+    facts = ("model: red",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nouns: list[tuple[str, ...]] = []
+
+    def ground(self, frame: RgbdFrame, request: GroundingRequest, **callbacks: Any) -> GroundingResult:
+        self.nouns.append(request.nouns)
+        result = super().ground(frame, request, **callbacks)
+        return replace(result, raw_detections=result.detections)
+
+
+def test_a_model_looks_for_the_standing_prompt_at_the_rate_that_is_set_and_is_named(tmp_path: Path) -> None:
+    bag = write_camera_bag(tmp_path / "bag")
+    values = {"language_model.prompt": "red block; mug", "continuous_rate_hz": 5.0, "output_frame": "map"}
+    grounder = TalkingRed()
+    summary = run(bag, tmp_path / "out", grounder, config=build_config(NodeConfig(), values))
+    assert grounder.nouns == [("red block", "mug")] * 3
+    assert (summary.frames_ok, summary.dropped) == (3, {"paced": 3})
+    assert (summary.backend, summary.facts) == ("red on cpu", ("model: red",))
+    assert results(tmp_path / "out")["model"] == ["model: red"]

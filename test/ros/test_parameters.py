@@ -114,3 +114,20 @@ def test_every_parameter_is_described_and_named_once() -> None:
 def test_every_default_is_allowed() -> None:
     for spec in parameter_specs(NodeConfig()):
         assert spec.check(spec.default) == spec.default
+
+
+def test_auto_takes_the_model_when_one_is_named_else_geometry() -> None:
+    assert NodeConfig().chosen_grounder == "geometric"
+    assert build_config(NodeConfig(), {"model": "yuxinhk/N3D-VLM"}).chosen_grounder == "language_model"
+    assert build_config(NodeConfig(), {"model": "x", "grounder": "geometric"}).chosen_grounder == "geometric"
+
+
+def test_what_concerns_the_model_is_named_and_said_to_be_live() -> None:
+    specs = {spec.name: spec for spec in parameter_specs(NodeConfig())}
+    assert {"model", "grounder", "answer_mode", "continuous_rate_hz", "language_model.prompt"} <= set(specs)
+    assert all(specs[name].live for name in ("model", "answer_mode", "continuous_rate_hz", "language_model.prompt"))
+
+
+def test_a_standing_prompt_of_too_many_things_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="at most 16 phrases"):
+        build_config(NodeConfig(), {"language_model.prompt": ";".join("abcdefghijklmnopqrstuvwxyz")})
