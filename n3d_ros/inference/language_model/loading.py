@@ -20,6 +20,7 @@ Progress = Callable[[str, float], None]
 """Told a sentence and the share done, 0 to 1; it may raise to stop."""
 
 _WEIGHTS_SHARE = 0.9  # of the time of loading
+_USUAL_LENGTH = 600  # tokens of a 640x480 image, a prompt and some boxes, for which short steps are recorded on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,6 +102,7 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     graphs: Any = config.cuda_graphs
     backend = TorchBackend(loaded, capacity=config.capacity, cuda_graphs=graphs, compile=config.compile)
+    backend.warm_up(min(_USUAL_LENGTH, config.capacity))
     return Runtime(
         backend=backend,
         tokenizer=tokenizer,

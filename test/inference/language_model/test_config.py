@@ -1,0 +1,85 @@
+"""Settings of the language model: ranges that are kept, and what is imported for them."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from n3d_ros.errors import BackendError, ConfigurationError
+from n3d_ros.inference.language_model.config import BACKENDS, LanguageModelConfig
+
+
+def test_the_defaults_are_valid() -> None:
+    config = LanguageModelConfig()
+    assert config.model == ""
+    assert config.temperature == 0
+    assert config.nouns == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("backend", "onnx"),
+        ("dtype", "int4"),
+        ("position_code", "mine"),
+        ("yaw", "some"),
+        ("temperature", float("nan")),
+        ("temperature", -0.1),
+        ("capacity", 100),
+        ("kept_images", 0),
+        ("top_k", 65),
+        ("min_score", 1.5),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"language_model {field}: expected"):
+        LanguageModelConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_an_answer_must_leave_room_for_the_prompt() -> None:
+    with pytest.raises(ConfigurationError, match="capacity"):
+        LanguageModelConfig(max_new_tokens=1024, capacity=1024)
+
+
+def test_the_standing_prompt_holds_several_phrases() -> None:
+    assert LanguageModelConfig(prompt=" mug; red box;; ").nouns == ("mug", "red box")
+    with pytest.raises(ConfigurationError, match="at most 16 phrases"):
+        LanguageModelConfig(prompt=";".join(f"thing {k}" for k in range(17)))
+    with pytest.raises(ConfigurationError, match="characters"):
+        LanguageModelConfig(prompt="x" * 600)
+
+
+def test_every_field_says_what_it_means() -> None:
+    for field in fields(LanguageModelConfig):
+        assert field.metadata["meaning"], field.name
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS))
+def test_every_backend_has_its_loader(name: str) -> None:
+    pytest.importorskip("tokenizers", reason="the tokenizer's package comes with the extra [model]")
+    module, _, function = BACKENDS[name].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_settings_and_the_grounder_import_no_network(repository: Path) -> None:
+    code = (
+        "import sys; import n3d_ros.inference.language_model.config; "
+        "assert not {'torch', 'transformers', 'tokenizers'} & set(sys.modules); "
+        "import n3d_ros.inference.language_model.grounder; "
+        "assert not {'torch', 'transformers', 'tokenizers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=repository, timeout=60)
+
+
+def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
+
+    monkeypatch.delitem(sys.modules, "n3d_ros.inference.torch_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(BackendError, match=r"package torch, which is not installed.*make setup MODEL=1"):
+        LanguageModelGrounder(LanguageModelConfig(model=str(tmp_path)))
