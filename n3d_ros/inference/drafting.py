@@ -5,8 +5,8 @@ Three sources, the surest first:
 
 * the grammar: what must follow, and what it expects (a full last number ends its line, another box follows, a box is
   not turned, a class is one token);
-* the box before (by option): a part of a line that began like the same part of the last line goes on like it, as long
-  as that was right the last time;
+* the box before: its class again, until one was another; by option also those of its numbers that were the same in the
+  two boxes before;
 * the text so far, question included (by option): the tokens that followed the last few tokens the time before.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from n3d_ros.codec.grammar import GrammarState
 
+CLASS = 0  # the part of a line, see codec/grammar.py
 NGRAM_LENGTHS = (4, 3, 2)  # tokens looked up in the text so far, the longest match first
 
 
@@ -24,8 +25,8 @@ class Drafter:
 
     Args:
         prompt: the tokens before it.
-        expected: whether the grammar's expectations are guesses.
-        repeats: whether the last box and the text so far are.
+        expected: whether the grammar's expectations and the class of the last box are guesses.
+        repeats: whether the numbers of the last box and the text so far are.
     """
 
     def __init__(self, prompt: Sequence[int], *, expected: bool = True, repeats: bool = False) -> None:
@@ -34,7 +35,7 @@ class Drafter:
         self._text: list[int] = []
         self._ends: dict[tuple[int, ...], int] = {}
         self._parts: dict[int, tuple[int, ...]] = {}  # of the last box, by part of the line
-        self._is_right: dict[int, bool] = {}  # whether a part was then as in the box before
+        self._is_usual: dict[int, bool] = {}  # whether a part may be guessed to be as in the last box
         self._written: list[int] = []  # of the present part
         if repeats:
             for token in prompt:
@@ -47,10 +48,9 @@ class Drafter:
             state: before it.
             token: the token.
         """
-        if not self._repeats:
-            return
-        self._remember(token)
-        if state.part is None:
+        if self._repeats:
+            self._remember(token)
+        if state.part is None or not (self._repeats or (self._expected and state.part[0] == CLASS)):
             return
         part, place = state.part
         if place == 0:
@@ -58,8 +58,8 @@ class Drafter:
         self._written.append(token)
         after = state.after(token).part
         if after is None or after[0] != part:
-            written = tuple(self._written)
-            self._is_right[part] = self._parts.get(part, written) == written
+            written, before = tuple(self._written), self._parts.get(part)
+            self._is_usual[part] = part == CLASS if before is None else before == written
             self._parts[part] = written
 
     def draft(self, state: GrammarState, limit: int) -> list[int]:
@@ -85,7 +85,9 @@ class Drafter:
 
     def _next(self, state: GrammarState, guess: list[int]) -> int | None:
         """The likeliest next token; None when nothing speaks for one."""
-        candidates = [self._from_last_box(state, guess), self._from_text(state, guess)] if self._repeats else []
+        candidates = [self._from_last_box(state, guess)]
+        if self._repeats:
+            candidates.append(self._from_text(state, guess))
         if self._expected:
             candidates.append(state.expected)
         for token in candidates:
@@ -100,7 +102,7 @@ class Drafter:
         last = self._parts.get(part, ())
         begun = [*self._written, *guess][-place:] if place else []
         fits = place < len(last) and tuple(begun) == last[:place]
-        return last[place] if fits and self._is_right[part] else None
+        return last[place] if fits and self._is_usual[part] else None
 
     def _from_text(self, state: GrammarState, guess: list[int]) -> int | None:
         """What followed the last tokens the time before; digits of boxes are left to their own part of the line."""

@@ -51,8 +51,9 @@ class GenerationConfig:
         top_k: drawn from at most so many, 1 to 64; 0 means 64.
         seed: of the draws.
         forced_runs: tokens that the grammar forces go with the next forward instead of one each.
-        expected_runs: so do tokens that the grammar expects, verified; the answer is the same.
-        drafting: so do tokens that repeat the box or the text before, verified; the answer is the same.
+        expected_runs: so do tokens that are expected (another box, of the class before, not turned), verified; the
+            answer is the same.
+        drafting: so do tokens that repeat earlier boxes' numbers or the text before, verified; the answer is the same.
         draft_tokens: at most so many tokens are guessed at once, 1 to 64.
     """
 

@@ -36,7 +36,7 @@ def draft_text(tokenizer: Tokenizer, drafter: Drafter, written: str, limit: int 
 def test_the_grammar_expects_a_box_an_angle_of_zero_and_the_next_line(tokenizer: Tokenizer) -> None:
     assert draft_text(tokenizer, Drafter(()), "") == "bbox_0=Bbox"
     assert draft_text(tokenizer, Drafter(()), "bbox_0=Bbox(chair,512,433,287") == ",500,"
-    assert draft_text(tokenizer, Drafter(()), LINE.join(["bbox_0", ""])[:-2]) == ")\nbbox_1=Bbox"
+    assert draft_text(tokenizer, Drafter(()), LINE.join(["bbox_0", ""])[:-2]) == ")\nbbox_1=Bbox(chair,"
 
 
 def test_nothing_is_expected_without_the_option(tokenizer: Tokenizer) -> None:
@@ -48,23 +48,25 @@ def test_a_draft_is_no_longer_than_asked(tokenizer: Tokenizer) -> None:
     assert [len(Drafter(()).draft(state, limit)) for limit in (-1, 0, 1, 2)] == [0, 0, 1, 2]
 
 
-def test_the_last_boxs_parts_are_repeated(tokenizer: Tokenizer) -> None:
-    drafter = Drafter((), repeats=True)
-    text = draft_text(tokenizer, drafter, f"bbox_0{LINE}bbox_1=Bbox", 12)
-    assert text.startswith("(chair,512,433")
+def test_the_last_boxs_class_is_expected_until_one_was_another(tokenizer: Tokenizer) -> None:
+    other = LINE.replace("chair", "table")
+    assert draft_text(tokenizer, Drafter(()), f"bbox_0{LINE}bbox_1=Bbox") == "(chair,"
+    assert draft_text(tokenizer, Drafter(()), f"bbox_0{LINE}bbox_1{other}bbox_2=Bbox") == ""
+    assert draft_text(tokenizer, Drafter(()), f"bbox_0{LINE}bbox_1{other}bbox_2{other}bbox_3=Bbox") == "(table,"
+    assert draft_text(tokenizer, Drafter((), expected=False), f"bbox_0{LINE}bbox_1=Bbox") == ""
 
 
-def test_a_part_that_was_not_repeated_is_not_guessed_again(tokenizer: Tokenizer) -> None:
-    other = LINE.replace("512", "612")
-    drafter = Drafter((), repeats=True)
-    assert draft_text(tokenizer, drafter, f"bbox_0{LINE}bbox_1{other}bbox_2=Bbox") == "(chair,"
+def test_numbers_that_were_the_same_in_two_boxes_are_repeated(tokenizer: Tokenizer) -> None:
+    written = f"bbox_0{LINE}bbox_1{LINE.replace('433', '434')}bbox_2=Bbox"
+    assert draft_text(tokenizer, Drafter((), repeats=True), written) == "(chair,512,"
+    assert draft_text(tokenizer, Drafter((), repeats=True), f"{written}(chair,512,434,", 30).startswith(LINE[20:])
+    assert draft_text(tokenizer, Drafter(()), written) == "(chair,"
 
 
-def test_a_part_that_began_otherwise_is_not_guessed(tokenizer: Tokenizer) -> None:
-    drafter = Drafter((), repeats=True)
-    assert draft_text(tokenizer, drafter, f"bbox_0{LINE}bbox_1=Bbox(chair,6") == ""
-    drafter = Drafter((), repeats=True)
-    assert draft_text(tokenizer, drafter, f"bbox_0{LINE}bbox_1=Bbox(chair,5", 2) == "12"
+def test_a_number_that_began_otherwise_is_not_guessed(tokenizer: Tokenizer) -> None:
+    written = f"bbox_0{LINE}bbox_1{LINE}bbox_2=Bbox"
+    assert draft_text(tokenizer, Drafter((), repeats=True), f"{written}(chair,6") == ""
+    assert draft_text(tokenizer, Drafter((), repeats=True), f"{written}(chair,5", 2) == "12"
 
 
 def test_text_is_looked_up_in_the_question_and_in_the_answer(tokenizer: Tokenizer) -> None:

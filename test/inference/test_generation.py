@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 pytest.importorskip("tokenizers", reason="the model's language needs the extra [model]")
 
 from model_training.models.stand_in_tokenizer import train_stand_in_tokenizer
-from n3d_ros.codec.box_text import format_boxes, parse_boxes
+from n3d_ros.codec.box_code import metric_to_code
+from n3d_ros.codec.box_text import MetricLine, format_boxes, parse_boxes, parse_metric_line
 from n3d_ros.codec.grammar import GrammarState, box_grammar, free_text
 from n3d_ros.codec.model_input import Prompt
 from n3d_ros.codec.tokenizer import Tokenizer
@@ -140,9 +143,33 @@ def test_passes_of_one_box_line(tokenizer: Tokenizer) -> None:
     assert passes(forced, start) == 3 * (21 + label + 1 + 2)  # digits, class, its comma, the line's end, another box
     assert passes(forced, one) == 3 * (21 + 2)
     assert passes(forced, zero) == 3 * (18 + 2)
-    assert passes(GenerationConfig(), start) == 3 * (18 + label)
+    assert passes(GenerationConfig(), start) == 3 * 18 + label  # the class of the second and third is that of the first
     assert passes(GenerationConfig(), one) == 3 * 18
-    assert passes(GenerationConfig(drafting=True), one) < 3 * 9
+    assert passes(GenerationConfig(drafting=True), one) < 2 * 18 + 5
+
+
+@pytest.mark.parametrize("name", ["demo1", "demo2", "demo3"])
+def test_recorded_boxes_take_at_most_23_passes_each(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    """With a vocabulary that knows their words, as the model's does; about 35 tokens are written per box."""
+    tokenizer = train_stand_in_tokenizer(tmp_path_factory.mktemp("words"), vocab_size=1800)
+    folder = shared_data / "realdata" / "n3d_demo"
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+        points = arrays["pcd"][arrays["pcd"][..., 3] > 0][:, :3].astype(np.float64)
+    distance = np.linalg.norm(points - points.min(axis=0), axis=1).mean()
+    scene = PointNormalization(offset_m=points.min(axis=0), scale_per_m=1 / distance)
+    text = json.loads((folder / f"{name}.json").read_text())[0]["Native 3D Grounding"]
+    lines = [parse_metric_line(line) for line in text.strip().splitlines()]
+    codes = [metric_to_code(line.box, scene) for line in lines if isinstance(line, MetricLine)]
+    answer = [*tokenizer.encode(format_boxes(codes)), tokenizer.im_end]
+    prompt = make_prompt(tokenizer, image=IMAGE)
+    for classes in (None, sorted({code.label for code in codes})):
+        backend = make_backend(tokenizer)
+        backend.wish(prompt.token_ids.tolist(), answer)
+        written = Generator(backend, tokenizer).generate(prompt, IMAGE, grammar=box_grammar(tokenizer, classes=classes))
+        assert [*written.token_ids, tokenizer.im_end] == answer
+        assert written.passes <= 23 * len(codes) < 0.7 * len(answer)
 
 
 def test_a_second_question_pays_for_its_own_words_only(tokenizer: Tokenizer) -> None:
