@@ -241,7 +241,8 @@ class AnswerDesk:
         """What a request asks a grounder to look for: a phrase, or the question and the things that it names."""
         if ask.kind is Kind.PHRASE:
             return {"phrase": ask.text or None}
-        return {"question": ask.text, "nouns": nouns_of(ask.text)} if self.is_open_vocabulary else {}
+        nouns = nouns_of(ask.text) if self.is_open_vocabulary else ()
+        return {"question": ask.text, "nouns": nouns} if nouns else {}  # "what do you see?": everything
 
     def _located(self, run: _Run) -> Reply:
         outcome, ask = self._look(run), run.ask

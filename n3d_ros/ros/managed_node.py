@@ -50,6 +50,8 @@ from n3d_ros.ros.results import Results
 from n3d_ros.ros.spinning import Spinner, ros_log_handler
 from n3d_ros.ros.worker import Worker
 
+logger = logging.getLogger(__name__)
+
 NODE_NAME = "n3d"
 WARN_EVERY_S = 5.0  # the same reason is logged again after this time
 ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
@@ -298,7 +300,7 @@ class N3dNode(LifecycleNode):
         worker, grounder, pipeline = self._worker, self._grounder, self._pipeline
         results, transforms = self._results, self._tf
         self._worker = self._grounder = self._pipeline = self._desk = self._results = self._tf = None
-        self._loading = None
+        self._loading, self._trouble = None, ""
         if worker is not None:
             worker.call(partial(close_all, pipeline, grounder))  # in the thread that made them
             error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
@@ -342,11 +344,11 @@ class N3dNode(LifecycleNode):
                 self._in_executor(partial(self._on_model_failed, progress, told(error)))
             return
         if worker.stopping or self._loading is not progress:
-            grounder.close()
+            closed(grounder)
             return
         before = pipeline.use(grounder)
         if before is not self._grounder:
-            before.close()
+            closed(before)
         self._in_executor(partial(self._on_model_loaded, progress, grounder))
 
     def _on_model_loaded(self, progress: LoadingProgress, grounder: Grounder) -> None:
@@ -575,7 +577,19 @@ def close_all(pipeline: FramePipeline | None, grounder: Grounder | None) -> None
     used = None if pipeline is None else pipeline.grounder
     for one in (used, grounder if grounder is not used else None):
         if one is not None:
-            one.close()
+            closed(one)
+
+
+def closed(grounder: Grounder) -> None:
+    """Closes a grounder; one that cannot even be closed is logged, and holds nothing else up.
+
+    Args:
+        grounder: not used afterwards.
+    """
+    try:
+        grounder.close()
+    except Exception:
+        logger.exception("The grounder %r could not be closed.", grounder.name)
 
 
 def use_instead(pipeline: FramePipeline, grounder: Grounder, notes: tuple[str, ...] = ()) -> None:
@@ -588,7 +602,7 @@ def use_instead(pipeline: FramePipeline, grounder: Grounder, notes: tuple[str, .
     """
     before = pipeline.use(grounder, notes)
     if before is not grounder:
-        before.close()
+        closed(before)
 
 
 def run(

@@ -98,6 +98,12 @@ def test_a_grounder_with_a_vocabulary_of_its_own_is_told_no_question() -> None:
     assert (seen[-1].question, seen[-1].nouns) == (None, ())
 
 
+def test_a_question_about_everything_looks_for_everything() -> None:
+    desk = Desk()
+    assert desk.ask("how many objects are there?").value == 2.0
+    assert (desk.talking.requests[-1].question, desk.talking.requests[-1].nouns) == (None, ())
+
+
 def test_an_unknown_word_is_not_refused_but_not_found() -> None:
     desk = Desk()
     reply = desk.ask("how many giraffes are there?")
