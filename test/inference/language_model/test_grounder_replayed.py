@@ -29,6 +29,7 @@ from n3d_ros.inference.language_model.loading import Runtime
 from n3d_ros.inference.recording_backend import RecordingBackend
 from n3d_ros.inference.replay_backend import ReplayBackend
 from n3d_ros.inference.replay_records import REPLAY_FILE, ReplayRecord, boxes_answer, write_records
+from scripted_backend import ScriptedBackend
 
 QUESTION = "How far is the red box from the blue cylinder?"
 
@@ -237,6 +238,37 @@ def test_a_frame_without_depth_is_refused(tokenizer: Tokenizer) -> None:
     with pytest.raises(GroundingError) as caught:
         grounder.ground(make_frame(depth_m=np.nan), GroundingRequest())
     assert caught.value.code is StatusCode.NO_DEPTH
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_model_of_noise_does_no_harm(tokenizer: Tokenizer, scene: KnownScene, temperature: float) -> None:
+    count = 0
+    for seed in range(12):
+        noise = ScriptedBackend(tokenizer.vocab_size, tokenizer.image_pad, capacity=1024, seed=seed)
+        config = LanguageModelConfig(max_new_tokens=300, temperature=temperature, seed=seed)
+        grounder = LanguageModelGrounder(config, runtime=Runtime(backend=noise, tokenizer=tokenizer))
+        request = GroundingRequest(phrase=f"thing number {seed}", up=scene.up)
+        result = grounder.ground(scene.frame, request)
+        assert not any("could not be read" in note for note in result.notes)
+        for detection, raw in zip(result.detections, result.raw_detections, strict=True):
+            assert detection.score is not None and 0 <= detection.score < 0.9
+            assert np.isfinite(raw.box.corners).all()
+        assert plain(result.detections) == plain(grounder.ground(scene.frame, request).detections)
+        count += len(result.detections)
+    assert count > 3
+
+
+def test_a_failing_device_is_told_and_the_next_frame_works(tokenizer: Tokenizer, scene: KnownScene) -> None:
+    noise = ScriptedBackend(tokenizer.vocab_size, tokenizer.image_pad, capacity=1024, seed=3, fail_at=3)
+    config = LanguageModelConfig(max_new_tokens=200)
+    grounder = LanguageModelGrounder(config, runtime=Runtime(backend=noise, tokenizer=tokenizer))
+    with pytest.raises(BackendError):
+        grounder.ground(scene.frame, GroundingRequest())
+    after = grounder.ground(scene.frame, GroundingRequest())
+    fresh = ScriptedBackend(tokenizer.vocab_size, tokenizer.image_pad, capacity=1024, seed=3)
+    other = LanguageModelGrounder(config, runtime=Runtime(backend=fresh, tokenizer=tokenizer))
+    assert after.detections
+    assert plain(after.detections) == plain(other.ground(scene.frame, GroundingRequest()).detections)
 
 
 @pytest.mark.parametrize("depth_m", [30.0, 0.05], ids=["beyond all tables", "at the lens"])
