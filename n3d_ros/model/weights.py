@@ -126,13 +126,20 @@ def fill(
                 digest = reader.read(file, receiver.take)
                 receiver.finish(file)
                 cards.append(CardFile(name=file.path.name, size_bytes=file.size_bytes, sha256=digest))
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
         raise BackendError(
             f"{place_name(device)}: out of memory while the weights were loaded: {str(error).split('.')[0]}. Something "
             "else took it meanwhile; free memory or choose a smaller dtype.",
             reason="out_of_memory",
         ) from error
     return tuple(cards)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, on a GPU or on the host."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
 
 
 class _Receiver:
