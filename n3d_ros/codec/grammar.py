@@ -312,8 +312,30 @@ class _BoxGrammar:
             return self._in_label(place.box, self._parts.label_bytes.start, 0, 0)
         state = self._places.get(place)
         if state is None:
-            state = self._places[place] = self._state(self._ways(place), self._part(place))
+            if 0 <= place.number < NUMBERS - 1:
+                state = self._in_number(place)
+            else:
+                state = self._state(self._ways(place), self._part(place))
+            self._places[place] = state
         return state
+
+    def _in_number(self, place: _Place) -> GrammarState:
+        """The state at a place in a number before the last, where each way on is one token: most states are such."""
+        parts = self._parts
+        ids = [parts.digits[value] for value in self._digits(place)]
+        is_usual = bool(ids) and self._after_digit(place, int(ZERO_ANGLE[place.digits])).is_usual
+
+        def follow(token: int) -> GrammarState:
+            if token == parts.comma:
+                return self._at(_Place(place.box, place.number + 1))
+            return self._at(self._after_digit(place, parts.digits.index(token)))
+
+        return GrammarState(
+            allowed=parts.token_set([*ids, parts.comma] if self._may_end(place) else ids),
+            follow=follow,
+            expected=parts.digits[int(ZERO_ANGLE[place.digits])] if is_usual else None,
+            part=self._part(place),
+        )
 
     @staticmethod
     def _part(place: _Place) -> Part | None:
@@ -330,32 +352,37 @@ class _BoxGrammar:
         if place.number == _CLASS:
             assert self._names is not None
             return frozenset(_Way(tokens, _Place(place.box, 0)) for tokens in self._names)
-        ways = self._digit_ways(place)
-        return frozenset(ways if place.digits == 0 else ways + self._number_end_ways(place))
+        return frozenset(self._digit_ways(place) + self._number_end_ways(place))
+
+    def _digits(self, place: _Place) -> range:
+        """The digits that may follow in a number."""
+        if place.digits >= MAX_DIGITS or place.is_zero:
+            return range(0)
+        if self._yaw == "zero" and place.number == ANGLE:
+            return range(int(ZERO_ANGLE[place.digits]), int(ZERO_ANGLE[place.digits]) + 1)
+        return range(10)
+
+    @staticmethod
+    def _after_digit(place: _Place, value: int) -> _Place:
+        """The place behind one more digit."""
+        first = place.digits == 0
+        is_usual = place.number == ANGLE and (first or place.is_usual) and value == int(ZERO_ANGLE[place.digits])
+        return _Place(place.box, place.number, place.digits + 1, first and value == 0, is_usual)
 
     def _digit_ways(self, place: _Place) -> list[_Way]:
         """One more digit."""
-        parts = self._parts
-        if place.digits >= MAX_DIGITS or place.is_zero:
-            return []
-        values = range(10)
-        usual = -1
-        if place.number == ANGLE and (place.is_usual or place.digits == 0):
-            usual = int(ZERO_ANGLE[place.digits])
-            values = range(usual, usual + 1) if self._yaw == "zero" else values
-        return [
-            _Way(
-                (parts.digits[value],),
-                _Place(place.box, place.number, place.digits + 1, place.digits == 0 and value == 0, value == usual),
-                is_expected=value == usual,
-            )
-            for value in values
-        ]
+        reached = [(value, self._after_digit(place, value)) for value in self._digits(place)]
+        return [_Way((self._parts.digits[value],), to, is_expected=to.is_usual) for value, to in reached]
+
+    def _may_end(self, place: _Place) -> bool:
+        """Whether a number may be complete."""
+        is_fixed = self._yaw == "zero" and place.number == ANGLE
+        return place.digits == MAX_DIGITS if is_fixed else place.digits > 0
 
     def _number_end_ways(self, place: _Place) -> list[_Way]:
         """The comma to the next number, or the end of the line."""
         parts = self._parts
-        if self._yaw == "zero" and place.number == ANGLE and place.digits < MAX_DIGITS:
+        if not self._may_end(place):
             return []
         if place.number < NUMBERS - 1:
             return [_Way((parts.comma,), _Place(place.box, place.number + 1))]

@@ -22,6 +22,7 @@ from n3d_ros.codec.grammar import GrammarState, box_grammar, free_text
 from n3d_ros.codec.model_input import Prompt
 from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.errors import BackendError, CancelledError, InputError
+from n3d_ros.geometry.point_map import PointNormalization
 from n3d_ros.inference.generation import GenerationConfig, GenerationRequest, Generator, Step
 from n3d_ros.inference.sampling import Sampler
 from scripted_backend import (
