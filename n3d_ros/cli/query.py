@@ -62,3 +62,5 @@ def print_answer(answer: dict[str, Any]) -> None:
         print(f"  - {step}")
     if answer["objects"]:
         print(object_table(answer["objects"]))
+    if answer["message"] and answer["message"] not in answer["sentence"]:
+        print(answer["message"])

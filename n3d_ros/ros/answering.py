@@ -252,7 +252,8 @@ class AnswerDesk:
         place = self._placement(ask, self._pipeline.memory, outcome.scene)
         reply = self._shown(ask, scene, place, matched)
         reply = reply.cut_short(ask.timeout_s) if outcome.is_partial else reply
-        return reply.with_notes((*outcome.notes, *self._pipeline.standing_notes))
+        reply = reply.with_notes(outcome.notes, said=not self.is_open_vocabulary)
+        return reply.with_notes(self._pipeline.standing_notes, said=False)
 
     def _as_asked(self, outcome: FrameOutcome, nouns: Sequence[str]) -> tuple[Scene, tuple[SceneObject, ...]]:
         """The scene of a look and the objects found in it, best first.
@@ -282,26 +283,26 @@ class AnswerDesk:
             found = tuple(one.transformed(place.target_T_scene) for one in matched)
             computed = replace(computed, objects=found)
         computed = computed.cut_short(ask.timeout_s) if outcome.is_partial else computed
-        notes = (*outcome.notes, *self._pipeline.standing_notes)
+        notes = (*self._pipeline.standing_notes, *outcome.notes)
         if mode == BOXES or outcome.is_partial:
-            return computed.with_notes(notes)
+            return computed.with_notes(notes, said=False)
         run.tell((), outcome.frame_id, outcome.stamp_ns, "thinking")
         try:
             thought = self._pipeline.reason(outcome, ask.text, deadline_s=run.deadline_s, is_cancelled=run.is_cancelled)
         except CancelledError:
             raise
         except N3dError as error:  # the boxes are there and answer
-            return computed.with_notes((*notes, f"The language model could not answer: {error.message}"))
+            return computed.with_notes((f"The language model could not answer: {error.message}", *notes), said=False)
         if thought is None:
-            return computed.with_notes((*notes, no_model(mode)))
+            return computed.with_notes((no_model(mode), *notes), said=False)
         spoken = spoken_reply(computed, thought, ask.timeout_s)
-        return (spoken if mode == MODEL else compared_reply(computed, spoken, thought)).with_notes(notes)
+        return (spoken if mode == MODEL else compared_reply(computed, spoken, thought)).with_notes(notes, said=False)
 
     def _about_the_past(self, ask: Ask, memory: Memory, *, wait: bool = True) -> Reply:
         scene = memory.history.at(ask.stamp_ns)
         place = self._placement(ask, memory, scene, wait=wait)
         if ask.kind is Kind.QUESTION:
-            return self._said(ask, scene, place, wait=wait).with_notes(self._notes(is_past=True))
+            return self._said(ask, scene, place, wait=wait).with_notes(self._notes(is_past=True), said=False)
         if not ask.text:
             return self._shown(ask, scene, place, scene.objects)
         meant = _meant(ask.text, scene, open_vocabulary=self.is_open_vocabulary)
@@ -352,7 +353,7 @@ class AnswerDesk:
         if outcome is None or outcome.scene is None:
             raise N3dError("The scene was lost while it was looked at.")
         place = self._placement(ask, memory, outcome.scene, wait=wait)
-        return self._said(ask, outcome.scene, place, wait=wait).with_notes(self._notes())
+        return self._said(ask, outcome.scene, place, wait=wait).with_notes(self._notes(), said=False)
 
     def _said(self, ask: Ask, scene: Scene, place: Placement, *, wait: bool) -> Reply:
         """A scene's answer to a question, in the frame asked for."""

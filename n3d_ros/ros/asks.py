@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 MAX_QUESTION_CHARS = 1024  # the bound of the interfaces, which rclpy does not check
 MAX_FRAME_CHARS = 256
 MAX_TIMEOUT_S = 3600.0
+MAX_NOTES = 8  # of an answer
 QUESTION_WORDS = frozenset(
     [
         "are",
@@ -181,20 +182,22 @@ class Reply:
         text = f"The node failed on this request ({type(error).__name__}: {error}); its log tells more."
         return cls(status=StatusCode.BACKEND_FAILED, message=text)
 
-    def with_notes(self, notes: Sequence[str]) -> Reply:
+    def with_notes(self, notes: Sequence[str], *, said: bool = True) -> Reply:
         """The same reply with what the grounder has to say of the image and the phrase.
 
         Args:
             notes: sentences.
+            said: add them to the sentence too; without, that stays as short as a voice wants it.
 
         Returns:
-            The reply with the notes at the end of message and sentence.
+            The reply with the notes at the end of the message, at most ``MAX_NOTES`` of them.
         """
         if not notes:
             return self
-        return replace(
-            self, message=" ".join([self.message, *notes]).strip(), sentence=" ".join([self.sentence, *notes]).strip()
-        )
+        rest = len(notes) - MAX_NOTES
+        shown = [*notes[:MAX_NOTES], *([f"And {rest} notes more."] if rest > 0 else [])]
+        sentence = " ".join([self.sentence, *shown]).strip() if said else self.sentence
+        return replace(self, message=" ".join([self.message, *shown]).strip(), sentence=sentence)
 
     def cut_short(self, timeout_s: float) -> Reply:
         """The same reply, told to be incomplete: the time ran out on the way.

@@ -41,7 +41,7 @@ NODE = "/n3d"
 READY_TIMEOUT_S = 30.0  # until the node subscribes; three seconds are usual
 REQUEST_S = 5.0  # longest wait for an answer
 MODEL_READY_TIMEOUT_S = 900.0  # the same two with a language model: large weights from a slow disk, and no GPU
-MODEL_REQUEST_S = 60.0
+MODEL_REQUEST_S = 180.0
 DRAIN_S = 1.5  # after the last image: time for the last results and for late answers
 ASK_AFTER = 0.5  # of the replay: by then objects are known
 RESULT_TOPICS = (f"{NODE}/objects", f"{NODE}/markers", f"{NODE}/frame_report")
@@ -176,6 +176,7 @@ class DemoSession:
         node.create_subscription(FrameReport, f"{NODE}/frame_report", self.record.reports.append, 50)
         self._pending: list[tuple[str, str, Any]] = []
         self._asked = 0
+        self._asked_s = 0.0
 
     def _on_objects(self, message: Any) -> None:
         """Keeps one look."""
@@ -265,7 +266,7 @@ class DemoSession:
     ) -> None:
         """Receives and asks until the replay is over and the last results are in."""
         length_ns = max(1, self._reader.duration_ns)
-        drain_until: float | None = None
+        ended_s: float | None = None
         while not self._stopped.is_set():
             self._executor.spin_once(timeout_sec=0.02)
             passed_ns = self._replayer.now_ns - self._reader.start_ns
@@ -275,11 +276,18 @@ class DemoSession:
             if not is_alive():
                 raise BackendError("The node ended in the middle of the replay; its log tells why.")
             if not thread.is_alive():
-                drain_until = drain_until or time.monotonic() + DRAIN_S
-                if time.monotonic() > drain_until and (
-                    not self._pending or time.monotonic() > drain_until + self._request_timeout_s
-                ):
+                ended_s = ended_s or time.monotonic()
+                if self._is_over(ended_s):
                     return
+
+    def _is_over(self, ended_s: float) -> bool:
+        """Whether nothing more is to come after the last image: no result of it, and no answer that is still due."""
+        now_s = time.monotonic()
+        if now_s <= ended_s + DRAIN_S:
+            return False
+        is_slow = self._request_timeout_s > REQUEST_S  # then the first look may take longer than the whole replay
+        is_due = bool(self._pending) or (is_slow and not self.record.looks)
+        return not is_due or now_s > max(ended_s + DRAIN_S, self._asked_s) + self._request_timeout_s
 
     def _ask_when_due(self, fraction: float, phrase: str | None) -> None:
         """Asks where the best-seen object is, then how many there are."""
@@ -288,11 +296,11 @@ class DemoSession:
         if self._asked == 0 and fraction >= ASK_AFTER and (chosen := phrase or self._best_label()):
             future = self._locate.call_async(NodeClient.locate_request(chosen, timeout_s=self._request_timeout_s))
             self._pending.append(("locate", chosen, future))
-            self._asked = 1
+            self._asked, self._asked_s = 1, time.monotonic()
         elif self._asked == 1 and fraction >= (1 + ASK_AFTER) / 2:
             future = self._query.call_async(NodeClient.query_request(COUNT_QUESTION, timeout_s=self._request_timeout_s))
             self._pending.append(("query", COUNT_QUESTION, future))
-            self._asked = 2
+            self._asked, self._asked_s = 2, time.monotonic()
 
     def _best_label(self) -> str | None:
         """The label of the object with the best support in the newest look that shows any."""
