@@ -137,13 +137,19 @@ def window_order(
     Returns:
         (P,) int64 permutation.
     """
+    return _window_order(grid, window_blocks, merge).to(device, copy=True)
+
+
+@lru_cache(maxsize=64)  # a robot's camera has one size
+def _window_order(grid: tuple[int, int], window_blocks: int, merge: int) -> torch.Tensor:
+    """What ``window_order`` gives, on the host; not to be changed."""
     rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     order = torch.zeros_like(rows)
     for divisor in (merge * window_blocks, merge, 1):  # each level sorts within the one before
         across = -(-grid[1] // divisor)
         level = (rows // divisor) * across + columns // divisor
         order = order * (int(level.max()) + 1) + level
-    return order.reshape(-1).argsort().to(device)
+    return order.reshape(-1).argsort()
 
 
 def _as_map(points: torch.Tensor, grid: tuple[int, int], *, scramble: bool) -> torch.Tensor:

@@ -13,6 +13,7 @@ from n3d_ros.model.weight_files import find_weight_files
 logger = logging.getLogger(__name__)
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+CACHE_FOLDER = re.compile(r"models--([\w.-]+?)--([\w.-]+)")  # of one repository
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja", "README*", "LICENSE*"]  # never pickles or code
 
 
@@ -48,12 +49,13 @@ def hub_id_of(source: str | Path) -> str | None:
         source: of ``load_model``.
 
     Returns:
-        "owner/name"; None when it is a folder that exists, or looks like a path.
+        "owner/name", also of a folder inside the hub's cache; None for other folders and what looks like a path.
     """
-    text = str(source)
-    if isinstance(source, Path) or Path(text).expanduser().exists() or not HUB_ID.fullmatch(text):
-        return None
-    return text
+    folder = Path(source).expanduser()
+    if folder.exists():
+        cached = [match for part in folder.absolute().parts if (match := CACHE_FOLDER.fullmatch(part))]
+        return f"{cached[-1][1]}/{cached[-1][2]}" if cached else None
+    return str(source) if HUB_ID.fullmatch(str(source)) and not isinstance(source, Path) else None
 
 
 def _download(name: str) -> Path:

@@ -469,6 +469,13 @@ def test_a_hub_id_is_taken_from_the_cache_first_and_else_downloaded(
     assert len(asked) == 3
 
 
+def test_a_folder_of_the_hubs_cache_is_known_by_its_repository(tmp_path: Path, model: N3dVlm) -> None:
+    stock = write(tmp_path / "models--Qwen--Qwen2.5-VL-3B-Instruct" / "snapshots" / "0123", model, position_code=None)
+    loaded = load_model(stock, device="cpu")
+    assert loaded.position_code == "none"
+    assert loaded.card.position_code_reason == "Qwen/Qwen2.5-VL-3B-Instruct is a stock model"
+
+
 def test_a_hub_that_cannot_be_reached_says_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
