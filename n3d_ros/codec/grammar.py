@@ -38,6 +38,7 @@ NUMBERS = 7  # u, v, z, angle, sx, sy, sz
 ANGLE = 3  # which of them is the angle
 MAX_DIGITS = 3  # bins are 0 to 999
 ZERO_ANGLE = "500"  # bin of no turn; all boxes published with N3D-VLM have it
+KEPT_TOKENIZERS = 8  # whose parts and sets are kept; a process has one, tests have some
 KEPT_GRAMMARS = 16  # box grammars kept for the next question of the same kind
 SMALL_SET = 64  # states with at most so many ways on remember each of them
 
@@ -151,7 +152,7 @@ def box_grammar(
     return _box_start(tokenizer, names, max_boxes, yaw)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=KEPT_TOKENIZERS)
 def free_text(tokenizer: Tokenizer) -> GrammarState:
     """The beginning of a text of any words: all that the tokenizer can write, until the end of the turn.
 
@@ -187,7 +188,7 @@ def _box_start(tokenizer: Tokenizer, names: tuple[str, ...] | None, max_boxes: i
     return _BoxGrammar(_parts(tokenizer), names, max_boxes, yaw).start
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=KEPT_TOKENIZERS)
 def _parts(tokenizer: Tokenizer) -> _Parts:
     return _Parts(tokenizer)
 

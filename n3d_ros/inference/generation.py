@@ -7,7 +7,9 @@ together with a draft, asks the backend what may follow each, and keeps the draf
                       ^       ^     ^         a choice behind each; the first that differs from the draft ends the pass
 
 The tokens are those of the plain loop, which writes one token per forward and only masks: greedy decoding takes the
-likeliest allowed token either way, and sampling draws one random number per choice in the order of the text.
+likeliest allowed token either way, and sampling draws one random number per choice in the order of the text. What a
+backend computes for a token may differ in the last bits with the number of tokens beside it; only where two tokens are
+that close can the ways of writing part.
 """
 
 from __future__ import annotations
