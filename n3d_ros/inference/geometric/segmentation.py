@@ -54,48 +54,6 @@ class Segmentation:
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FrameSurfaces:
-    """The flat pieces of a frame and which way is up.
-
-    Args:
-        surfaces: supports from low to high, then walls, camera optical frame.
-        up: (3,) unit vector against gravity, camera optical frame.
-        up_is_known: False where neither the caller nor a surface told which way is up.
-        sigma_per_m: noise of inverse depth that the frame shows, 1/m.
-    """
-
-    surfaces: tuple[SupportSurface, ...]
-    up: FloatArray
-    up_is_known: bool
-    sigma_per_m: float
-
-
-def frame_surfaces(
-    depth_m: NDArray[np.float32],
-    intrinsics: CameraIntrinsics,
-    up: FloatArray | None = None,
-    config: GeometricConfig | None = None,
-) -> FrameSurfaces:
-    """Support surfaces and walls of a frame, without looking for objects.
-
-    Args:
-        depth_m: (H, W) float32 metres along z, NaN = none.
-        intrinsics: of the image.
-        up: (3,) unit vector against gravity in the camera optical frame; None = found from the surfaces.
-        config: thresholds.
-
-    Returns:
-        The surfaces; equal input gives equal output.
-    """
-    config = config or GeometricConfig()
-    grid, planes = _local_planes(depth_m, intrinsics, config)
-    scene = find_surfaces(planes, grid, smooth_links(planes, config), up, config)
-    return FrameSurfaces(
-        surfaces=_described(scene), up=scene.up, up_is_known=scene.up_is_known, sigma_per_m=planes.sigma
-    )
-
-
 def segment(
     depth_m: NDArray[np.float32],
     rgb: NDArray[np.uint8] | None,
@@ -121,7 +79,16 @@ def segment(
     config = config or GeometricConfig()
     stages = Stages(checkpoint)
     with stages.timed("point_map"):
-        grid, planes = _local_planes(depth_m, intrinsics, config)
+        grid = grid_of(intrinsics, config.working_pixels)
+        inverse = inverse_depth(depth_m, grid, nearest_m=config.min_range_m, farthest_m=config.max_range_m)
+        planes = local_planes(
+            inverse,
+            grid,
+            radius=config.window_radius_px,
+            wide_radius=config.wide_window_radius_px,
+            floor=config.noise_floor_per_m,
+            ceiling=config.noise_ceiling_per_m,
+        )
     with stages.timed("support"):
         links = smooth_links(planes, config)
         scene = find_surfaces(planes, grid, links, up, config)
@@ -141,23 +108,6 @@ def segment(
         sigma_per_m=planes.sigma,
         stage_ms=stages.stage_ms,
     )
-
-
-def _local_planes(
-    depth_m: NDArray[np.float32], intrinsics: CameraIntrinsics, config: GeometricConfig
-) -> tuple[Grid, LocalPlanes]:
-    """The thinned image and the plane around each of its pixels."""
-    grid = grid_of(intrinsics, config.working_pixels)
-    inverse = inverse_depth(depth_m, grid, nearest_m=config.min_range_m, farthest_m=config.max_range_m)
-    planes = local_planes(
-        inverse,
-        grid,
-        radius=config.window_radius_px,
-        wide_radius=config.wide_window_radius_px,
-        floor=config.noise_floor_per_m,
-        ceiling=config.noise_ceiling_per_m,
-    )
-    return grid, planes
 
 
 def _foreground(planes: LocalPlanes, scene: SurfaceMap) -> NDArray[np.bool_]:

@@ -1,4 +1,9 @@
-"""A box as the model said it, held against what the depth image measured there."""
+"""A box as the model said it, held against what the depth image measured there.
+
+A box that agrees with one of the objects that geometry alone makes out is fitted to that object's points; any other to
+the points that ``refine_box`` finds around it. On 82 boxes of 23 real frames of clutter, moved by some per cent, the
+first gives masks of IoU 0.95 where the second gives 0.81, and the second is better where the two hardly agree.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +19,10 @@ from n3d_ros.geometry.boxes import CORNER_SIGNS, Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics, project
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.geometry.point_map import PointMap
-from n3d_ros.inference.geometric.segmentation import frame_surfaces
+from n3d_ros.inference.geometric.objects import ObjectSegment
+from n3d_ros.inference.geometric.segmentation import segment
 from n3d_ros.refine.attributes import COLOR_POINTS, color_name, shape_word
-from n3d_ros.refine.fit import FittedBox
+from n3d_ros.refine.fit import FittedBox, fit_box
 from n3d_ros.refine.noise import DepthNoise
 from n3d_ros.refine.refine import RefineConfig, refine_box
 from n3d_ros.refine.truncation import cut_sides, widened_for_cuts
@@ -24,7 +30,28 @@ from n3d_ros.refine.view import thinned
 
 _LATERAL_PX = 1.5  # by which outlines jitter: the width of a stereo window's soft edge
 _MASK_MARGIN_SHARE = 0.02  # of the box's smallest side: points of a face lie to both sides of it
+_SAME_IOU = 0.4  # of the model's box with an object's, from which they are one
+_WORTH_FITTING_IOU = 0.1  # less than this, and no fit makes it the same
+_SEEN_PERCENTILES = (0.5, 99.5)  # of an object's points along each axis: stray pixels do not count
+_LEAST_SIDE_M = 0.005  # of the box around what is seen; a flat thing before the camera has none in depth
+_MIN_SUPPORT = 0.4  # of a refined box: with less it fits the real frames' objects worse than the model's box does
+_REFINING = RefineConfig(min_support_ratio=_MIN_SUPPORT)
 _NEAREST_M = 1e-3  # corners at or behind the camera project nowhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeenObject:
+    """An object that geometry alone makes out.
+
+    Args:
+        segment: its points.
+        box: around what is seen of it, along the camera's axes, as the model says boxes.
+        mask: (H, W) its pixels.
+    """
+
+    segment: ObjectSegment
+    box: Box3D
+    mask: BoolArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +61,7 @@ class MeasuredFrame:
     Args:
         frame: the look at the world.
         points: of its pixels, camera optical frame.
+        objects: what geometry makes out.
         surfaces: supports from low to high, then walls.
         up: (3,) unit vector against gravity.
         up_is_known: False where neither the caller nor a surface told which way is up.
@@ -42,6 +70,7 @@ class MeasuredFrame:
 
     frame: RgbdFrame
     points: PointMap
+    objects: tuple[SeenObject, ...]
     surfaces: tuple[SupportSurface, ...]
     up: FloatArray
     up_is_known: bool
@@ -76,7 +105,7 @@ class MeasuredBox:
 
 
 def measure_frame(frame: RgbdFrame, up: FloatArray | None) -> MeasuredFrame:
-    """Points, surfaces and noise of a frame.
+    """Points, objects, surfaces and noise of a frame.
 
     Args:
         frame: the look at the world.
@@ -85,13 +114,15 @@ def measure_frame(frame: RgbdFrame, up: FloatArray | None) -> MeasuredFrame:
     Returns:
         The same for equal input.
     """
-    found = frame_surfaces(frame.depth_m, frame.intrinsics, up)
+    found = segment(frame.depth_m, frame.rgb, frame.intrinsics, up)
+    points = frame.point_map()
     noise = DepthNoise(
         quadratic_per_m=found.sigma_per_m, lateral_rad=_LATERAL_PX / frame.intrinsics.fx, name="of this frame"
     )
     return MeasuredFrame(
         frame=frame,
-        points=frame.point_map(),
+        points=points,
+        objects=tuple(_seen(item, found.labels == item.label, points) for item in found.objects),
         surfaces=found.surfaces,
         up=found.up,
         up_is_known=found.up_is_known,
@@ -111,33 +142,75 @@ def measure_box(raw: Box3D, measured: MeasuredFrame, *, refine: bool) -> Measure
         The box with its evidence.
     """
     if not refine:
-        mask = box_mask(raw, measured.points, measured.frame.intrinsics)
-        return MeasuredBox(
-            box=raw,
-            is_fitted=False,
-            support_ratio=None,
-            agreement=None,
-            color=_color(mask, measured.frame),
-            shape=None,
-            uncertainty=None,
-            point_count=int(np.count_nonzero(mask)),
-            mask=mask,
-        )
-    nearby = _points_near(raw, measured.points, measured.frame.intrinsics)
-    fitted = refine_box(raw, nearby, measured.up, noise=measured.noise)
+        return _as_it_is(raw, measured)
+    seen, fitted = _same_object(raw, measured)
+    if seen is None or fitted is None:
+        fitted = _refined(raw, measured)
+        mask = box_mask(fitted.box, measured.points, measured.frame.intrinsics)
+        points: NDArray[np.floating] = measured.points.xyz[mask]
+    else:
+        mask, points = seen.mask, seen.segment.points
     is_fitted = fitted.status == "fitted"
-    mask = box_mask(fitted.box, measured.points, measured.frame.intrinsics)
+    word = shape_word(points, fitted, noise=measured.noise)
     return MeasuredBox(
         box=fitted.box,
         is_fitted=is_fitted,
         support_ratio=min(max(fitted.support_ratio, 0.0), 1.0),
         agreement=iou_3d(raw, fitted.box) if is_fitted else 0.0,
         color=_color(mask, measured.frame),
-        shape=_shape(mask, fitted, measured),
+        shape=None if word == "object" else word,
         uncertainty=widened_for_cuts(fitted.uncertainty, fitted.box, cut_sides(mask)),
         point_count=int(np.count_nonzero(mask)),
         mask=mask,
     )
+
+
+def _as_it_is(raw: Box3D, measured: MeasuredFrame) -> MeasuredBox:
+    """A box that is not checked."""
+    mask = box_mask(raw, measured.points, measured.frame.intrinsics)
+    return MeasuredBox(
+        box=raw,
+        is_fitted=False,
+        support_ratio=None,
+        agreement=None,
+        color=_color(mask, measured.frame),
+        shape=None,
+        uncertainty=None,
+        point_count=int(np.count_nonzero(mask)),
+        mask=mask,
+    )
+
+
+def _seen(item: ObjectSegment, mask: BoolArray, points: PointMap) -> SeenObject:
+    """An object with the box around what is seen of it."""
+    mask.flags.writeable = False
+    low, high = np.percentile(points.xyz[mask], _SEEN_PERCENTILES, axis=0)
+    box = Box3D.axis_aligned((low + high) / 2, np.maximum(high - low, _LEAST_SIDE_M))
+    return SeenObject(segment=item, box=box, mask=mask)
+
+
+def _same_object(raw: Box3D, measured: MeasuredFrame) -> tuple[SeenObject | None, FittedBox | None]:
+    """The object that a box means, with its fit; None for both when geometry makes out none like it.
+
+    Compared are the box around what is seen, as the released model says boxes, and the fitted one.
+    """
+    best: tuple[float, SeenObject | None, FittedBox | None] = (_SAME_IOU, None, None)
+    for item in measured.objects:
+        as_seen = iou_3d(raw, item.box)
+        if as_seen < _WORTH_FITTING_IOU:
+            continue
+        part = item.segment
+        fitted = fit_box(part.points, measured.up, support_height_m=part.base_m, noise=measured.noise)
+        agreement = max(as_seen, iou_3d(raw, fitted.box))
+        if agreement >= best[0] and fitted.status == "fitted":
+            best = (agreement, item, fitted)
+    return best[1:]
+
+
+def _refined(raw: Box3D, measured: MeasuredFrame) -> FittedBox:
+    """The box fitted to the points around it, or as it is."""
+    nearby = _points_near(raw, measured.points, measured.frame.intrinsics)
+    return refine_box(raw, nearby, measured.up, config=_REFINING, noise=measured.noise)
 
 
 def box_mask(box: Box3D, points: PointMap, intrinsics: CameraIntrinsics) -> BoolArray:
@@ -161,8 +234,7 @@ def box_mask(box: Box3D, points: PointMap, intrinsics: CameraIntrinsics) -> Bool
 
 def _points_near(box: Box3D, points: PointMap, intrinsics: CameraIntrinsics) -> NDArray[np.float32]:
     """(N, 3) points of the part of the image in which refinement looks; thrice as fast as all of them."""
-    config = RefineConfig()
-    margin = np.maximum(config.margin_share * box.size, config.margin_m)
+    margin = np.maximum(_REFINING.margin_share * box.size, _REFINING.margin_m)
     reach = float(np.linalg.norm(box.size / 2 + margin))
     rows, columns = _window(box.center + reach * CORNER_SIGNS, intrinsics)
     return points.xyz[rows, columns].reshape(-1, 3)
@@ -184,8 +256,3 @@ def _span(values: FloatArray, limit: int) -> slice:
 def _color(mask: BoolArray, frame: RgbdFrame) -> str | None:
     pixels = np.flatnonzero(mask)
     return color_name(frame.rgb.reshape(-1, 3)[thinned(pixels, COLOR_POINTS)])
-
-
-def _shape(mask: BoolArray, fitted: FittedBox, measured: MeasuredFrame) -> str | None:
-    word = shape_word(measured.points.xyz[mask], fitted, noise=measured.noise)
-    return None if word == "object" else word

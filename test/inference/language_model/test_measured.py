@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from n3d_ros.geometry import Box3D
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.geometry.transforms import matrix_to_quaternion
 from n3d_ros.inference.language_model.measured import MeasuredFrame, box_mask, measure_box, measure_frame
+from n3d_ros.refine.refine import RefineConfig, refine_box
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +90,26 @@ def test_measuring_twice_gives_the_same(view: View) -> None:
 
 
 def test_looking_only_near_a_box_changes_nothing(view: View, measured: MeasuredFrame) -> None:
-    from n3d_ros.refine.refine import refine_box
-
     raw = rough(true_box(view))
-    everywhere = refine_box(raw, measured.points.xyz.reshape(-1, 3), measured.up, noise=measured.noise)
-    np.testing.assert_array_equal(measure_box(raw, measured, refine=True).box.corners, everywhere.box.corners)
+    alone = replace(measured, objects=())
+    config = RefineConfig(min_support_ratio=0.4)
+    everywhere = refine_box(raw, measured.points.xyz.reshape(-1, 3), measured.up, config=config, noise=measured.noise)
+    found = measure_box(raw, alone, refine=True)
+    np.testing.assert_array_equal(found.box.corners, everywhere.box.corners)
+    assert iou_3d(found.box, true_box(view)) > 0.85
+
+
+@pytest.mark.parametrize("shift_m", [-0.02, 0.0, 0.01, 0.02])
+def test_a_box_that_reaches_into_its_neighbour_still_means_its_object(
+    view: View, measured: MeasuredFrame, shift_m: float
+) -> None:
+    found = measure_box(rough(true_box(view), shift_m), measured, refine=True)
+    assert iou_3d(found.box, true_box(view)) > 0.85
+
+
+def test_a_box_of_the_true_shape_means_its_object_too(view: View, measured: MeasuredFrame) -> None:
+    found = measure_box(true_box(view), measured, refine=True)
+    assert found.agreement is not None and found.agreement > 0.85
 
 
 @pytest.mark.parametrize("center", [(0, 0, 0.02), (5.0, 0, 1.0), (0, 0, 1.0)], ids=["at the camera", "outside", "wall"])
