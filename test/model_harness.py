@@ -12,7 +12,8 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from n3d_ros.ros.managed_node import ModelFactory, N3dNode
+from n3d_ros.ros.managed_node import N3dNode
+from n3d_ros.ros.model_keeper import ModelFactory
 from n3d_ros.ros.spinning import Spinner
 from node_harness import DOMAIN_ID, NodeClient, ros_environment
 from node_under_test import make_grounder

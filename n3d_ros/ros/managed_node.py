@@ -15,7 +15,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import rclpy
@@ -25,7 +24,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
-from n3d_ros.inference.grounder import Grounder, OnProgress, facts_of
+from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
@@ -34,13 +33,12 @@ from n3d_ros.ros.health import grounding_health, input_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.loading import (
-    LoadingProgress,
     grounder_from_config,
     load_grounder,
     model_from_config,
     told,
-    warmed_up,
 )
+from n3d_ros.ros.model_keeper import ModelFactory, ModelKeeper
 from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
@@ -57,11 +55,9 @@ WARN_EVERY_S = 5.0  # the same reason is logged again after this time
 ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
 PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
 HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
-MAX_FAILURES = 3  # of a language model in a row; then the geometric grounder takes over
 LOCKED_STATES = ("inactive", "active")
 
 GrounderFactory = Callable[[NodeConfig], Grounder]
-ModelFactory = Callable[[NodeConfig, OnProgress], Grounder]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -113,7 +109,6 @@ class N3dNode(LifecycleNode):
     ) -> None:
         super().__init__(NODE_NAME, **kwargs)
         self._make_grounder = make_grounder
-        self._make_model = make_model
         self._stop = stop or threading.Event()
         self._settings = NodeParameters(self, NodeConfig(), is_locked=lambda: self.state_label in LOCKED_STATES)
         self._settings.on_change(self._on_config)
@@ -122,16 +117,19 @@ class N3dNode(LifecycleNode):
         self._tf: TransformSource | None = None
         self._next_id = 1  # kept over cleanup and configure: a number never means another thing while the node runs
         self._worker: Worker[RgbdPair] | None = None
-        self._grounder: Grounder | None = None  # needs no model: in use until one is loaded, and when it fails
-        self._loading: LoadingProgress | None = None
-        self._model = ""  # the one that was asked for last: in use, being loaded, or in trouble
-        self._used_model = ""
-        self._trouble = ""  # why it is not in use
         self._pacer = Pacer()
         self._pipeline: FramePipeline | None = None
         self._results: Results | None = None
         self._desk: AnswerDesk | None = None
         self._inputs: ImageInputs | None = None
+        self._models = ModelKeeper(
+            make_model,
+            stop=self._stop,
+            in_executor=self._in_executor,
+            on_ended=self._on_model_ended,
+            info=self.get_logger().info,
+            error=self.get_logger().error,
+        )
         self._requests = RequestServer(self, desk=self._active_desk, config=self._request_config)
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
@@ -175,7 +173,6 @@ class N3dNode(LifecycleNode):
         base = replace(config, grounder=GEOMETRIC) if config.chosen_grounder == LANGUAGE_MODEL else config
         self._ledger.clear()
         self._pacer.reset()
-        self._model = self._used_model = self._trouble = ""
         self._worker = Worker(self._on_pair_in_worker, queue_size=config.request.queue_size)
         self._worker.start()
         try:
@@ -184,8 +181,8 @@ class N3dNode(LifecycleNode):
             self.get_logger().error(f"Not configured: the grounder {base.grounder!r} cannot be made. {told(error)}")
             self._release()
             return FAILURE
+        self._models.keep(grounder)  # from here on it is closed by _release, whatever becomes of the rest
         self._tf = create_transform_listener(self, cache_s=config.pipeline.tf.cache_s)
-        self._grounder = grounder  # from here on it is closed by _release, whatever becomes of the rest
         self._pipeline = FramePipeline(
             config.pipeline,
             grounder,
@@ -194,7 +191,7 @@ class N3dNode(LifecycleNode):
             color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
             depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
             first_id=self._next_id,
-            on_failure=self._on_failure,
+            on_failure=self._models.on_failure,
         )
         self._results = Results(self, self._ledger)
         self._desk = AnswerDesk(
@@ -205,8 +202,7 @@ class N3dNode(LifecycleNode):
         )
         took_s = time.monotonic() - started_s
         self.get_logger().info(f"Configured in {took_s:.1f} s: {grounder.name} on {grounder.device}.")
-        if config.chosen_grounder == LANGUAGE_MODEL:
-            self._load_model(config)
+        self._models.begin(self._worker, self._pipeline, config)
         return super().on_configure(state)
 
     @logged
@@ -219,10 +215,10 @@ class N3dNode(LifecycleNode):
         Returns:
             SUCCESS.
         """
-        if self._loading is None:
-            self._subscribe()
+        if self._models.loading:
+            self.get_logger().info(f"Images are waited for once this is done: {self._models.loading}.")
         else:
-            self.get_logger().info(f"Images are waited for once this is done: {self._loading.text}.")
+            self._subscribe()
         return super().on_activate(state)
 
     @logged
@@ -297,12 +293,13 @@ class N3dNode(LifecycleNode):
         self._call_worker(self._start_anew)
 
     def _release(self) -> None:
-        worker, grounder, pipeline = self._worker, self._grounder, self._pipeline
+        worker, pipeline = self._worker, self._pipeline
         results, transforms = self._results, self._tf
-        self._worker = self._grounder = self._pipeline = self._desk = self._results = self._tf = None
-        self._loading, self._trouble = None, ""
+        self._worker = self._pipeline = self._desk = self._results = self._tf = None
+        close_grounders = self._models.close_grounders()
+        self._models.detach()
         if worker is not None:
-            worker.call(partial(close_all, pipeline, grounder))  # in the thread that made them
+            worker.call(close_grounders)  # in the thread that made them
             error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
             timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
             if not worker.stop(error, timeout_s):
@@ -314,91 +311,11 @@ class N3dNode(LifecycleNode):
         if results is not None:
             results.close()
 
-    # ------------------------------------------------------------------------- the model: loaded, swapped in, given up
+    # ---------------------------------------------------------------------------------------------------- the model
 
-    def _load_model(self, config: NodeConfig) -> None:
-        """Begins to load the model in the worker's thread; the executor goes on."""
-        worker, pipeline = self._worker, self._pipeline
-        if worker is None or pipeline is None:
-            return
-        self._model = config.language_model.model
-
-        def is_unwanted() -> bool:
-            return worker.stopping or self._stop.is_set() or self._loading is not progress
-
-        progress = LoadingProgress(self.get_logger().info, is_unwanted)
-        self._loading = progress
-        self.get_logger().info(f"Loading the model {self._model!r}; the node answers, and looks once it is there.")
-        worker.call(partial(self._load_in_worker, worker, pipeline, progress, config))
-
-    def _load_in_worker(
-        self, worker: Worker[RgbdPair], pipeline: FramePipeline, progress: LoadingProgress, config: NodeConfig
-    ) -> None:
-        """Loads and swaps in; a model that cannot be loaded leaves everything as it is."""
-        try:
-            grounder = self._make_model(config, progress)
-            progress.text = "warming the model up"
-            warmed_up(grounder, lambda: worker.stopping or self._stop.is_set())
-        except Exception as error:  # whatever a runtime raises: too little memory, a broken file, a missing package
-            if not worker.stopping:
-                self._in_executor(partial(self._on_model_failed, progress, told(error)))
-            return
-        if worker.stopping or self._loading is not progress:
-            closed(grounder)
-            return
-        before = pipeline.use(grounder)
-        if before is not self._grounder:
-            closed(before)
-        self._in_executor(partial(self._on_model_loaded, progress, grounder))
-
-    def _on_model_loaded(self, progress: LoadingProgress, grounder: Grounder) -> None:
-        if self._loading is not progress:
-            return
-        self._used_model = self._model
-        took_s = time.monotonic() - progress.started_s
-        lines = "".join(f"\n  {fact}" for fact in facts_of(grounder))
-        self.get_logger().info(f"Loaded in {took_s:.1f} s: {grounder.name} on {grounder.device}.{lines}")
-        self._end_loading()
-
-    def _on_model_failed(self, progress: LoadingProgress, reason: str) -> None:
-        pipeline = self._pipeline
-        if self._loading is not progress or pipeline is None:
-            return
-        goes_on = pipeline.grounder.name
-        self._trouble = f"The model {self._model!r} cannot be used; the {goes_on} grounder is in use. {reason}"
-        self.get_logger().error(self._trouble)
-        pipeline.standing_notes = (self._trouble,)
-        self._end_loading()
-
-    def _end_loading(self) -> None:
-        self._loading = None
+    def _on_model_ended(self) -> None:
         if self.state_label == "active":
             self._subscribe()
-
-    def _follow_model(self, config: NodeConfig) -> None:
-        """Takes over another model that was named while the node runs, or goes on without."""
-        pipeline, grounder, wanted = self._pipeline, self._grounder, config.language_model.model
-        if pipeline is None or grounder is None or wanted == self._model or config.grounder == GEOMETRIC:
-            return
-        self._model, self._trouble = wanted, ""
-        if wanted and wanted != self._used_model:
-            self._load_model(config)
-            return
-        self._used_model = wanted
-        self._call_worker(partial(use_instead, pipeline, pipeline.grounder if wanted else grounder))
-        self._end_loading()
-
-    def _on_failure(self, count: int, sentence: str) -> None:
-        """Gives a model up that fails time and again. Called in the worker's thread."""
-        pipeline, grounder = self._pipeline, self._grounder
-        if pipeline is None or grounder is None or pipeline.grounder is grounder or count < MAX_FAILURES:
-            return
-        self._trouble = (
-            f"The model {self._used_model!r} failed {count} times in a row and was given up; the {grounder.name} "
-            f"grounder is in use. Configure the node again to try once more. {sentence}"
-        )
-        self.get_logger().error(self._trouble)
-        self._call_worker(partial(use_instead, pipeline, grounder, (self._trouble,)))
 
     def _in_executor(self, function: Callable[[], None]) -> None:
         """Runs a function where the callbacks run: the node's own fields are changed there alone."""
@@ -415,14 +332,14 @@ class N3dNode(LifecycleNode):
         return replace(config, timeout_s=config.model_timeout_s) if slow else config
 
     def _grounding_health(self) -> DiagnosticReport:
-        pipeline, loading = self._pipeline, self._loading
+        pipeline = self._pipeline
         name, device = ("", "") if pipeline is None else (pipeline.grounder.name, pipeline.grounder.device)
         return grounding_health(
             self._ledger,
             name,
             device,
-            loading="" if loading is None else loading.text,
-            trouble=self._trouble,
+            loading=self._models.loading,
+            trouble=self._models.trouble,
             facts=() if pipeline is None else facts_of(pipeline.grounder),
         )
 
@@ -479,7 +396,7 @@ class N3dNode(LifecycleNode):
         pipeline = self._pipeline
         if pipeline is not None:
             self._call_worker(lambda: pipeline.configure(config.pipeline))
-            self._follow_model(config)
+            self._models.follow(config)
 
     # ----------------------------------------------------------------------------------------------- worker's thread
 
@@ -531,10 +448,9 @@ class N3dNode(LifecycleNode):
             self._worker.call(function)
 
     def _active_desk(self) -> tuple[AnswerDesk, Worker[Any]]:
-        loading = self._loading
-        if loading is not None:
+        if loading := self._models.loading:
             raise N3dError(
-                f"The node is not ready yet, it is {loading.text}; ask again when that is done.",
+                f"The node is not ready yet, it is {loading}; ask again when that is done.",
                 code=StatusCode.NOT_ACTIVE,
             )
         if self._inputs is None or self._desk is None or self._worker is None:
@@ -548,8 +464,7 @@ class N3dNode(LifecycleNode):
     def _explain(self) -> str:
         inputs = self._inputs
         if inputs is None:
-            loading = self._loading
-            return f"The node does not subscribe: it is {'not active' if loading is None else loading.text}."
+            return f"The node does not subscribe: it is {self._models.loading or 'not active'}."
         return " ".join(part for part in (self._ledger.newest_mend(), inputs.explain()) if part)
 
     def _warn(self, reason: str, sentence: str) -> None:
@@ -565,44 +480,6 @@ class N3dNode(LifecycleNode):
         deadline_s = time.monotonic() + ANSWER_GRACE_S
         while self._requests.open and time.monotonic() < deadline_s:
             time.sleep(0.01)
-
-
-def close_all(pipeline: FramePipeline | None, grounder: Grounder | None) -> None:
-    """Closes the grounder that a pipeline uses and the one that needs no model, which may be the same.
-
-    Args:
-        pipeline: None: there is none.
-        grounder: None: there is none.
-    """
-    used = None if pipeline is None else pipeline.grounder
-    for one in (used, grounder if grounder is not used else None):
-        if one is not None:
-            closed(one)
-
-
-def closed(grounder: Grounder) -> None:
-    """Closes a grounder; one that cannot even be closed is logged, and holds nothing else up.
-
-    Args:
-        grounder: not used afterwards.
-    """
-    try:
-        grounder.close()
-    except Exception:
-        logger.exception("The grounder %r could not be closed.", grounder.name)
-
-
-def use_instead(pipeline: FramePipeline, grounder: Grounder, notes: tuple[str, ...] = ()) -> None:
-    """Puts a grounder in the place of the one in use, which is closed. For the worker's thread.
-
-    Args:
-        pipeline: that uses it from now on.
-        grounder: to use.
-        notes: sentences that go with every answer.
-    """
-    before = pipeline.use(grounder, notes)
-    if before is not grounder:
-        closed(before)
 
 
 def run(

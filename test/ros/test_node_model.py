@@ -28,7 +28,7 @@ from talking_grounder import RAW_GROWTH, STEP_S, STEPS_PER_BOX
 def running() -> Iterator[tuple[N3dNode, NodeClient]]:
     """A node whose model is there."""
     with node_with(model="fake", request__max_frame_age_s=600.0) as (node, client):
-        assert wait_until(lambda: node._loading is None, 10.0)
+        assert wait_until(lambda: not node._models.loading, 10.0)
         client.wait_connected()
         yield node, client
 

@@ -17,7 +17,7 @@ from n3d_msgs.srv import Locate
 
 from model_harness import grounding_status, node_with, set_parameter
 from n3d_ros.errors import StatusCode
-from n3d_ros.ros.managed_node import MAX_FAILURES
+from n3d_ros.ros.model_keeper import MAX_FAILURES
 from node_harness import NodeClient, NodeProcess, ros_environment, wait_until
 
 
@@ -76,7 +76,7 @@ def test_configured_again_with_a_bad_model_the_node_works_on_without_one() -> No
         go(Transition.TRANSITION_ACTIVATE)
         client.wait_connected()
         assert [one.label for one in client.send_good().objects] == ["red block"]
-        assert "cannot be used" in node._trouble
+        assert "cannot be used" in node._models.trouble
 
 
 def test_another_model_named_while_the_node_runs_takes_over_and_a_bad_one_leaves_it() -> None:
@@ -84,11 +84,11 @@ def test_another_model_named_while_the_node_runs_takes_over_and_a_bad_one_leaves
         client.wait_connected()
         assert [one.label for one in client.send_good().objects] == ["red block"]
         set_parameter(client, "model", "fake")
-        assert wait_until(lambda: node._loading is None and node._used_model == "fake")
+        assert wait_until(lambda: not node._models.loading and node._models.used == "fake")
         assert [one.label for one in client.send_good().objects] == ["mug", "laptop"]
         set_parameter(client, "model", "missing")
-        assert wait_until(lambda: bool(node._trouble))
-        assert "the talking grounder is in use" in node._trouble
+        assert wait_until(lambda: bool(node._models.trouble))
+        assert "the talking grounder is in use" in node._models.trouble
         assert [one.label for one in client.send_good().objects] == ["mug", "laptop"]
         used: Any = node._pipeline.grounder  # type: ignore[union-attr]
         set_parameter(client, "model", "")

@@ -53,8 +53,8 @@ def test_random_weights_load_find_answer_and_leave_with_the_node(folder: Path) -
         node,
         client,
     ):
-        assert wait_until(lambda: node._loading is None, 60.0)
-        assert not node._trouble, node._trouble
+        assert wait_until(lambda: not node._models.loading, 60.0)
+        assert not node._models.trouble, node._models.trouble
         client.wait_connected()
         client.publish(client.messages())
         assert wait_until(lambda: bool(client.heard["reports"]), 30.0)
@@ -75,8 +75,8 @@ def test_recorded_answers_go_through_the_whole_product(tmp_path: Path) -> None:
     write_records([ReplayRecord(answer=TWO_MUGS)], tmp_path / REPLAY_FILE)
     parameters: dict[str, Any] = {"model": str(tmp_path), "language_model__backend": "replay"}
     with node_with(make_model=model_from_config, language_model__refine=False, **parameters) as (node, client):
-        assert wait_until(lambda: node._loading is None, 30.0)
-        assert not node._trouble, node._trouble
+        assert wait_until(lambda: not node._models.loading, 30.0)
+        assert not node._models.trouble, node._models.trouble
         client.wait_connected()
         assert [one.label for one in client.send_good().objects] == ["mug", "mug"]
         located = client.call(client.locate, Locate.Request(phrase="mug"))
@@ -108,7 +108,7 @@ def remove_tokenizer(folder: Path) -> None:
 def test_a_folder_that_is_broken_is_named_and_the_node_goes_on_without(copy: Path, fault: Any) -> None:
     fault(copy)
     with node_with(make_model=model_from_config, model=str(copy), language_model__device="cpu") as (node, client):
-        assert wait_until(lambda: node._loading is None, 60.0)
+        assert wait_until(lambda: not node._models.loading, 60.0)
         client.wait_connected()
         assert [one.label for one in client.send_good().objects] == ["red block"]
         message = client.call(client.locate, Locate.Request(phrase="red block")).status.message
@@ -119,5 +119,7 @@ def test_a_folder_that_is_broken_is_named_and_the_node_goes_on_without(copy: Pat
 
 def test_a_model_that_does_not_fit_is_refused_with_the_figure(folder: Path) -> None:
     with node_with(make_model=model_from_config, model=str(folder), language_model__memory_limit_gb=1e-6) as (node, _):
-        assert wait_until(lambda: node._loading is None, 60.0)
-        assert "GB" in node._trouble or "MB" in node._trouble or "kB" in node._trouble, node._trouble
+        assert wait_until(lambda: not node._models.loading, 60.0)
+        assert "GB" in node._models.trouble or "MB" in node._models.trouble or "kB" in node._models.trouble, (
+            node._models.trouble
+        )
