@@ -43,13 +43,13 @@ class FrameWork:
 
         Args:
             up: (3,) unit vector against gravity, camera optical frame; None: found in the frame.
-            stages: where the time is added, under "surfaces".
+            stages: where the time is added, under "geometry".
 
         Returns:
             Points, surfaces, up and noise.
         """
         if self.measured is None or not _same(up, self.up):
-            with stages.timed("surfaces"):
+            with stages.timed("geometry"):
                 self.measured, self.up = measure_frame(self.frame, up), up
         return self.measured
 

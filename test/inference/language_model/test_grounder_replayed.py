@@ -82,7 +82,7 @@ def test_said_boxes_come_back_as_true_objects(tokenizer: Tokenizer, scene: Known
     assert [surface.kind for surface in result.surfaces] == ["table"]
     assert not result.partial
     assert result.notes == ()
-    assert list(result.stage_ms) == ["input", "surfaces", "vision", "prefill", "decode", "refine"]
+    assert list(result.stage_ms) == ["input", "geometry", "vision", "prefill", "decode", "refine"]
 
 
 def test_the_evidence_behind_scores_can_be_collected(tokenizer: Tokenizer, scene: KnownScene, answer: str) -> None:
