@@ -92,7 +92,8 @@ def pooled_coordinates(points: torch.Tensor, grid: tuple[int, int], *, scramble:
         (P, 3) float32 whole numbers, patches in raster order.
     """
     xyz_HW3 = _filled(_as_map(points, grid, scramble=scramble))
-    means_1_3_gh_gw = adaptive_avg_pool2d(xyz_HW3.permute(2, 0, 1)[None], grid)
+    # Batched before its axes are turned, as the reference has it: the sums below then run in the same order.
+    means_1_3_gh_gw = adaptive_avg_pool2d(xyz_HW3[None].permute(0, 3, 1, 2), grid)
     center = means_1_3_gh_gw.reshape(3, -1).mean(dim=1).mean()
     return ((means_1_3_gh_gw[0] - center) / UNIT).round().permute(1, 2, 0).reshape(-1, 3)
 
