@@ -19,7 +19,7 @@ from n3d_ros.ros.asks import Ask as Ask
 from n3d_ros.ros.asks import Kind as Kind
 from n3d_ros.ros.asks import Reply as Reply
 from n3d_ros.ros.asks import reads_as_question as reads_as_question
-from n3d_ros.ros.config import BOXES, MODEL, RequestConfig
+from n3d_ros.ros.config import BOTH, BOXES, MODEL, RequestConfig
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Memory, Placement
 from n3d_ros.ros.spoken import compared_reply, no_model, spoken_reply
@@ -284,6 +284,8 @@ class AnswerDesk:
             computed = replace(computed, objects=found)
         computed = computed.cut_short(ask.timeout_s) if outcome.is_partial else computed
         notes = (*self._pipeline.standing_notes, *outcome.notes)
+        if mode == BOXES and computed.status is StatusCode.NOT_UNDERSTOOD:
+            notes = (f"With answer_mode {MODEL!r} or {BOTH!r} the language model answers.", *notes)
         if mode == BOXES or outcome.is_partial:
             return computed.with_notes(notes, said=False)
         run.tell((), outcome.frame_id, outcome.stamp_ns, "thinking")

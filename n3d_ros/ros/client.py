@@ -13,6 +13,7 @@ from n3d_ros.scene.query import ValueType
 
 DEFAULT_NODE = "/n3d"
 DISCOVERY_TIMEOUT_S = 5.0  # until the service of a running node is seen
+LONGEST_DEFAULT_S = 600.0  # what a node may be set to give a request that names no time (request.model_timeout_s)
 ANSWER_GRACE_S = 3.0  # over the request's own time limit, for the way there and back
 MAX_TEXT_CHARS = {"phrase": 512, "question": 1024}  # as in the interfaces
 
@@ -123,7 +124,7 @@ class NodeClient:
                 "that ROS_DOMAIN_ID is the same here and there."
             )
         future = client.call_async(request)
-        deadline = time.monotonic() + (timeout_s or 60.0) + ANSWER_GRACE_S
+        deadline = time.monotonic() + (timeout_s or LONGEST_DEFAULT_S) + ANSWER_GRACE_S
         while not future.done() and time.monotonic() < deadline:
             self._executor.spin_once(timeout_sec=0.1)
         if not future.done():

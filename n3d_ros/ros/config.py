@@ -109,7 +109,7 @@ class RequestConfig:
 
     timeout_s: float = field(default=5.0, metadata={"minimum": 0.01, "maximum": 600.0, "unit": "s", "live": True})
     model_timeout_s: float = field(
-        default=60.0, metadata={"minimum": 0.01, "maximum": 3600.0, "unit": "s", "live": True}
+        default=60.0, metadata={"minimum": 0.01, "maximum": 600.0, "unit": "s", "live": True}
     )
     queue_size: int = field(default=16, metadata={"minimum": 1, "maximum": 1000})
     max_frame_age_s: float = field(default=2.0, metadata={"minimum": 0.05, "maximum": 600.0, "unit": "s", "live": True})

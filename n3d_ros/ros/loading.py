@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,10 @@ def grounder_from_config(config: NodeConfig, on_progress: OnProgress | None = No
     Raises:
         N3dError: it cannot be made.
     """
-    own = {GEOMETRIC: config.geometric, LANGUAGE_MODEL: config.language_model}
+    model = config.language_model
+    if model.model.startswith("~"):  # no shell has read it
+        model = replace(model, model=str(Path(model.model).expanduser()))
+    own = {GEOMETRIC: config.geometric, LANGUAGE_MODEL: model}
     name = config.chosen_grounder
     return create_grounder(name, own.get(name), on_progress=on_progress)
 

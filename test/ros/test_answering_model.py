@@ -76,6 +76,7 @@ def test_question_and_things_reach_the_grounder_also_when_code_cannot_read_the_q
     assert desk.talking.requests[-1].nouns == ("red mug", "laptop")
     assert desk.talking.requests[-1].phrase is None
     if reply.status is StatusCode.NOT_UNDERSTOOD:
+        assert "answer_mode 'model' or 'both'" in reply.message
         assert [one.label for one in reply.objects] == ["red mug", "laptop"], "what was found is told all the same"
 
 
