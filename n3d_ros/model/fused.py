@@ -8,14 +8,18 @@ state dict stays as it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+ONEDNN_ROWS = range(1, 65)
+"""Rows for which a float32 product on the CPU goes to oneDNN, which reads the weight once whatever the number of rows.
+11264 x 2048 on two Zen 3 cores, milliseconds of MKL and oneDNN: 4.9 and 3.5 for 1 row, 20 and 6.3 for 4, 19 and 7.0 for
+8, 20 and 9.2 for 16, 26 and 13 for 32; about equal at 128, MKL ahead beyond (torch 2.13, MKL 2024.2, oneDNN 3.12)."""
 TRANSPOSED_ROWS = range(2, 129)
-"""Rows for which a float32 product on the CPU is faster as W x^T: 3.2 times at 4 rows, 2 at 8, 1.3 at 128, slower
-beyond a few hundred (MKL 2024.2 on two Zen 3 cores, 11264 x 2048; other shapes alike)."""
+"""Where there is no oneDNN: rows for which MKL is faster at W x^T than at x W^T (6.1 for 4 rows, 8.9 for 8)."""
 FP16_HEADROOM = 256.0
 """Largest magnitude that enters a guarded float16 product: products over 20 000 channels then stay below 65504 unless
 they all agree in sign."""
@@ -75,10 +79,30 @@ def project(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (S, O).
     """
-    if x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[0] in TRANSPOSED_ROWS:
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return functional.linear(x, weight, bias)
+    rows = x.shape[0]
+    if rows in ONEDNN_ROWS and has_onednn():
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    if rows in TRANSPOSED_ROWS:
         product = torch.mm(weight, x.t()).t()
         return product.contiguous() if bias is None else product + bias
     return functional.linear(x, weight, bias)
+
+
+@lru_cache(maxsize=1)
+def has_onednn() -> bool:
+    """Whether torch's product through oneDNN is there and right; it is what ``torch.compile`` emits, and not public.
+
+    Returns:
+        False when the product is missing or gives something else than the plain one.
+    """
+    try:
+        x, weight, bias = torch.ones(2, 16), torch.arange(48.0).reshape(3, 16) / 48, torch.arange(3.0)
+        product = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return torch.allclose(product, functional.linear(x, weight, bias))
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return False
 
 
 def project_guarded(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

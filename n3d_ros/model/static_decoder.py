@@ -132,6 +132,7 @@ class StaticDecoder:
         self.graph, self.capacity = graph, capacity
         self.device = graph.embedding.weight.device
         self.records = cuda_graphs and self.device.type == "cuda"
+        self.widest_products = WIDEST_PRODUCTS
         self.compiles = compiles
         self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         if self.stream is not None:
@@ -275,7 +276,7 @@ class StaticDecoder:
 
     def _kind(self, tokens: int) -> AttentionKind:
         """Which operations attend."""
-        return "products" if self.device.type == "cuda" and tokens <= WIDEST_PRODUCTS else "sdpa"
+        return "products" if self.device.type == "cuda" and tokens <= self.widest_products else "sdpa"
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         """A copy on the device."""

@@ -15,8 +15,9 @@ import copy  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from n3d_ros.errors import BackendError  # noqa: E402
+from n3d_ros.model import fused  # noqa: E402
 from n3d_ros.model.decoder_graph import DecoderGraph  # noqa: E402
-from n3d_ros.model.fused import TRANSPOSED_ROWS, project, signed  # noqa: E402
+from n3d_ros.model.fused import TRANSPOSED_ROWS, has_onednn, project, signed  # noqa: E402
 from n3d_ros.model.static_decoder import GRAPH_SIZES, StaticDecoder, StepBuffers  # noqa: E402
 from tiny_vlm import tiny_model  # noqa: E402
 
@@ -142,11 +143,21 @@ def test_weights_are_held_once_and_the_state_dict_is_as_before(tmp_path: Any) ->
     assert sum(value.numel() for value in saved.values()) == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize("rows", [1, 2, 8, TRANSPOSED_ROWS.stop - 1, TRANSPOSED_ROWS.stop])
-def test_a_product_is_the_same_in_either_order_of_operands(rows: int) -> None:
+@pytest.mark.parametrize("onednn", [True, False])
+@pytest.mark.parametrize("rows", [1, 2, 8, 64, 65, TRANSPOSED_ROWS.stop - 1, TRANSPOSED_ROWS.stop])
+def test_a_product_is_the_same_by_whatever_library(rows: int, onednn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "has_onednn", lambda: onednn and has_onednn())
     x, weight, bias = torch.randn(rows, 40), torch.randn(24, 40), torch.randn(24)
-    torch.testing.assert_close(project(x, weight, bias), x @ weight.T + bias)
-    assert project(x, weight).is_contiguous()
+    with torch.inference_mode():
+        torch.testing.assert_close(project(x, weight, bias), x @ weight.T + bias)
+        torch.testing.assert_close(project(x, weight), x @ weight.T)
+        assert project(x, weight).is_contiguous()
+
+
+def test_products_can_be_differentiated_where_gradients_are_on() -> None:
+    weight = torch.randn(4, 6, requires_grad=True)
+    project(torch.randn(3, 6), weight).sum().backward()
+    assert weight.grad is not None
 
 
 def test_what_a_recorded_step_reads_is_what_was_staged() -> None:
