@@ -89,8 +89,12 @@ class LoadingProgress:
         """
         if self._should_stop():
             raise N3dError("The model is no longer wanted.", code=StatusCode.SHUTTING_DOWN)
-        share = min(max(fraction, 0.0), 1.0)
-        self.text = f"{sentence.rstrip('. ') or 'loading the model'}, {100 * share:.0f} %"
+        step = sentence.rstrip(". ")
+        if not step.lower().startswith(
+            "loading"
+        ):  # read in the middle of other sentences, it must say what it is about
+            step = f"loading the model: {step}" if step else "loading the model"
+        self.text = f"{step}, {100 * min(max(fraction, 0.0), 1.0):.0f} %"
         now_s = time.monotonic()
         if now_s - self._told_s >= TELL_EVERY_S:
             self._told_s = now_s

@@ -450,7 +450,7 @@ class N3dNode(LifecycleNode):
     def _active_desk(self) -> tuple[AnswerDesk, Worker[Any]]:
         if loading := self._models.loading:
             raise N3dError(
-                f"The node is not ready yet, it is {loading}; ask again when that is done.",
+                f"The node is not ready yet: {loading}; ask again when that is done.",
                 code=StatusCode.NOT_ACTIVE,
             )
         if self._inputs is None or self._desk is None or self._worker is None:

@@ -161,7 +161,7 @@ class ModelKeeper:
         """Loads and swaps in; a model that cannot be loaded leaves everything as it is."""
         try:
             grounder = self._make_model(config, progress)
-            progress.text = "warming the model up"
+            progress.text = "loading the model: first look, to warm it up"
             warmed_up(grounder, lambda: worker.stopping or self._stop.is_set())
         except Exception as error:  # whatever a runtime raises: too little memory, a broken file, a missing package
             if not worker.stopping:

@@ -81,6 +81,8 @@ def test_progress_is_told_now_and_then_and_ends_the_loading_when_asked_to() -> N
         progress("Loading the model: shard 2 of 4.", share)
     assert lines == ["Loading the model: shard 2 of 4, 10 %"], "not every step"
     assert progress.text == "Loading the model: shard 2 of 4, 45 %"
+    progress("Reading weights", 0.5)
+    assert progress.text == "loading the model: Reading weights, 50 %"
     stopped.set()
     with pytest.raises(N3dError, match="no longer wanted"):
         progress("Loading the model: shard 3 of 4", 0.7)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,13 @@ def test_random_weights_load_find_answer_and_leave_with_the_node(folder: Path) -
         assert wait_until(lambda: not node._models.loading, 60.0)
         assert not node._models.trouble, node._models.trouble
         client.wait_connected()
-        client.publish(client.messages())
-        assert wait_until(lambda: bool(client.heard["reports"]), 30.0)
+        deadline = time.monotonic() + 60.0
+        while not client.heard["reports"] and time.monotonic() < deadline:  # best effort may lose a pair
+            client.publish(client.messages())
+            wait_until(lambda: bool(client.heard["reports"]), 3.0)
         report = client.heard["reports"][-1]
         assert (report.backend, report.device[:3]) == ("language_model", "cpu")
-        assert wait_until(lambda: grounding_status(client) is not None, 5.0)
-        assert any(str(folder) in value.value for value in grounding_status(client).values), "the model card is shown"
+        assert wait_until(lambda: str(folder) in str(grounding_status(client)), 5.0), "the model card is shown"
         located = client.call(client.locate, Locate.Request(phrase="mug"), 60.0)
         assert located.status.code in (StatusCode.OK, StatusCode.NOT_FOUND), located.status.message
         set_parameter(client, "answer_mode", "both")
