@@ -72,6 +72,7 @@ class Bench:
         self.answer, self.first_box = recorded_answer(tokenizer)
         self.inputs = transformers_inputs(subject, self.image, self.prompt.token_ids)
         self.results: dict[str, list[float]] = {}
+        self.generators: dict[str, tuple[RecordedBackend, Generator]] = {}
 
     def keep(self, name: str, value: float) -> None:
         """Adds a measurement.
@@ -132,8 +133,12 @@ class Bench:
         Returns:
             The first answer.
         """
-        recorded = RecordedBackend(backend, self.answer, len(self.prompt.token_ids))
-        generator = Generator(recorded, self.subject.tokenizer)
+        if name not in self.generators:
+            recorded = RecordedBackend(backend, self.answer, len(self.prompt.token_ids))
+            self.generators[name] = recorded, Generator(recorded, self.subject.tokenizer)
+        recorded, generator = self.generators[name]
+        generator.forget()  # a new image; the cache's memory, and what is recorded for it, stays
+        recorded.begin = len(self.prompt.token_ids)
         first = self._answer(generator, self.prompt, config, name)
         if list(first.token_ids) != list(self.answer[:-1]) or first.finish_reason != "end":
             raise N3dError(f"{name}: other tokens were written than recorded ({first.finish_reason}).")
@@ -270,14 +275,14 @@ def measure_size(size: str, args: argparse.Namespace, tell: Callable[[str], None
         Figures, and what else belongs into the JSON line.
     """
     device = torch.device(args.device)
+    speed = bandwidth(device)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     start = time.monotonic()
     subject = make_subject(size, device=args.device, dtype=args.dtype)
     subject.synchronize()
     tell(f"{size}: {subject.weight_bytes / 1e9:.2f} GB of random weights in {time.monotonic() - start:.1f} s")
-    speed = bandwidth(device)
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
     bench = Bench(subject, args.repeats)
     backend = bench.backend(cuda_graphs="off" if args.no_cuda_graphs else "auto", compile=args.compile)
     built = _device_memory(device)
