@@ -12,7 +12,6 @@ import gc
 import json
 import math
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -440,13 +439,19 @@ def _load(folder: str, device: str, dtype: str) -> dict[str, int]:
     from n3d_ros.model.checkpoint import load_model
 
     torch.zeros(1, device=device)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    before = _peak_host_bytes()
     loaded = load_model(folder, device=device, dtype=dtype)  # type: ignore[arg-type]
     backend = TorchBackend(loaded, capacity=256)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    after = _peak_host_bytes()
     peak = _device_memory(torch.device(device)) or after - before
     backend.close()
     return {"peak_bytes": peak, "weight_bytes": sum(parameter.nbytes for parameter in loaded.model.parameters())}
+
+
+def _peak_host_bytes() -> int:
+    """Most memory this process ever held (proc(5), VmHWM); getrusage would count its parent's too."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _document(figures: Sequence[Figure], extra: dict[str, Any], args: argparse.Namespace) -> str:
