@@ -234,8 +234,8 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _python(arguments: Sequence[str]) -> str:
-    """What a Python program prints; its progress goes to our standard error."""
+def _python(arguments: Sequence[str], codes: Sequence[int] = (0,)) -> str:
+    """What a Python program prints, when it ends with one of the codes; its progress goes to our standard error."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     try:
         result = subprocess.run(
@@ -243,9 +243,11 @@ def _python(arguments: Sequence[str]) -> str:
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
-            check=True,
+            check=False,
             timeout=SCORE_TIMEOUT_S,
         )
+        if result.returncode not in codes:
+            result.check_returncode()
     except (OSError, subprocess.SubprocessError) as error:
         raise N3dError(f"{' '.join(arguments)} failed: {error}") from error
     return result.stdout.decode(errors="replace")
@@ -258,6 +260,26 @@ def _last_json(text: str) -> dict[str, Any]:
         raise N3dError("A score ended without its JSON line.")
     document: dict[str, Any] = json.loads(lines[-1])
     return document
+
+
+def language_model_figures() -> list[Figure]:
+    """Speed and memory of the language model's runtime on the CPU, beside transformers; needs the extra [model].
+
+    Returns:
+        The rows of ``python -m benchmarks language_model``.
+    """
+    document = _last_json(_python(["-m", "benchmarks", "language_model", "--repeats", "2"], codes=(0, 1)))
+    return [
+        Figure(
+            name=row["name"],
+            value=math.nan if row["value"] is None else float(row["value"]),
+            unit=row["unit"],
+            promise=row["promise"],
+            at_most=row["at_most"],
+            note=row["note"],
+        )
+        for row in document["figures"]
+    ]
 
 
 def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable[[str], None]) -> list[Figure]:
@@ -277,6 +299,7 @@ def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable
         "generated": lambda: generated_scene_figures(scenes),
         "live": lambda: live_figures(seconds),
         "determinism": determinism_figure,
+        "language_model": language_model_figures,
     }
     figures: list[Figure] = []
     for part in parts:
@@ -290,7 +313,7 @@ def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable
     return figures
 
 
-PARTS = ("real", "generated", "live", "determinism")
+PARTS = ("real", "generated", "live", "determinism", "language_model")
 
 
 def markdown(figures: Sequence[Figure]) -> str:

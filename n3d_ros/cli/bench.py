@@ -15,10 +15,11 @@ EXAMPLES = """\
   n3d bench
   n3d bench live determinism --seconds 20
   n3d bench generated --scenes 40
+  n3d bench language_model
 """
 NEEDS_ROS = True
 
-PARTS = ("real", "generated", "live", "determinism")
+PARTS = ("real", "generated", "live", "determinism", "language_model")
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
 
