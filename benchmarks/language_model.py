@@ -467,7 +467,8 @@ def _document(figures: Sequence[Figure], extra: dict[str, Any], args: argparse.N
     }
     rows = [
         {"name": figure.name, "value": None if math.isnan(figure.value) else round(figure.value, 5),
-         "unit": figure.unit, "promise": figure.promise, "at_most": figure.at_most, "kept": figure.is_kept, "note": figure.note}
+         "unit": figure.unit, "promise": figure.promise, "at_most": figure.at_most, "kept": figure.is_kept,
+         "note": figure.note}
         for figure in figures
     ]  # fmt: skip
     return json.dumps(
