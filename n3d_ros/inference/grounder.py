@@ -85,6 +85,9 @@ class GroundingResult:
         partial: the deadline came before everything was found.
         raw_detections: the boxes before they were refined against depth, in the order of ``detections``; empty when
             the grounder has no such step.
+        cut_off: the list ended before its time though there was time left (a limit of its length, as many objects as
+            asked for, a model that repeats itself): what it holds is good, what it lacks may be there all the same.
+        counts: numbers about the work by name, for reports: a language model's "passes", "tokens", "prefix_reused".
     """
 
     detections: tuple[Detection3D, ...]
@@ -93,6 +96,8 @@ class GroundingResult:
     notes: tuple[str, ...] = ()
     partial: bool = False
     raw_detections: tuple[Detection3D, ...] = ()
+    cut_off: bool = False
+    counts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Grounder(Protocol):
@@ -196,14 +201,19 @@ class Reasoning:
     Args:
         answer: after the thought; empty when it stopped before.
         thought: the chain of thought, without its tags; empty when there is none.
-        partial: the deadline or the length limit came before the end.
+        partial: the deadline or the length limit came before the end. Other than a list of objects, which is good as
+            far as it goes, an answer without its end is none: here both count.
         stage_ms: milliseconds per named step.
+        notes: sentences a user should read (boxes that the question had no room for).
+        counts: numbers about the work by name, as in ``GroundingResult``; also "boxes" and "boxes_left_out".
     """
 
     answer: str
     thought: str = ""
     partial: bool = False
     stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 GROUNDERS: Mapping[str, str] = MappingProxyType(
