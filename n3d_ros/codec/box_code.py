@@ -29,6 +29,7 @@ from typing import Literal
 
 import numpy as np
 
+from n3d_ros.codec.label_bytes import writable_label
 from n3d_ros.codec.model_input import DecodeContext
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.arrays import FloatArray, finite_float
@@ -44,7 +45,7 @@ ANGLE_MIN_RAD = -2 * math.pi  # pcd.py, angle_min
 ANGLE_RANGE_RAD = 4 * math.pi
 BIN_TOLERANCE = 2e-3  # bins; a decoded value is a bin's lower end and must encode to itself after float32 arithmetic
 EMPTY_SIZE_BINS = 0.5  # a size of bin 0 lies between 0 and 1 steps; a box needs a size above zero
-MAX_LABEL_CHARACTERS = 256
+MAX_LABEL_CHARACTERS = 320  # that are read; written are MAX_LABEL_BYTES (label_bytes.py) and what the last token brings
 CODE_FIELDS = ("u", "v", "depth", "angle", "size_x", "size_y", "size_z")
 
 MODEL_UP = (0.0, 1.0, 0.0)  # the model's y axis
@@ -272,7 +273,7 @@ def encode_box(
     training boxes were made.
 
     Args:
-        label: what it is.
+        label: what it is; the code has it as an answer can hold it, see ``writable_label``.
         box: in the camera optical frame, metres.
         context: of its frame.
         yaw: "free" or "zero".
@@ -283,7 +284,7 @@ def encode_box(
         The code; ``saturated`` says what was clipped.
 
     Raises:
-        InputError: the centre is not in front of the camera.
+        InputError: the centre is not in front of the camera, or a label that cannot be written.
     """
     if not box.center[2] > 0:
         raise InputError(f"encode_box: expected a centre in front of the camera, got z = {box.center[2]:.3f} m.")
@@ -291,7 +292,7 @@ def encode_box(
     u_px, v_px = project(box.center, camera)
     angle, size = nearest_upright(box) if yaw == "free" else (0.0, np.ptp(box.corners, axis=0))
     metric = MetricBox(
-        label=label,
+        label=writable_label(label),
         u=(float(u_px) + 0.5) / camera.width,
         v=(float(v_px) + 0.5) / camera.height,
         depth_m=float(box.center[2]),

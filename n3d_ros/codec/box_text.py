@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from n3d_ros.codec.box_code import BINS, CODE_FIELDS, BoxCode, MetricBox
+from n3d_ros.codec.label_bytes import MAX_LABEL_BYTES
 from n3d_ros.errors import InputError
 
 MAX_LINES = 1000  # of one text; a model that repeats itself would fill memory
@@ -38,6 +39,11 @@ class ParsedBox:
     index: int
     code: BoxCode
     line: str
+
+    @property
+    def label_is_full(self) -> bool:
+        """Whether the label is as long as an open vocabulary allows, so that the grammar may have ended it early."""
+        return len(_split(self.line)[1].encode()) >= MAX_LABEL_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

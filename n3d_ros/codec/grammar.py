@@ -13,7 +13,9 @@ parts, so their concatenation is what the tokenizer makes of the whole text. Wit
 exactly the canonical tokenisation of every text of the grammar. With an open vocabulary the same holds for everything
 but the class: there every canonical tokenisation of an allowed label is accepted, and beside it other token sequences
 of the same label (``(ch`` ``air`` for ``(chair``), since which pieces merge depends on the whole label. Either can be
-read: labels are valid UTF-8, of bounded length, without comma, ``=``, line breaks or control characters.
+read: labels are valid UTF-8, of bounded length, without ``=``, line breaks or control characters, and with a comma only
+where a word follows ("man, in red"); a digit behind a comma begins the numbers. ``label_bytes.writable_label`` brings
+any words into this form, so that text to learn from holds nothing that could not be written.
 
 States are immutable and shared. What is allowed in many places is one ``TokenSet``, so that backends can keep its mask.
 """
@@ -222,7 +224,7 @@ class _Parts:
                 b"" if token in tokenizer.special_ids else tokenizer.piece(token)
                 for token in range(tokenizer.vocab_size)
             ]
-            self._label_bytes = LabelBytes(pieces, comma=self.comma)
+            self._label_bytes = LabelBytes(pieces, comma=self.comma, digits=self.digits)
         return self._label_bytes
 
     def token_set(self, ids: Sequence[int]) -> TokenSet:
@@ -419,6 +421,8 @@ class _BoxGrammar:
         """The state inside a class of an open vocabulary."""
         labels = self._parts.label_bytes
         spent = min(spent, labels.budget)
+        if byte_state == labels.comma and spent == labels.budget:  # nothing but a number may follow
+            return self._at(_Place(box, 0))
         key = (box, byte_state, spent, tokens)
         state = self._label_states.get(key)
         if state is None:
@@ -427,7 +431,7 @@ class _BoxGrammar:
                 allowed=allowed,
                 follow=lambda token: self._follow_label(box, byte_state, spent, tokens, token),
                 expected=self._parts.comma if tokens and self._parts.comma in allowed else None,
-                part=(0, tokens),
+                part=(1, 0) if byte_state == labels.comma else (0, tokens),  # most likely the class is over
             )
         return state
 
@@ -435,5 +439,5 @@ class _BoxGrammar:
         labels = self._parts.label_bytes
         after = labels.after(byte_state, token)
         if after == labels.done:
-            return self._at(_Place(box, 0))
+            return self._at(self._after_digit(_Place(box, 0), self._parts.digits.index(token)))
         return self._in_label(box, after, spent + labels.cost(token), tokens + 1)

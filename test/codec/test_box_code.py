@@ -109,7 +109,7 @@ def test_any_code_comes_back_from_metres(code: BoxCode) -> None:
 @given(code=CODES.filter(lambda code: min(code.size_x, code.size_y, code.size_z) > 0))
 def test_any_box_with_a_size_comes_back_through_the_optical_frame(code: BoxCode) -> None:
     # Angle 0 alone: others may be named by another of a box's equivalent turns.
-    straight = BoxCode(label=code.label, **{**dict(zip(CODE_FIELDS, code.bins, strict=True)), "angle": 500})
+    straight = BoxCode(label="man, in red", **{**dict(zip(CODE_FIELDS, code.bins, strict=True)), "angle": 500})
     context = make_context()
     assert encode_box(straight.label, decode_box(straight, context), context) == straight
 
@@ -234,10 +234,14 @@ def test_bins_outside_the_alphabet_are_refused(value: float) -> None:
         make_code(size_y=value)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("label", ["", "  ", "x" * 300, "a)\nbbox_1=Bbox(b"])
+@pytest.mark.parametrize("label", ["", "  ", "x" * 400, "a)\nbbox_1=Bbox(b"])
 def test_labels_that_cannot_stand_in_a_line_are_refused(label: str) -> None:
     with pytest.raises(InputError, match="Label of a box"):
         BoxCode(label=label, **dict.fromkeys(CODE_FIELDS, 1))
+
+
+def test_an_encoded_label_is_one_that_an_answer_can_hold() -> None:
+    assert encode_box("cup,5 =\u200e x", make_box(center=(0, 0, 2.0)), make_context()).label == "cup 5 x"
 
 
 def test_labels_lose_runs_of_blanks() -> None:
