@@ -92,6 +92,7 @@ class SceneNormalization:
         depth_percentiles_m: the depths at ``ROBUST_PERCENTILES``, metres; None for "mean".
         depth_fence_m: single points outside these depths did not count, metres; None for "mean".
         excluded_share: share of the valid points that did not count, 0 to 1.
+        specks: (H, W) bool, the points that did not count; None for "mean" or when there were none.
     """
 
     normalization: PointNormalization
@@ -99,6 +100,7 @@ class SceneNormalization:
     depth_percentiles_m: tuple[float, float] | None = None
     depth_fence_m: tuple[float, float] | None = None
     excluded_share: float = 0.0
+    specks: BoolArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,8 @@ def encode_frame(frame: RgbdFrame, options: InputOptions | None = None) -> tuple
             scene.depth_fence_m,
             scene.depth_percentiles_m,
         )
-    points = normalized_points(xyz, valid, scene.normalization)
+    shown = valid if scene.specks is None else valid & ~scene.specks  # a speck would mislead its patch more than a hole
+    points = normalized_points(xyz, shown, scene.normalization)
     context = DecodeContext(intrinsics=frame.intrinsics, normalization=scene.normalization)
     return ImageInput(pixel_values=patches, grid=grid, points=points), context
 
@@ -230,7 +233,7 @@ def measure_scene(xyz: Float32Array, valid: BoolArray, *, method: str = "mean") 
     or 98th percentile and that belong to no patch of such points of ``SURFACE_PX`` squared pixels; then it does the
     same. A sensor's x and y are its depth times a bounded ray, so depth alone decides. A small thing close to the
     camera and a window far behind the room are patches and count. A scene without specks is normalised exactly as by
-    "mean".
+    "mean". ``encode_frame`` shows the model specks as holes, which it knows, for one of them would move its whole patch.
 
     Args:
         xyz: (H, W, 3) metres, x left, y up, z forward; anything where invalid.
@@ -251,13 +254,14 @@ def measure_scene(xyz: Float32Array, valid: BoolArray, *, method: str = "mean") 
     ratio = max(ROBUST_MIN_RATIO, (high / low) ** ROBUST_MARGIN)
     fence = (low / ratio, high * ratio)
     near, far = valid & (depth < fence[0]), valid & (depth > fence[1])
-    specks = (near & ~_opened(near)) | (far & ~_opened(far))
+    specks: BoolArray = (near & ~_opened(near)) | (far & ~_opened(far))
     return SceneNormalization(
         normalization=_corner_and_mean_distance(valid_points(xyz, valid & ~specks)),
         method=method,
         depth_percentiles_m=(low, high),
         depth_fence_m=fence,
         excluded_share=float(np.count_nonzero(specks)) / len(measured),
+        specks=specks if specks.any() else None,
     )
 
 

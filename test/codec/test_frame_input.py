@@ -217,9 +217,19 @@ def test_a_small_near_object_is_no_speck() -> None:
     assert robust.normalization.offset_m[2] == pytest.approx(0.6)
 
 
-def test_specks_remain_valid_points_for_the_model() -> None:
-    frame = frame_of(with_specks(slope(640, 480), 0.005, 0.2, 30.0))
-    image, _ = encode_frame(frame, InputOptions(normalization="robust"))
+def test_the_model_is_shown_specks_as_holes_and_all_else_as_without_them() -> None:
+    depth = slope(640, 480)
+    depth[100, 100], depth[300, 333] = np.nan, np.nan
+    clean, _ = encode_frame(frame_of(depth))
+    depth[100, 100], depth[300, 333] = 60.0, 0.05
+    image, context = encode_frame(frame_of(depth), InputOptions(normalization="robust"))
+    np.testing.assert_array_equal(image.points, clean.points)
+    assert np.count_nonzero(image.points[..., 3] == 0) == 2 and np.isnan(image.points[100, 100, :3]).all()
+    assert frame_extents(image, context).share_beyond_depth == frame_extents(clean, context).share_beyond_depth
+
+
+def test_the_reference_normalisation_shows_every_valid_point() -> None:
+    image, _ = encode_frame(frame_of(with_specks(slope(640, 480), 0.005, 0.2, 30.0)))
     assert image.points[..., 3].all()
 
 
