@@ -22,7 +22,7 @@ from n3d_ros.geometry.transforms import optical_to_model
 
 DECIMALS = 2  # of every number the model reads
 PLAIN_NAMES_UP_TO = 3  # objects; more are told apart by their number
-MAX_CONDITION_BOXES = 100  # stated to the model; more would not fit its 2048 tokens anyway
+MAX_CONDITION_BOXES = 100  # stated to the model at most; a caller leaves out what its capacity has no room for
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
 _FIRST_SENTENCE = re.compile(r".+?[.?]")

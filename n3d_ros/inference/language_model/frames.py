@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +18,8 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.inference.language_model.listing import FoundBox
 from n3d_ros.inference.language_model.measured import MeasuredFrame, measure_frame
 from n3d_ros.inference.timing import Stages
+
+_REMEMBERED_BOXES = 128  # of the lists about a frame; the newest list stays whole
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +33,7 @@ class FrameWork:
         extents: what the model can express.
         up: as the caller gave it for ``measured``; None: it did not.
         measured: what depth says; None: not looked at yet.
-        found: the boxes of the last list that the model wrote about it, in its order.
+        found: the boxes of the last lists that the model wrote about it, in its order, the newest list last.
     """
 
     frame: RgbdFrame
@@ -38,20 +44,56 @@ class FrameWork:
     measured: MeasuredFrame | None = None
     found: tuple[FoundBox, ...] = ()
 
-    def measured_with(self, up: FloatArray | None, stages: Stages) -> MeasuredFrame:
-        """What depth says about the frame; worked out again when up is another one.
+    @contextmanager
+    def measuring(self, up: FloatArray | None) -> Iterator[Measuring]:
+        """Works out what depth says about the frame beside the body, which asks for it when it needs it.
 
         Args:
             up: (3,) unit vector against gravity, camera optical frame; None: found in the frame.
-            stages: where the time is added, under "geometry".
+
+        Yields:
+            What gives the measurement. The thread it is made in ends with the body, however that ends.
+        """
+        if self.measured is not None and _same(up, self.up):
+            yield Measuring(self.measured)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="n3d_geometry") as pool:
+            task = Measuring(pool.submit(_timed_measurement, self.frame, up))
+            yield task
+            self.measured, self.up = task.result(), up
+
+    def remember(self, found: Sequence[FoundBox]) -> None:
+        """Takes note of a list that the model wrote, so that later questions state its boxes in its own numbers.
+
+        Args:
+            found: in the model's order.
+        """
+        both = (*self.found, *found)
+        self.found = both[-max(len(found), _REMEMBERED_BOXES) :]
+
+
+class Measuring:
+    """What depth says about a frame, while it is being worked out.
+
+    Args:
+        source: the measurement, or the task that makes it together with its milliseconds.
+    """
+
+    def __init__(self, source: MeasuredFrame | Future[tuple[MeasuredFrame, float]]) -> None:
+        self._source = source
+
+    def result(self) -> MeasuredFrame:
+        """Points, surfaces, up and noise.
 
         Returns:
-            Points, surfaces, up and noise.
+            The same for equal frames; waits until it is there.
         """
-        if self.measured is None or not _same(up, self.up):
-            with stages.timed("geometry"):
-                self.measured, self.up = measure_frame(self.frame, up), up
-        return self.measured
+        return self._source.result()[0] if isinstance(self._source, Future) else self._source
+
+    @property
+    def duration_ms(self) -> float:
+        """How long it took, mostly beside other work; 0 when it was there before. Waits as ``result`` does."""
+        return self._source.result()[1] if isinstance(self._source, Future) else 0.0
 
 
 class FrameStore:
@@ -94,6 +136,13 @@ class FrameStore:
     def clear(self) -> None:
         """Forgets all frames."""
         self._kept.clear()
+
+
+def _timed_measurement(frame: RgbdFrame, up: FloatArray | None) -> tuple[MeasuredFrame, float]:
+    """A frame measured, and the milliseconds that took."""
+    start = time.perf_counter()
+    measured = measure_frame(frame, up)
+    return measured, (time.perf_counter() - start) * 1e3
 
 
 def _same(first: FloatArray | None, second: FloatArray | None) -> bool:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
-from n3d_ros.codec.box_code import code_to_metric, encode_box
 from n3d_ros.codec.frame_input import InputOptions
 from n3d_ros.codec.grammar import MAX_BOXES, GrammarState, box_grammar, free_text
-from n3d_ros.codec.prompts import build_prompt
-from n3d_ros.codec.reasoning import SceneBox, reasoning_text, scene_box, split_thought
+from n3d_ros.codec.model_input import Prompt
+from n3d_ros.codec.reasoning import split_thought
 from n3d_ros.detection import Detection3D
 from n3d_ros.errors import CancelledError
 from n3d_ros.frame import RgbdFrame
@@ -26,6 +25,7 @@ from n3d_ros.inference.language_model.listing import BoxListing, FoundBox
 from n3d_ros.inference.language_model.loading import Progress, Runtime, load_runtime
 from n3d_ros.inference.language_model.measured import MeasuredFrame
 from n3d_ros.inference.language_model.scores import TokenEvidence
+from n3d_ros.inference.language_model.stating import checked_prompt, scored_boxes, stated_question
 from n3d_ros.inference.timing import Stages
 
 _NOTED_SHARE = 0.005  # of the valid depth beyond what the model can express, from which on it is said
@@ -94,30 +94,34 @@ class LanguageModelGrounder:
         stages = Stages(lambda: _stop_if(is_cancelled))
         ask = ask_for(request)
         work = self._frames.work(frame, stages)
-        measured = work.measured_with(request.up, stages)
+        prompt = self._prompt(ask.text, work)
         refining = Stages()  # without a place to stop: the generator asks between the model's steps
-        listing = BoxListing(
-            self._config,
-            work.context,
-            measured,
-            self._runtime.calibration,
-            max_objects=request.max_objects,
-            stages=refining,
-            on_detection=on_detection,
-        )
-        generation = self._generate(
-            ask.text,
-            work,
-            self._box_grammar(ask),
-            max_new_tokens=self._config.max_new_tokens,
-            on_tokens=lambda steps: listing.add(self._evidence(steps)),
-            is_cancelled=lambda: listing.stop_reason is not None or _asks_to_stop(is_cancelled),
-            deadline_s=request.deadline_s,
-        )
-        if generation.finish_reason == "cancelled" and listing.stop_reason is None:
-            raise CancelledError("Grounding was cancelled by the caller.")
-        listing.finish(complete=generation.finish_reason == "end")
-        work.found = self.last_found = tuple(listing.found)
+        with work.measuring(request.up) as measuring:  # beside the model, which needs none of it
+            listing = BoxListing(
+                self._config,
+                work.context,
+                measuring.result,
+                self._runtime.calibration,
+                max_objects=request.max_objects,
+                stages=refining,
+                on_detection=on_detection,
+            )
+            generation = self._generate(
+                prompt,
+                work,
+                self._box_grammar(ask),
+                max_new_tokens=self._config.max_new_tokens,
+                on_tokens=lambda steps: listing.add(self._evidence(steps)),
+                is_cancelled=lambda: listing.stop_reason is not None or _asks_to_stop(is_cancelled),
+                deadline_s=request.deadline_s,
+            )
+            if generation.finish_reason == "cancelled" and listing.stop_reason is None:
+                raise CancelledError("Grounding was cancelled by the caller.")
+            listing.finish(complete=generation.finish_reason == "end")
+            measured = measuring.result()
+        self.last_found = tuple(listing.found)
+        work.remember(listing.found)
+        stages.add("geometry", measuring.duration_ms)
         _add_times(stages, generation)
         stages.add("refine", refining.stage_ms.get("refine", 0.0))
         return _result(listing, generation, work, measured, stages)
@@ -152,8 +156,16 @@ class LanguageModelGrounder:
         """
         stages = Stages(lambda: _stop_if(is_cancelled))
         work = self._frames.work(frame, stages)
+        asked = stated_question(
+            self._runtime.tokenizer,
+            question,
+            scored_boxes(detections, work),
+            image_tokens=work.image.token_count,
+            capacity=self._runtime.backend.capacity,
+            answer_tokens=self._config.max_answer_tokens,
+        )
         generation = self._generate(
-            reasoning_text(question, _scene_boxes(detections, work)),
+            asked.prompt,
             work,
             free_text(self._runtime.tokenizer),
             max_new_tokens=self._config.max_answer_tokens,
@@ -169,6 +181,8 @@ class LanguageModelGrounder:
             thought=thought,
             partial=generation.finish_reason != "end",
             stage_ms=MappingProxyType(dict(stages.stage_ms)),
+            notes=asked.notes,
+            counts=_counts(generation, boxes=asked.stated, boxes_left_out=asked.left_out),
         )
 
     def close(self) -> None:
@@ -177,9 +191,18 @@ class LanguageModelGrounder:
         self._generator.forget()
         self._runtime.backend.close()
 
+    def _prompt(self, text: str, work: FrameWork) -> Prompt:
+        """The prompt for some words about a frame."""
+        return checked_prompt(
+            self._runtime.tokenizer,
+            text,
+            image_tokens=work.image.token_count,
+            capacity=self._runtime.backend.capacity,
+        )
+
     def _generate(
         self,
-        text: str,
+        prompt: Prompt,
         work: FrameWork,
         grammar: GrammarState,
         *,
@@ -189,7 +212,6 @@ class LanguageModelGrounder:
         deadline_s: float | None = None,
     ) -> Generation:
         """What the model writes about a frame."""
-        prompt = build_prompt(self._runtime.tokenizer, text, work.image.token_count)
         return self._generator.generate(
             prompt,
             work.image,
@@ -242,7 +264,15 @@ def _result(
         notes=(*listing.notes, *_notes(generation, work, measured)),
         partial=generation.finish_reason == "deadline",
         raw_detections=tuple(found.raw for found in ordered),
+        cut_off=generation.finish_reason not in ("end", "deadline"),
+        counts=_counts(generation),
     )
+
+
+def _counts(generation: Generation, **more: float) -> MappingProxyType[str, float]:
+    """How much the model had to do."""
+    own = {"passes": generation.passes, "tokens": len(generation.token_ids), "prefix_reused": generation.prefix_reused}
+    return MappingProxyType({name: float(number) for name, number in (own | more).items()})
 
 
 def _notes(generation: Generation, work: FrameWork, measured: MeasuredFrame) -> list[str]:
@@ -264,20 +294,6 @@ def _notes(generation: Generation, work: FrameWork, measured: MeasuredFrame) -> 
     if not measured.up_is_known:
         notes.append("No gravity was given and no surface seen: up is taken from the camera.")
     return notes
-
-
-def _scene_boxes(detections: Sequence[Detection3D], work: FrameWork) -> list[SceneBox]:
-    """Boxes in the numbers that the model reads: as it wrote them itself and in its own order, where it did."""
-    written = {id(found.raw): found for found in work.found} | {id(found.detection): found for found in work.found}
-    known = [written[id(detection)] for detection in detections if id(detection) in written]
-    codes = [(found.index, found.code) for found in sorted(known, key=lambda found: found.index)]
-    others = [detection for detection in detections if id(detection) not in written]
-    next_index = max((index for index, _ in codes), default=-1) + 1
-    in_front = [detection for detection in others if detection.box.center[2] > 0]
-    codes += [(k, encode_box(d.label, d.box, work.context)) for k, d in enumerate(in_front, start=next_index)]
-    context = work.context
-    metric = ((index, code_to_metric(code, context.normalization)) for index, code in codes)
-    return [scene_box(index, box, context) for index, box in metric if box.depth_m > 0]
 
 
 def _add_times(stages: Stages, generation: Generation) -> None:

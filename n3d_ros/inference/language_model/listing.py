@@ -54,7 +54,7 @@ class BoxListing:
     Args:
         config: what counts as a repetition, and whether boxes are refined.
         context: of the frame.
-        measured: what depth says about the frame.
+        measured: gives what depth says about the frame; asked for with the first box.
         calibration: turns evidence into scores.
         max_objects: the list ends after so many.
         stages: where the time of measuring is added.
@@ -65,7 +65,7 @@ class BoxListing:
         self,
         config: LanguageModelConfig,
         context: DecodeContext,
-        measured: MeasuredFrame,
+        measured: Callable[[], MeasuredFrame],
         calibration: Calibration,
         *,
         max_objects: int,
@@ -139,8 +139,9 @@ class BoxListing:
             self._note_repeat()
             return
         self._repeats_in_a_row = 0
+        frame = self._measured()
         with self._stages.timed("refine"):
-            measured = measure_box(raw, self._measured, refine=self._config.refine)
+            measured = measure_box(raw, frame, refine=self._config.refine)
         found = self._scored(streamed, raw, measured)
         if (found.detection.score or 0.0) < self._config.min_score:
             self._doubtful += 1

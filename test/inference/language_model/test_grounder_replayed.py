@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,12 +22,14 @@ from n3d_ros.codec.reasoning import reasoning_text
 from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.detection import Detection3D
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError, GroundingError, InputError, StatusCode
+from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.iou import iou_3d
-from n3d_ros.inference.grounder import Grounder, GroundingRequest, create_grounder
+from n3d_ros.inference.grounder import Grounder, GroundingRequest, Reasoning, create_grounder
 from n3d_ros.inference.language_model.calibration import DEFAULT_CALIBRATION
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
 from n3d_ros.inference.language_model.loading import Runtime
+from n3d_ros.inference.language_model.measured import measure_frame
 from n3d_ros.inference.recording_backend import RecordingBackend
 from n3d_ros.inference.replay_backend import ReplayBackend
 from n3d_ros.inference.replay_records import REPLAY_FILE, ReplayRecord, boxes_answer, write_records
@@ -81,6 +85,10 @@ def test_said_boxes_come_back_as_true_objects(tokenizer: Tokenizer, scene: Known
         assert found.score is not None and 0.5 < found.score <= 1
     assert [surface.kind for surface in result.surfaces] == ["table"]
     assert not result.partial
+    assert not result.cut_off
+    assert result.counts["tokens"] > result.counts["passes"] > 3
+    assert result.counts["prefix_reused"] == 0
+    assert grounder.ground(scene.frame, GroundingRequest(up=scene.up)).counts["prefix_reused"] == 1
     assert result.notes == ()
     assert list(result.stage_ms) == ["input", "geometry", "vision", "prefill", "decode", "refine"]
 
@@ -188,6 +196,58 @@ def test_cancelling_stops_within_a_step(tokenizer: Tokenizer, scene: KnownScene,
     assert len(grounder.ground(scene.frame, GroundingRequest()).detections) == 3
 
 
+def test_no_thread_outlives_a_look_however_it_ends(
+    tokenizer: Tokenizer, scene: KnownScene, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threads() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if "geometry" in thread.name]
+
+    seen: list[list[str]] = []
+
+    def stop(_found: Detection3D) -> None:
+        seen.append(threads())
+        raise ValueError("the listener failed")
+
+    with pytest.raises(ValueError, match="the listener failed"):
+        grounder_of(tokenizer, ReplayRecord(answer=answer)).ground(scene.frame, GroundingRequest(), on_detection=stop)
+    assert (len(seen[0]), threads()) == (1, [])
+    asked = iter([False, False, True])
+    with pytest.raises(CancelledError):
+        grounder_of(tokenizer, ReplayRecord(answer=answer)).ground(
+            scene.frame, GroundingRequest(), is_cancelled=lambda: next(asked)
+        )
+    assert threads() == []
+
+    def fail(*_arguments: object) -> None:
+        raise GroundingError("no depth at all", code=StatusCode.NO_DEPTH)
+
+    monkeypatch.setattr("n3d_ros.inference.language_model.frames.measure_frame", fail)
+    for records in ([ReplayRecord(answer=answer)], []):  # asked for by a box, and by nobody
+        with pytest.raises(GroundingError, match="no depth at all"):
+            grounder_of(tokenizer, *records).ground(scene.frame, GroundingRequest())
+    assert threads() == []
+
+
+def test_the_model_does_not_wait_for_geometry(
+    tokenizer: Tokenizer, scene: KnownScene, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = threading.Event()
+
+    class Telling(ReplayBackend):
+        def encode_image(self, image):  # type: ignore[no-untyped-def]
+            started.set()
+            return super().encode_image(image)
+
+    def measured_late(*arguments: object) -> object:
+        assert started.wait(timeout=20)  # until the model has begun
+        return measure_frame(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("n3d_ros.inference.language_model.frames.measure_frame", measured_late)
+    backend = Telling(tokenizer, [ReplayRecord(answer=answer)], capacity=2048)
+    grounder = LanguageModelGrounder(LanguageModelConfig(), runtime=Runtime(backend=backend, tokenizer=tokenizer))
+    assert len(grounder.ground(scene.frame, GroundingRequest()).detections) == 3
+
+
 def test_a_deadline_leaves_what_is_there(
     tokenizer: Tokenizer, scene: KnownScene, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +275,8 @@ def test_the_length_limit_is_told(tokenizer: Tokenizer, scene: KnownScene, answe
         scene.frame, GroundingRequest()
     )
     assert len(result.detections) in (1, 2)
+    assert result.cut_off
+    assert not result.partial  # there was time left: what is there is an answer
     assert any("cut off after 60 tokens" in note for note in result.notes)
     assert not any("could not be read" in note for note in result.notes)
 
@@ -222,6 +284,7 @@ def test_the_length_limit_is_told(tokenizer: Tokenizer, scene: KnownScene, answe
 def test_no_more_objects_than_asked_for(tokenizer: Tokenizer, scene: KnownScene, answer: str) -> None:
     result = grounder_of(tokenizer, ReplayRecord(answer=answer)).ground(scene.frame, GroundingRequest(max_objects=2))
     assert len(result.detections) == len(result.raw_detections) == 2
+    assert result.cut_off
     assert not result.partial
 
 
@@ -331,6 +394,97 @@ def test_boxes_of_others_can_be_reasoned_about(tokenizer: Tokenizer, scene: Know
     assert "ghost" not in asked
     assert grounder.reason(scene.frame, QUESTION, ()).answer == ""
     assert backend.records[-1].prompt == reasoning_text(QUESTION, [])
+
+
+def asked_of(
+    tokenizer: Tokenizer, scene: KnownScene, question: str, detections: tuple[Detection3D, ...], **changes: object
+) -> tuple[str, Reasoning]:
+    """The words that a question came to, and what was made of the answer."""
+    config = LanguageModelConfig(**changes)  # type: ignore[arg-type]
+    records = [ReplayRecord(answer="<think>so</think> yes")]
+    backend = RecordingBackend(ReplayBackend(tokenizer, records, capacity=config.capacity), tokenizer)
+    grounder = LanguageModelGrounder(config, runtime=Runtime(backend=backend, tokenizer=tokenizer))
+    reasoning = grounder.reason(scene.frame, question, detections)
+    prompt = backend.records[-1].prompt
+    assert prompt is not None
+    return prompt, reasoning
+
+
+def many(count: int, label: str = "mug") -> tuple[Detection3D, ...]:
+    """Detections of others, the best first."""
+    return tuple(
+        make_detection(label, center=(0.01 * k, 0.1, 0.9), size=(0.1, 0.1, 0.1), score=1 - k / 300)
+        for k in range(count)
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 12, 20, 64, 100, 256])
+@pytest.mark.parametrize("capacity", [512, 2048, 32_768])
+def test_a_question_with_any_number_of_boxes_is_answered(
+    tokenizer: Tokenizer, scene: KnownScene, count: int, capacity: int
+) -> None:
+    _, reasoning = asked_of(
+        tokenizer, scene, QUESTION, many(count), capacity=capacity, max_new_tokens=100, long_side=448
+    )
+    assert (reasoning.answer, reasoning.partial) == ("yes", False)
+    stated, left_out = reasoning.counts["boxes"], reasoning.counts["boxes_left_out"]
+    assert stated + left_out == count
+    assert bool(left_out) == bool(reasoning.notes)
+    if capacity == 2048:
+        assert stated >= min(count, 12)
+    if left_out:
+        assert f"{stated:.0f} of {count} boxes" in reasoning.notes[0]
+        assert "language_model.capacity" in reasoning.notes[0]
+
+
+def test_a_whole_question_fits_the_default_capacity(tokenizer: Tokenizer, scene: KnownScene) -> None:
+    lines = [f"bbox_{k}=Bbox(thing {k},{100 + 90 * (k % 8)},{100 + 90 * (k // 8)},300,500,30,30,30)" for k in range(64)]
+    records = [
+        ReplayRecord(prompt=question_text(QUESTION), answer="\n".join(lines) + "\n"),
+        ReplayRecord(answer="<think>" + "so it is " * 40 + "</think> 0.3 metres"),
+    ]
+    grounder = grounder_of(tokenizer, *records)
+    found = grounder.ground(scene.frame, GroundingRequest(question=QUESTION))
+    reasoning = grounder.reason(scene.frame, QUESTION, found.raw_detections)
+    assert len(found.raw_detections) > 20
+    assert (reasoning.answer, reasoning.partial) == ("0.3 metres", False)
+
+
+def test_boxes_that_the_question_names_are_stated_first(tokenizer: Tokenizer, scene: KnownScene) -> None:
+    unsure = make_detection("teapot", center=(0.2, 0.1, 0.8), size=(0.1, 0.1, 0.1), score=0.01)
+    prompt, reasoning = asked_of(tokenizer, scene, "How high are the teapots?", (*many(60), unsure))
+    assert "60_teapot" in prompt
+    stated = int(reasoning.counts["boxes"])
+    assert [int(number) for number in re.findall(r"(\d+)_mug", prompt)][: stated - 1] == list(range(stated - 1))
+
+
+def test_a_question_that_does_not_fit_says_what_would_help(tokenizer: Tokenizer, scene: KnownScene) -> None:
+    question = "\N{SNOWMAN}" * 1000 + "?"
+    with pytest.raises(InputError, match=r"capacity 1024.*lower language_model.long_side, or use fewer words"):
+        asked_of(tokenizer, scene, question, many(3), capacity=1024, max_new_tokens=100)
+
+
+def test_a_turned_box_is_stated_by_its_extent_along_the_cameras_axes(tokenizer: Tokenizer, scene: KnownScene) -> None:
+    turn = np.array([0, np.sin(0.35), 0, np.cos(0.35)])  # 0.7 rad about the camera's vertical
+    turned = Box3D(center=np.array([0, 0, 0.9]), size=np.array([0.3, 0.1, 0.1]), orientation_xyzw=turn)
+    prompt, _ = asked_of(tokenizer, scene, QUESTION, (Detection3D(label="mug", box=turned, score=0.5),))
+    numbers = [float(number) for number in re.search(r"3D bbox of mug is \[(.*?)\]", prompt)[1].split(",")]  # type: ignore[index]
+    np.testing.assert_allclose(numbers[3:], np.ptp(turned.corners, axis=0), atol=0.011)
+
+
+def test_boxes_of_an_earlier_list_are_stated_as_the_model_wrote_them(
+    tokenizer: Tokenizer, scene: KnownScene, answer: str
+) -> None:
+    records = [ReplayRecord(prompt=detection_text(), answer=answer)]
+    backend = RecordingBackend(ReplayBackend(tokenizer, records, capacity=2048), tokenizer)
+    grounder = LanguageModelGrounder(LanguageModelConfig(), runtime=Runtime(backend=backend, tokenizer=tokenizer))
+    first = grounder.ground(scene.frame, GroundingRequest())
+    grounder.reason(scene.frame, QUESTION, first.raw_detections)
+    grounder.ground(scene.frame, GroundingRequest(phrase="mug"))
+    grounder.reason(scene.frame, QUESTION, first.raw_detections)
+    prompts = {record.prompt for record in backend.records if str(record.prompt).startswith(QUESTION)}
+    assert len(prompts) == 1  # the same words before and after another list
+    assert "red box, blue cylinder and green box" in str(prompts)
 
 
 def test_reasoning_stops_when_asked(tokenizer: Tokenizer, scene: KnownScene) -> None:

@@ -53,7 +53,9 @@ def listed(
 ) -> BoxListing:
     """A listing that has taken a text."""
     config = LanguageModelConfig(**{"refine": False, **changes})  # type: ignore[arg-type]
-    listing = BoxListing(config, scene[1], scene[0], DEFAULT_CALIBRATION, max_objects=max_objects, stages=Stages())
+    listing = BoxListing(
+        config, scene[1], lambda: scene[0], DEFAULT_CALIBRATION, max_objects=max_objects, stages=Stages()
+    )
     listing.add(pieces(text))
     listing.finish(complete=complete)
     return listing
@@ -67,8 +69,8 @@ def test_a_box_comes_when_its_line_ends_and_not_before(
     scene: tuple[MeasuredFrame, DecodeContext], seen: list[Detection3D]
 ) -> None:
     listing = BoxListing(
-        LanguageModelConfig(refine=False), scene[1], scene[0], DEFAULT_CALIBRATION, max_objects=9, stages=Stages(),
-        on_detection=seen.append,
+        LanguageModelConfig(refine=False), scene[1], lambda: scene[0], DEFAULT_CALIBRATION, max_objects=9,
+        stages=Stages(), on_detection=seen.append,
     )  # fmt: skip
     counts = []
     for token in pieces(lines(MUG, FAR_MUG), size=1):
