@@ -233,7 +233,7 @@ def measure_scene(xyz: Float32Array, valid: BoolArray, *, method: str = "mean") 
     or 98th percentile and that belong to no patch of such points of ``SURFACE_PX`` squared pixels; then it does the
     same. A sensor's x and y are its depth times a bounded ray, so depth alone decides. A small thing close to the
     camera and a window far behind the room are patches and count. A scene without specks is normalised exactly as by
-    "mean". ``encode_frame`` shows the model specks as holes, which it knows, for one of them would move its whole patch.
+    "mean". ``encode_frame`` shows the model specks as holes, which it knows: one of them would move its whole patch.
 
     Args:
         xyz: (H, W, 3) metres, x left, y up, z forward; anything where invalid.

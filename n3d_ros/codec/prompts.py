@@ -33,8 +33,9 @@ REFERENCE_CODE = " The reference code is as followed: "
 LOCATE_FIRST = " First locate the bbox of the aforementioned object(s)."
 
 MAX_QUESTION_CHARACTERS = 1024
-MAX_NAME_CHARACTERS = 128  # of one category or referring expression
+MAX_NAME_CHARACTERS = 512  # of one category or referring expression; as long as the phrase of a request may be
 MAX_NAMES = 32  # in one prompt
+MAX_ALL_NAMES_CHARACTERS = 2048  # of them together, some 500 tokens of English: beside an image they fit 2048 tokens
 MAX_PROMPT_CHARACTERS = 16_384  # of everything the user's turn holds, the second step's boxes included
 MAX_IMAGE_TOKENS = 16_384  # the image processor's own bound: 12845056 px / 28^2
 
@@ -108,10 +109,7 @@ def clean_question(question: str) -> str:
 
 
 def clean_name(name: str) -> str:
-    """A category or expression as it may stand between quotes.
-
-    Control characters and runs of blanks become one blank. Quotes that could end the quotation early are left out; an
-    apostrophe within a word ("baker's hat") stays.
+    """A category or expression as it may stand between quotes, see ``tidy_name``.
 
     Args:
         name: in the user's words.
@@ -122,13 +120,28 @@ def clean_name(name: str) -> str:
     Raises:
         QueryError: nothing is left, or more than ``MAX_NAME_CHARACTERS``.
     """
+    return _bounded(tidy_name(name), limit=MAX_NAME_CHARACTERS, what="A name")
+
+
+def tidy_name(name: str) -> str:
+    """The words of a name that may stand between quotes.
+
+    Control characters and runs of blanks become one blank. Quotes that could end the quotation early are left out; an
+    apostrophe within a word ("baker's hat") stays.
+
+    Args:
+        name: in the user's words.
+
+    Returns:
+        The same words; empty when nothing is left.
+    """
     line = _one_line(name)
     inner = "".join(
         character
         for place, character in enumerate(line)
         if character not in "'\"`" or (character == "'" and _within_word(line, place))
     )
-    return _bounded(_one_line(inner), limit=MAX_NAME_CHARACTERS, what="A name")
+    return _one_line(inner)
 
 
 def build_prompt(tokenizer: Tokenizer, user_text: str, image_tokens: int | None) -> Prompt:
@@ -169,7 +182,15 @@ def _quoted(names: Sequence[str]) -> str:
             f"Expected 1 to {MAX_NAMES} names to look for, got {len(names)}; ask in several requests.",
             code=StatusCode.INVALID_REQUEST,
         )
-    return " and ".join(f"'{clean_name(name)}'" for name in names)
+    cleaned = [clean_name(name) for name in names]
+    length = sum(map(len, cleaned))
+    if length > MAX_ALL_NAMES_CHARACTERS:
+        raise QueryError(
+            f"Names to look for: expected at most {MAX_ALL_NAMES_CHARACTERS} characters together, got {length}; ask in "
+            "several requests.",
+            code=StatusCode.INVALID_REQUEST,
+        )
+    return " and ".join(f"'{name}'" for name in cleaned)
 
 
 def _one_line(text: str) -> str:

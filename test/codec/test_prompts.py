@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from n3d_ros.codec.prompts import (
     CODE_SCHEMA,
+    MAX_ALL_NAMES_CHARACTERS,
     MAX_NAME_CHARACTERS,
     MAX_NAMES,
     MAX_QUESTION_CHARACTERS,
@@ -140,6 +141,17 @@ def test_no_names_or_too_many_are_refused(count: int) -> None:
     for text in (grounding_text, referring_text):
         with pytest.raises(QueryError, match=f"1 to {MAX_NAMES} names"):
             text(["cup"] * count)
+
+
+def test_a_long_referring_expression_is_asked() -> None:
+    expression = ("the cup left of the laptop and " * 20)[:MAX_NAME_CHARACTERS].strip()
+    assert f"'{expression}'" in referring_text([expression])
+
+
+def test_many_long_names_are_refused_together() -> None:
+    with pytest.raises(QueryError, match=f"at most {MAX_ALL_NAMES_CHARACTERS} characters together, got 2100"):
+        grounding_text(["x" * 420] * 5)
+    assert grounding_text(["x" * 420] * 4)
 
 
 def test_questions_are_bounded() -> None:

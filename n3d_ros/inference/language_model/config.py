@@ -7,8 +7,11 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
-from n3d_ros.errors import ConfigurationError
-from n3d_ros.inference.grounder import MAX_NOUNS, MAX_PHRASE_CHARS
+from n3d_ros.codec.box_code import checked_label
+from n3d_ros.codec.prompts import tidy_name
+from n3d_ros.errors import ConfigurationError, InputError, QueryError
+from n3d_ros.inference.grounder import MAX_NOUNS, GroundingRequest
+from n3d_ros.inference.language_model.asking import ask_for, split_names
 
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
@@ -144,6 +147,11 @@ class LanguageModelConfig:
     drafting: bool = _flag(
         "guess several tokens from earlier text and verify them in one step; same result", default=False
     )
+    expected_runs: bool = _flag(
+        "guess what a box's form makes likely and verify it in one step; same result up to the last bits of half "
+        "precision, fewer steps",
+        default=True,
+    )
     draft_tokens: int = _number(12, "most tokens of a guess", unit="tokens", minimum=1, maximum=64)
     duplicate_iou: float = _number(0.7, "boxes of one name that overlap more are one object", minimum=0.05, maximum=1.0)
     max_repeats: int = _number(
@@ -170,11 +178,7 @@ class LanguageModelConfig:
                     f"language_model {entry.name}: expected {low:g} to {high:g}{f' {unit}' if unit else ''}, got "
                     f"{value}."
                 )
-        if len(self.nouns) > MAX_NOUNS or any(len(noun) > MAX_PHRASE_CHARS for noun in self.nouns):
-            raise ConfigurationError(
-                f"language_model prompt: expected at most {MAX_NOUNS} phrases of at most {MAX_PHRASE_CHARS} characters "
-                f"each, got {len(self.nouns)} with up to {max(map(len, self.nouns))}."
-            )
+        self._check_prompt()
         if self.max_new_tokens >= self.capacity:
             raise ConfigurationError(
                 "language_model max_new_tokens: expected less than capacity, which holds the prompt too, got "
@@ -184,4 +188,17 @@ class LanguageModelConfig:
     @property
     def nouns(self) -> tuple[str, ...]:
         """The phrases of ``prompt``, without blanks around them; empty: everything is looked for."""
-        return tuple(part for part in (piece.strip() for piece in self.prompt.split(";")) if part)
+        return tuple(name for name in split_names(self.prompt) if tidy_name(name))
+
+    def _check_prompt(self) -> None:
+        """Refuses a standing prompt that could not be asked, by the function that asks it with every frame."""
+        if len(self.nouns) > MAX_NOUNS:
+            raise ConfigurationError(
+                f"language_model prompt: expected at most {MAX_NOUNS} phrases, got {len(self.nouns)}."
+            )
+        try:
+            classes = ask_for(GroundingRequest(nouns=self.nouns)).classes
+            for name in classes if self.closed_classes else ():
+                checked_label(name)
+        except (InputError, QueryError) as error:
+            raise ConfigurationError(f"language_model prompt: {error.message}") from error

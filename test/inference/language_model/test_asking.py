@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from n3d_ros.codec.prompts import detection_text, grounding_text, question_text, referring_text
+from n3d_ros.codec.prompts import (
+    MAX_NAME_CHARACTERS,
+    MAX_NAMES,
+    detection_text,
+    grounding_text,
+    question_text,
+    referring_text,
+)
 from n3d_ros.errors import QueryError
-from n3d_ros.inference.grounder import GroundingRequest
+from n3d_ros.inference.grounder import MAX_NOUNS, MAX_PHRASE_CHARS, GroundingRequest
 from n3d_ros.inference.language_model.asking import ask_for, is_referring
 
 
@@ -61,6 +68,24 @@ def test_a_phrase_of_nothing_but_small_words_does_not_fail(phrase: str) -> None:
     assert ask_for(GroundingRequest(phrase=phrase)).text
 
 
-def test_a_phrase_that_is_too_long_for_the_prompt_is_refused() -> None:
-    with pytest.raises(QueryError, match="characters"):
-        ask_for(GroundingRequest(phrase="x" * 400))
+@pytest.mark.parametrize("length", [129, 200, MAX_PHRASE_CHARS])
+def test_every_phrase_that_a_request_may_have_is_asked(length: int) -> None:
+    words = ("the man with the red jacket who stands left of the door, " * 10)[:length].strip(" ,")
+    assert f"'{words}'" in ask_for(GroundingRequest(phrase=words)).text
+    assert f"'{words}'" in ask_for(GroundingRequest(nouns=(words,))).text
+    assert MAX_NAME_CHARACTERS == MAX_PHRASE_CHARS and MAX_NAMES >= MAX_NOUNS
+
+
+def test_more_words_than_fit_a_prompt_are_refused() -> None:
+    with pytest.raises(QueryError, match="2048 characters together"):
+        ask_for(GroundingRequest(nouns=tuple(f"{k}" * 200 for k in range(16))))
+
+
+@pytest.mark.parametrize("phrase", ["''; mug", 'mug; ""', "' ' ; the mug"])
+def test_parts_without_words_do_not_count(phrase: str) -> None:
+    assert ask_for(GroundingRequest(phrase=phrase)).text == grounding_text(["mug"])
+
+
+def test_a_phrase_of_quotes_alone_is_refused() -> None:
+    with pytest.raises(QueryError, match="1 to 512 characters, got 0"):
+        ask_for(GroundingRequest(phrase="''; '"))

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from n3d_ros.errors import BackendError, ConfigurationError
+from n3d_ros.inference.grounder import GroundingRequest
+from n3d_ros.inference.language_model.asking import ask_for
 from n3d_ros.inference.language_model.config import BACKENDS, LanguageModelConfig
 
 
@@ -52,6 +54,31 @@ def test_the_standing_prompt_holds_several_phrases() -> None:
         LanguageModelConfig(prompt=";".join(f"thing {k}" for k in range(17)))
     with pytest.raises(ConfigurationError, match="characters"):
         LanguageModelConfig(prompt="x" * 600)
+
+
+@pytest.mark.parametrize("length", [129, 512])
+def test_a_standing_prompt_that_is_taken_can_be_asked(length: int) -> None:
+    config = LanguageModelConfig(prompt="the " + "x" * (length - 4) + "; ''; mug")
+    assert len(config.nouns) == 2
+    assert ask_for(GroundingRequest(nouns=config.nouns)).text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("x" * 513, "1 to 512 characters"),
+        (";".join("y" * 500 + str(k) for k in range(5)), "2048 characters together"),
+    ],
+)
+def test_a_standing_prompt_that_could_not_be_asked_is_refused_at_the_start(prompt: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"language_model prompt: .*{message}"):
+        LanguageModelConfig(prompt=prompt)
+
+
+def test_closed_classes_must_be_labels() -> None:
+    assert LanguageModelConfig(prompt="x" * 400).nouns
+    with pytest.raises(ConfigurationError, match="language_model prompt: Label of a box"):
+        LanguageModelConfig(prompt="x" * 400, closed_classes=True)
 
 
 def test_every_field_says_what_it_means() -> None:
