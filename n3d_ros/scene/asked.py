@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n3d_ros.scene.phrases import Phrase, singular, words_of
+from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.phrases import Phrase, select, singular, words_of
+from n3d_ros.scene.query import numbers
+from n3d_ros.scene.scene import Scene
+
+MAX_NAMED = 8  # objects that a sentence names
+NANOSECONDS = 1_000_000_000
 
 
 def asked_name(label: str, nouns: Sequence[str], *, color: str | None = None, shape: str | None = None) -> str:
@@ -31,6 +37,36 @@ def asked_name(label: str, nouns: Sequence[str], *, color: str | None = None, sh
     said = {singular(word) for word in words_of(label)}
     fitting = [noun for noun, phrase in phrases if phrase.noun in said and _color_fits(phrase, color)]
     return _singular(fitting[0]) if len(fitting) == 1 else label
+
+
+def not_found(text: str, scene: Scene) -> str:
+    """The sentence that says that a look found nothing, and where such a thing was seen last if one is remembered.
+
+    Args:
+        text: the phrase looked for; empty: anything.
+        scene: what is known after the look, in the frame that positions are wanted in.
+
+    Returns:
+        One or two sentences.
+    """
+    names = ", ".join(one.label for one in scene.objects[:MAX_NAMED])
+    noun = "object" if len(scene.objects) == 1 else "objects"
+    known = f"the scene holds {len(scene.objects)} {noun}: {names}." if names else "the scene holds no objects."
+    if not text:
+        return f"This look found nothing; {known}"
+    phrase = Phrase.parse(text)
+    remembered = () if phrase is None else select(phrase, scene.objects).objects
+    if not remembered:
+        return f"Nothing here is called {text!r}; {known}"
+    places = "; ".join(_last_seen(one, scene) for one in remembered[:MAX_NAMED])
+    return f"This look did not find {text!r}. Remembered: {places}."
+
+
+def _last_seen(one: SceneObject, scene: Scene) -> str:
+    """Such as "mug 3, last seen 2.4 s ago at x 0.10, y -0.05, z 0.90 m in map"."""
+    age_s = (scene.stamp_ns - one.last_seen_ns) / NANOSECONDS
+    when = f"last seen {age_s:.1f} s ago" if age_s > 0 else "seen in this very image by an earlier look"
+    return f"{one.label} {one.id}, {when} at {numbers(one.box.center)} m in {scene.frame_id}"
 
 
 def _has_all_words(phrase: Phrase, label: str) -> bool:

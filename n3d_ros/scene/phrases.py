@@ -2,7 +2,8 @@
 
 An object is described by its label, its colour word and its shape word. A label of colours and shapes only ("red box")
 does not say what the thing is: such an object fits a noun by its shape, and a note says so. A label that names the
-thing ("coffee mug") fits by its own words.
+thing ("coffee mug") fits by its own words alone: a laptop is no box, whatever its shape. Where a label and what was
+measured contradict each other ("yellow cylinder" of shape box), the label counts.
 """
 
 from __future__ import annotations
@@ -132,9 +133,17 @@ def _plain(word: str) -> str:
     return COLORS.get(one) or SHAPE_NOUNS.get(one) or one
 
 
+def _plain_words(text: str | None) -> frozenset[str]:
+    return frozenset(_plain(word) for word in words_of(text or ""))
+
+
 def _described(label: str, color: str | None, shape: str | None) -> frozenset[str]:
-    """The evened-out words of an object."""
-    return frozenset(_plain(word) for said in (label, color, shape) if said for word in words_of(said))
+    """The evened-out words of an object; a measured colour or shape that its label contradicts is not among them."""
+    known = _plain_words(label)
+    for measured, kind in ((_plain_words(color), COLORS), (_plain_words(shape), SHAPE_NOUNS)):
+        said = known & kind.keys()
+        known |= measured if not said or said & measured else frozenset()
+    return known
 
 
 def names_a_thing(label: str) -> bool:
@@ -237,7 +246,7 @@ class Phrase:
         if self.noun is not None:
             if self.noun in _described(label, None, None):
                 return True
-            if not self.is_known or (self.is_more_than_shape and names_a_thing(label)):
+            if not self.is_known or names_a_thing(label):
                 return False
         return self.shapes is None or not self.shapes.isdisjoint(known)
 

@@ -261,7 +261,7 @@ def _where(asked: _Asked) -> SpatialAnswer:
         text=_limited([*head, *asked.notes, *places, *tail]),
         value=value,
         value_type=ValueType.NONE if value is None else ValueType.POSITION,
-        value_text="" if value is None else f"{_numbers(asked.found[0].box.center)} m in {_echo(asked.scene.frame_id)}",
+        value_text="" if value is None else f"{numbers(asked.found[0].box.center)} m in {_echo(asked.scene.frame_id)}",
         unit="" if value is None else "m",
         object_ids=tuple(one.id for one in asked.found),
         steps=(_match_step(asked), *(_measure_step(asked.scene, one) for one in asked.found[:MAX_NAMED])),
@@ -335,11 +335,11 @@ def _place(asked: _Asked, one: SceneObject) -> str:
     scene, viewpoint, center = asked.scene, asked.viewpoint, one.box.center
     if viewpoint is not None:
         ahead, left, up = viewpoint.inverse().apply(center)
-        return f"{_directions(ahead, -left, up, 'viewpoint')}, at {_numbers(center)} m in {_echo(scene.frame_id)}"
+        return f"{_directions(ahead, -left, up, 'viewpoint')}, at {numbers(center)} m in {_echo(scene.frame_id)}"
     if "optical" in scene.frame_id:  # REP-103: the suffix of frames whose axes are x right, y down, z forward
         right, down, ahead = center
         return _directions(ahead, right, -down, "camera")
-    return f"at {_numbers(center)} m in {_echo(scene.frame_id)}"
+    return f"at {numbers(center)} m in {_echo(scene.frame_id)}"
 
 
 def _directions(ahead: float, right: float, up: float, viewer: str) -> str:
@@ -350,8 +350,15 @@ def _directions(ahead: float, right: float, up: float, viewer: str) -> str:
     return f"{depth}{side}{height}"
 
 
-def _numbers(point: FloatArray) -> str:
-    """Such as "x 1.20, y -0.35, z 0.76"; a centimetre is what these measurements are good for."""
+def numbers(point: FloatArray) -> str:
+    """A point in words, such as "x 1.20, y -0.35, z 0.76"; a centimetre is what these measurements are good for.
+
+    Args:
+        point: (3,) metres.
+
+    Returns:
+        The three coordinates.
+    """
     # adding zero turns -0.00 into 0.00
     return ", ".join(f"{axis} {value:.2f}" for axis, value in zip("xyz", np.round(point, 2) + 0.0, strict=True))
 
@@ -391,7 +398,7 @@ def _measure_step(scene: Scene, one: SceneObject) -> str:
     age_s = (scene.stamp_ns - one.last_seen_ns) * 1e-9
     seen = "in this image" if age_s <= 0 else f"{age_s:.1f} s before this image"
     return (
-        f"{_name(one)}: centre {_numbers(one.box.center)} m in {_echo(scene.frame_id)}, give or take {stddev_m:.3f} m; "
+        f"{_name(one)}: centre {numbers(one.box.center)} m in {_echo(scene.frame_id)}, give or take {stddev_m:.3f} m; "
         f"size {_size(one)}; found in {one.observations} image{'' if one.observations == 1 else 's'}, last {seen}."
     )
 
