@@ -23,7 +23,7 @@ from n3d_ros.ros.config import BOTH, BOXES, MODEL, RequestConfig
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline, Memory, Placement
 from n3d_ros.ros.spoken import compared_reply, no_model, spoken_reply
-from n3d_ros.scene.asked import asked_name
+from n3d_ros.scene.asked import asked_name, not_found
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, Selection, select, vocabulary
 from n3d_ros.scene.query import SpatialQuery, ValueType, answer, nouns_of
@@ -283,7 +283,7 @@ class AnswerDesk:
             found = tuple(one.transformed(place.target_T_scene) for one in matched)
             computed = replace(computed, objects=found)
         computed = computed.cut_short(ask.timeout_s) if outcome.is_partial else computed
-        notes = (*self._pipeline.standing_notes, *outcome.notes)
+        notes: tuple[str, ...] = (*self._pipeline.standing_notes, *outcome.notes)
         if mode == BOXES and computed.status is StatusCode.NOT_UNDERSTOOD:
             notes = (f"With answer_mode {MODEL!r} or {BOTH!r} the language model answers.", *notes)
         if mode == BOXES or outcome.is_partial:
@@ -297,6 +297,7 @@ class AnswerDesk:
             return computed.with_notes((f"The language model could not answer: {error.message}", *notes), said=False)
         if thought is None:
             return computed.with_notes((no_model(mode), *notes), said=False)
+        notes = (*thought.notes, *notes)
         spoken = spoken_reply(computed, thought, ask.timeout_s)
         return (spoken if mode == MODEL else compared_reply(computed, spoken, thought)).with_notes(notes, said=False)
 
@@ -331,10 +332,7 @@ class AnswerDesk:
             status, message, sentence = StatusCode.OK, "", f"Found {len(moved)}: {names}."
         else:
             status = StatusCode.NOT_FOUND
-            others = ", ".join(one.label for one in scene.objects[:8]) or "nothing"
-            sentence = message = (
-                f"Nothing here is called {ask.text!r}; the scene holds {len(scene.objects)} objects: {others}."
-            )
+            sentence = message = not_found(ask.text, scene.transformed(place.frame_id, place.target_T_scene))
         return Reply(
             status=status,
             message=message,
@@ -456,13 +454,27 @@ class AskJob:
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.ask = ask
-        self.deadline_s = time.monotonic() + ask.timeout_s
+        self._waits_since_s = time.monotonic()  # for an image; set on as long as one is there
+        self._end_s = self._waits_since_s + ask.timeout_s
+        self._image_timeout_s = ask.timeout_s if ask.image_timeout_s is None else ask.image_timeout_s
         self._desk = desk
         self._on_done = on_done
         self._on_progress = on_progress
         self._is_stopping = is_stopping
         self._stop_error: N3dError | None = None
         self._once = threading.Lock()
+
+    @property
+    def deadline_s(self) -> float:
+        """When its time ends: sooner while there is no image to look at."""
+        try:
+            waits = not self.ready()
+        except Exception:
+            waits = False  # whoever runs it hears what is wrong
+        if not waits:
+            self._waits_since_s = time.monotonic()
+            return self._end_s
+        return min(self._end_s, self._waits_since_s + self._image_timeout_s)
 
     def ready(self) -> bool:
         """Whether there is an image to look at, or none is needed.
@@ -475,7 +487,7 @@ class AskJob:
     def run(self) -> None:
         """Looks and answers."""
         reply = self._desk.reply(
-            self.ask, deadline_s=self.deadline_s, is_cancelled=self._is_cancelled, on_progress=self._on_progress
+            self.ask, deadline_s=self._end_s, is_cancelled=self._is_cancelled, on_progress=self._on_progress
         )
         if reply.status is StatusCode.CANCELLED and self._stop_error is not None:
             reply = Reply.refusal(self._stop_error)
@@ -485,10 +497,13 @@ class AskJob:
         """Answers that no fresh image came in time, or that the node was busy all the while."""
         try:
             if self.ready():
-                text = f"The node was busy with other requests for all of the {self.ask.timeout_s:g} s given."
+                text = (
+                    f"The node was busy with other work, such as earlier requests, for all of the "
+                    f"{self.ask.timeout_s:g} s given. Ask with a longer timeout_s."
+                )
                 reply = Reply(status=StatusCode.TIMEOUT, message=text)
             else:
-                reply = self._desk.why_not_fresh(self.ask.timeout_s)
+                reply = self._desk.why_not_fresh(self._image_timeout_s)
         except Exception as error:
             reply = Reply.refusal(error)
         self._finish(reply)
@@ -510,7 +525,7 @@ class AskJob:
         if self._stop_error is None and self._is_stopping():
             self._stop_error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
         late_s = LATE_S if self._desk.is_open_vocabulary else 0.0
-        if self._stop_error is None and time.monotonic() > self.deadline_s + late_s:
+        if self._stop_error is None and time.monotonic() > self._end_s + late_s:
             self._stop_error = N3dError(
                 f"Not done within the {self.ask.timeout_s:g} s given; ask with a longer timeout_s.",
                 code=StatusCode.TIMEOUT,

@@ -65,6 +65,7 @@ class Ask:
         viewpoint: who looks, x forward, y left, z up.
         stamp_ns: moment asked about; 0: now.
         timeout_s: above 0.
+        image_timeout_s: above 0; longest wait for an image to look at, where none is young enough. None: ``timeout_s``.
     """
 
     kind: Kind
@@ -74,6 +75,7 @@ class Ask:
     viewpoint: RigidTransform = field(default_factory=RigidTransform.identity)
     stamp_ns: int = 0
     timeout_s: float = 5.0
+    image_timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         """Decides the kind, and checks lengths and ranges.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from n3d_ros.ros.compat.diagnostics import DiagnosticLevel, DiagnosticReport
 from n3d_ros.ros.ledger import Ledger
@@ -44,6 +44,7 @@ def grounding_health(
     loading: str = "",
     trouble: str = "",
     facts: Sequence[str] = (),
+    counts: Mapping[str, float] | None = None,
 ) -> DiagnosticReport:
     """What finds the objects, whether it is well, and how long each stage takes.
 
@@ -54,6 +55,7 @@ def grounding_health(
         loading: how far a model is loaded; empty: none is being loaded.
         trouble: why another grounder than the one asked for is in use; empty: it is the one.
         facts: what is known of the model.
+        counts: numbers about the latest look, by name.
 
     Returns:
         Median and 95th percentile per stage.
@@ -63,6 +65,7 @@ def grounding_health(
     values |= {f"model {number}": fact for number, fact in enumerate(facts, start=1)}
     for stage, (p50, p95) in ledger.percentiles_ms().items():
         values[f"{stage} p50 / p95 [ms]"] = f"{p50:.1f} / {p95:.1f}"
+    values |= {f"{name} (latest)": f"{value:g}" for name, value in (counts or {}).items()}
     if loading:
         return DiagnosticReport(level=DiagnosticLevel.WARN, message=loading, values=values)
     failed = [drop for reason, drop in ledger.drops().items() if reason in FAILURES and drop.is_recent]

@@ -28,7 +28,7 @@ from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
-from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig, RequestConfig
+from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
 from n3d_ros.ros.health import grounding_health, input_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
@@ -43,7 +43,7 @@ from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
-from n3d_ros.ros.requests import RequestServer
+from n3d_ros.ros.requests import RequestServer, RequestTimes
 from n3d_ros.ros.results import Results
 from n3d_ros.ros.spinning import Spinner, ros_log_handler
 from n3d_ros.ros.worker import Worker
@@ -130,7 +130,7 @@ class N3dNode(LifecycleNode):
             info=self.get_logger().info,
             error=self.get_logger().error,
         )
-        self._requests = RequestServer(self, desk=self._active_desk, config=self._request_config)
+        self._requests = RequestServer(self, desk=self._active_desk, times=self._request_times)
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
         self._diagnostics.add("grounding", self._grounding_health)
@@ -325,11 +325,11 @@ class N3dNode(LifecycleNode):
         else:
             executor.create_task(function)
 
-    def _request_config(self) -> RequestConfig:
-        """How requests behave with the grounder in use."""
+    def _request_times(self) -> RequestTimes:
+        """How long requests may take with the grounder in use."""
         config, desk = self.config.request, self._desk
         slow = desk is not None and desk.is_open_vocabulary
-        return replace(config, timeout_s=config.model_timeout_s) if slow else config
+        return RequestTimes(answer_s=config.model_timeout_s if slow else config.timeout_s, image_s=config.timeout_s)
 
     def _grounding_health(self) -> DiagnosticReport:
         pipeline = self._pipeline
@@ -341,6 +341,7 @@ class N3dNode(LifecycleNode):
             loading=self._models.loading,
             trouble=self._models.trouble,
             facts=() if pipeline is None else facts_of(pipeline.grounder),
+            counts=None if pipeline is None else pipeline.counts,
         )
 
     # ------------------------------------------------------------------------------------- executor's thread: store

@@ -152,7 +152,7 @@ class ModelKeeper:
 
         progress = LoadingProgress(self._info, is_unwanted)
         self._progress = progress
-        self._info(f"Loading the model {self._wanted!r}; the node answers, and looks once it is there.")
+        self._info(f"Loading the model {self._wanted!r}; the node looks and answers once that is done.")
         worker.call(partial(self._load_in_worker, worker, pipeline, progress, config))
 
     def _load_in_worker(

@@ -208,6 +208,8 @@ class FramePipeline:
     ) -> None:
         self.config = config
         self.standing_notes: tuple[str, ...] = ()
+        self.counts: Mapping[str, float] = MappingProxyType({})
+        """Numbers about the latest look, and about the answer in the grounder's own words if there was one, by name."""
         self._on_failure = on_failure
         self._failures = 0
         self._topics = (color_topic, depth_topic)
@@ -241,6 +243,7 @@ class FramePipeline:
             The grounder before, which the caller closes.
         """
         before, self._grounder = self._grounder, grounder
+        self.counts = MappingProxyType({})
         self._failures, self.standing_notes = 0, notes
         return before
 
@@ -346,6 +349,7 @@ class FramePipeline:
                 raise
             raise BackendError(sentence, reason="backend_failed") from error
         self._count_failure(StatusCode.OK, "")
+        self.counts = MappingProxyType({**self.counts, **_counted("reason", thought.counts)})
         return thought
 
     def _bug(self, error: Exception, stamp_ns: int) -> str:
@@ -385,7 +389,8 @@ class FramePipeline:
         for name, duration_ms in result.stage_ms.items():
             stages.add(f"ground/{name}", duration_ms)
         with stages.timed("scene"):
-            complete = _looks_for_everything(request) and not result.partial
+            is_whole = not (result.partial or result.cut_off)  # what a list without its end lacks may be there
+            complete = _looks_for_everything(request) and is_whole
             scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
         outcome = replace(
             blank,
@@ -401,6 +406,7 @@ class FramePipeline:
             up_camera=up,
             notes=result.notes,
         )
+        self.counts = _counted("ground", result.counts)
         self._remember(outcome, scene, scene_T_camera)
         return outcome
 
@@ -562,6 +568,11 @@ class FramePipeline:
 def _looks_for_everything(request: GroundingRequest) -> bool:
     """Whether what a request does not find is not there; a grounder told what to find leaves the rest out."""
     return request.phrase is None and request.question is None and not request.nouns
+
+
+def _counted(stage: str, counts: Mapping[str, float]) -> Mapping[str, float]:
+    """Counts under the name of their stage."""
+    return MappingProxyType({f"{stage}/{name}": value for name, value in counts.items()})
 
 
 def _drop_reason(error: N3dError) -> str:

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from n3d_msgs.action import Ground
@@ -23,7 +24,6 @@ from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.answering import AnswerDesk, AskJob, Progress
 from n3d_ros.ros.asks import Ask, Kind, Reply, request_timeout
 from n3d_ros.ros.clocks import steady_clock
-from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.conversions import (
     fill_header,
     fill_xyz,
@@ -42,8 +42,22 @@ if TYPE_CHECKING:
 
 # A goal that ends so has been carried out, whatever was found; all others are aborted.
 CARRIED_OUT = (StatusCode.OK, StatusCode.NOT_FOUND, StatusCode.AMBIGUOUS)
+CANCELLED = "The client cancelled the goal."
 SWEEP_S = 0.2  # between two looks whether the time of a request ran out while the worker is busy
 VECTORS = (ValueType.POSITION, ValueType.SIZE, ValueType.DIRECTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTimes:
+    """The time that a request has which names none.
+
+    Args:
+        answer_s: until its answer, seconds.
+        image_s: of these, the longest wait for an image to look at, seconds.
+    """
+
+    answer_s: float
+    image_s: float
 
 
 class RequestServer:
@@ -52,7 +66,7 @@ class RequestServer:
     Args:
         node: the node that offers them.
         desk: gives the desk and the worker that answer; raises ``N3dError`` while the node is not active.
-        config: gives the present settings.
+        times: gives the time that requests have unless they name their own.
     """
 
     def __init__(
@@ -60,11 +74,11 @@ class RequestServer:
         node: Node,
         *,
         desk: Callable[[], tuple[AnswerDesk, Worker[Any]]],
-        config: Callable[[], RequestConfig],
+        times: Callable[[], RequestTimes],
     ) -> None:
         self._node = node
         self._desk = desk
-        self._config = config
+        self._times = times
         self._jobs: dict[bytes, AskJob] = {}
         self._open = 0
         self._worker: Worker[Any] | None = None
@@ -117,7 +131,10 @@ class RequestServer:
         started_s = time.monotonic()
         goal, key = goal_handle.request, bytes(goal_handle.goal_id.uuid)
         feedback = self._feedback(goal_handle, started_s)
-        reply = await self._answered(lambda: self._goal_ask(goal), key=key, on_progress=feedback)
+        if goal_handle.is_cancel_requested:  # before it was begun, as when many are sent and cancelled at once
+            reply = Reply.refusal(CancelledError(CANCELLED))
+        else:
+            reply = await self._answered(lambda: self._goal_ask(goal), key=key, on_progress=feedback)
         self._jobs.pop(key, None)
         result = self._filled(Ground.Result(), reply, started_s)
         if goal_handle.is_cancel_requested:
@@ -133,7 +150,7 @@ class RequestServer:
         if job is not None:
             job.cancel()
             with suppress(N3dError):  # then the node is on its way down and has answered the goal already
-                self._desk()[1].cancel(job, CancelledError("The client cancelled the goal."))
+                self._desk()[1].cancel(job, CancelledError(CANCELLED))
         return CancelResponse.ACCEPT
 
     async def _answered(
@@ -182,8 +199,16 @@ class RequestServer:
             text=request.phrase,
             target_frame=request.target_frame,
             stamp_ns=stamp_to_ns(request.stamp),
-            timeout_s=request_timeout(request.timeout_s, self._config().timeout_s),
+            **self._limits(request.timeout_s),
         )
+
+    def _limits(self, asked_s: float) -> dict[str, Any]:
+        """How long a request may take, and how long of it may be spent on waiting for an image."""
+        times = self._times()
+        return {
+            "timeout_s": request_timeout(asked_s, times.answer_s),
+            "image_timeout_s": None if asked_s else min(times.image_s, times.answer_s),
+        }
 
     def _goal_ask(self, goal: Any) -> Ask:
         try:
@@ -209,7 +234,7 @@ class RequestServer:
             viewpoint_frame=request.viewpoint_frame,
             viewpoint=viewpoint,
             stamp_ns=stamp_to_ns(request.stamp),
-            timeout_s=request_timeout(request.timeout_s, self._config().timeout_s),
+            **self._limits(request.timeout_s),
         )
 
     def _filled(self, message: Any, reply: Reply, started_s: float) -> Any:

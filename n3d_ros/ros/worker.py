@@ -34,7 +34,10 @@ class QueueFullError(N3dError):
 class Job(Protocol):
     """A request on its way: waits until it is ready, then runs once, or ends in another way; always exactly one."""
 
-    deadline_s: float  # time.monotonic() after which it expires
+    @property
+    def deadline_s(self) -> float:
+        """``time.monotonic()`` after which it expires; may change, and is asked while the worker's lock is held."""
+        ...
 
     def ready(self) -> bool:
         """Whether it can run now; cheap, asked while the worker's lock is held.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,25 +20,27 @@ from n3d_ros.ros.answering import AnswerDesk, AskJob
 from n3d_ros.ros.asks import Ask, Kind, Reply
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
+from n3d_ros.ros.health import grounding_health
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
+from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FramePipeline
 from n3d_ros.scene.query import ValueType
 from node_under_test import BlockGrounder
-from talking_grounder import STEPS_PER_BOX, TalkingGrounder
+from talking_grounder import STEPS_PER_BOX, TalkingGrounder, box_of
 
 SECOND = 1_000_000_000
 FRAME = "camera_color_optical_frame"
 
 
-def make_pair(stamp_ns: int = SECOND) -> RgbdPair:
-    """A wall 2 m before the camera."""
+def make_pair(stamp_ns: int = SECOND, depth_m: float = 2.0) -> RgbdPair:
+    """A wall before the camera."""
     camera = make_intrinsics()
     info = intrinsics_to_camera_info(camera, stamp_ns=stamp_ns, frame_id=FRAME)
     shape = (camera.height, camera.width)
     return RgbdPair(
         color=rgb_to_image_msg(np.full((*shape, 3), 90, np.uint8), stamp_ns=stamp_ns, frame_id=FRAME),
-        depth=depth_to_image_msg(np.full(shape, 2.0, np.float32), stamp_ns=stamp_ns, frame_id=FRAME),
+        depth=depth_to_image_msg(np.full(shape, depth_m, np.float32), stamp_ns=stamp_ns, frame_id=FRAME),
         color_stamp_ns=stamp_ns,
         depth_stamp_ns=stamp_ns,
         color_info=info,
@@ -212,7 +215,66 @@ def test_a_request_that_waited_for_a_busy_node_is_told_so() -> None:
     desk, replies = Desk(), list[Reply]()
     AskJob(Ask(kind=Kind.PHRASE, text="mug", timeout_s=3.0), desk.desk, on_done=replies.append).expire()
     assert replies[0].status is StatusCode.TIMEOUT
-    assert "busy with other requests for all of the 3 s" in replies[0].message
+    assert "busy with other work, such as earlier requests, for all of the 3 s" in replies[0].message
+
+
+def test_without_an_image_a_request_ends_sooner_than_the_model_may_take() -> None:
+    desk, replies = Desk(), list[Reply]()
+    ask = Ask(kind=Kind.PHRASE, text="mug", timeout_s=60.0, image_timeout_s=5.0)
+    job = AskJob(ask, desk.desk, on_done=replies.append)
+    assert 59.0 < job.deadline_s - time.monotonic() <= 60.0, "an image is there: the model may take its time"
+    desk.desk.forget()
+    assert 4.0 < job.deadline_s - time.monotonic() <= 5.0
+    job.expire()
+    assert replies[0].status is StatusCode.NO_FRAME
+    assert "within 5.0 s" in replies[0].message
+    named = AskJob(Ask(kind=Kind.PHRASE, text="mug", timeout_s=60.0), desk.desk, on_done=replies.append)
+    assert 59.0 < named.deadline_s - time.monotonic() <= 60.0, "who names a time has it for the image, too"
+
+
+def test_what_this_look_did_not_find_is_told_where_it_was_last_seen() -> None:
+    desk = Desk()
+    for n in range(1, 6):
+        desk.pipeline.process(make_pair(n * SECOND))
+    desk.talking.ground = lambda *_, **__: TalkingGrounder._result([])  # type: ignore[method-assign]
+    desk.desk.saw(make_pair(6 * SECOND))
+    reply = desk.ask("mug", kind=Kind.PHRASE)
+    assert (reply.status, reply.value) == (StatusCode.NOT_FOUND, 0.0)
+    assert reply.sentence.startswith("This look did not find 'mug'. Remembered: mug ")
+    assert "last seen 1.0 s ago at x -0.35, y 0.00, z 1.00 m in camera_color_optical_frame" in reply.sentence
+    assert desk.ask("zebra", kind=Kind.PHRASE).sentence.startswith("Nothing here is called 'zebra'; the scene holds")
+    desk.pipeline.reset()
+    assert desk.ask("", kind=Kind.PHRASE).sentence == "This look found nothing; the scene holds no objects."
+
+
+def test_a_list_that_was_cut_off_says_nothing_of_what_it_lacks() -> None:
+    def overlooked(*, cut_off: bool) -> int:
+        desk = Desk()
+        for n in range(1, 6):
+            desk.pipeline.process(make_pair(n * SECOND, 1.0))
+        result = TalkingGrounder._result([box_of("mug", 0)])
+        desk.talking.ground = lambda *_, **__: replace(result, cut_off=cut_off)  # type: ignore[method-assign]
+        outcome = desk.pipeline.process(make_pair(6 * SECOND, 1.0))  # something is at the laptop's place
+        assert outcome.scene is not None
+        laptop = next(one for one in outcome.scene.objects if one.label == "laptop")
+        return laptop.undetected
+
+    assert overlooked(cut_off=False) == 1
+    assert overlooked(cut_off=True) == 0
+
+
+def test_notes_and_counts_of_look_and_thought_are_passed_on() -> None:
+    desk = Desk(mode="model")
+    found = replace(TalkingGrounder._result([box_of("mug", 0)]), counts={"passes": 9.0})
+    thought = Reasoning(answer="Yes.", notes=("3 boxes were left out.",), counts={"tokens": 4.0})
+    desk.talking.ground = lambda *_, **__: found  # type: ignore[method-assign]
+    desk.talking.reason = lambda *_, **__: thought  # type: ignore[method-assign]
+    assert desk.ask("is there a mug?").message == "3 boxes were left out."
+    assert dict(desk.pipeline.counts) == {"ground/passes": 9.0, "reason/tokens": 4.0}
+    report = grounding_health(Ledger(), "talking", "cpu", counts=desk.pipeline.counts)
+    assert report.values["ground/passes (latest)"] == "9"
+    desk.ask("mug", kind=Kind.PHRASE)
+    assert dict(desk.pipeline.counts) == {"ground/passes": 9.0}, "of the latest look alone"
 
 
 def _raiser(error: Exception) -> Callable[..., Any]:

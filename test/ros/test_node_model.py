@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from action_msgs.msg import GoalStatus
 from n3d_msgs.action import Ground
 from n3d_msgs.msg import Object3DArray
 from n3d_msgs.srv import Locate, SpatialQuery
+from rclpy.action import ActionClient
 
 from model_harness import node_with, set_parameter
 from n3d_ros.errors import StatusCode
 from n3d_ros.ros.managed_node import N3dNode
+from n3d_ros.ros.qos import REQUEST
 from node_harness import FRAME, NodeClient, wait_until
 from talking_grounder import RAW_GROWTH, STEP_S, STEPS_PER_BOX
 
@@ -87,6 +90,60 @@ def test_a_goal_that_finds_one_after_another_is_cancelled_within_a_step(
     assert model.steps - before <= 1
     assert result.result().status == GoalStatus.STATUS_CANCELED
     assert result.result().result.status.code == StatusCode.CANCELLED
+
+
+def test_a_goal_cancelled_before_it_was_begun_ends_without_a_look(
+    running: tuple[N3dNode, NodeClient], client: NodeClient
+) -> None:
+    client.send_good()
+    model: Any = running[0]._pipeline.grounder  # type: ignore[union-attr]
+    looks, ended = len(model.requests), list[str]()
+    handle = SimpleNamespace(
+        request=Ground.Goal(text="endless mug"),
+        goal_id=SimpleNamespace(uuid=bytes(16)),
+        is_cancel_requested=True,
+        is_active=False,
+        canceled=lambda: ended.append("canceled"),
+    )
+    with pytest.raises(StopIteration) as end:  # the coroutine waits for nothing
+        running[0]._requests._on_ground(handle).send(None)  # type: ignore[arg-type]
+    assert end.value.value.status.code == StatusCode.CANCELLED
+    assert ended == ["canceled"]
+    assert len(model.requests) == looks
+
+
+def test_sixty_goals_at_once_all_cancelled_all_end_promptly(
+    running: tuple[N3dNode, NodeClient], client: NodeClient
+) -> None:
+    client.send_good()
+    # With its default depth of ten, the client's own middleware drops answers that come in one burst.
+    deep = {f"{name}_service_qos_profile": REQUEST for name in ("goal", "result", "cancel")}
+    burst = ActionClient(client.node, Ground, "/n3d/ground", **deep)
+    assert burst.wait_for_server(10.0)
+    ended: list[Any] = []
+    begun_s = time.monotonic()
+
+    def accepted(sent: Any) -> None:
+        goal = sent.result()
+        goal.get_result_async().add_done_callback(lambda result: ended.append(result.result()))
+        goal.cancel_goal_async()
+
+    def send_all() -> None:  # in the executor's thread: an action client belongs to one thread
+        for _ in range(60):
+            sent = burst.send_goal_async(Ground.Goal(text="endless mug", timeout_s=30.0))
+            sent.add_done_callback(accepted)
+
+    client._executor.create_task(send_all)
+    assert wait_until(lambda: len(ended) == 60), f"{len(ended)} of 60 goals ended"
+    assert time.monotonic() - begun_s < 10.0, "none of them looked for as long as it may"
+    allowed = {
+        (GoalStatus.STATUS_CANCELED, StatusCode.CANCELLED),
+        (GoalStatus.STATUS_ABORTED, StatusCode.TIMEOUT),  # refused: request.queue_size wait already
+    }
+    assert {(one.status, one.result.status.code) for one in ended} <= allowed
+    requests = running[0]._requests
+    assert wait_until(lambda: not requests.open and not requests._jobs)
+    burst.destroy()
 
 
 def test_at_the_deadline_what_is_there_is_answered_and_marked_partial(client: NodeClient) -> None:
