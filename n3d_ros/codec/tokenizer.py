@@ -7,10 +7,19 @@ It is a byte-level BPE in Qwen2's layout. Only the package ``tokenizers`` is nee
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from n3d_ros.codec.tokenizer_files import (
+    added_entries,
+    added_tokens,
+    byte_of_character,
+    check_vocabulary,
+    has_surrogate,
+    read_json,
+    read_parts,
+)
 from n3d_ros.errors import BackendError, ConfigurationError
 
 QWEN_SPLIT = (
@@ -27,7 +36,18 @@ QWEN_SPECIAL_TOKENS = (
 )  # fmt: skip
 """Qwen2.5's added tokens in the order of their ids, which follow the ordinary vocabulary (151643 onwards there)."""
 
-MAX_FILE_BYTES = 128 * 2**20  # Qwen's tokenizer.json has about 11 MB
+_NAMES = {
+    "im_start": "<|im_start|>",
+    "im_end": "<|im_end|>",
+    "vision_start": "<|vision_start|>",
+    "vision_end": "<|vision_end|>",
+    "image_pad": "<|image_pad|>",
+    "end_of_text": "<|endoftext|>",
+}
+_UNUSED = ("truncation", "padding", "post_processor", "decoder")  # parts of a document that ids do not depend on
+_PROBE = "bbox_0=Bbox(a,1)\n<|im_end|> \u00e9\u4f60"  # must come back; no letter in it changes by normalisation
+
+_Result = TypeVar("_Result")
 
 
 class Tokenizer:
@@ -53,36 +73,31 @@ class Tokenizer:
 
     def __init__(self, document: Mapping[str, Any], *, source: str = "tokenizer.json") -> None:
         tokenizers = _package()
-        added = {int(entry["id"]): str(entry["content"]) for entry in document.get("added_tokens", ())}
+        self._source = source
+        added = added_tokens(added_entries(document, source), source)
         # Without added tokens none can be found in a text, whatever a user types: they are placed by id alone.
-        plain = {**document, "added_tokens": []}
-        try:
-            self._bpe = tokenizers.Tokenizer.from_str(json.dumps(plain))
-        except Exception as error:  # the package raises bare Exception
-            raise ConfigurationError(
-                f"{source}: expected a tokenizer as the package tokenizers {tokenizers.__version__} writes it: {error}"
-            ) from error
-        self._bpe.no_padding()
-        self._bpe.no_truncation()
-        self._pieces = _pieces(self._bpe.get_vocab(with_added_tokens=False), added)
+        plain = {**document, "added_tokens": [], **dict.fromkeys(_UNUSED)}
+        if isinstance(plain.get("model"), dict):
+            plain["model"] = {**plain["model"], "dropout": None}  # else it would cut by chance
+        self._bpe = _guarded(
+            lambda: tokenizers.Tokenizer.from_str(json.dumps(plain)),
+            f"{source}: expected a tokenizer as the package tokenizers {tokenizers.__version__} writes it",
+        )
+        vocabulary = self._bpe.get_vocab(with_added_tokens=False)
+        check_vocabulary(vocabulary, added, source)
+        self._pieces = _pieces(vocabulary, added)
         self.special_ids = frozenset(added)
         ids = {content: token for token, content in added.items()}
-        names = {
-            "im_start": "<|im_start|>",
-            "im_end": "<|im_end|>",
-            "vision_start": "<|vision_start|>",
-            "vision_end": "<|vision_end|>",
-            "image_pad": "<|image_pad|>",
-            "end_of_text": "<|endoftext|>",
-        }
-        missing = [content for content in names.values() if content not in ids]
+        missing = [content for content in _NAMES.values() if content not in ids]
         if missing:
             raise ConfigurationError(
                 f"{source}: expected the special tokens of Qwen2.5-VL, not found: {', '.join(missing)}. "
                 "Give the folder of a Qwen2.5-VL or N3D-VLM checkpoint."
             )
-        for name, content in names.items():
+        for name, content in _NAMES.items():
             setattr(self, name, ids[content])
+        if self.decode(self.encode(_PROBE)) != _PROBE:
+            raise ConfigurationError(f"{source}: expected a text to come back from its tokens; the file is damaged.")
 
     @property
     def vocab_size(self) -> int:
@@ -102,9 +117,16 @@ class Tokenizer:
 
         Returns:
             Token ids, none of them special.
+
+        Raises:
+            ConfigurationError: the tokenizer's file is damaged.
         """
-        whole = text.encode("utf-8", "replace").decode("utf-8") if _has_surrogate(text) else text
-        return list(self._bpe.encode(whole, add_special_tokens=False).ids)
+        whole = text.encode("utf-8", "replace").decode("utf-8") if has_surrogate(text) else text
+        encoded = _guarded(
+            lambda: self._bpe.encode(whole, add_special_tokens=False).ids,
+            f"{self._source}: expected any text to have tokens; the file is damaged",
+        )
+        return list(encoded)
 
     def decode(self, token_ids: Iterable[int], *, keep_special: bool = False) -> str:
         """The text of some ids; bytes that are no UTF-8 become U+FFFD.
@@ -130,6 +152,43 @@ class Tokenizer:
         """
         return self._pieces[token_id] if 0 <= token_id < len(self._pieces) else b""
 
+    def check_fits(
+        self,
+        *,
+        rows: int,
+        image_token: int | None = None,
+        vision_start: int | None = None,
+        vision_end: int | None = None,
+        eos: Sequence[int] = (),
+    ) -> None:
+        """Refuses a tokenizer that is not the model's: images and ends of answers would be read as words.
+
+        Args:
+            rows: tokens that the model knows, the rows of its last layer.
+            image_token: what the model's config.json says of ``<|image_pad|>``; None: nothing, as for all below.
+            vision_start: of ``<|vision_start|>``.
+            vision_end: of ``<|vision_end|>``.
+            eos: of the tokens that end an answer; each must be one of ``eos_ids``.
+
+        Raises:
+            ConfigurationError: naming all that differs.
+        """
+        pairs = (
+            ("<|image_pad|>", image_token, self.image_pad),
+            ("<|vision_start|>", vision_start, self.vision_start),
+            ("<|vision_end|>", vision_end, self.vision_end),
+        )
+        wrong = [f"{name} to be token {theirs}, got {own}" for name, theirs, own in pairs if theirs not in (None, own)]
+        ends = " or ".join(map(str, self.eos_ids))
+        wrong += [f"answers to end with token {token}, got {ends}" for token in eos if token not in self.eos_ids]
+        if self.vocab_size > rows:
+            wrong.append(f"at most the model's {rows} tokens, got {self.vocab_size}")
+        if wrong:
+            raise ConfigurationError(
+                f"{self._source}: expected, as the model has it, {'; '.join(wrong)}. Take the tokenizer's files and "
+                "the weights from the same checkpoint."
+            )
+
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """The tokenizer of a checkpoint's folder.
@@ -147,10 +206,15 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     """
     path = Path(folder)
     if (path / "tokenizer.json").is_file():
-        document = _read_json(path / "tokenizer.json")
+        document = read_json(path / "tokenizer.json")
         return Tokenizer(document, source=str(path / "tokenizer.json"))
     if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
-        return Tokenizer(_document_of_parts(path), source=str(path / "vocab.json"))
+        vocabulary, merges, special = read_parts(path)
+        added = {content: token for token, content in special.items()}
+        if not added:
+            first = max(vocabulary.values(), default=-1) + 1
+            added = {content: first + place for place, content in enumerate(QWEN_SPECIAL_TOKENS)}
+        return Tokenizer(bpe_document(vocabulary, merges, added), source=str(path / "vocab.json"))
     raise ConfigurationError(
         f"{path}: expected tokenizer.json, or vocab.json and merges.txt, found neither. "
         "Copy the tokenizer's files of the checkpoint into this folder."
@@ -207,26 +271,9 @@ def _package() -> Any:
     return tokenizers
 
 
-def _has_surrogate(text: str) -> bool:
-    """Whether a text holds half of a surrogate pair, which no UTF-8 can carry."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _byte_of_character() -> dict[str, int]:
-    """The byte behind each character of the byte-level alphabet.
-
-    GPT-2's table: printable Latin-1 characters stand for themselves, the other bytes for U+0100 onwards in their order.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    table = {chr(byte): byte for byte in printable}
-    others = [byte for byte in range(256) if byte not in set(printable)]
-    table.update({chr(0x100 + place): byte for place, byte in enumerate(others)})
-    return table
-
-
 def _pieces(vocabulary: Mapping[str, int], added: Mapping[int, str]) -> list[bytes]:
     """The bytes of every id; empty where there is none."""
-    byte_of = _byte_of_character()
+    byte_of = byte_of_character()
     pieces = [b""] * (max([*vocabulary.values(), *added, -1]) + 1)
     for text, token in vocabulary.items():
         known = all(character in byte_of for character in text)
@@ -236,41 +283,11 @@ def _pieces(vocabulary: Mapping[str, int], added: Mapping[int, str]) -> list[byt
     return pieces
 
 
-def _document_of_parts(folder: Path) -> dict[str, Any]:
-    """The document of a folder with ``vocab.json`` and ``merges.txt``."""
-    vocabulary = _read_json(folder / "vocab.json")
-    lines = _read_text(folder / "merges.txt").splitlines()
-    # The first line may be "#version: 0.2"; later lines may begin with "#" as merges of that character.
-    start = 1 if lines and lines[0].startswith("#version") else 0
-    merges = [line.split(" ") for line in lines[start:] if line]
-    if any(len(pair) != 2 for pair in merges):
-        raise ConfigurationError(f"{folder / 'merges.txt'}: expected two pieces a line, separated by one blank.")
-    settings = folder / "tokenizer_config.json"
-    decoder = _read_json(settings).get("added_tokens_decoder", {}) if settings.is_file() else {}
-    added = {str(entry["content"]): int(token) for token, entry in decoder.items()}
-    if not added:
-        first = max(vocabulary.values(), default=-1) + 1
-        added = {content: first + place for place, content in enumerate(QWEN_SPECIAL_TOKENS)}
-    ordinary = {text: token for text, token in vocabulary.items() if text not in added}
-    return bpe_document(ordinary, merges, added)
-
-
-def _read_text(path: Path) -> str:
-    """A file's text, within bounds."""
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, got {path.stat().st_size}.")
+def _guarded(call: Callable[[], _Result], expected: str) -> _Result:
+    """What a call of the package ``tokenizers`` gives; a ConfigurationError with these words where it fails."""
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: expected UTF-8 text: {error}") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a file."""
-    try:
-        content = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{path}: expected JSON, which ends or breaks at line {error.lineno}.") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path}: expected a JSON object, got {type(content).__name__}.")
-    return content
+        return call()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the package raises bare Exception, and where it panics something outside of it
+        raise ConfigurationError(f"{expected}: {str(error)[:200]}") from error
