@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("tokenizers", reason="the package tokenizers (make setup MODEL=1) is not installed")
 
 from model_training.models.stand_in_tokenizer import corpus, train_stand_in_tokenizer
 from n3d_ros.codec.tokenizer import QWEN_SPECIAL_TOKENS, QWEN_SPLIT, Tokenizer, load_tokenizer
+from n3d_ros.codec.tokenizer_files import MAX_FILE_BYTES, MAX_TOKENS
 from n3d_ros.errors import ConfigurationError, InputError
 
 BOX_LINE = "bbox_12=Bbox(chair,512,43,7,500,62,1,999)\n"
@@ -182,3 +187,231 @@ def test_a_tokenizer_of_another_kind_names_the_missing_tokens(stand_in_folder: P
     (tmp_path / "tokenizer.json").write_text(json.dumps(document))
     with pytest.raises(ConfigurationError, match=r"not found: <\|vision_start\|>, <\|vision_end\|>"):
         load_tokenizer(tmp_path)
+
+
+ADDED: list[tuple[Callable[[Any], None], str]] = [
+    (lambda d: d["added_tokens"][0].update(id=50_000_000), "expected an id of 0 to 999999, got 50000000"),
+    (lambda d: d["added_tokens"][0].update(id=5_000_000_000), "expected an id"),
+    (lambda d: d["added_tokens"][0].update(id=-1), "expected an id"),
+    (lambda d: d["added_tokens"][0].update(id=True), "expected an id"),
+    (lambda d: d["added_tokens"][0].update(id="7"), "expected an id"),
+    (lambda d: d["added_tokens"][0].update(id=1.5), "expected an id"),
+    (lambda d: d["added_tokens"][0].pop("id"), "expected an id"),
+    (lambda d: d["added_tokens"][0].pop("content"), "expected a text, got None"),
+    (lambda d: d["added_tokens"][0].update(content=""), "expected a text"),
+    (lambda d: d["added_tokens"][0].update(content="\ud800"), "expected a text"),
+    (lambda d: d["added_tokens"][0].update(id=d["added_tokens"][1]["id"]), "expected once, got it twice"),
+    (lambda d: d["added_tokens"][0].update(content=d["added_tokens"][1]["content"]), "expected once"),
+    (lambda d: d["added_tokens"][0].update(id=3), "id 3: expected one token"),
+    (lambda d: d.update(added_tokens=[1, 2, 3]), "added_tokens: expected a list of objects"),
+    (lambda d: d.update(added_tokens={"a": 1}), "added_tokens: expected a list of objects"),
+    (lambda d: d["model"]["vocab"].update(x_1=MAX_TOKENS), "expected an id of 0 to"),
+    (lambda d: d["model"]["vocab"].update(x_1=3), "id 3: expected one token"),
+    (lambda d: d["model"]["vocab"].update(x_1="3"), "as the package tokenizers"),
+    (lambda d: d["model"]["vocab"].update(x_1=-3), "as the package tokenizers"),
+    (lambda d: d["model"]["vocab"].pop("\u0120"), "as the package tokenizers|256 bytes"),
+    (lambda d: d["model"].update(vocab={}, merges=[]), "expected a token for each of 256 bytes"),
+    (lambda d: d["model"].update(vocab=[]), "as the package tokenizers"),
+    (lambda d: d["model"].update(merges=[["a"]]), "as the package tokenizers"),
+    (lambda d: d["model"].update(merges=[["zz", "yy"]]), "as the package tokenizers"),
+    (lambda d: d["model"].update(type="WordLevel"), "as the package tokenizers"),
+    (lambda d: d.update(model=None), "as the package tokenizers"),
+    (lambda d: d.update(model=[]), "as the package tokenizers"),
+    (lambda d: d.update(normalizer={"type": "Lowercase"}), "expected a text to come back"),
+    (lambda d: d["pre_tokenizer"]["pretokenizers"].pop(), "expected a text to come back"),
+    (lambda d: d.update(pre_tokenizer={"type": "Split"}), "as the package tokenizers"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), ADDED)
+def test_a_damaged_tokenizer_json_is_refused_by_name(
+    stand_in_folder: Path, tmp_path: Path, damage: Callable[[Any], None], message: str
+) -> None:
+    document = json.loads((stand_in_folder / "tokenizer.json").read_text())
+    damage(document)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_tokenizer(tmp_path)
+    assert str(tmp_path / "tokenizer.json") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"added_tokens": ' + "[" * 100_000,
+        '{"model": ' + '{"a":' * 100_000 + "1" + "}" * 100_001,
+        '{"added_tokens": [{"id": ' + "9" * 5000 + ', "content": "a"}]}',
+        '{"added_tokens": null}',
+        '"text"',
+        "NaN",
+        "",
+    ],
+)
+def test_json_of_absurd_form_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    for name in ("tokenizer.json", "vocab.json"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text(content)
+        (folder / "merges.txt").write_text("")
+        with pytest.raises(ConfigurationError) as caught:
+            load_tokenizer(folder)
+        assert str(folder / name) in caught.value.message
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "tokenizer.json").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(ConfigurationError, match=f"at most {MAX_FILE_BYTES} bytes"):
+        load_tokenizer(tmp_path)
+
+
+PARTS: list[tuple[str, Any, str]] = [
+    ("vocab.json", {"x_1": "3"}, "expected an id"),
+    ("vocab.json", {"x_1": 5 * 10**9}, "expected an id"),
+    ("vocab.json", {"x_1": None}, "expected an id"),
+    ("vocab.json", {"x_1": 3}, "id 3: expected one token"),
+    ("vocab.json", {"a": 0}, "256 bytes"),
+    ("vocab.json", [1], "expected a JSON object"),
+    ("merges.txt", "a", "line 1: expected two tokens"),
+    ("merges.txt", "a b c", "line 1: expected two tokens"),
+    ("merges.txt", "#version: 0.2\nzz yy", "line 2: expected two tokens"),
+    ("merges.txt", "\x00\x01 \u2028", "line 1: expected two tokens"),
+    ("tokenizer_config.json", {"added_tokens_decoder": [1]}, "expected an object of objects"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"1": "a"}}, "expected an object of objects"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"one": {"content": "a"}}}, "expected an id"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"\u00b2": {"content": "a"}}}, "expected an id"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"-1": {"content": "a"}}}, "expected an id"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"50000000": {"content": "a"}}}, "expected an id"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"2000": {}}}, "expected a text"),
+    ("tokenizer_config.json", [1], "expected a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "message"), PARTS)
+def test_a_damaged_part_is_refused_by_name(
+    stand_in_folder: Path, tmp_path: Path, name: str, damage: Any, message: str
+) -> None:
+    files = write_parts(stand_in_folder, tmp_path)
+    damaged = {**files[name], **damage} if name == "vocab.json" and "x_1" in damage else damage
+    (tmp_path / name).write_text(damaged if isinstance(damaged, str) else json.dumps(damaged), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_tokenizer(tmp_path)
+    assert str(tmp_path / name) in caught.value.message
+
+
+def write_parts(stand_in_folder: Path, folder: Path) -> dict[str, Any]:
+    document = json.loads((stand_in_folder / "tokenizer.json").read_text())
+    merges = "\n".join(" ".join(pair) for pair in document["model"]["merges"])
+    decoder = {str(entry["id"]): {"content": entry["content"]} for entry in document["added_tokens"]}
+    files: dict[str, Any] = {
+        "vocab.json": document["model"]["vocab"],
+        "merges.txt": merges,
+        "tokenizer_config.json": {"added_tokens_decoder": decoder},
+    }
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / name).write_text(text, encoding="utf-8")
+    return files
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=4)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+)
+
+
+def damage_anywhere(node: Any, choice: random.Random, value: Any) -> None:
+    """Replaces, adds or takes away something, at a random depth."""
+    while True:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        key = choice.choice(keys) if keys else None
+        if key is None or choice.random() < 0.3 or not isinstance(node[key], (dict, list)):
+            break
+        node = node[key]
+    if key is None:
+        return
+    if choice.random() < 0.3:
+        del node[key]
+    else:
+        node[key] = copy.deepcopy(value)
+
+
+def loaded_text(folder: Path, text: str) -> str | None:
+    """The text as it comes back from its tokens; None where a damage was found and the file named."""
+    try:
+        tokenizer = load_tokenizer(folder)
+        return tokenizer.decode(tokenizer.encode(text))
+    except ConfigurationError as error:
+        message = error.message
+    assert str(folder) in message
+    return None
+
+
+@given(seed=st.integers(0, 2**32), value=VALUES, count=st.integers(1, 3))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_damaged_a_tokenizer_loads_or_says_which_file(
+    stand_in_folder: Path, tmp_path_factory: pytest.TempPathFactory, seed: int, value: Any, count: int
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    choice = random.Random(seed)
+    document = json.loads((stand_in_folder / "tokenizer.json").read_text())
+    parts = write_parts(stand_in_folder, folder)
+    if choice.random() < 0.5:
+        for _ in range(count):
+            damage_anywhere(document, choice, value)
+        (folder / "tokenizer.json").write_text(json.dumps(document))
+    else:
+        name = choice.choice(["vocab.json", "tokenizer_config.json"])
+        for _ in range(count):
+            damage_anywhere(parts[name], choice, value)
+        (folder / name).write_text(json.dumps(parts[name]))
+    text = BOX_LINE + "Tasse \u00fc\u4f60 \U0001fa91"
+    assert loaded_text(folder, text) in (text, None)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_flipped_bytes_are_refused_or_do_no_harm(
+    stand_in_folder: Path, tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    folder = tmp_path_factory.mktemp("flipped")
+    choice = random.Random(seed)
+    write_parts(stand_in_folder, folder)
+    (folder / "tokenizer.json").write_bytes((stand_in_folder / "tokenizer.json").read_bytes())
+    if choice.random() < 0.5:
+        (folder / "tokenizer.json").unlink()
+    path = choice.choice(sorted(folder.iterdir()))
+    raw = bytearray(path.read_bytes())
+    for _ in range(choice.randrange(1, 4)):
+        raw[choice.randrange(len(raw))] = choice.randrange(256)
+    path.write_bytes(raw[: choice.randrange(len(raw))] if choice.random() < 0.2 else raw)
+    assert loaded_text(folder, BOX_LINE) in (BOX_LINE, None)
+
+
+def test_the_tokenizer_of_the_model_fits(stand_in_folder: Path) -> None:
+    tokenizer = load_tokenizer(stand_in_folder)
+    tokenizer.check_fits(rows=tokenizer.vocab_size)
+    tokenizer.check_fits(
+        rows=tokenizer.vocab_size + 300,
+        image_token=tokenizer.image_pad,
+        vision_start=tokenizer.vision_start,
+        vision_end=tokenizer.vision_end,
+        eos=(tokenizer.im_end,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"rows": 100}, "at most the model's 100 tokens, got"),
+        ({"image_token": 5}, r"<\|image_pad\|> to be token 5, got"),
+        ({"vision_start": 5}, r"<\|vision_start\|> to be token 5"),
+        ({"vision_end": 5}, r"<\|vision_end\|> to be token 5"),
+        ({"eos": (5, 6)}, "answers to end with token 5, got .*; answers to end with token 6"),
+    ],
+)
+def test_the_tokenizer_of_another_model_is_refused_with_all_that_differs(
+    stand_in_folder: Path, expected: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load_tokenizer(stand_in_folder).check_fits(**{"rows": 10_000, **expected})
