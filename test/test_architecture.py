@@ -33,7 +33,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "scene": {"numpy"},
     "refine": {"numpy", "scipy", "cv2"},
     "codec": {"numpy", "PIL", "tokenizers"},
-    "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil"},
+    "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "inference": {"numpy", "scipy", "cv2", "torch"},
 }
 """Packages outside the standard library that the layers without ROS may import."""
