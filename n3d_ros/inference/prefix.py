@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 
 from n3d_ros.codec.model_input import ImageInput, Prompt
 from n3d_ros.errors import InputError
+from n3d_ros.geometry.arrays import Float32Array
 from n3d_ros.inference.backend import Chunk, InferenceBackend, KvCache, VisualTokens
 from n3d_ros.inference.positions import next_position, prompt_positions
 
-DIGEST_BYTES = 16
-
-_Key = tuple[bytes, bytes]
+SAMPLE_STEP = 4099  # every so many values are compared before all are; a prime, so that no row or column is missed
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -47,6 +45,15 @@ class Prefix:
         self.cache.truncate(self.length)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """A prefix and what it is about."""
+
+    image: ImageInput | None
+    ids: NDArray[np.int64]
+    prefix: Prefix
+
+
 class PrefixStore:
     """Keeps the newest prefixes.
 
@@ -65,8 +72,7 @@ class PrefixStore:
         self._backend = backend
         self._image_token = image_token
         self._kept = kept
-        self._prefixes: dict[_Key, Prefix] = {}  # the oldest first
-        self._last_image: tuple[ImageInput, bytes] | None = None
+        self._entries: list[_Kept] = []  # the oldest first
 
     def get(self, prompt: Prompt, image: ImageInput | None, *, checkpoint: Callable[[], None] | None = None) -> Prefix:
         """The prompt's prefix in a cache that holds nothing else.
@@ -83,20 +89,18 @@ class PrefixStore:
             InputError: the prefix is empty, or its image tokens do not match the image.
             BackendError: the device failed.
         """
-        key = (self._digest(image), prompt.prefix_ids.tobytes())
-        found = self._prefixes.pop(key, None)
+        found = self._take(prompt.prefix_ids, image)
         if found is None or not found.is_sound:
             found = self._compute(prompt.prefix_ids, image, checkpoint or _go_on)
         else:
             found.rewind()
             found.is_reused, found.vision_ms, found.prefill_ms = True, 0.0, 0.0
-        self._prefixes[key] = found
+        self._entries.append(_Kept(image, prompt.prefix_ids, found))
         return found
 
     def forget(self) -> None:
         """Drops all prefixes, for instance after the device failed."""
-        self._prefixes.clear()
-        self._last_image = None
+        self._entries.clear()
 
     def _compute(self, ids: NDArray[np.int64], image: ImageInput | None, checkpoint: Callable[[], None]) -> Prefix:
         grids = () if image is None else (image.grid,)
@@ -120,22 +124,36 @@ class PrefixStore:
 
     def _free_cache(self) -> KvCache:
         """An empty cache: the oldest prefix's when as many as allowed are kept."""
-        if len(self._prefixes) < self._kept:
+        if len(self._entries) < self._kept:
             return self._backend.new_cache()
-        oldest = self._prefixes.pop(next(iter(self._prefixes)))
+        oldest = self._entries.pop(0).prefix
         oldest.cache.truncate(0)
         return oldest.cache
 
-    def _digest(self, image: ImageInput | None) -> bytes:
-        """What tells an image from others: all its values; computed once while the same object is asked about."""
-        if image is None:
-            return b""
-        if self._last_image is None or self._last_image[0] is not image:
-            digest = hashlib.blake2b(repr((image.grid, image.points.shape)).encode(), digest_size=DIGEST_BYTES)
-            digest.update(image.pixel_values.data)
-            digest.update(image.points.data)
-            self._last_image = (image, digest.digest())
-        return self._last_image[1]
+    def _take(self, ids: NDArray[np.int64], image: ImageInput | None) -> Prefix | None:
+        """The prefix of an image and ids, which is kept no longer; None when it was not."""
+        for number, entry in enumerate(self._entries):
+            if np.array_equal(entry.ids, ids) and _is_same_image(entry.image, image):
+                return self._entries.pop(number).prefix
+        return None
+
+
+def _is_same_image(one: ImageInput | None, other: ImageInput | None) -> bool:
+    """Whether two images are one object, or equal bit for bit. Frames of a camera differ within the first sample."""
+    if one is other or one is None or other is None:
+        return one is other
+    pairs = [(one.pixel_values, other.pixel_values), (one.points, other.points)]
+    if one.grid != other.grid or any(a.shape != b.shape for a, b in pairs):
+        return False
+    bits = [(_bits(a), _bits(b)) for a, b in pairs]  # as integers: what is not a number equals itself
+    return all(np.array_equal(a[::SAMPLE_STEP], b[::SAMPLE_STEP]) for a, b in bits) and all(
+        np.array_equal(a, b) for a, b in bits
+    )
+
+
+def _bits(values: Float32Array) -> NDArray[np.uint32]:
+    """(N,) the values' bits."""
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint32)
 
 
 def _go_on() -> None:

@@ -44,6 +44,23 @@ def test_a_prefix_is_computed_once_and_rewound() -> None:
     assert (backend.images, backend.caches, backend.forwards) == (1, 1, 2)
 
 
+def test_frames_are_told_apart_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    compare = np.array_equal
+
+    def counted(one: np.ndarray, other: np.ndarray) -> bool:
+        read.append(one.size)
+        return compare(one, other)
+
+    monkeypatch.setattr(np, "array_equal", counted)
+    _, store = make_store(kept=2)
+    images = [make_image(seed) for seed in range(3)]
+    for image in images:
+        store.get(make_question(image), image)
+        store.get(make_question(image), image)  # the same object
+    assert max(read) < images[0].pixel_values.size
+
+
 def test_an_equal_image_in_another_object_is_the_same_image() -> None:
     backend, store = make_store()
     store.get(make_question(make_image()), make_image())
