@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -22,6 +24,8 @@ from n3d_ros.model.position_code import position_code
 from n3d_ros.model.static_decoder import CacheSlot, StaticDecoder
 from n3d_ros.model.tables import vision_tables
 from n3d_ros.model.vision_graph import VisionGraph, VisionInputs
+
+logger = logging.getLogger(__name__)
 
 SMALLEST_CAPACITY = 16  # tokens
 KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
@@ -93,7 +97,11 @@ class TorchCache:
         Returns:
             The copy.
         """
-        with _told("a copy of the cache", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+        with (
+            _told("a copy of the cache", self._decoder.device, self._decoder),
+            torch.inference_mode(),
+            self._decoder.on_stream(),
+        ):
             copy = TorchCache(self._decoder)
             copy.slot.copy_rows(self.slot, self.length)
         copy.length = self.length
@@ -113,7 +121,7 @@ class TorchBackend:
         threads: of the CPU; None: as torch is set.
 
     Raises:
-        BackendError: a capacity that is too small, or a model of a shape that is not supported.
+        BackendError: a capacity that is too small, a model of a shape that is not supported, or too little memory.
     """
 
     name = "torch"
@@ -137,21 +145,45 @@ class TorchBackend:
         self.capacity = capacity
         self._mode: Any = loaded.position_code
         self._image_token = int(model.config.image_token_id)
-        self._vision = VisionGraph(model.model.visual)
-        self._decoder = StaticDecoder(
-            DecoderGraph(model.model.language_model, model.lm_head),
-            capacity=capacity,
-            cuda_graphs=cuda_graphs != "off",
-            compiles=compile,
-        )
+        device = model.lm_head.weight.device
+        with _told("the runtime's view of the model", device):
+            vision, graph = VisionGraph(model.model.visual), DecoderGraph(model.model.language_model, model.lm_head)
+            decoder = StaticDecoder(graph, capacity=capacity, cuda_graphs=cuda_graphs != "off", compiles=compile)
+        self._networks: _Networks | None = _Networks(vision, decoder)
         self._code_width = int(model.config.vision_config.hidden_size)
-        self.vocab_size = self._decoder.graph.vocab_size
-        self.dtype = str(self._decoder.graph.dtype).removeprefix("torch.")
-        self.device = _device_in_words(self._decoder.device)
+        self.vocab_size = graph.vocab_size
+        self.dtype = str(graph.dtype).removeprefix("torch.")
+        self.device = _device_in_words(device)
         self._tables: dict[tuple[int, int], VisionInputs] = {}
-        self._chooser = Chooser(
-            vocab_size=self.vocab_size, device=self._decoder.device, synchronize=self._decoder.synchronize
-        )
+        self._chooser = Chooser(vocab_size=self.vocab_size, device=device, synchronize=decoder.synchronize)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What makes it slower than it was meant to be, such as CUDA graphs that failed; empty when nothing does."""
+        return tuple(self._decoder.notes)
+
+    @property
+    def _decoder(self) -> StaticDecoder:
+        return self._open().decoder
+
+    @property
+    def _vision(self) -> VisionGraph:
+        return self._open().vision
+
+    def _open(self) -> _Networks:
+        """The networks, as long as they are there."""
+        if self._networks is None:
+            raise BackendError(
+                "TorchBackend: expected a runtime that is open, this one was closed; load the model again."
+            )
+        return self._networks
+
+    @contextmanager
+    def _at_work(self, what: str) -> Iterator[None]:
+        """The context in which the networks run."""
+        decoder = self._decoder
+        with _told(what, decoder.device, decoder), torch.inference_mode(), decoder.on_stream():
+            yield
 
     def encode_image(self, image: ImageInput) -> TorchVisualTokens:
         """The image through the vision tower.
@@ -164,7 +196,7 @@ class TorchBackend:
         """
         self._set_threads()
         vision, device = self._vision, self._decoder.device
-        with _told("the vision tower", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+        with self._at_work("the vision tower"):
             pixels = torch.tensor(image.pixel_values, device=device)
             if self._mode == "none":
                 code = torch.zeros(len(pixels), self._code_width, device=device)
@@ -179,7 +211,9 @@ class TorchBackend:
                     window_blocks=geometry.window,
                     merge=geometry.merge,
                 )
-            return TorchVisualTokens(vision.encode(pixels, code, self._vision_inputs(image.grid)))
+            embeds = vision.encode(pixels, code, self._vision_inputs(image.grid))
+            self._decoder.synchronize()  # its time is this call's, not the next one's; once per frame
+            return TorchVisualTokens(embeds)
 
     def encode_with_code(self, image: ImageInput, code: NDArray[np.float32]) -> TorchVisualTokens:
         """The image through the vision tower with a position code that was made elsewhere.
@@ -192,7 +226,7 @@ class TorchBackend:
             Its visual tokens.
         """
         device = self._decoder.device
-        with _told("the vision tower", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+        with self._at_work("the vision tower"):
             pixels, given = (torch.tensor(array, device=device) for array in (image.pixel_values, code))
             return TorchVisualTokens(self._vision.encode(pixels, given, self._vision_inputs(image.grid)))
 
@@ -202,19 +236,21 @@ class TorchBackend:
         Returns:
             The cache.
         """
-        with _told("a cache", self._decoder), torch.inference_mode(), self._decoder.on_stream():
+        with self._at_work("a cache"):
             return TorchCache(self._decoder)
 
-    def warm_up(self, length: int) -> None:
-        """Records the short steps of a sequence of some length on a GPU; does nothing on the CPU.
+    def warm_up(self, length: int, *, caches: int = 1) -> None:
+        """Records the short steps of sequences from some length on, where they are recorded, and compiles them.
 
         Args:
             length: tokens, such as an image's and a prompt's.
+            caches: how many caches are going to be used at a time; what is recorded belongs to one cache.
         """
-        if self._decoder.records:
-            cache = self.new_cache()
-            with _told("the warm-up", self._decoder), torch.inference_mode(), self._decoder.on_stream():
-                self._decoder.warm_up(cache.slot, length)
+        if not self._decoder.records and not self._decoder.compiles:
+            return
+        with self._at_work("the warm-up"):
+            held = [TorchCache(self._decoder) for _ in range(caches)]
+            self._decoder.warm_up([cache.slot for cache in held], length)
 
     def forward(
         self, cache: KvCache, chunk: Chunk, *, choose: Sequence[TokenSet | None] = (), top_k: int = 1
@@ -232,8 +268,8 @@ class TorchBackend:
         """
         self._set_threads()
         cache = self._checked(cache, chunk, choose, top_k)
-        with _told("the language model", self._decoder), torch.inference_mode(), self._decoder.on_stream():
-            logits = self._decoder.run(
+        with self._at_work("the language model"):
+            following = self._decoder.run(
                 cache.slot,
                 cache.length,
                 chunk.token_ids,
@@ -241,15 +277,25 @@ class TorchBackend:
                 last=len(choose),
                 visual=self._visual(chunk),
             )
-            choices = None if logits is None else self._chooser.choices(logits, choose, top_k)
+            if following is None:
+                self._decoder.synchronize()  # as after an image: a prefix, once per frame
+                choices = None
+            else:
+                choices = self._chooser.choices(*following, choose, top_k)
         cache.length += len(chunk.token_ids)
         return choices
 
     def close(self) -> None:
-        """Frees weights and buffers; nothing else may be called afterwards."""
-        self._decoder.synchronize()
-        for name in ("_vision", "_decoder", "_tables", "_chooser"):
-            self.__dict__.pop(name, None)
+        """Frees weights and buffers; nothing but ``close`` may be called afterwards."""
+        if self._networks is None:
+            return
+        try:
+            self._decoder.synchronize()
+        except RuntimeError as error:  # a device that failed is closed all the same
+            logger.warning("Closing after a failure of %s: %s", self.device, str(error).splitlines()[0])
+        self._networks = None
+        self._tables.clear()
+        del self._chooser
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -270,6 +316,7 @@ class TorchBackend:
 
     def _checked(self, cache: KvCache, chunk: Chunk, choose: Sequence[TokenSet | None], top_k: int) -> TorchCache:
         """The cache, when the call is allowed."""
+        self._open()
         if not isinstance(cache, TorchCache) or cache.capacity != self.capacity:
             raise InputError("TorchBackend.forward: expected a cache made by this backend.")
         count, limit = len(chunk.token_ids), self.capacity - cache.length
@@ -309,21 +356,31 @@ def _device_in_words(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Networks:
+    """What holds the weights."""
+
+    vision: VisionGraph
+    decoder: StaticDecoder
+
+
 @contextmanager
-def _told(what: str, decoder: StaticDecoder) -> Iterator[None]:
+def _told(what: str, device: torch.device, decoder: StaticDecoder | None = None) -> Iterator[None]:
     """Turns the device's failures into errors that say what helps."""
     try:
         yield
     except RuntimeError as error:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, torch.cuda.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text:
+            cache = ""
+            if decoder is not None:
+                cache = f" A cache of {decoder.capacity} tokens takes {decoder.slot_bytes() / 2**20:.0f} MiB."
             raise BackendError(
-                f"Not enough memory for {what}{_memory_in_words(decoder.device)}. A cache of {decoder.capacity} tokens "
-                f"takes {decoder.slot_bytes() / 2**20:.0f} MiB. Lower `language_model.capacity`, use smaller images or "
-                "load the weights in a smaller dtype (`language_model.dtype`).",
+                f"Not enough memory for {what}{_memory_in_words(device)}.{cache} Lower `language_model.capacity`, use "
+                "smaller images or load the weights in a smaller dtype (`language_model.dtype`).",
                 reason="out_of_memory",
             ) from error
-        raise BackendError(f"{what[0].upper()}{what[1:]} failed on {decoder.device}: {text}") from error
+        raise BackendError(f"{what[0].upper()}{what[1:]} failed on {device}: {text}") from error
 
 
 def _memory_in_words(device: torch.device) -> str:

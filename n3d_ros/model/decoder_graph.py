@@ -1,10 +1,15 @@
 """The language model as one graph of standard operations over a static cache.
 
-A cache layer is sequence-major, (C, kv heads x D): the first rows, any number, are one contiguous slice, so a short
-sequence reads a short cache. New rows are written in place; a mask hides rows that belong to no earlier token. Query
-heads that share a key head are folded into the rows of one product: keys and values are neither repeated nor joined.
+A cache layer is sequence-major, (C, 2 x kv heads x D), a token's keys and then its values in one row: the first rows,
+any number, are one contiguous slice, so a short sequence reads a short cache. New rows are written in place; a mask
+hides rows that belong to no earlier token. Query heads that share a key head are folded into the rows of one product:
+keys and values are neither repeated nor joined.
 
-S new tokens, P rows of the cache that are read, C its capacity, G query heads per key head, D channels per head.
+A step of one token is bound by the number of kernels as much as by the weights, so small work is done together: all
+heads are rotated at once, with the scale of attention in the tables of the queries and no angle for the values.
+
+S new tokens, P rows of the cache that are read, C its capacity, G query heads per key head, D channels per head,
+H = query, key and value heads together.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from n3d_ros.errors import BackendError
-from n3d_ros.model.fused import GatedMlp, RmsNorm, fuse_linears, project, residual_dtype, rotate
+from n3d_ros.model.fused import GatedMlp, RmsNorm, add_projection, fuse_linears, project, residual_dtype, rotate
 from n3d_ros.model.tables import TextRotary
 
 AttentionKind = Literal["sdpa", "products"]
@@ -46,80 +51,76 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedMlp(layer.mlp)
         self.heads, self.kv_heads = heads, kv_heads
 
-    def project_heads(self, x: Tensor, cos: Tensor, signed_sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, and keys and values as the cache holds them.
+    def project_heads(self, x: Tensor, cos: Tensor, signed_sin: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled queries, and keys and values as the cache holds them.
 
         Args:
             x: (S, h) in the residual dtype.
-            cos: (S, 1, D) float32.
-            signed_sin: (S, 1, D) float32.
+            cos: (S, H, D) float32.
+            signed_sin: (S, H, D) float32.
 
         Returns:
-            (S, heads, D), (S, kv heads x D), (S, kv heads x D).
+            (S, heads, D), (S, 2 x kv heads x D).
         """
         qkv = project(self.norm1(x), self.qkv_weight, self.qkv_bias)
-        both = self.heads + self.kv_heads
-        by_head = qkv.unflatten(-1, (both + self.kv_heads, -1))
-        rotated = rotate(by_head[:, :both], cos, signed_sin).to(qkv.dtype)
-        return rotated[:, : self.heads], rotated[:, self.heads :].flatten(1), by_head[:, both:].flatten(1)
+        rotated = rotate(qkv.unflatten(-1, (self.heads + 2 * self.kv_heads, -1)), cos, signed_sin)
+        return rotated[:, : self.heads], rotated[:, self.heads :].flatten(1)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """The layer's output from what its heads attended to.
 
         Args:
-            x: (S, h) the layer's input.
+            x: (S, h) the layer's input; may hold the result afterwards.
             attended: (S, heads x D).
 
         Returns:
             (S, h).
         """
-        x = x + project(attended, self.output.weight, self.output.bias)
-        return x + self.mlp(self.norm2(x))
+        x = add_projection(x, attended, self.output.weight, self.output.bias)
+        return self.mlp(self.norm2(x), x)
 
 
-def attend_sdpa(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def attend_sdpa(query: Tensor, cache: Tensor, mask: Tensor) -> Tensor:
     """Attention in one fused operation.
 
     Args:
-        query: (S, heads, D).
-        keys: (P, kv heads x D).
-        values: (P, kv heads x D).
+        query: (S, heads, D), scaled.
+        cache: (P, 2 x kv heads x D).
         mask: (G S, P) 0 or -inf, of the dtype of ``query``.
 
     Returns:
         (S, heads x D).
     """
-    folded, key, value = _folded(query, keys, values)
-    attended = functional.scaled_dot_product_attention(folded[None], key[None], value[None], attn_mask=mask)[0]
-    return _unfolded(attended, query.shape[0])
+    folded, key, value = _folded(query, cache)
+    attended = functional.scaled_dot_product_attention(folded[None], key[None], value[None], attn_mask=mask, scale=1.0)
+    return _unfolded(attended[0], query.shape[0])
 
 
-def attend_products(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def attend_products(query: Tensor, cache: Tensor, mask: Tensor) -> Tensor:
     """Attention as two products with a float32 softmax between.
 
     Args:
-        query: (S, heads, D).
-        keys: (P, kv heads x D).
-        values: (P, kv heads x D).
+        query: (S, heads, D), scaled.
+        cache: (P, 2 x kv heads x D).
         mask: (G S, P) 0 or -inf, float32.
 
     Returns:
         (S, heads x D).
     """
-    folded, key, value = _folded(query, keys, values)
-    scale = query.shape[-1] ** -0.5
+    folded, key, value = _folded(query, cache)
     if query.is_cuda and query.dtype != torch.float32:
-        scores = torch.bmm(folded, key.transpose(1, 2), out_dtype=torch.float32) * scale + mask
+        # baddbmm would first copy the mask to each head: as many kernels as adding it here.
+        scores = torch.bmm(folded, key.transpose(1, 2), out_dtype=torch.float32) + mask
     else:
-        scores = torch.matmul(folded * scale, key.transpose(1, 2)) + mask  # scaled first: float16 would overflow
+        scores = torch.matmul(folded, key.transpose(1, 2)) + mask
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
     return _unfolded(torch.matmul(weights, value), query.shape[0])
 
 
-def _folded(query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _folded(query: Tensor, cache: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries (kv heads, G S, D), keys and values (kv heads, P, D)."""
     tokens, _, width = query.shape
-    key, value = (tensor.unflatten(-1, (-1, width)).transpose(0, 1) for tensor in (keys, values))
+    key, value = cache.unflatten(-1, (-1, width)).transpose(0, 1).chunk(2)
     folded = query.reshape(tokens, key.shape[0], -1, width).permute(1, 2, 0, 3).flatten(1, 2)
     return folded, key, value
 
@@ -129,25 +130,24 @@ def _unfolded(attended: Tensor, tokens: int) -> Tensor:
     return attended.unflatten(1, (-1, tokens)).permute(2, 0, 1, 3).flatten(1)
 
 
-def attend_causal(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def attend_causal(query: Tensor, rows: Tensor) -> Tensor:
     """Attention of a sequence's first tokens among themselves, without a mask.
 
     Args:
-        query: (S, heads, D).
-        keys: (S, kv heads x D).
-        values: (S, kv heads x D).
+        query: (S, heads, D), scaled.
+        rows: (S, 2 x kv heads x D) their keys and values.
 
     Returns:
         (S, heads x D).
     """
     heads, width = query.shape[1:]
-    shared = heads // (keys.shape[-1] // width)
+    shared = 2 * heads * width // rows.shape[-1]
     key, value = (
-        tensor.unflatten(-1, (-1, 1, width)).expand(-1, -1, shared, -1).flatten(1, 2).transpose(0, 1)
-        for tensor in (keys, values)
+        part.unflatten(-1, (-1, 1, width)).expand(-1, -1, shared, -1).flatten(1, 2).transpose(0, 1)
+        for part in rows.chunk(2, dim=-1)
     )
     attended = functional.scaled_dot_product_attention(
-        query.transpose(0, 1)[None], key[None], value[None], is_causal=True
+        query.transpose(0, 1)[None], key[None], value[None], is_causal=True, scale=1.0
     )
     return attended[0].transpose(0, 1).flatten(1)
 
@@ -184,11 +184,17 @@ class DecoderGraph(nn.Module):
         )
         self.norm = RmsNorm(language_model.norm, self.dtype)
         self.head = lm_head
+        counts = torch.tensor([self.heads, self.kv_heads, self.kv_heads], device=lm_head.weight.device)
+        self.angle_scale: Tensor
+        self.is_value: Tensor
+        scale = torch.tensor([self.head_dim**-0.5, 1.0, 0.0], device=counts.device).repeat_interleave(counts)[:, None]
+        self.register_buffer("angle_scale", scale, persistent=False)  # (H, 1) of queries, keys and values
+        self.register_buffer("is_value", (scale == 0).float(), persistent=False)
 
     @property
     def cache_width(self) -> int:
-        """Channels of a row of keys, or of values, in one layer."""
-        return self.kv_heads * self.head_dim
+        """Channels of a row in one layer: keys and values."""
+        return 2 * self.kv_heads * self.head_dim
 
     def embed(self, token_ids: Tensor) -> Tensor:
         """The embeddings of some tokens.
@@ -223,8 +229,7 @@ class DecoderGraph(nn.Module):
         cos: Tensor,
         signed_sin: Tensor,
         rows: Tensor,
-        keys: Sequence[Tensor],
-        values: Sequence[Tensor],
+        caches: Sequence[Tensor],
         mask: Tensor | None,
         kind: AttentionKind = "sdpa",
     ) -> Tensor:
@@ -235,24 +240,20 @@ class DecoderGraph(nn.Module):
             cos: (S, 1, D) float32.
             signed_sin: (S, 1, D) float32, first half of the channels negated.
             rows: (S,) int64 rows of the cache to write; consecutive.
-            keys: per layer, the cache's first P rows, (P, kv heads x D).
-            values: likewise.
+            caches: per layer, the first P rows, (P, 2 x kv heads x D).
             mask: (G S, P) from ``mask``; None: the tokens are the sequence's first and fill exactly P = S rows.
             kind: which operations attend.
 
         Returns:
             (S, h) before the final norm, in the residual dtype.
         """
-        x = embeds.to(residual_dtype(self.dtype))
+        x = embeds.to(residual_dtype(self.dtype), copy=True)  # layers may add into it
+        cos, signed_sin = torch.addcmul(self.is_value, cos, self.angle_scale), signed_sin * self.angle_scale
         attend = attend_sdpa if kind == "sdpa" else attend_products
-        for layer, layer_keys, layer_values in zip(self.layers, keys, values, strict=True):
-            query, key, value = layer.project_heads(x, cos, signed_sin)
-            layer_keys.index_copy_(0, rows, key)
-            layer_values.index_copy_(0, rows, value)
-            if mask is None:
-                attended = attend_causal(query, key, value)
-            else:
-                attended = attend(query, layer_keys, layer_values, mask)
+        for layer, cache in zip(self.layers, caches, strict=True):
+            query, written = layer.project_heads(x, cos, signed_sin)
+            cache.index_copy_(0, rows, written)
+            attended = attend_causal(query, written) if mask is None else attend(query, cache, mask)
             x = layer.finish(x, attended)
         return x
 

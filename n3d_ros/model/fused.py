@@ -20,9 +20,8 @@ ONEDNN_ROWS = range(1, 65)
 8, 20 and 9.2 for 16, 26 and 13 for 32; about equal at 128, MKL ahead beyond (torch 2.13, MKL 2024.2, oneDNN 3.12)."""
 TRANSPOSED_ROWS = range(2, 129)
 """Where there is no oneDNN: rows for which MKL is faster at W x^T than at x W^T (6.1 for 4 rows, 8.9 for 8)."""
-FP16_HEADROOM = 256.0
-"""Largest magnitude that enters a guarded float16 product: products over 20 000 channels then stay below 65504 unless
-they all agree in sign."""
+FP16_ROW_LIMIT = 2.0**6
+"""Largest magnitude that enters a guarded float16 product: sums of 18944 products with weights stay below 65504."""
 
 
 def fuse_linears(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:
@@ -116,11 +115,42 @@ def project_guarded(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
     Returns:
         (S, O), float32 for float16 weights, else of the weight's dtype.
     """
-    if weight.dtype != torch.float16:
-        return project(x, weight, bias)
-    scale = (x.abs().amax(-1, keepdim=True) / FP16_HEADROOM).clamp(min=1.0)
+    return project_scaled(x, weight, bias) if weight.dtype == torch.float16 else project(x, weight, bias)
+
+
+def project_scaled(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x weight^T + bias`` with rows brought below ``FP16_ROW_LIMIT`` by a power of two, which changes no digit.
+
+    Args:
+        x: (..., I) float32.
+        weight: (O, I).
+        bias: (O,) or None.
+
+    Returns:
+        (..., O) float32.
+    """
+    largest = x.abs().amax(dim=-1, keepdim=True)
+    scale = torch.exp2(torch.ceil(torch.log2(largest / FP16_ROW_LIMIT))).clamp(min=1.0)
     product = functional.linear((x / scale).to(weight.dtype), weight).float() * scale
     return product if bias is None else product + bias.float()
+
+
+def add_projection(x: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x + inputs weight^T + bias``. On a GPU the product adds into ``x`` itself: one kernel, and no rounding between.
+
+    Args:
+        x: (S, O) in the residual dtype; may hold the result afterwards.
+        inputs: (S, I) as for ``project_guarded``.
+        weight: (O, I).
+        bias: (O,) or None.
+
+    Returns:
+        (S, O) in the residual dtype.
+    """
+    plain = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    if x.is_cuda and bias is None and x.dtype == weight.dtype and not plain:
+        return x.addmm_(inputs, weight.t())
+    return x + project_guarded(inputs, weight, bias)
 
 
 def residual_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -178,18 +208,19 @@ class GatedMlp(nn.Module):
         self.register_buffer("gate_up_bias", bias, persistent=False)
         self.down: nn.Linear = mlp.down_proj
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The block's output.
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """The block's output, added to what goes past it.
 
         Args:
             x: (S, D) in the dtype of the weights.
+            residual: (S, D) in the residual dtype; may hold the result afterwards.
 
         Returns:
             (S, D) in the residual dtype.
         """
         both = project(x, self.gate_up_weight, self.gate_up_bias)
         gate, up = both.to(residual_dtype(both.dtype)).chunk(2, dim=-1)
-        return project_guarded(functional.silu(gate) * up, self.down.weight, self.down.bias)
+        return add_projection(residual, functional.silu(gate) * up, self.down.weight, self.down.bias)
 
 
 def swap_halves(x: Tensor) -> Tensor:
@@ -206,17 +237,20 @@ def swap_halves(x: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, cos: Tensor, signed_sin: Tensor) -> Tensor:
-    """Rotary position encoding in float32.
+    """Rotary position encoding, in float32 and rounded once.
 
     Args:
         x: (S, heads, D) in any dtype.
-        cos: (S, 1, D) float32.
-        signed_sin: (S, 1, D) float32, the first half of the channels negated.
+        cos: (S, 1, D) or (S, heads, D) float32.
+        signed_sin: likewise, the first half of the channels negated.
 
     Returns:
-        (S, heads, D) float32.
+        (S, heads, D) in the dtype of ``x``.
     """
-    return x * cos + swap_halves(x) * signed_sin
+    if x.is_cuda and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        rounded = torch.empty_like(x, memory_format=torch.contiguous_format)
+        return torch.addcmul(x * cos, swap_halves(x), signed_sin, out=rounded)  # rounds on its way out: no cast
+    return torch.addcmul(x * cos, swap_halves(x), signed_sin).to(x.dtype)
 
 
 def signed(sin: Tensor) -> Tensor:

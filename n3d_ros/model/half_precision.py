@@ -13,12 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.nn.functional import linear
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLRMSNorm
 
+from n3d_ros.model.fused import project_scaled
 from n3d_ros.model.n3d_vlm import N3dVlm
-
-ROW_LIMIT = 2.0**6  # largest input of a float16 down projection: sums of 18944 products with weights stay below 65504
 
 
 class FullPrecisionActivation(torch.nn.Module):
@@ -48,7 +46,7 @@ class ScaledLinear(torch.nn.Linear):
     """A float16 projection from float32 to float32 that does not overflow."""
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """The projection; powers of two change no digit.
+        """The projection.
 
         Args:
             states: (..., in) float32.
@@ -56,10 +54,7 @@ class ScaledLinear(torch.nn.Linear):
         Returns:
             (..., out) float32.
         """
-        largest = states.abs().amax(dim=-1, keepdim=True)
-        scale = torch.exp2(torch.ceil(torch.log2(largest / ROW_LIMIT))).clamp(min=1.0)
-        product = linear((states / scale).to(self.weight.dtype), self.weight).float() * scale
-        return product if self.bias is None else product + self.bias.float()
+        return project_scaled(states, self.weight, self.bias)
 
 
 class ReturningNorm(Qwen2_5_VLRMSNorm):

@@ -28,6 +28,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from n3d_ros.errors import GroundingError, InputError
+from n3d_ros.model.tables import MERGE, WINDOW_BLOCKS, patch_order
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ POSITION_CODES: tuple[PositionCode, ...] = ("reference", "aligned", "none")
 
 UNIT = 0.001  # one step of a coordinate, in units of the normalised scene (its mean distance)
 TEMPERATURE = 10000.0  # ratio of the longest wavelength to the shortest
-MERGE = 2  # patches a side of a block that the merger joins
-WINDOW_BLOCKS = 4  # blocks a side of an attention window: 112 px / 14 px / 2
 LONG_SIDE = 640  # the reference reads a flat list of points as a map with one side of 640
 
 
@@ -144,13 +143,7 @@ def window_order(
 @lru_cache(maxsize=64)  # a robot's camera has one size
 def _window_order(grid: tuple[int, int], window_blocks: int, merge: int) -> torch.Tensor:
     """What ``window_order`` gives, on the host; not to be changed."""
-    rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-    order = torch.zeros_like(rows)
-    for divisor in (merge * window_blocks, merge, 1):  # each level sorts within the one before
-        across = -(-grid[1] // divisor)
-        level = (rows // divisor) * across + columns // divisor
-        order = order * (int(level.max()) + 1) + level
-    return order.reshape(-1).argsort()
+    return torch.from_numpy(patch_order(grid, window_blocks, merge))
 
 
 def _as_map(points: torch.Tensor, grid: tuple[int, int], *, scramble: bool) -> torch.Tensor:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,30 +21,44 @@ from torch import Tensor
 
 from n3d_ros.model.decoder_graph import AttentionKind, DecoderGraph
 from n3d_ros.model.fused import signed
+from n3d_ros.model.recorded_steps import CudaRecorder, Recorder, Replay, StepBuffers
 
 logger = logging.getLogger(__name__)
 
 GRAPH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # tokens per recorded step
-SMALLEST_BUCKET = 256  # rows; each further bucket has twice as many
+SMALLEST_BUCKET = 1024
+"""Rows; each further bucket has twice as many. A 640x480 image, a question and ten boxes stay in the first. Reading 512
+rows that need not be read costs 19 MB a step of the 3B model, a third of a percent of its weights."""
 WIDEST_PRODUCTS = 24  # tokens up to which a GPU attends with two products (sdpa fills few of its units then)
 
 
+class NextLogits(NamedTuple):
+    """What may follow some tokens.
+
+    Args:
+        logits: (L, V) float32.
+        log_all: (L,) float32, their log-sum-exp.
+    """
+
+    logits: Tensor
+    log_all: Tensor
+
+
 class CacheSlot:
-    """Keys and values of one sequence in buffers that keep their address.
+    """Keys and values of one sequence in a buffer that keeps its address.
 
     Args:
         layers: of the model.
         capacity: rows.
-        width: channels of a row.
+        width: channels of a row, keys and values.
         dtype: of the weights.
         device: of the weights.
     """
 
     def __init__(self, *, layers: int, capacity: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
         # Zeros, because a masked row still enters a product, and what memory holds by chance may be NaN.
-        self.keys = torch.zeros(layers, capacity, width, dtype=dtype, device=device)
-        self.values = torch.zeros_like(self.keys)
-        self.recorded: dict[tuple[int, int], Any] = {}
+        self.memory = torch.zeros(layers, capacity, width, dtype=dtype, device=device)
+        self.recorded: dict[tuple[int, int], Replay] = {}
 
     def copy_rows(self, source: CacheSlot, length: int) -> None:
         """Takes the first rows of another slot over.
@@ -53,69 +67,18 @@ class CacheSlot:
             source: of the same shape.
             length: rows.
         """
-        self.keys[:, :length].copy_(source.keys[:, :length])
-        self.values[:, :length].copy_(source.values[:, :length])
+        self.memory[:, :length].copy_(source.memory[:, :length])
 
-    def rows(self, length: int) -> tuple[list[Tensor], list[Tensor]]:
+    def rows(self, length: int) -> list[Tensor]:
         """The first rows per layer.
 
         Args:
             length: rows.
 
         Returns:
-            Keys and values, each (length, width).
+            (length, width) each.
         """
-        return list(self.keys[:, :length]), list(self.values[:, :length])
-
-
-class StepBuffers:
-    """What a recorded step of S tokens reads, in one block of memory that is filled by one transfer.
-
-    Args:
-        tokens: S.
-        head_dim: channels per head.
-        device: of the model.
-    """
-
-    def __init__(self, tokens: int, head_dim: int, device: torch.device) -> None:
-        integers, floats = 2 * tokens, 2 * tokens * head_dim
-        total = 8 * integers + 4 * floats
-        self.device_block = torch.zeros(total, dtype=torch.uint8, device=device)
-        self.host_block = torch.zeros(total, dtype=torch.uint8, pin_memory=device.type == "cuda")
-        host_ids, host_angles = self._views(self.host_block, tokens, head_dim)
-        self._host_ids, self._host_angles = host_ids.numpy(), host_angles.numpy()
-        ids, angles = self._views(self.device_block, tokens, head_dim)
-        self.token_ids, self.rows = ids[0], ids[1]
-        self.cos, self.signed_sin = angles[0][:, None], angles[1][:, None]
-
-    @staticmethod
-    def _views(block: Tensor, tokens: int, head_dim: int) -> tuple[Tensor, Tensor]:
-        """(2, S) int64 and (2, S, D) float32 over a block of bytes."""
-        split = 16 * tokens
-        return (
-            block[:split].view(torch.int64).view(2, tokens),
-            block[split:].view(torch.float32).view(2, tokens, head_dim),
-        )
-
-    def fill(
-        self, token_ids: NDArray[np.int64], start: int, cos: NDArray[np.float32], sin: NDArray[np.float32]
-    ) -> None:
-        """Sends the inputs of a step; tokens that are missing repeat the last one.
-
-        Args:
-            token_ids: (T,) with T <= S.
-            start: row of the first one.
-            cos: (T, D).
-            sin: (T, D).
-        """
-        tokens, half = len(token_ids), cos.shape[1] // 2
-        size = self._host_ids.shape[1]
-        self._host_ids[0, :tokens], self._host_ids[0, tokens:] = token_ids, token_ids[-1]
-        self._host_ids[1] = np.arange(start, start + size)
-        self._host_angles[0, :tokens], self._host_angles[0, tokens:] = cos, cos[-1]
-        self._host_angles[1, :tokens], self._host_angles[1, tokens:] = sin, sin[-1]
-        self._host_angles[1, :, :half] *= -1
-        self.device_block.copy_(self.host_block, non_blocking=True)
+        return list(self.memory[:, :length])
 
 
 class StaticDecoder:
@@ -125,24 +88,41 @@ class StaticDecoder:
         graph: the language model.
         capacity: rows per cache.
         cuda_graphs: whether short steps are recorded; ignored on the CPU.
-        compiles: whether the step of one token is compiled with ``torch.compile``.
+        compiles: whether the step of one token is compiled with ``torch.compile``; all buckets are then of the
+            capacity, so that nothing is compiled within an answer.
+        record: records steps in place of CUDA graphs, on any device.
     """
 
-    def __init__(self, graph: DecoderGraph, *, capacity: int, cuda_graphs: bool = True, compiles: bool = False) -> None:
+    def __init__(
+        self,
+        graph: DecoderGraph,
+        *,
+        capacity: int,
+        cuda_graphs: bool = True,
+        compiles: bool = False,
+        record: Recorder | None = None,
+    ) -> None:
         self.graph, self.capacity = graph, capacity
         self.device = graph.embedding.weight.device
-        self.records = cuda_graphs and self.device.type == "cuda"
+        self.notes: list[str] = []
         self.widest_products = WIDEST_PRODUCTS
         self.compiles = compiles
         self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         if self.stream is not None:
             self.stream.wait_stream(torch.cuda.current_stream(self.device))  # on which the weights were made
+        if record is None and cuda_graphs and self.stream is not None:
+            record = CudaRecorder(self.stream)
+        self._record = record
         self._free: list[CacheSlot] = []
         self._buffers: dict[int, StepBuffers] = {}
-        self._logits: Tensor | None = None
-        self._pool: Any = None
+        self._outputs: NextLogits | None = None
         self._compiled: Callable[..., Tensor] | None = None
         self._sent: Any = None
+
+    @property
+    def records(self) -> bool:
+        """Whether short steps are recorded."""
+        return self._record is not None
 
     def on_stream(self) -> AbstractContextManager[Any]:
         """The context in which all work of this decoder is queued.
@@ -163,7 +143,7 @@ class StaticDecoder:
         Returns:
             Bytes.
         """
-        return 2 * len(self.graph.layers) * self.capacity * self.graph.cache_width * self.graph.dtype.itemsize
+        return len(self.graph.layers) * self.capacity * self.graph.cache_width * self.graph.dtype.itemsize
 
     def take_slot(self, owner: object) -> CacheSlot:
         """Buffers for a sequence, which come back when their owner is gone.
@@ -197,7 +177,7 @@ class StaticDecoder:
         *,
         last: int,
         visual: tuple[NDArray[np.int64], Tensor] | None = None,
-    ) -> Tensor | None:
+    ) -> NextLogits | None:
         """Appends tokens to a slot.
 
         Args:
@@ -209,7 +189,7 @@ class StaticDecoder:
             visual: places (N,) in the chunk and the (N, h) embeddings that stand there.
 
         Returns:
-            (last, V) float32, valid until the next call; None when ``last`` is 0.
+            What may follow the last tokens, valid until the next call; None when ``last`` is 0.
         """
         cos, sin = self.graph.rotary.tables(position_ids)
         size = next((size for size in GRAPH_SIZES if size >= len(token_ids)), 0)
@@ -217,8 +197,10 @@ class StaticDecoder:
             buffers = self._staged(size, token_ids, start, cos, sin)
             step = self._recorded(slot, size, self.bucket(start + size), buffers)
             if step is not None:
-                step.replay()
-                return None if last == 0 else self._all_logits()[len(token_ids) - last : len(token_ids)]
+                step()
+                wanted = slice(len(token_ids) - last, len(token_ids))
+                logits, log_all = self._static_outputs()
+                return NextLogits(logits[wanted], log_all[wanted]) if last else None
         return self._run_eagerly(slot, start, token_ids, cos, sin, last, visual)
 
     def bucket(self, length: int) -> int:
@@ -230,22 +212,27 @@ class StaticDecoder:
         Returns:
             ``SMALLEST_BUCKET`` doubled until it holds the sequence, at most the capacity.
         """
-        rows = SMALLEST_BUCKET
+        rows = self.capacity if self.compiles else SMALLEST_BUCKET
         while rows < length:
             rows *= 2
         return min(rows, self.capacity)
 
-    def warm_up(self, slot: CacheSlot, length: int) -> None:
-        """Records the steps of a sequence of some length, so that the first answer does not wait for it.
+    def warm_up(self, slots: Sequence[CacheSlot], length: int) -> None:
+        """Records and compiles the steps of sequences from some length on, so that no answer waits for it.
 
         Args:
-            slot: an empty slot; its rows are overwritten.
-            length: of the sequence.
+            slots: empty ones; their rows are overwritten.
+            length: of the shortest sequence.
         """
-        for size in GRAPH_SIZES:
-            start = max(0, min(length, self.capacity) - size)
-            positions = np.tile(np.arange(start, start + size, dtype=np.int64), (3, 1))
-            self.run(slot, start, np.zeros(size, np.int64), positions, last=1)
+        sizes = GRAPH_SIZES if self.records else GRAPH_SIZES[: int(self.compiles)]
+        buckets = [self.bucket(min(length, self.capacity))]
+        while buckets[-1] < self.capacity:
+            buckets.append(self.bucket(buckets[-1] + 1))
+        for slot in slots:
+            for bucket in buckets:
+                for size in (size for size in sizes if size <= bucket):
+                    positions = np.tile(np.arange(bucket - size, bucket, dtype=np.int64), (3, 1))
+                    self.run(slot, bucket - size, np.zeros(size, np.int64), positions, last=1)
         self.synchronize()
 
     def _run_eagerly(
@@ -257,7 +244,7 @@ class StaticDecoder:
         sin: NDArray[np.float32],
         last: int,
         visual: tuple[NDArray[np.int64], Tensor] | None,
-    ) -> Tensor | None:
+    ) -> NextLogits | None:
         """``run`` operation by operation."""
         graph, count = self.graph, len(token_ids)
         embeds = graph.embed(self._tensor(token_ids))
@@ -268,15 +255,19 @@ class StaticDecoder:
         rows = torch.arange(start, start + count, device=self.device)
         kind = self._kind(count)
         mask = None if start == 0 and length == count else graph.mask(rows, length, kind)
-        keys, values = slot.rows(length)
         angles = self._tensor(cos)[:, None], signed(self._tensor(sin))
         forward = compiled or graph
-        hidden = forward(embeds, *angles, rows, keys, values, mask, kind)
-        return graph.logits(hidden[count - last :]) if last else None
+        hidden = forward(embeds, *angles, rows, slot.rows(length), mask, kind)
+        if last == 0:
+            return None
+        logits = graph.logits(hidden[count - last :])
+        return NextLogits(logits, torch.logsumexp(logits, dim=-1))
 
     def _kind(self, tokens: int) -> AttentionKind:
         """Which operations attend."""
-        return "products" if self.device.type == "cuda" and tokens <= self.widest_products else "sdpa"
+        if self.device.type != "cuda" and not self.records:
+            return "sdpa"
+        return "products" if tokens <= self.widest_products else "sdpa"
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         """A copy on the device."""
@@ -298,7 +289,7 @@ class StaticDecoder:
             except torch.cuda.OutOfMemoryError:
                 raise
             except Exception as error:  # whatever a compiler or its tools raise
-                logger.warning("torch.compile failed; steps run without it: %s", str(error).splitlines()[0])
+                self._note("torch.compile failed; steps run without it", error)
                 self.compiles = False
                 return self.graph(*args)
 
@@ -315,6 +306,9 @@ class StaticDecoder:
         """The buffers of a step, filled. Waits until the transfer before has left the host's memory."""
         if size not in self._buffers:
             self._buffers[size] = StepBuffers(size, self.graph.head_dim, self.device)
+        if self.stream is None:
+            self._buffers[size].fill(token_ids, start, cos, sin)
+            return self._buffers[size]
         if self._sent is None:
             self._sent = torch.cuda.Event()
         self._sent.synchronize()
@@ -322,47 +316,44 @@ class StaticDecoder:
         self._sent.record(self.stream)
         return self._buffers[size]
 
-    def _all_logits(self) -> Tensor:
-        """(largest step, V) float32 that recorded steps write."""
-        if self._logits is None:
-            self._logits = torch.zeros(GRAPH_SIZES[-1], self.graph.vocab_size, dtype=torch.float32, device=self.device)
-        return self._logits
+    def _static_outputs(self) -> NextLogits:
+        """What recorded steps write: rows for the largest of them."""
+        if self._outputs is None:
+            logits = torch.zeros(GRAPH_SIZES[-1], self.graph.vocab_size, dtype=torch.float32, device=self.device)
+            self._outputs = NextLogits(logits, torch.zeros_like(logits[:, 0]))
+        return self._outputs
 
-    def _recorded(self, slot: CacheSlot, size: int, bucket: int, buffers: StepBuffers) -> Any:
+    def _recorded(self, slot: CacheSlot, size: int, bucket: int, buffers: StepBuffers) -> Replay | None:
         """The recorded step of a slot, size and bucket; None when this device cannot record it."""
-        if (size, bucket) not in slot.recorded:
+        if (size, bucket) not in slot.recorded and self._record is not None:
             try:
-                slot.recorded[size, bucket] = self._record(slot, size, bucket, buffers)
+                slot.recorded[size, bucket] = self._record(self._step(slot, size, bucket, buffers))
             except torch.cuda.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                logger.warning("CUDA graphs failed; steps run without them: %s", str(error).splitlines()[0])
-                self.records = False
+                self._note("CUDA graphs failed; steps run without them", error)
+                self._record = None
                 return None
         return slot.recorded[size, bucket]
 
-    def _record(self, slot: CacheSlot, size: int, bucket: int, buffers: StepBuffers) -> Any:
-        """Runs a step once, so that libraries have made their plans, and records it."""
-        graph, logits = self.graph, self._all_logits()
-        keys, values = slot.rows(bucket)
-        kind = self._kind(size)
-        forward = (self._compiled_step() if size == 1 else None) or graph
+    def _note(self, what: str, error: Exception) -> None:
+        """Keeps and logs what makes steps slower than they were meant to be."""
+        self.notes.append(f"{what}: {(str(error).splitlines() or [type(error).__name__])[0]}")
+        logger.warning(self.notes[-1])
+
+    def _step(self, slot: CacheSlot, size: int, bucket: int, buffers: StepBuffers) -> Callable[[], None]:
+        """A step on fixed memory, from staged inputs to static outputs."""
+        graph, (logits, log_all) = self.graph, self._static_outputs()
+        caches, kind = slot.rows(bucket), self._kind(size)
+        logits, log_all = logits[:size], log_all[:size]
+        compiled = self._compiled_step() if size == 1 else None
 
         def step() -> None:
             mask = graph.mask(buffers.rows, bucket, kind)
             embeds = graph.embed(buffers.token_ids)
-            hidden = forward(embeds, buffers.cos, buffers.signed_sin, buffers.rows, keys, values, mask, kind)
-            logits[:size].copy_(graph.logits(hidden))
+            forward = compiled or graph
+            hidden = forward(embeds, buffers.cos, buffers.signed_sin, buffers.rows, caches, mask, kind)
+            logits.copy_(graph.logits(hidden))
+            log_all.copy_(torch.logsumexp(logits, dim=-1))
 
-        step()
-        self.synchronize()
-        recorded = torch.cuda.CUDAGraph()
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
-        # Only this thread's calls are watched: others may use the device meanwhile.
-        recorded.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-        try:
-            step()
-        finally:
-            recorded.capture_end()
-        return recorded
+        return step

@@ -19,6 +19,9 @@ from n3d_ros.errors import InputError
 Int64Array = NDArray[np.int64]
 Float32Array = NDArray[np.float32]
 
+MERGE = 2  # patches a side of a block that the merger joins into one visual token
+WINDOW_BLOCKS = 4  # blocks a side of an attention window: 112 px / 14 px / 2
+KEPT_POSITIONS = 4096  # of text, whose rotary tables are kept; 4 MB with 128 channels per head
 KEPT_GRIDS = 16  # image sizes whose tables are kept; about 1.5 MB each at 640x480
 
 
@@ -33,8 +36,8 @@ class VisionGeometry:
         theta: base of the rotary frequencies.
     """
 
-    window: int = 4
-    merge: int = 2
+    window: int = WINDOW_BLOCKS
+    merge: int = MERGE
     head_dim: int = 80
     theta: float = 10000.0
 
@@ -130,6 +133,24 @@ def window_index(rows: int, columns: int, window: int) -> tuple[Int64Array, Int6
     return order, np.bincount(number).astype(np.int64)
 
 
+def patch_order(grid: tuple[int, int], window: int, merge: int) -> Int64Array:
+    """The order in which patches stand in the tower: windows, merged tokens inside them, patches inside those.
+
+    Args:
+        grid: rows and columns of patches, multiples of ``merge``.
+        window: side of a window, merged tokens.
+        merge: side of a merged token, patches.
+
+    Returns:
+        (P,) int64 patch, counted row by row, at each place.
+    """
+    rows, columns = grid[0] // merge, grid[1] // merge
+    index, _ = window_index(rows, columns, window)
+    number = np.arange(grid[0] * grid[1], dtype=np.int64).reshape(rows, merge, columns, merge)
+    order: Int64Array = number.transpose(0, 2, 1, 3).reshape(-1, merge**2)[index].reshape(-1)
+    return order
+
+
 def _padded_windows(bounds: Int64Array) -> tuple[Int64Array, Int64Array, NDArray[np.bool_]]:
     """Gather, scatter and mask that bring windows of different lengths to the longest one."""
     lengths = np.diff(bounds)
@@ -186,6 +207,7 @@ class TextRotary:
         self.head_dim = head_dim
         self._axis = np.repeat([number % 3 for number in range(len(sections))], sections)
         self._frequencies = inverse_frequencies(head_dim, theta)
+        self._kept = self._computed(np.tile(np.arange(KEPT_POSITIONS, dtype=np.int64), (3, 1)))
 
     def tables(self, position_ids: Int64Array) -> tuple[Float32Array, Float32Array]:
         """The cosines and sines of some tokens.
@@ -196,6 +218,13 @@ class TextRotary:
         Returns:
             Twice (S, head_dim) float32; the second half repeats the first.
         """
+        place = position_ids[0]
+        if (position_ids == place).all() and int(place.min()) >= 0 and int(place.max()) < KEPT_POSITIONS:
+            return self._kept[0][place], self._kept[1][place]  # text: one position on all axes
+        return self._computed(position_ids)
+
+    def _computed(self, position_ids: Int64Array) -> tuple[Float32Array, Float32Array]:
+        """``tables`` from angles."""
         angles = position_ids[self._axis].T.astype(np.float32) * self._frequencies
         cos, sin = np.cos(angles), np.sin(angles)
         return np.concatenate([cos, cos], axis=1), np.concatenate([sin, sin], axis=1)

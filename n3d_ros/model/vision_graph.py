@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from n3d_ros.errors import BackendError
-from n3d_ros.model.fused import GatedMlp, RmsNorm, project, residual_dtype, rotate, signed
+from n3d_ros.model.fused import GatedMlp, RmsNorm, add_projection, project, residual_dtype, rotate, signed
 from n3d_ros.model.tables import VisionGeometry, VisionTables
 
 
@@ -96,7 +96,7 @@ class VisionBlock(nn.Module):
         """The block's output.
 
         Args:
-            x: (P, E) in the residual dtype.
+            x: (P, E) in the residual dtype; may hold the result afterwards.
             cos: (P, 1, D).
             signed_sin: (P, 1, D).
             gather: (W L,).
@@ -107,15 +107,15 @@ class VisionBlock(nn.Module):
             (P, E).
         """
         qkv = project(self.norm1(x), self.qkv.weight, self.qkv.bias).unflatten(-1, (3 * self.heads, -1))
-        rotated = rotate(qkv[:, : 2 * self.heads], cos, signed_sin).to(qkv.dtype)
+        rotated = rotate(qkv[:, : 2 * self.heads], cos, signed_sin)
         query, key = rotated.chunk(2, dim=1)
         value = qkv[:, 2 * self.heads :]
         if self.has_windows:
             attended = _windowed(query, key, value, gather, scatter, window_mask)
         else:
             attended = _attend(query[None], key[None], value[None], None)[0]
-        x = x + project(attended.flatten(1), self.proj.weight, self.proj.bias)
-        return x + self.mlp(self.norm2(x))
+        x = add_projection(x, attended.flatten(1), self.proj.weight, self.proj.bias)
+        return self.mlp(self.norm2(x), x)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

@@ -16,18 +16,22 @@ pytest.importorskip("transformers", reason="the extra [model] is not installed")
 
 import copy  # noqa: E402
 import gc  # noqa: E402
+import weakref  # noqa: E402
+from dataclasses import replace  # noqa: E402
 
 from safetensors.torch import load_file  # noqa: E402
 
 from n3d_ros.codec.model_input import ImageInput  # noqa: E402
 from n3d_ros.codec.token_set import TokenSet  # noqa: E402
 from n3d_ros.errors import BackendError, InputError  # noqa: E402
+from n3d_ros.inference import torch_backend  # noqa: E402
 from n3d_ros.inference.backend import Chunk  # noqa: E402
 from n3d_ros.inference.torch_backend import TorchBackend  # noqa: E402
 from n3d_ros.inference.torch_choices import SMALL_SET  # noqa: E402
 from n3d_ros.model.config import build_config  # noqa: E402
 from n3d_ros.model.n3d_vlm import N3dVlm  # noqa: E402
 from n3d_ros.model.position_code import sinusoid  # noqa: E402
+from n3d_ros.model.static_decoder import GRAPH_SIZES, StaticDecoder  # noqa: E402
 from tiny_vlm import IMAGE, make_inputs, tiny_model  # noqa: E402
 
 torch.set_num_threads(1)
@@ -150,11 +154,11 @@ def test_the_buffers_of_a_dropped_cache_are_used_again() -> None:
     visual = backend.encode_image(sequence.image)
     cache = backend.new_cache()
     sequence.feed(backend, cache, 0, sequence.prefix, (visual,))
-    memory = cache.slot.keys.data_ptr()
+    memory = cache.slot.memory.data_ptr()
     del cache
     gc.collect()
     again = backend.new_cache()
-    assert again.slot.keys.data_ptr() == memory and again.length == 0
+    assert again.slot.memory.data_ptr() == memory and again.length == 0
     sequence.check(sequence.feed(backend, again, 0, len(sequence), (visual,)), 0)
 
 
@@ -286,10 +290,10 @@ def test_only_the_last_places_are_chosen_after() -> None:
 
 
 def test_token_sets_are_forgotten_with_their_owner() -> None:
-    chooser = Chooser()
-    chooser.choose([TokenSet([1, 2])], 1)
+    chooser, kept = Chooser(vocab_size=2500), TokenSet(range(1, SMALL_SET + 2))
+    chooser.choose([TokenSet(range(SMALL_SET + 1)), kept], 1)
     gc.collect()
-    assert len(chooser.backend._chooser._sets) == 0
+    assert list(chooser.backend._chooser._masks) == [kept]
 
 
 def test_logits_that_are_not_finite_are_an_error_not_an_answer() -> None:
@@ -370,10 +374,56 @@ def test_the_models_own_forward_still_works_and_can_be_trained() -> None:
     assert model(input_ids=torch.tensor([[1, 2, 3]])).logits.isfinite().all()
 
 
-def test_a_closed_backend_holds_no_weights() -> None:
+def test_a_closed_backend_holds_no_weights_and_says_that_it_is_closed() -> None:
     backend = Chooser().backend
+    weight = weakref.ref(backend._decoder.graph.head.weight)
+    image = Sequence(tiny_model(1)).image
     backend.close()
-    assert not any(hasattr(backend, name) for name in ("_vision", "_decoder", "_chooser"))
+    backend.close()
+    chunk = make_chunk([1], np.zeros((3, 1), int))
+    for call in (
+        backend.new_cache,
+        lambda: backend.encode_image(image),
+        lambda: backend.forward(None, chunk),  # type: ignore[arg-type]
+        lambda: backend.warm_up(8),
+        lambda: backend.notes,
+    ):
+        with pytest.raises(BackendError, match="was closed"):
+            call()
+    assert weight() is None
+
+
+def test_lack_of_memory_while_the_runtime_is_built_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_tower: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 172.00 MiB.")
+
+    monkeypatch.setattr(torch_backend, "VisionGraph", fail)
+    with pytest.raises(BackendError, match=r"Not enough memory for the runtime.*language_model\.dtype") as caught:
+        Chooser()
+    assert caught.value.reason == "out_of_memory"
+
+
+def test_the_time_of_an_image_and_of_a_prefix_is_that_of_their_own_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model(1)
+    sequence, backend = Sequence(model), make_backend(model)
+    waits: list[str] = []
+    monkeypatch.setattr(backend._decoder, "synchronize", lambda: waits.append("waited"))
+    visual = backend.encode_image(sequence.image)
+    assert len(waits) == 1
+    chunk = make_chunk(sequence.token_ids[: sequence.prefix], sequence.positions[:, : sequence.prefix], (visual,))
+    backend.forward(backend.new_cache(), chunk)
+    assert len(waits) == 2
+
+
+def test_a_warm_up_prepares_as_many_caches_as_will_be_used() -> None:
+    backend = make_backend(tiny_model(1), capacity=40)
+    decoder = StaticDecoder(backend._decoder.graph, capacity=40, record=lambda step: step)
+    assert backend._networks is not None
+    backend._networks = replace(backend._networks, decoder=decoder)
+    backend.warm_up(30, caches=2)
+    first, second = backend.new_cache(), backend.new_cache()
+    assert first.slot is not second.slot
+    assert len(first.slot.recorded) == len(second.slot.recorded) == len(GRAPH_SIZES)
 
 
 @pytest.mark.gpu
@@ -402,3 +452,67 @@ def test_a_gpu_writes_what_the_cpu_writes(dtype: Any) -> None:
         first, second = (backend.forward(each, token, choose=[None]) for each in (cache, fork))
         assert first is not None and second is not None
         np.testing.assert_allclose(first.logits, second.logits, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("top_k", [1, 5, 64])
+def test_a_gpu_chooses_from_a_large_vocabulary_as_the_cpu_does(top_k: int) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    model = tiny_model(12, text={"vocab_size": 152_000})
+    with torch.no_grad():
+        head = model.lm_head.weight
+        head[1000::3] = head[1000]  # many equal logits
+    generator = np.random.default_rng(0)
+    digits, labels = (TokenSet(generator.choice(152_000, size, replace=False)) for size in (12, 90_000))
+    allowed = [digits, None, labels, TokenSet([7]), digits, TokenSet(range(1000, 152_000, 3)), None]
+    chunk = make_chunk(generator.integers(0, 290, len(allowed)), np.tile(np.arange(len(allowed)), (3, 1)))
+    found = []
+    for device in ("cpu", "cuda"):
+        backend = make_backend(copy.deepcopy(model).to(device), capacity=64)
+        found.append(backend.forward(backend.new_cache(), chunk, choose=allowed, top_k=top_k))
+    one, other = found
+    assert one is not None and other is not None
+    np.testing.assert_array_equal(other.token_ids[:, 0], one.token_ids[:, 0])
+    np.testing.assert_array_equal(other.token_ids[5], one.token_ids[5])  # all equal: the lowest ids, in order
+    for name in ("logits", "log_allowed", "log_all"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name), atol=5e-3)
+
+
+@pytest.mark.gpu
+def test_drafts_that_are_rejected_leave_no_trace_in_recorded_steps() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    model = tiny_model(13)
+    sequence, backend = Sequence(model, words=120), make_backend(copy.deepcopy(model).to("cuda"), capacity=300)
+    backend.warm_up(100, caches=2)
+    visual = backend.encode_image(sequence.image)
+    for cache in (backend.new_cache(), backend.new_cache()):
+        at = sequence.prefix
+        sequence.check(sequence.feed(backend, cache, 0, at, (visual,)), 0, atol=2e-3)
+        for size in (1, 3, 13, 1, 24, 2):
+            backend.forward(cache, make_chunk([9] * 20, np.full((3, 20), at)), choose=[None] * 20)
+            cache.truncate(at)
+            sequence.check(sequence.feed(backend, cache, at, at + size), at, atol=2e-3)
+            at += size
+    assert backend._decoder.records and not backend.notes
+
+
+@pytest.mark.gpu
+def test_a_closed_backend_gives_its_memory_back_and_another_can_be_made() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    for _ in range(2):
+        backend = make_backend(tiny_model(14, text={"vocab_size": 152_000}).to("cuda"), capacity=2048)
+        backend.warm_up(600, caches=2)
+        cache = backend.new_cache()
+        assert backend.forward(cache, make_chunk([5], np.zeros((3, 1), int)), choose=[None]) is not None
+        assert torch.cuda.memory_allocated() > before + 2**24
+        del cache
+        backend.close()
+        del backend
+        gc.collect()
+        torch._C._cuda_clearCublasWorkspaces()  # one of 32 MB per stream, not ours
+        assert torch.cuda.memory_allocated() <= before + 2**22

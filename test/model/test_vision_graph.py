@@ -12,7 +12,8 @@ pytest.importorskip("transformers", reason="the extra [model] is not installed")
 import copy  # noqa: E402
 
 from n3d_ros.errors import BackendError  # noqa: E402
-from n3d_ros.model.fused import fuse_linears, project_guarded  # noqa: E402
+from n3d_ros.model.fused import fuse_linears, project_guarded, rotate, swap_halves  # noqa: E402
+from n3d_ros.model.half_precision import ScaledLinear  # noqa: E402
 from n3d_ros.model.position_code import position_code  # noqa: E402
 from n3d_ros.model.tables import vision_tables  # noqa: E402
 from n3d_ros.model.vision_graph import VisionGraph, VisionInputs  # noqa: E402
@@ -86,6 +87,23 @@ def test_a_guarded_product_of_ordinary_size_is_the_product() -> None:
     torch.testing.assert_close(
         project_guarded(x, weight.half()), x.half().float() @ weight.half().float().T, atol=0.02, rtol=1e-3
     )
+
+
+def test_float16_is_guarded_by_one_product_in_the_class_and_in_the_graphs() -> None:
+    linear = ScaledLinear(30, 7).half()
+    x = torch.randn(5, 30) * torch.tensor([0.0, 1e-3, 1.0, 1e4, 1e8])[:, None]
+    with torch.no_grad():
+        assert torch.equal(linear(x), project_guarded(x, linear.weight, linear.bias))
+        linear.weight.copy_(torch.eye(7, 30))
+        linear.bias.zero_()
+        torch.testing.assert_close(linear(x), x[:, :7], rtol=1e-3, atol=1e-6)  # scaled or not, no digit is lost
+
+
+def test_a_product_may_round_on_its_way_out_as_a_gpu_does() -> None:
+    x, cos, sin = torch.randn(3, 4, 8).bfloat16(), torch.randn(3, 1, 8), torch.randn(3, 1, 8)
+    rounded = torch.empty_like(x)
+    torch.addcmul(x * cos, swap_halves(x), sin, out=rounded)  # what ``rotate`` does on a GPU
+    assert torch.equal(rounded, rotate(x, cos, sin))
 
 
 def test_fused_projections_share_one_storage_and_keep_the_state_dict() -> None:
