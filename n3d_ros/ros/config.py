@@ -98,7 +98,7 @@ class RequestConfig:
     """How services and the action behave.
 
     Args:
-        timeout_s: time a request is given when it names none.
+        timeout_s: time a request is given when it names none; with a language model, the longest wait for an image.
         model_timeout_s: the same while a language model finds the objects, which takes seconds on a GPU and a minute
             without one.
         queue_size: most requests that may wait.

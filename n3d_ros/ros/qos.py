@@ -33,7 +33,7 @@ REQUEST = QoSProfile(
     reliability=QoSReliabilityPolicy.RELIABLE,
     durability=QoSDurabilityPolicy.VOLATILE,
     history=QoSHistoryPolicy.KEEP_LAST,
-    depth=1000,
+    depth=5000,
 )
 
 OVERRIDABLE = (

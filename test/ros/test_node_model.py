@@ -112,6 +112,23 @@ def test_a_goal_cancelled_before_it_was_begun_ends_without_a_look(
     assert len(model.requests) == looks
 
 
+def test_two_thousand_requests_at_once_are_each_answered_or_refused(client: NodeClient) -> None:
+    client.send_good()
+    caller = client.node.create_client(Locate, "/n3d/locate", qos_profile=REQUEST)
+    assert caller.wait_for_service(10.0)
+    codes: list[int] = []
+
+    def send_all() -> None:
+        for _ in range(2000):
+            sent = caller.call_async(Locate.Request(phrase="lamp", timeout_s=20.0))
+            sent.add_done_callback(lambda answer: codes.append(answer.result().status.code))
+
+    client._executor.create_task(send_all)
+    assert wait_until(lambda: len(codes) == 2000, 40.0), f"{len(codes)} of 2000 requests were answered"
+    assert set(codes) == {StatusCode.OK, StatusCode.TIMEOUT}
+    client.node.destroy_client(caller)
+
+
 def test_sixty_goals_at_once_all_cancelled_all_end_promptly(
     running: tuple[N3dNode, NodeClient], client: NodeClient
 ) -> None:

@@ -124,3 +124,12 @@ def test_without_a_model_no_runtime_is_loaded() -> None:
         [sys.executable, "-c", code], env=ros_environment(), capture_output=True, text=True, timeout=60
     )
     assert result.stdout.splitlines()[-1:] == ["[]"], result.stderr
+
+
+def test_without_a_camera_a_request_to_a_model_ends_after_the_wait_for_an_image() -> None:
+    with node_with(model="fake", request__timeout_s=0.5, request__model_timeout_s=60.0) as (node, client):
+        assert wait_until(lambda: not node._models.loading, 10.0)
+        response = client.call(client.locate, Locate.Request(phrase="mug"))
+        assert response.status.code == StatusCode.NO_FRAME
+        assert "within 0.5 s" in response.status.message
+        assert response.latency_ms < 5000
