@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,31 +13,18 @@ from typing import Any
 from transformers import Qwen2_5_VLConfig
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.model.config_checks import described, misfits
 from n3d_ros.model.position_code import POSITION_CODES, PositionCode
 
 CONFIG_FILE = "config.json"
 MODEL_TYPE = "qwen2_5_vl"
 POSITION_CODE_KEY = "position_code"
-MAX_JSON_BYTES = 64 << 20  # the index of a 72B model has 0.1 MB
+MAX_JSON_BYTES = 16 << 20  # the index of a 72B model has 0.1 MB
+MAX_CONFIG_BYTES = 1 << 20  # published ones have 2 kB
 
 # Published repositories whose config.json does not say what their weights were trained with.
 KNOWN_POSITION_CODES: Mapping[str, PositionCode] = {"yuxinhk/n3d-vlm": "reference"}
 STOCK_PREFIX = "qwen/qwen2.5-vl-"
-
-# Keys that steer transformers rather than describe the model, or that other tools left behind. The dtype is chosen when
-# weights are loaded; here it would give a new model parts of two dtypes.
-IGNORED_KEYS = frozenset(
-    {
-        "attn_implementation",
-        "_attn_implementation",
-        "auto_map",
-        "transformers_version",
-        "pcd_pe_embedding_size",
-        "seed",
-        "dtype",
-        "torch_dtype",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,23 +42,21 @@ class PositionCodeChoice:
     assumed: bool = False
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, *, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
-        file: of at most 64 MiB.
+        file: a regular file, or a link to one.
+        limit: most that it may hold, bytes.
 
     Returns:
         The object.
 
     Raises:
-        ConfigurationError: the file is absent, too long, not JSON, or not an object.
+        ConfigurationError: the file is absent, no file but a pipe or a device, too long, not JSON, or not an object.
     """
     try:
-        size = file.stat().st_size
-        if size > MAX_JSON_BYTES:
-            raise ConfigurationError(f"{file}: expected at most {MAX_JSON_BYTES} bytes of JSON, got {size}.")
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(_read_bytes(file, limit).decode("utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(f"{file}: there is no such file; name the folder of a complete checkpoint.") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -92,7 +79,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         ConfigurationError: no readable file, or a model of another kind.
     """
     file = folder / CONFIG_FILE
-    data = read_json(file)
+    data = read_json(file, limit=MAX_CONFIG_BYTES)
     kind = data.get("model_type")
     if kind is None and isinstance(data.get("vision_config"), dict) and isinstance(data.get("text_config"), dict):
         kind = MODEL_TYPE  # arguments of a configuration, without a name; what they build is checked tensor by tensor
@@ -124,19 +111,27 @@ def build_config(data: Mapping[str, Any], *, name: str = CONFIG_FILE) -> Qwen2_5
     Raises:
         ConfigurationError: values of a wrong type, or numbers that do not fit each other.
     """
-    kept = _without_ignored(json.loads(json.dumps(data)))  # a copy: transformers changes nested dictionaries in place
-    try:
-        config = Qwen2_5_VLConfig(**kept)
-        problems = _shape_problems(config)
-    except Exception as error:  # whatever transformers makes of a broken file
-        raise ConfigurationError(f"{name}: not a configuration of Qwen2.5-VL: {_first_lines(error)}") from error
+    kept, problems = described(data)
+    config = None
+    if not problems:
+        try:
+            config = Qwen2_5_VLConfig(**copy.deepcopy(kept))  # transformers changes nested dictionaries in place
+        except Exception as error:  # whatever transformers makes of a broken file
+            problems = [_first_lines(error)]
+    if config is None:
+        raise ConfigurationError(f"{name}: not a configuration of Qwen2.5-VL: {'; '.join(problems)}.")
+    problems = misfits(config.text_config, config.vision_config, _image_tokens(config, data))
     if problems:
         raise ConfigurationError(f"{name}: {'; '.join(problems)}.")
     return config
 
 
 def choose_position_code(
-    data: Mapping[str, Any], *, hub_id: str | None, override: PositionCode | None = None
+    data: Mapping[str, Any],
+    *,
+    hub_id: str | None,
+    stock_name: str | None = None,
+    override: PositionCode | None = None,
 ) -> PositionCodeChoice:
     """Which position code the weights are run with: as asked, as config.json says, as known of the repository.
 
@@ -146,6 +141,7 @@ def choose_position_code(
     Args:
         data: of ``read_config``.
         hub_id: "owner/name" the weights came from, if they came from the hub.
+        stock_name: of ``stock_name``; None: the folder does not say that it is a stock model.
         override: what the caller asked for.
 
     Returns:
@@ -164,8 +160,13 @@ def choose_position_code(
         return PositionCodeChoice(mode=KNOWN_POSITION_CODES[known], reason=f"known of {hub_id}")
     if known.startswith(STOCK_PREFIX):
         return PositionCodeChoice(mode="none", reason=f"{hub_id} is a stock model")
+    if not known and stock_name is not None:
+        return PositionCodeChoice(mode="none", reason=f"its README is that of the stock model {stock_name}")
     return PositionCodeChoice(
-        mode="reference", reason=f"assumed, since {CONFIG_FILE} has no {POSITION_CODE_KEY!r}", assumed=True
+        mode="reference",
+        reason=f"assumed, since {CONFIG_FILE} has no {POSITION_CODE_KEY!r}: if these are stock weights, set "
+        'language_model.position_code to "none"',
+        assumed=True,
     )
 
 
@@ -183,12 +184,24 @@ def size_name(config: Qwen2_5_VLConfig) -> str | None:
     return shapes.get((text.hidden_size, text.num_hidden_layers))
 
 
-def _without_ignored(data: dict[str, Any]) -> dict[str, Any]:
-    """The keys that describe the model, at each level."""
+def _read_bytes(file: Path, limit: int) -> bytes:
+    """What a file holds; a pipe that nobody writes into would let its reader wait for ever, a device has no end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise ConfigurationError(f"{file}: expected a regular file, got a pipe, a device or a folder.")
+    with file.open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise ConfigurationError(f"{file}: expected at most {limit} bytes of JSON, got more.")
+    return content
+
+
+def _image_tokens(config: Qwen2_5_VLConfig, data: Mapping[str, Any]) -> dict[str, int | None]:
+    """Ids that images are written with, and that of videos where the file has one: no video is ever written."""
     return {
-        key: _without_ignored(value) if isinstance(value, dict) else value
-        for key, value in data.items()
-        if key not in IGNORED_KEYS
+        "image_token_id": config.image_token_id,
+        "vision_start_token_id": config.vision_start_token_id,
+        "vision_end_token_id": config.vision_end_token_id,
+        "video_token_id": data.get("video_token_id"),
     }
 
 
@@ -197,36 +210,6 @@ def _known_mode(word: object, where: str) -> PositionCode:
         if word == mode:
             return mode
     raise ConfigurationError(f"{where}: expected one of {', '.join(POSITION_CODES)}, got {word!r}.")
-
-
-def _shape_problems(config: Qwen2_5_VLConfig) -> list[str]:
-    """What does not fit in the numbers of a configuration, one part of a sentence each."""
-    text, vision = config.text_config, config.vision_config
-    problems = []
-    for name, owner, heads in (("text", text, text.num_attention_heads), ("vision", vision, vision.num_heads)):
-        if heads < 1 or owner.hidden_size % heads:
-            problems.append(f"the {name} hidden_size {owner.hidden_size} is no multiple of its {heads} heads")
-    if text.num_key_value_heads < 1 or text.num_attention_heads % text.num_key_value_heads:
-        problems.append(
-            f"{text.num_attention_heads} heads are no multiple of {text.num_key_value_heads} key/value heads"
-        )
-    if problems:
-        return problems
-    sections = (text.rope_parameters or {}).get("mrope_section", [16, 24, 24])
-    head = text.hidden_size // text.num_attention_heads
-    if 2 * sum(sections) != head:
-        problems.append(f"mrope_section {list(sections)} must sum to half the head size, {head // 2}")
-    if vision.out_hidden_size != text.hidden_size:
-        problems.append(
-            f"the vision out_hidden_size {vision.out_hidden_size} must be the text hidden_size {text.hidden_size}"
-        )
-    if vision.window_size // vision.spatial_merge_size // vision.patch_size < 1:
-        problems.append(
-            f"window_size {vision.window_size} holds no block of {vision.spatial_merge_size}x{vision.patch_size} px"
-        )
-    if not 1 <= vision.depth <= 1000 or not 1 <= text.num_hidden_layers <= 1000:
-        problems.append(f"{vision.depth} vision and {text.num_hidden_layers} text layers are outside 1 to 1000")
-    return problems
 
 
 def _first_lines(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ pytest.importorskip("torch", reason="the extra [model] is not installed")
 pytest.importorskip("transformers", reason="the extra [model] is not installed")
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.model.config import build_config, choose_position_code, read_config, size_name
+from n3d_ros.model.config import MAX_CONFIG_BYTES, build_config, choose_position_code, read_config, size_name
 from tiny_vlm import tiny_config
 
 # The flat layout of the published repositories: text keys at the top, an old rope_scaling, vision keys of their time.
@@ -126,7 +128,7 @@ def test_a_folder_without_configuration_is_refused(tmp_path: Path) -> None:
         ({"vision": {"out_hidden_size": 50}}, "out_hidden_size 50 must be the text hidden_size 48"),
         ({"text": {"rope_scaling": {"mrope_section": [16, 24, 24], "type": "mrope"}}}, "sum to half the head size, 6"),
         ({"vision": {"window_size": 14}}, "window_size 14 holds no block"),
-        ({"vision": {"depth": 100_000_000}}, "outside 1 to 1000"),
+        ({"vision": {"depth": 100_000_000}}, "vision depth: expected a whole number of 1 to 256"),
         ({"text": {"hidden_size": "many", "rope_scaling": None, "num_attention_heads": 4}}, "not a configuration"),
         ({"vision_config": [1]}, "not a configuration"),
     ],
@@ -138,6 +140,120 @@ def test_numbers_that_do_not_fit_are_named(overrides: dict[str, Any], sentence: 
     data |= {key: value for key, value in overrides.items() if key not in ("text", "vision")}
     with pytest.raises(ConfigurationError, match=sentence):
         build_config(data)
+
+
+NAN, INF, NO_NUMBER = float("nan"), float("inf"), "7"
+HOSTILE: list[tuple[str, str, list[Any]]] = [
+    ("text", "num_hidden_layers", [0, -1, 10**7, 10**9, 10**400, True, NO_NUMBER, 2.0, NAN, None, [2]]),
+    ("text", "vocab_size", [0, 2**62, 320.0, NO_NUMBER]),
+    ("text", "hidden_size", [0, -48, 10**9, "many"]),
+    ("text", "num_attention_heads", [0, -4, 10**9]),
+    ("text", "num_key_value_heads", [0, -2, True]),
+    ("text", "rope_theta", [0, 1, -1e6, NAN, INF, -INF, 10**400, NO_NUMBER, True, None]),
+    ("text", "rms_norm_eps", [0, -1e-6, NAN, INF, 5, 1e-300, "small"]),
+    ("text", "hidden_act", ["exec", "gelu", None, 3, ["silu"]]),
+    ("text", "rope_scaling", [{"rope_theta": NAN}, {"rope_theta": 0}, {"mrope_section": [6]}, {"mrope_section": "2"},
+                              {"mrope_section": [2, 2, -2]}, {"mrope_section": [2, 2.0, 2]}, {"type": "yarn"}, [1], 5]),
+    ("text", "layer_types", ["full_attention", [1, 2], ["full_attention"], ["full_attention", "none"]]),
+    ("text", "eos_token_id", [-1, "</s>", [1, None], [1] * 1000, True]),
+    ("text", "pad_token_id", [320, -2, 1.5]),
+    ("text", "tie_word_embeddings", ["false", 0, None]),
+    ("vision", "depth", [0, -1, 10**7, 10**9, True, NO_NUMBER, 3.0]),
+    ("vision", "num_heads", [0, -2, 10**9, 28]),
+    ("vision", "hidden_size", [0, 10**9, "x"]),
+    ("vision", "hidden_act", ["exec"]),
+    ("vision", "patch_size", [0, 16, [14, 14], "14"]),
+    ("vision", "in_chans", [1, "3"]),
+    ("vision", "spatial_merge_size", [0, 1, 10**9]),
+    ("vision", "window_size", [0, -112, 10**9, "x"]),
+    ("vision", "fullatt_block_indexes", [[99], [3], [-1], [True], ["1"], 1, None, [0, 10**9]]),
+    ("vision", "rope_parameters", [{"rope_theta": 0}, {"rope_theta": NAN}, {"rope_type": "linear"}, "axial"]),
+    ("", "image_token_id", [320, 10**9, -1, True, "302", None, 300]),
+    ("", "vision_start_token_id", [320, -1, 301]),
+    ("", "video_token_id", [320, 302]),
+    ("", "tie_word_embeddings", ["false", 1]),
+    ("", "text_config", [[1], "x", 5]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [(part, key, value) for part, key, values in HOSTILE for value in values],
+    ids=lambda value: str(value)[:24],
+)
+def test_hostile_values_are_refused_by_name(part: str, key: str, value: Any) -> None:
+    data = tiny_config()
+    (data[f"{part}_config"] if part else data)[key] = value
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(data)
+    assert re.search(f"{key}|mrope_section", caught.value.message) or "multiple" in caught.value.message
+    assert re.search("expected|must|multiple", caught.value.message)
+    assert len(caught.value.message) < 400
+
+
+@pytest.mark.parametrize(("part", "key"), [("text", "num_hidden_layers"), ("vision", "depth")])
+def test_nothing_is_built_from_numbers_out_of_range(part: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # transformers makes a list as long as there are layers: 10^7 of them took it most of a minute and 1 GB.
+    monkeypatch.setattr("n3d_ros.model.config.Qwen2_5_VLConfig", lambda **_: pytest.fail("built before it was checked"))
+    for count in (10**7, 10**9):
+        with pytest.raises(ConfigurationError, match=f"{key}: expected a whole number of 1 to 256, got {count}"):
+            build_config(tiny_config(**{part: {key: count}}))
+
+
+@pytest.mark.parametrize("part", ["", "text", "vision"])
+def test_keys_that_steer_transformers_do_not_reach_it(part: str) -> None:
+    data = tiny_config()
+    # Each broke or filled something: a table of labels of that length, methods overwritten, heads taken as others.
+    odd = {"num_labels": 10**9, "to_dict": 1, "get_text_config": 1, "id2label": {"x": 1}, "head_dim": 5, "dtype": "x"}
+    (data[f"{part}_config"] if part else data).update({**odd, "quantization_config": {"quant_method": "awq"}})
+    config = build_config(data)
+    assert config.to_dict() == build_config(tiny_config()).to_dict()
+
+
+def test_a_flat_file_is_held_to_the_same_bounds() -> None:
+    for key, value in {"num_hidden_layers": 10**9, "rope_theta": NAN, "hidden_act": "exec", "vocab_size": 2}.items():
+        with pytest.raises(ConfigurationError, match=f"{key}|image_token_id"):
+            build_config({**FLAT_7B, key: value})
+    with pytest.raises(ConfigurationError, match=r"vision depth: expected a whole number of 1 to 256, got 1000000000"):
+        build_config({**FLAT_7B, "vision_config": {**FLAT_7B["vision_config"], "depth": 10**9}})
+
+
+def test_an_activation_that_no_weights_have_gets_a_sentence() -> None:
+    with pytest.raises(ConfigurationError, match="hidden_act: expected 'silu', as all released .*, got 'exec'"):
+        build_config(tiny_config(text={"hidden_act": "exec"}))
+
+
+def test_the_ends_of_a_text_are_found_outside_of_the_text_part() -> None:
+    data = tiny_config(eos_token_id=[5, 6])
+    del data["text_config"]["eos_token_id"]
+    assert build_config(data).text_config.eos_token_id == [5, 6]
+
+
+def test_a_pipe_a_device_or_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    os.mkfifo(file)
+    with pytest.raises(ConfigurationError, match="expected a regular file"):
+        read_config(tmp_path)
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(ConfigurationError, match="expected a regular file"):
+        read_config(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ConfigurationError, match="expected a regular file"):
+        read_config(tmp_path)
+
+
+def test_a_file_behind_a_link_is_read(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_text(json.dumps(FLAT_7B))
+    (tmp_path / "config.json").symlink_to(tmp_path / "blob")
+    assert read_config(tmp_path) == FLAT_7B
+
+
+def test_a_configuration_too_long_to_be_one_is_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**FLAT_7B, "padding": "x" * MAX_CONFIG_BYTES}))
+    with pytest.raises(ConfigurationError, match=f"expected at most {MAX_CONFIG_BYTES} bytes of JSON"):
+        read_config(tmp_path)
 
 
 @pytest.mark.parametrize(
