@@ -161,3 +161,30 @@ def test_what_depth_says_moves_the_score() -> None:
     scores = [float(DEFAULT_CALIBRATION.probability(f.array())) for f in (refuted, unchecked, backed)]
     assert scores == sorted(scores)
     assert scores[0] < scores[2] - 0.1
+
+
+@pytest.mark.parametrize("agreement", [None, 0.0, 1.0])
+def test_a_box_that_depth_does_not_back_has_a_low_score_however_sure_the_tokens_are(agreement: float | None) -> None:
+    certain = line_evidence(line(exists=0.0, label=(("mug", 0.0),)))
+    features = score_features(certain, make_box(), CONTEXT, support_ratio=0.0, agreement=agreement)
+    assert DEFAULT_CALIBRATION.probability(features.array()) < 0.1
+    unchecked = score_features(certain, make_box(), CONTEXT)
+    assert DEFAULT_CALIBRATION.probability(unchecked.array()) > 0.99
+
+
+@pytest.mark.parametrize("sure", [0.0, -0.3, -3.0])
+def test_more_support_never_lowers_the_score(sure: float) -> None:
+    evidence = line_evidence(line(exists=sure))
+    ratios = np.linspace(0.0, 1.0, 201)
+    found = [score_features(evidence, make_box(), CONTEXT, support_ratio=ratio, agreement=0.5) for ratio in ratios]
+    assert (np.diff([features.support for features in found]) > 0).all()
+    assert np.abs(np.diff([features.support for features in found])).max() < 0.1  # no step
+    scores = DEFAULT_CALIBRATION.probability(np.array([features.array() for features in found]))
+    assert (np.diff(scores) > 0).all()
+
+
+def test_support_of_one_half_says_as_much_as_none_looked_at() -> None:
+    evidence = line_evidence(line())
+    assert score_features(evidence, make_box(), CONTEXT, support_ratio=0.5).support == 0
+    assert score_features(evidence, make_box(), CONTEXT, support_ratio=1.0).support == 0.5
+    assert score_features(evidence, make_box(), CONTEXT, support_ratio=0.0).support == -4.5
