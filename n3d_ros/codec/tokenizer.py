@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from n3d_ros.codec.tokenizer_files import (
-    added_entries,
-    added_tokens,
     byte_of_character,
-    check_vocabulary,
     has_surrogate,
+    read_document,
     read_json,
     read_parts,
 )
@@ -44,7 +42,6 @@ _NAMES = {
     "image_pad": "<|image_pad|>",
     "end_of_text": "<|endoftext|>",
 }
-_UNUSED = ("truncation", "padding", "post_processor", "decoder")  # parts of a document that ids do not depend on
 _PROBE = "bbox_0=Bbox(a,1)\n<|im_end|> \u00e9\u4f60"  # must come back; no letter in it changes by normalisation
 
 _Result = TypeVar("_Result")
@@ -74,17 +71,13 @@ class Tokenizer:
     def __init__(self, document: Mapping[str, Any], *, source: str = "tokenizer.json") -> None:
         tokenizers = _package()
         self._source = source
-        added = added_tokens(added_entries(document, source), source)
+        vocabulary, merges, added = read_document(document, source, split=QWEN_SPLIT)
         # Without added tokens none can be found in a text, whatever a user types: they are placed by id alone.
-        plain = {**document, "added_tokens": [], **dict.fromkeys(_UNUSED)}
-        if isinstance(plain.get("model"), dict):
-            plain["model"] = {**plain["model"], "dropout": None}  # else it would cut by chance
+        plain = bpe_document(vocabulary, merges, {})
         self._bpe = _guarded(
             lambda: tokenizers.Tokenizer.from_str(json.dumps(plain)),
-            f"{source}: expected a tokenizer as the package tokenizers {tokenizers.__version__} writes it",
+            f"{source}: expected a tokenizer that the package tokenizers {tokenizers.__version__} can read",
         )
-        vocabulary = self._bpe.get_vocab(with_added_tokens=False)
-        check_vocabulary(vocabulary, added, source)
         self._pieces = _pieces(vocabulary, added)
         self.special_ids = frozenset(added)
         ids = {content: token for token, content in added.items()}

@@ -10,18 +10,24 @@ from typing import Any
 from n3d_ros.errors import ConfigurationError
 
 MAX_FILE_BYTES = 64 * 2**20  # Qwen's tokenizer.json has about 11 MB
+_OTHER_OPTIONS = ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges", "fuse_unk")
 MAX_TOKENS = 1_000_000  # ids are below this; Qwen2.5-VL has 152064 rows
 
 
-def added_entries(document: Mapping[str, Any], source: str) -> list[tuple[Any, Any]]:
-    """Id and content of each added token of a document, as they stand.
+def read_document(
+    document: Mapping[str, Any], source: str, *, split: str
+) -> tuple[dict[str, int], list[list[str]], dict[int, str]]:
+    """What of a ``tokenizer.json`` decides the ids; all else must be Qwen2's layout.
+
+    Only this is handed to the package ``tokenizers``, which can end the process over other settings.
 
     Args:
-        document: the content of a ``tokenizer.json``.
+        document: the file's content.
         source: where it comes from, for messages.
+        split: the regular expression by which Qwen2 cuts text.
 
     Returns:
-        Pairs.
+        Ordinary pieces to ids, merges, and contents of the added tokens by id.
 
     Raises:
         ConfigurationError: naming the file and what is wrong.
@@ -29,7 +35,42 @@ def added_entries(document: Mapping[str, Any], source: str) -> list[tuple[Any, A
     entries = document.get("added_tokens") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigurationError(f"{source}: added_tokens: expected a list of objects with id and content.")
-    return [(entry.get("id"), entry.get("content")) for entry in entries]
+    added = added_tokens(((entry.get("id"), entry.get("content")) for entry in entries), source)
+    model = document.get("model")
+    _check_layout(document, model if isinstance(model, dict) else {}, split, source)
+    assert isinstance(model, dict)  # it is BPE
+    vocabulary, merges = model.get("vocab"), model.get("merges")
+    if not isinstance(vocabulary, dict) or not isinstance(merges, list):
+        raise ConfigurationError(f"{source}: model: expected an object vocab and a list merges.")
+    special = set(added.values())
+    ordinary = {text: token for text, token in vocabulary.items() if text not in special}
+    check_vocabulary(ordinary, added, source)
+    pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in merges]
+    return ordinary, _checked_merges(enumerate(pairs), ordinary, f"{source}: merge"), added
+
+
+def _check_layout(document: Mapping[str, Any], model: Mapping[str, Any], split: str, source: str) -> None:
+    """Refuses settings by which the tokenizer would cut text otherwise than Qwen2's."""
+    normalizer, cut = document.get("normalizer"), document.get("pre_tokenizer")
+    steps = cut.get("pretokenizers") if isinstance(cut, dict) and cut.get("type") == "Sequence" else None
+    steps = steps if isinstance(steps, list) and all(isinstance(step, dict) for step in steps) else []
+    whole = {"type": "Split", "pattern": {"Regex": split}, "behavior": "Isolated", "invert": False}
+    layout = {
+        "model.type BPE": model.get("type", "BPE" if model else None) == "BPE",
+        "no prefix, suffix or other options of BPE": not any(model.get(name) for name in _OTHER_OPTIONS),
+        "normalizer NFC": isinstance(normalizer, dict) and normalizer.get("type") == "NFC",
+        "pre_tokenizer Split by Qwen2's pattern, then ByteLevel": len(steps) == 2
+        and all(steps[0].get(name) == value for name, value in whole.items())
+        and steps[1].get("type") == "ByteLevel"
+        and not steps[1].get("add_prefix_space", True)
+        and not steps[1].get("use_regex", True),
+    }
+    wrong = [name for name, is_so in layout.items() if not is_so]
+    if wrong:
+        raise ConfigurationError(
+            f"{source}: expected a tokenizer in Qwen2's layout, which has {'; '.join(wrong)}; this one has not. "
+            "Give the folder of a Qwen2.5-VL or N3D-VLM checkpoint."
+        )
 
 
 def added_tokens(entries: Iterable[tuple[Any, Any]], source: str) -> dict[int, str]:
@@ -149,18 +190,22 @@ def has_surrogate(text: str) -> bool:
 
 def _merges(path: Path, vocabulary: Mapping[str, int]) -> list[list[str]]:
     """The pairs of a ``merges.txt``, each of tokens that the vocabulary has."""
-    lines = _read_text(path).split("\n")
+    lines = [line.removesuffix("\r") for line in _read_text(path).split("\n")]
     # The first line may be "#version: 0.2"; later lines may begin with "#" as merges of that character.
     start = 1 if lines[0].startswith("#version") else 0
+    pairs = ((number, line.split(" ")) for number, line in enumerate(lines[start:], start=start + 1) if line)
+    return _checked_merges(pairs, vocabulary, f"{path}: line")
+
+
+def _checked_merges(pairs: Iterable[tuple[int, Any]], vocabulary: Mapping[str, int], where: str) -> list[list[str]]:
+    """The pairs, if each is of two tokens that the vocabulary has, which together are a third."""
     merges = []
-    for number, line in enumerate(lines[start:], start=start + 1):
-        pair = line.removesuffix("\r").split(" ")
-        if pair == [""]:
-            continue
-        if len(pair) != 2 or not {*pair, "".join(pair)} <= vocabulary.keys():
+    for number, pair in pairs:
+        is_pair = isinstance(pair, list) and len(pair) == 2 and all(isinstance(piece, str) and piece for piece in pair)
+        if not is_pair or not {*pair, "".join(pair)} <= vocabulary.keys():
             raise ConfigurationError(
-                f"{path}: line {number}: expected two tokens of vocab.json separated by one blank, which together are "
-                f"a third, got {line[:40]!r}."
+                f"{where} {number}: expected two tokens of the vocabulary, separated by one blank, which together are "
+                f"a third, got {repr(pair)[:60]}."
             )
         merges.append(pair)
     return merges
