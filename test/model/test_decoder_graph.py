@@ -12,8 +12,10 @@ pytest.importorskip("transformers", reason="the extra [model] is not installed")
 
 import copy  # noqa: E402
 import gc  # noqa: E402
+from collections import Counter  # noqa: E402
 
 from safetensors.torch import load_file  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from n3d_ros.errors import BackendError  # noqa: E402
 from n3d_ros.model import fused, static_decoder  # noqa: E402
@@ -329,6 +331,45 @@ def test_positions_of_text_and_of_images_have_one_rotation(largest: int) -> None
 def parts(model: Any) -> tuple[Any, Any]:
     """What a graph is made of."""
     return model.model.language_model, model.lm_head
+
+
+FREE = {"view", "transpose", "slice", "unsqueeze", "expand", "permute", "t", "split", "_unsafe_view", "empty_like"}
+
+
+class Operations(TorchDispatchMode):
+    """Counts what would be a kernel on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ not in FREE:
+            self.counts[str(func).removeprefix("aten.")] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("tokens", "kernels"), [(1, 17), (4, 19)])
+def test_a_layer_launches_few_kernels_on_a_gpu(tokens: int, kernels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = DecoderGraph(*parts(tiny_model(18).to(torch.bfloat16))).to("meta")  # shapes and dtypes alone
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _tensor: True), raising=False)
+    monkeypatch.setattr(fused.functional, "rms_norm", lambda x, *_: x.neg())  # one kernel, several steps on no device
+    found: list[Counter[str]] = []
+    layer = graph.layers[0]
+    for layers in (1, 2):
+        graph.layers = torch.nn.ModuleList([layer] * layers)
+        embeds = torch.empty(tokens, graph.hidden_size, dtype=graph.dtype, device="meta")
+        angles = torch.empty(2, tokens, 1, graph.head_dim, device="meta")
+        caches = [torch.empty(64, graph.cache_width, dtype=graph.dtype, device="meta") for _ in range(layers)]
+        rows = torch.empty(tokens, dtype=torch.int64, device="meta")
+        mask = graph.mask(rows, 64, "products")
+        with torch.no_grad(), Operations() as operations:
+            hidden = graph(embeds, *angles, rows, caches, mask, "products")
+        assert hidden.dtype == torch.bfloat16 and graph.logits(hidden).dtype == torch.float32
+        found.append(operations.counts)
+    per_layer = found[1] - found[0]
+    assert per_layer.total() == kernels, per_layer
+    assert per_layer["addmm_.default"] == 2 and per_layer["bmm.dtype"] == 1
 
 
 @pytest.mark.gpu
