@@ -28,10 +28,12 @@ from n3d_ros.errors import ConfigurationError, N3dError
 from n3d_ros.model.card import CARD_FILE, LICENCES, UNKNOWN_LICENCE, ModelCard, OwnCard, make_card
 from n3d_ros.model.config import CONFIG_FILE, build_config, choose_position_code, read_config, size_name
 from n3d_ros.model.half_precision import guard_half_precision
+from n3d_ros.model.memory import RuntimeRoom
 from n3d_ros.model.n3d_vlm import N3dVlm
 from n3d_ros.model.placement import DtypeName, choose_device, choose_dtype, dtype_name, memory_plan, stored_dtype
 from n3d_ros.model.position_code import PositionCode
 from n3d_ros.model.sources import hub_id_of, resolve_source
+from n3d_ros.model.stock import stock_name
 from n3d_ros.model.weight_files import INDEX_FILE, SINGLE_FILE, find_weight_files
 from n3d_ros.model.weights import HEAD, Progress, fill, match_tensors
 
@@ -39,6 +41,7 @@ __all__ = ["LoadedModel", "load_model", "resolve_source", "save_model"]
 
 logger = logging.getLogger(__name__)
 
+DOWNLOADED = 0.5  # of the progress, where the files come from the hub; the rest is reading
 SHARD_BYTES = 5_000_000_000  # as published models are cut
 
 
@@ -70,6 +73,7 @@ def load_model(
     on_progress: Progress | None = None,
     memory_limit_bytes: int | None = None,
     hashes: bool = True,
+    room: RuntimeRoom | None = None,
 ) -> LoadedModel:
     """The model of a checkpoint: N3D-VLM as released, stock Qwen2.5-VL, or ours.
 
@@ -81,6 +85,7 @@ def load_model(
         on_progress: called with a sentence and the share done, 0 to 1.
         memory_limit_bytes: most that the weights may take, on top of what the device has.
         hashes: whether the card gets each file's sha256; made while the weights are read.
+        room: what a runtime will need besides the weights, to be stated and checked with them; None: nothing.
 
     Returns:
         The model and its card.
@@ -91,26 +96,27 @@ def load_model(
     """
     tell = on_progress or (lambda _sentence, _share: None)
     tell(f"Looking for {source}", 0.0)
-    folder = resolve_source(source)
+    folder = resolve_source(source, on_progress=lambda sentence, share: tell(sentence, DOWNLOADED * share))
     data = read_config(folder)
-    choice = choose_position_code(data, hub_id=hub_id_of(source), override=position_code)
+    choice = choose_position_code(data, hub_id=hub_id_of(source), stock_name=stock_name(folder), override=position_code)
     config = build_config(data, name=str(folder / CONFIG_FILE))
     config.position_code = choice.mode
     files = find_weight_files(folder)
 
+    begun = DOWNLOADED if hub_id_of(source) == str(source) else 0.0  # shares never fall, downloaded or kept
+    tell = _further(tell, begun)
     tell("Checking names and shapes", 0.02)
     model = _without_weights(config)
     targets = match_tensors(model, files, folder)
     where = choose_device(device)
     stored = stored_dtype(files)
-    kind = choose_dtype(dtype, where, stored, model, memory_limit_bytes)
-    plan = memory_plan(model, kind, where, memory_limit_bytes)
+    kind = choose_dtype(dtype, where, stored, model, memory_limit_bytes, room)
+    plan = memory_plan(model, kind, where, memory_limit_bytes, room)
     logger.info("%s: %s.", source, plan.sentence())
     plan.check()
     if choice.assumed:
         logger.warning(
-            "%s: position code 'reference' %s. Put \"position_code\": \"reference\", \"aligned\" or \"none\" (stock "
-            "weights) into it, or set the parameter position_code.", source, choice.reason,
+            "%s: position code 'reference' %s.", source, choice.reason,
         )  # fmt: skip
 
     card_files = fill(model, files, targets, kind, where, tell, hashes=hashes)
@@ -153,6 +159,11 @@ def save_model(model: N3dVlm, folder: Path, *, card: OwnCard | None = None, shar
     licence, note = LICENCES.get(size_name(model.config) or "", UNKNOWN_LICENCE)
     _write_json(folder / CARD_FILE, asdict(card or OwnCard(licence=licence, licence_note=note)))
     _write_json(folder / CONFIG_FILE, _saved_config(model))  # last: without it the folder is no checkpoint
+
+
+def _further(tell: Progress, begun: float) -> Progress:
+    """The same listener, told shares of what remains."""
+    return lambda sentence, share: tell(sentence, begun + (1 - begun) * share)
 
 
 def _without_weights(config: Qwen2_5_VLConfig) -> N3dVlm:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from transformers import Qwen2_5_VLConfig
 
 from n3d_ros.errors import ConfigurationError
 
@@ -18,6 +19,55 @@ CGROUP_FILES = (  # limit and use of a container: cgroup v2, then v1
 )
 
 
+LONGEST_PASS = 2048  # tokens that go through the network at once are fewer: an image of the largest size has 2116
+WIDEST_STEP = 24  # tokens whose logits are computed at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeRoom:
+    """What a runtime keeps and computes besides the weights.
+
+    Args:
+        caches: sequences that are kept, each in a cache of the capacity.
+        capacity: tokens per cache.
+        long_side: longer side of the images, pixels.
+    """
+
+    caches: int
+    capacity: int
+    long_side: int
+
+    def cache_bytes(self, config: Qwen2_5_VLConfig, itemsize: int) -> int:
+        """Keys and values of all caches.
+
+        Args:
+            config: of the model.
+            itemsize: bytes per number.
+
+        Returns:
+            Bytes.
+        """
+        text = config.text_config
+        width = text.num_key_value_heads * (text.hidden_size // text.num_attention_heads)
+        return 2 * self.caches * text.num_hidden_layers * self.capacity * width * itemsize
+
+    def working_bytes(self, config: Qwen2_5_VLConfig) -> int:
+        """What the widest layers hold at a time, counted as float32: an estimate from the shapes, rather too large.
+
+        Args:
+            config: of the model.
+
+        Returns:
+            Bytes of the language model's or the vision tower's widest layer, whichever is more, with logits and mask.
+        """
+        text, vision = config.text_config, config.vision_config
+        tokens = min(self.capacity, LONGEST_PASS)
+        patches = (self.long_side // vision.patch_size + 1) ** 2
+        decoder = tokens * (2 * text.intermediate_size + 6 * text.hidden_size + self.capacity)
+        tower = patches * (2 * vision.intermediate_size + 6 * vision.hidden_size)
+        return 4 * (max(decoder, tower) + 2 * WIDEST_STEP * text.vocab_size)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPlan:
     """What loading will take, and what there is.
@@ -27,21 +77,26 @@ class MemoryPlan:
         weight_bytes: in the dtype wanted.
         available_bytes: free where the weights go.
         place: such as "cuda:0 (NVIDIA H200)" or "host".
+        cache_bytes: of the caches that a runtime keeps.
+        working_bytes: of what is computed at a time.
     """
 
     parameters: int
     weight_bytes: int
     available_bytes: int
     place: str
+    cache_bytes: int = 0
+    working_bytes: int = 0
 
     @property
     def needed_bytes(self) -> int:
-        """Weights and headroom."""
-        return self.weight_bytes + max(int(HEADROOM * self.weight_bytes), HEADROOM_BYTES)
+        """Weights, caches, what is computed at a time, and headroom."""
+        headroom = max(int(HEADROOM * self.weight_bytes), HEADROOM_BYTES)
+        return self.weight_bytes + self.cache_bytes + self.working_bytes + headroom
 
     @property
     def fits(self) -> bool:
-        """Whether the weights go in."""
+        """Whether all of it goes in."""
         return self.needed_bytes <= self.available_bytes
 
     def count(self) -> str:
@@ -60,10 +115,11 @@ class MemoryPlan:
         """One line for the log.
 
         Returns:
-            Such as "8.29 billion parameters, 16.58 GB; 138.00 GB are free on cuda:0 (NVIDIA H200)".
+            Such as "8.29 billion parameters, 16.58 GB of weights, 234.9 MB of caches, about 533.7 MB for computing;
+            138.00 GB are free on cuda:0 (NVIDIA H200)".
         """
         free = f"{gigabytes(self.available_bytes)} are free on {self.place}"
-        return f"{self.count()}, {gigabytes(self.weight_bytes)}; {free}"
+        return f"{self.count()}, {self._parts()}; {free}"
 
     def check(self) -> None:
         """Refuses what does not fit.
@@ -73,11 +129,22 @@ class MemoryPlan:
         """
         if not self.fits:
             raise ConfigurationError(
-                f"The model does not fit: it needs {gigabytes(self.needed_bytes)} ({gigabytes(self.weight_bytes)} of "
-                f"weights), {gigabytes(self.available_bytes)} are free on {self.place}. Free memory, or choose a "
-                "smaller dtype (bfloat16), another device or a smaller model.",
+                f"The model does not fit: it needs {gigabytes(self.needed_bytes)} ({self._parts()}, and headroom), "
+                f"{gigabytes(self.available_bytes)} are free on {self.place}. Free memory, or choose a "
+                f"smaller dtype (bfloat16), another device or a smaller model{self._further_advice()}.",
                 reason="out_of_memory",
             )
+
+    def _parts(self) -> str:
+        """What the memory is for."""
+        parts = [f"{gigabytes(self.weight_bytes)} of weights"]
+        parts += [f"{gigabytes(self.cache_bytes)} of caches"] if self.cache_bytes else []
+        parts += [f"about {gigabytes(self.working_bytes)} for computing"] if self.working_bytes else []
+        return ", ".join(parts)
+
+    def _further_advice(self) -> str:
+        """What else helps, where caches were asked for."""
+        return "; language_model.kept_images and capacity make caches smaller" if self.cache_bytes else ""
 
 
 def gigabytes(count: int) -> str:

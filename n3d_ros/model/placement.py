@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.model.memory import MemoryPlan, available_bytes, place_name
+from n3d_ros.model.memory import MemoryPlan, RuntimeRoom, available_bytes, place_name
 from n3d_ros.model.n3d_vlm import N3dVlm
 from n3d_ros.model.weight_files import DTYPES, WeightFile
 
@@ -76,7 +76,12 @@ def stored_dtype(files: Iterable[WeightFile]) -> torch.dtype:
 
 
 def choose_dtype(
-    wanted: DtypeName, device: torch.device, stored: torch.dtype, model: N3dVlm, limit_bytes: int | None
+    wanted: DtypeName,
+    device: torch.device,
+    stored: torch.dtype,
+    model: N3dVlm,
+    limit_bytes: int | None,
+    room: RuntimeRoom | None = None,
 ) -> torch.dtype:
     """The dtype to hold the weights in.
 
@@ -86,6 +91,7 @@ def choose_dtype(
         stored: of the files.
         model: without weights.
         limit_bytes: most that they may take; None: what there is.
+        room: what a runtime needs besides; None: nothing.
 
     Returns:
         The dtype.
@@ -102,20 +108,27 @@ def choose_dtype(
     if device.type == "cuda":
         old = stored == torch.bfloat16 and not torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.float16 if old else stored
-    if stored != torch.float32 and not memory_plan(model, torch.float32, device, limit_bytes).fits:
+    if stored != torch.float32 and not memory_plan(model, torch.float32, device, limit_bytes, room).fits:
         logger.warning("float32, which the CPU computes fastest, does not fit; keeping %s.", dtype_name(stored))
         return stored
     return torch.float32
 
 
-def memory_plan(model: N3dVlm, dtype: torch.dtype, device: torch.device, limit_bytes: int | None) -> MemoryPlan:
-    """What the weights take, and what there is.
+def memory_plan(
+    model: N3dVlm,
+    dtype: torch.dtype,
+    device: torch.device,
+    limit_bytes: int | None,
+    room: RuntimeRoom | None = None,
+) -> MemoryPlan:
+    """What a model takes, and what there is.
 
     Args:
         model: with or without weights.
         dtype: to hold them in.
         device: where.
-        limit_bytes: most that they may take; None: what there is.
+        limit_bytes: most that it may take; None: what there is.
+        room: what a runtime needs besides; None: nothing.
 
     Returns:
         The plan.
@@ -123,5 +136,10 @@ def memory_plan(model: N3dVlm, dtype: torch.dtype, device: torch.device, limit_b
     count = sum(parameter.numel() for parameter in model.parameters())
     free = available_bytes(device, limit_bytes=limit_bytes)
     return MemoryPlan(
-        parameters=count, weight_bytes=count * dtype.itemsize, available_bytes=free, place=place_name(device)
+        parameters=count,
+        weight_bytes=count * dtype.itemsize,
+        available_bytes=free,
+        place=place_name(device),
+        cache_bytes=0 if room is None else room.cache_bytes(model.config, dtype.itemsize),
+        working_bytes=0 if room is None else room.working_bytes(model.config),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from n3d_ros.model.memory import gigabytes, place_name
 from n3d_ros.model.n3d_vlm import N3dVlm
 from n3d_ros.model.weight_files import DTYPES, StoredTensor, StreamReader, WeightFile, listing
 
+logger = logging.getLogger(__name__)
+
 Progress: TypeAlias = Callable[[str, float], None]
 
 RENAMED = (  # prefix on disk, prefix in memory; the first that fits is taken. The last two: before transformers 4.52
@@ -26,6 +29,8 @@ RENAMED = (  # prefix on disk, prefix in memory; the first that fits is taken. T
 )
 COMPUTED = re.compile(r"\brotary(_pos)?_emb\.(original_)?inv_freq$")  # tables that some releases stored; made here
 HEAD, EMBEDDINGS = "lm_head.weight", "model.language_model.embed_tokens.weight"
+SHOWN_NAMES = 12  # of each kind, in an error
+LOGGED_NAMES = 5000  # in the log; a 72B model has some 1300 tensors, a damaged file may name any number
 READING_BEGINS, READING_ENDS = 0.05, 0.98  # of the progress
 
 
@@ -79,13 +84,18 @@ def _refuse(folder: Path, model: N3dVlm, problems: Mapping[str, list[str]]) -> N
     """Raises an error that names what does not fit, if anything does not."""
     if not any(problems.values()):
         return
-    told = "; ".join(f"{len(names)} {kind}: {listing(names)}" for kind, names in problems.items() if names)
+    for kind, names in problems.items():
+        if len(names) > SHOWN_NAMES:
+            logger.error("%s: %d %s tensors: %s", folder, len(names), kind, listing(names, most=LOGGED_NAMES))
+    told = "; ".join(
+        f"{len(names)} {kind}: {listing(names, most=SHOWN_NAMES)}" for kind, names in problems.items() if names
+    )
     hint = "config.json and the weights do not belong together, or the copy is not complete"
     if problems["missing"] == [HEAD]:
         hint = "if the head shares the embeddings, set tie_word_embeddings to true in config.json"
     raise ConfigurationError(
         f"{folder}: the weights do not fit {CONFIG_FILE} ({len(dict(model.named_parameters()))} tensors expected). "
-        f"{told}. {hint}."
+        f"{told}. {hint}{'; the log names all' if any(len(n) > SHOWN_NAMES for n in problems.values()) else ''}."
     )
 
 

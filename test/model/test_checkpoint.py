@@ -22,7 +22,8 @@ pytest.importorskip("transformers", reason="the extra [model] is not installed")
 from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import Qwen2_5_VLForConditionalGeneration  # noqa: E402
 
-from n3d_ros.errors import BackendError, ConfigurationError, N3dError  # noqa: E402
+from model_training.models.random_model import random_config  # noqa: E402
+from n3d_ros.errors import BackendError, CancelledError, ConfigurationError, N3dError  # noqa: E402
 from n3d_ros.model import memory, placement, sources, weight_files, weights  # noqa: E402
 from n3d_ros.model.card import OwnCard  # noqa: E402
 from n3d_ros.model.checkpoint import load_model, resolve_source, save_model  # noqa: E402
@@ -339,10 +340,11 @@ def test_memory_is_stated_and_a_model_that_does_not_fit_is_refused_with_figures(
     with caplog.at_level(logging.INFO):
         load_model(folder, device="cpu")
     assert any(
-        "parameters, 1.1 MB;" in record.message and "free on the host" in record.message for record in caplog.records
+        "parameters, 1.1 MB of weights;" in record.message and "free on the host" in record.message
+        for record in caplog.records
     )
     with pytest.raises(
-        ConfigurationError, match=r"does not fit: it needs .* \(1.1 MB of weights\), 50.0 MB are free"
+        ConfigurationError, match=r"does not fit: it needs .* \(1.1 MB of weights, and headroom\), 50.0 MB are free"
     ) as caught:
         load_model(folder, device="cpu", memory_limit_bytes=50_000_000)
     assert caught.value.reason == "out_of_memory"
@@ -467,6 +469,139 @@ def test_a_hub_id_is_taken_from_the_cache_first_and_else_downloaded(
     (tmp_path / WEIGHTS).unlink()  # a download that was broken off: completed
     resolve_source("owner/name")
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_download_tells_how_far_it_is_and_stops_when_the_listener_raises(
+    tmp_path: Path, model: N3dVlm, monkeypatch: pytest.MonkeyPatch, wrapped: bool
+) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    updates: list[int] = []
+
+    def snapshot(name: str, **options: Any) -> str:
+        if options.get("local_files_only"):
+            raise LocalEntryNotFoundError("not in the cache")
+        with options["tqdm_class"](total=0, unit="B", unit_scale=True, desc="bytes") as bar:
+            bar.total = 16_000_000_000
+            for step in range(1000):
+                updates.append(step)
+                try:
+                    bar.update(16_000_000)
+                except CancelledError as error:
+                    if wrapped:
+                        raise OSError("the transfer broke") from error
+                    raise
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    write(tmp_path, model)
+    told: list[tuple[str, float]] = []
+    resolve_source("owner/name", on_progress=lambda sentence, share: told.append((sentence, share)))
+    assert told[0] == ("Downloading owner/name", 0.0)
+    assert told[-1][0].startswith("Downloading owner/name (15.9")
+    assert told[-1][1] == pytest.approx(1, abs=0.01)
+    assert 90 < len(told) < 110
+    told.clear()
+    load_model("owner/name", device="cpu", on_progress=lambda sentence, share: told.append((sentence, share)))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+    def stop(_sentence: str, share: float) -> None:
+        if share > 0.3:
+            raise CancelledError("enough")
+
+    updates.clear()
+    with pytest.raises(CancelledError, match="enough"):
+        resolve_source("owner/name", on_progress=stop)
+    assert len(updates) < 400
+
+
+def test_configuration_and_tokenizer_come_without_the_weights(
+    tmp_path: Path, model: N3dVlm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda _name, **options: [asked.append(options), str(tmp_path)][1]
+    )
+    write(tmp_path, model)
+    resolve_source("owner/name", weights=False)
+    assert [bool(each.get("local_files_only")) for each in asked] == [True, False]  # no tokenizer was there yet
+    assert not any("safetensors" in pattern for each in asked for pattern in each["allow_patterns"])
+    (tmp_path / "tokenizer.json").write_text("{}")
+    resolve_source("owner/name", weights=False)
+    assert len(asked) == 3
+
+
+README = "---\nlicense: apache-2.0\n{front}---\n\n# {title}\n\nSee N2D.\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "front", "code"),
+    [
+        ("Qwen2.5-VL-7B-Instruct", "", "none"),
+        ("Qwen2.5-VL-7B-Instruct", "base_model:\n- Qwen/Qwen2.5-VL-7B-Instruct\n", "reference"),
+        ("My model", "", "reference"),
+        ("N3D-VLM, from Qwen2.5-VL-7B-Instruct", "", "reference"),
+    ],
+)
+def test_only_a_readme_of_a_stock_model_makes_a_folder_one(
+    tmp_path: Path, model: N3dVlm, title: str, front: str, code: str
+) -> None:
+    folder = write(tmp_path, model, position_code=None)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"_name_or_path": "Qwen/Qwen2.5-VL-7B-Instruct"}))
+    (folder / "README.md").write_text(README.format(title=title, front=front))
+    loaded = load_model(folder, device="cpu")
+    assert loaded.position_code == code
+    line = next(line for line in loaded.card.lines() if line.startswith("3-D code"))
+    assert ("README" in line) == (code == "none")
+    assert ('set language_model.position_code to "none"' in line) == (code == "reference")
+
+
+def test_every_tensor_that_does_not_fit_is_named_in_the_log(
+    tmp_path: Path, model: N3dVlm, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write(tmp_path, model)
+    state = dict(load_file(folder / WEIGHTS))
+    lost = [name for name in state if ".mlp." in name]
+    save_file({name: tensor for name, tensor in state.items() if name not in lost}, folder / WEIGHTS)
+    with pytest.raises(ConfigurationError, match="more.*the log names all") as caught:
+        load_model(folder, device="cpu")
+    assert len(lost) > 12
+    assert len(caught.value.message) < 2500
+    logged = " ".join(record.message for record in caplog.records if record.levelno == logging.ERROR)
+    assert all(name.split(".", 1)[-1] in logged for name in lost)
+
+
+def test_caches_and_computing_are_counted_before_anything_is_loaded(
+    tmp_path: Path, model: N3dVlm, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write(tmp_path, model)
+    room = memory.RuntimeRoom(caches=3, capacity=2048, long_side=640)
+    with caplog.at_level(logging.INFO):
+        load_model(folder, device="cpu", room=room)
+    assert any("of caches, about" in record.message and "for computing" in record.message for record in caplog.records)
+    text = model.config.text_config
+    width = text.num_key_value_heads * (text.hidden_size // text.num_attention_heads)
+    assert room.cache_bytes(model.config, 4) == 3 * 2 * text.num_hidden_layers * 2048 * width * 4
+    plan = placement.memory_plan(model, torch.float32, torch.device("cpu"), None, room)
+    without = plan.weight_bytes + memory.HEADROOM_BYTES + plan.cache_bytes // 2
+    with pytest.raises(ConfigurationError, match=r"of weights, .* of caches, about .*kept_images") as caught:
+        load_model(folder, device="cpu", room=room, memory_limit_bytes=without)
+    assert caught.value.reason == "out_of_memory"
+    load_model(folder, device="cpu", memory_limit_bytes=without)
+
+
+def test_the_room_for_known_shapes_is_that_of_the_documentation() -> None:
+    shape = build_config(random_config("7b"))
+    room = memory.RuntimeRoom(caches=1, capacity=2048, long_side=640)
+    assert room.cache_bytes(shape, 2) == pytest.approx(117e6, rel=0.01)
+    assert 0.3e9 < room.working_bytes(shape) < 1e9
 
 
 def test_a_folder_of_the_hubs_cache_is_known_by_its_repository(tmp_path: Path, model: N3dVlm) -> None:

@@ -231,6 +231,7 @@ class LanguageModelGrounder:
             top_k=config.top_k,
             seed=config.seed,
             forced_runs=config.forced_runs,
+            expected_runs=config.expected_runs,
             drafting=config.drafting,
             draft_tokens=config.draft_tokens,
         )

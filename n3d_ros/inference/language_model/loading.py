@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,13 @@ Progress = Callable[[str, float], None]
 """Told a sentence and the share done, 0 to 1; it may raise to stop."""
 
 _WEIGHTS_SHARE = 0.9  # of the time of loading
+_GENERATION_FILE = "generation_config.json"
+_TOKEN_KEYS = {
+    "image_token_id": "image_pad",
+    "vision_start_token_id": "vision_start",
+    "vision_end_token_id": "vision_end",
+}
+"""Key of config.json and the special token that it means."""
 _USUAL_LENGTH = 600  # tokens of a 640x480 image, a prompt and some boxes, for which short steps are recorded on a GPU
 
 
@@ -84,12 +91,19 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     try:
         from n3d_ros.inference.torch_backend import TorchBackend
         from n3d_ros.model.checkpoint import load_model, resolve_source
+        from n3d_ros.model.memory import RuntimeRoom
     except ImportError as error:
         raise BackendError(
             f"The language model needs the package {error.name}, which is not installed. Run "
             "`pip install 'n3d_ros[model]'`, or `make setup MODEL=1` in a checkout."
         ) from error
-    tokenizer = load_tokenizer(resolve_source(config.model))  # first: it costs little and names a wrong folder
+    on_progress(f"Looking for {config.model}", 0.0)
+    # First what is small: a wrong folder, or a tokenizer of another model, is named before anything large is fetched.
+    folder = resolve_source(
+        config.model, on_progress=lambda sentence, _share: on_progress(sentence, 0.0), weights=False
+    )
+    tokenizer = load_tokenizer(folder)
+    check_tokenizer(tokenizer, folder)
     loaded = load_model(
         config.model,
         dtype=config.dtype,  # type: ignore[arg-type]  # the config checks the choices
@@ -97,8 +111,8 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         position_code=None if config.position_code == "auto" else config.position_code,  # type: ignore[arg-type]
         on_progress=lambda sentence, share: on_progress(sentence, _WEIGHTS_SHARE * share),
         memory_limit_bytes=int(config.memory_limit_gb * 1e9) or None,
+        room=RuntimeRoom(caches=config.kept_images, capacity=config.capacity, long_side=config.long_side),
     )
-    _check_tokenizer(tokenizer, loaded.config)
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     graphs: Any = config.cuda_graphs
     backend = TorchBackend(loaded, capacity=config.capacity, cuda_graphs=graphs, compile=config.compile)
@@ -137,10 +151,43 @@ def load_replay(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     )
 
 
-def _check_tokenizer(tokenizer: Tokenizer, model_config: Any) -> None:
-    """Refuses a tokenizer whose image token is not the model's: images would be read as words."""
-    if tokenizer.image_pad != int(model_config.image_token_id):
-        raise ConfigurationError(
-            f"Tokenizer: expected <|image_pad|> to be token {model_config.image_token_id}, as config.json says, got "
-            f"{tokenizer.image_pad}. Take both from the same checkpoint."
+def check_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Refuses a tokenizer that is not the model's: images would be read as words, or answers as other words.
+
+    Args:
+        tokenizer: of the folder.
+        folder: of the checkpoint, with config.json and, where there is one, generation_config.json.
+
+    Raises:
+        ConfigurationError: it has more ids than the model has rows, or other ids for what config.json names.
+    """
+    from n3d_ros.model.config import CONFIG_FILE, build_config, read_config, read_json
+
+    data = read_config(folder)
+    rows = int(build_config(data, name=str(folder / CONFIG_FILE)).text_config.vocab_size)
+    problems = []
+    if tokenizer.vocab_size > rows:
+        problems.append(f"expected at most {rows} ids, as many as the model has rows, got {tokenizer.vocab_size}")
+    given = {**_part(data, "text_config"), **data}
+    for key, word in _TOKEN_KEYS.items():
+        token = getattr(tokenizer, word)
+        if given.get(key) is not None and given[key] != token:
+            problems.append(f"expected <|{word}|> to be token {given[key]}, as {key} says, got {token}")
+    generation = folder / _GENERATION_FILE
+    ends = (read_json(generation) if generation.is_file() else {}).get("eos_token_id", given.get("eos_token_id"))
+    wanted = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if wanted and not set(wanted) & set(tokenizer.eos_ids):
+        problems.append(
+            f"expected an answer to end with one of tokens {wanted}, as eos_token_id says, got "
+            f"{list(tokenizer.eos_ids)}"
         )
+    if problems:
+        raise ConfigurationError(
+            f"Tokenizer of {folder}: {'; '.join(problems)}. Take tokenizer and {CONFIG_FILE} from the same checkpoint."
+        )
+
+
+def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object within an object; empty where there is none."""
+    part = data.get(key)
+    return part if isinstance(part, dict) else {}

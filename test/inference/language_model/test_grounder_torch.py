@@ -102,7 +102,7 @@ def test_a_seed_draws_the_same_twice(random_folder: Path, scene: KnownScene) -> 
 
 
 def test_options_that_only_save_time_change_nothing(random_folder: Path, scene: KnownScene) -> None:
-    plainly = settings(random_folder, forced_runs=False)
+    plainly = settings(random_folder, forced_runs=False, expected_runs=False)
     results = [
         plain(LanguageModelGrounder(config).ground(scene.frame, GroundingRequest()))
         for config in (settings(random_folder), plainly, settings(random_folder, drafting=True))
@@ -154,15 +154,32 @@ def test_the_models_card_tells_what_it_is(grounder: LanguageModelGrounder, rando
     assert grounder.device.startswith("cpu")
 
 
-def test_a_tokenizer_of_another_model_is_refused(random_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("image_token_id", 7, r"image_pad\|> to be token 7"),
+        ("vision_start_token_id", 7, r"vision_start\|> to be token 7"),
+        ("vision_end_token_id", 7, r"vision_end\|> to be token 7"),
+        ("eos_token_id", 7, r"end with one of tokens \[7\]"),
+        ("vocab_size", -1, r"expected at most \d+ ids, as many as the model has rows"),
+    ],
+)
+def test_a_tokenizer_of_another_model_is_refused_before_weights_are_read(
+    random_folder: Path, tmp_path: Path, key: str, value: int, sentence: str
+) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
     for file in random_folder.iterdir():
-        (folder / file.name).symlink_to(file)
+        if file.suffix != ".safetensors" and file.name != "generation_config.json":
+            (folder / file.name).symlink_to(file)
     config = json.loads((random_folder / "config.json").read_text())
+    value = load_tokenizer(random_folder).vocab_size - 1 if value < 0 else value
+    changed = config | {key: value}
+    if isinstance(config.get("text_config"), dict):
+        changed["text_config"] = config["text_config"] | {key: value}
     (folder / "config.json").unlink()
-    (folder / "config.json").write_text(json.dumps(config | {"image_token_id": config["image_token_id"] - 1}))
-    with pytest.raises(N3dError, match="image_pad"):
+    (folder / "config.json").write_text(json.dumps(changed))
+    with pytest.raises(N3dError, match=sentence):
         LanguageModelGrounder(settings(folder))
 
 
