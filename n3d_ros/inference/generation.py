@@ -306,6 +306,8 @@ class Generator:
     ) -> dict[int, Generation]:
         waiting = deque(requests.items())
         forks = min(len(requests), self._max_parallel) - 1
+        if forks:
+            prefix.complete(self._backend)
         free = [*(prefix.cache.fork() for _ in range(forks)), prefix.cache]
         running: deque[tuple[int, _Answer]] = deque()
         answers: dict[int, Generation] = {}
@@ -318,7 +320,7 @@ class Generator:
                 running.append((index, answer))
             else:
                 answers[index] = answer.result()
-                answer.cache.truncate(prefix.length)
+                prefix.rewind(answer.cache)
                 free.append(answer.cache)
         return answers
 
@@ -401,13 +403,14 @@ class _Answer:
         """Appends what is certain and a draft, and takes tokens as far as the draft was right."""
         room = min(self._request.config.draft_tokens, self._limit - len(self._steps) - 1)
         draft = self._drafter.draft(self._state, room) if self._drafts else []
-        certain_end = self.cache.length + len(self._certain)
+        begin = self.cache.length if self._prefix.pending is None else self._prefix.length
+        certain_end = begin + len(self._certain)
         chunk = np.array([*self._certain, *draft], dtype=np.int64)
-        positions = text_positions(self._offset + self.cache.length, len(chunk))
+        positions = text_positions(self._offset + begin, len(chunk))
         self._prefix.is_sound = False  # until the forward is over: one that fails may leave half of it in the cache
         choices = self._backend.forward(
             self.cache,
-            Chunk(token_ids=chunk, position_ids=positions),
+            self._prefix.with_question(Chunk(token_ids=chunk, position_ids=positions)),
             choose=self._allowed_along(draft),
             top_k=self._sampler.candidates,
         )

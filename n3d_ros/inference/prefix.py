@@ -26,6 +26,8 @@ class Prefix:
         cache: holds the prefix, and during an answer what follows it.
         length: tokens of the prefix.
         position: at which text goes on behind it.
+        pending: the prefix itself while it is not in the cache yet: it goes with the first question, since one long
+            forward is faster than two.
         is_reused: it was there already.
         is_sound: whether the cache can be trusted; not while a forward runs, nor after one that failed.
         vision_ms: what encoding the image took this time.
@@ -35,14 +37,52 @@ class Prefix:
     cache: KvCache
     length: int
     position: int
+    pending: Chunk | None = None
     is_reused: bool = False
     is_sound: bool = True
     vision_ms: float = 0.0
     prefill_ms: float = 0.0
 
-    def rewind(self) -> None:
-        """Forgets everything behind the prefix."""
-        self.cache.truncate(self.length)
+    def rewind(self, cache: KvCache | None = None) -> None:
+        """Forgets everything behind the prefix.
+
+        Args:
+            cache: one that began as a fork of the prefix's; None: the prefix's own.
+        """
+        if self.pending is None:
+            (cache or self.cache).truncate(self.length)
+
+    def with_question(self, chunk: Chunk) -> Chunk:
+        """The chunk to append for a question: with the prefix before it while that is pending.
+
+        Args:
+            chunk: the question.
+
+        Returns:
+            What to hand to the backend. The prefix counts as computed from then on.
+        """
+        prefix, self.pending = self.pending, None
+        if prefix is None:
+            return chunk
+        return Chunk(
+            token_ids=np.concatenate([prefix.token_ids, chunk.token_ids]),
+            position_ids=np.concatenate([prefix.position_ids, chunk.position_ids], axis=1),
+            visual=prefix.visual,
+        )
+
+    def complete(self, backend: InferenceBackend) -> None:
+        """Computes the prefix alone where it is pending, so that it can be forked.
+
+        Args:
+            backend: which made the cache.
+        """
+        if self.pending is None:
+            return
+        start = time.perf_counter()
+        prefix, self.pending, self.is_sound = self.pending, None, False
+        backend.forward(self.cache, prefix)
+        self.is_sound = True
+        self.prefill_ms = (time.perf_counter() - start) * 1e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +115,7 @@ class PrefixStore:
         self._entries: list[_Kept] = []  # the oldest first
 
     def get(self, prompt: Prompt, image: ImageInput | None, *, checkpoint: Callable[[], None] | None = None) -> Prefix:
-        """The prompt's prefix in a cache that holds nothing else.
+        """The prompt's prefix, in a cache that holds nothing else or still to be computed.
 
         Args:
             prompt: whose prefix it is.
@@ -83,7 +123,7 @@ class PrefixStore:
             checkpoint: called before each long step; it may raise to stop.
 
         Returns:
-            The prefix, computed where it was not kept.
+            The prefix; pending where it was not kept, with its image encoded.
 
         Raises:
             InputError: the prefix is empty, or its image tokens do not match the image.
@@ -94,7 +134,7 @@ class PrefixStore:
             found = self._compute(prompt.prefix_ids, image, checkpoint or _go_on)
         else:
             found.rewind()
-            found.is_reused, found.vision_ms, found.prefill_ms = True, 0.0, 0.0
+            found.is_reused, found.vision_ms, found.prefill_ms = found.pending is None, 0.0, 0.0
         self._entries.append(_Kept(image, prompt.prefix_ids, found))
         return found
 
@@ -112,14 +152,12 @@ class PrefixStore:
         visual: tuple[VisualTokens, ...] = () if image is None else (self._backend.encode_image(image),)
         encoded = time.perf_counter()
         checkpoint()
-        cache = self._free_cache()
-        self._backend.forward(cache, Chunk(token_ids=ids, position_ids=positions, visual=visual))
         return Prefix(
-            cache=cache,
+            cache=self._free_cache(),
             length=len(ids),
             position=next_position(positions),
+            pending=Chunk(token_ids=ids, position_ids=positions, visual=visual),
             vision_ms=(encoded - start) * 1e3,
-            prefill_ms=(time.perf_counter() - encoded) * 1e3,
         )
 
     def _free_cache(self) -> KvCache:

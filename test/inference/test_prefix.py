@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +12,24 @@ from n3d_ros.codec.model_input import ImageInput, Prompt
 from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.backend import Chunk
 from n3d_ros.inference.positions import text_positions
-from n3d_ros.inference.prefix import PrefixStore
+from n3d_ros.inference.prefix import Prefix, PrefixStore
 from scripted_backend import ScriptedBackend, make_image
 
 IMAGE = 9
 
 
-def make_store(kept: int = 1) -> tuple[ScriptedBackend, PrefixStore]:
+class ComputedAtOnce(PrefixStore):
+    """Prefixes that do not wait for their question."""
+
+    def get(self, *args: Any, **kwargs: Any) -> Prefix:
+        prefix = super().get(*args, **kwargs)
+        prefix.complete(self._backend)
+        return prefix
+
+
+def make_store(kept: int = 1, kind: type[PrefixStore] = ComputedAtOnce) -> tuple[ScriptedBackend, PrefixStore]:
     backend = ScriptedBackend(vocab_size=50, image_token=IMAGE, capacity=64)
-    return backend, PrefixStore(backend, image_token=IMAGE, kept=kept)
+    return backend, kind(backend, image_token=IMAGE, kept=kept)
 
 
 def make_question(image: ImageInput | None, first: int = 1) -> Prompt:
@@ -42,6 +52,28 @@ def test_a_prefix_is_computed_once_and_rewound() -> None:
     again = store.get(make_question(image), image)
     assert again.is_reused and again.cache is first.cache and again.cache.length == 9
     assert (backend.images, backend.caches, backend.forwards) == (1, 1, 2)
+
+
+def test_a_new_prefix_goes_with_its_question_in_one_forward() -> None:
+    backend, store = make_store(kind=PrefixStore)
+    image = make_image()
+    prefix = store.get(make_question(image), image)
+    question = Chunk(token_ids=np.array([4, 5]), position_ids=text_positions(prefix.position, 2))
+    backend.forward(prefix.cache, prefix.with_question(question))
+    assert (backend.forwards, prefix.cache.length) == (1, 11)
+    whole = prefix.cache.entries  # type: ignore[attr-defined]
+    backend, store = make_store()
+    prefix = store.get(make_question(image), image)
+    backend.forward(prefix.cache, prefix.with_question(question))
+    assert (backend.forwards, prefix.cache.entries) == (2, whole)  # type: ignore[attr-defined]
+
+
+def test_a_prefix_whose_question_never_came_keeps_its_encoded_image() -> None:
+    backend, store = make_store(kind=PrefixStore)
+    image = make_image()
+    store.get(make_question(image), image)
+    again = store.get(make_question(image), image)
+    assert (backend.images, backend.forwards, again.is_reused, again.cache.length) == (1, 0, False, 0)
 
 
 def test_frames_are_told_apart_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

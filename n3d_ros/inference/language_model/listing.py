@@ -89,6 +89,7 @@ class BoxListing:
         self._repeats = 0
         self._doubtful = 0
         self._clipped: list[str] = []
+        self._cut_names = 0
 
     def add(self, tokens: Iterable[TokenEvidence]) -> None:
         """Takes the next tokens of the answer.
@@ -121,6 +122,8 @@ class BoxListing:
             notes.append(f"{_count(self._repeats, 'box')} named again and left out.")
         if self._doubtful:
             notes.append(f"{_count(self._doubtful, 'box')} below min_score left out.")
+        if self._cut_names:
+            notes.append(f"{_count(self._cut_names, 'name')} may be cut off: as long as a name can be.")
         rejected = self._stream.rejected
         if rejected:
             shown = "; ".join(f"{r.line[:_SHOWN_CHARACTERS]!r}: {r.reason}" for r in rejected[:_SHOWN_LINES])
@@ -147,6 +150,7 @@ class BoxListing:
             self._doubtful += 1
             return
         self._note_clipping(code)
+        self._cut_names += streamed.parsed.label_is_full
         self.found.append(found)
         if len(self.found) >= self._max_objects:
             self.stop_reason = f"The list was ended at {_count(self._max_objects, 'object')}, as asked."

@@ -116,13 +116,13 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     graphs: Any = config.cuda_graphs
     backend = TorchBackend(loaded, capacity=config.capacity, cuda_graphs=graphs, compile=config.compile)
-    backend.warm_up(min(_USUAL_LENGTH, config.capacity))
+    backend.warm_up(min(_USUAL_LENGTH, config.capacity), caches=config.kept_images)
     return Runtime(
         backend=backend,
         tokenizer=tokenizer,
         calibration=read_calibration(loaded.folder),
         position_code=loaded.position_code,
-        facts=tuple(loaded.card.lines()),
+        facts=(*loaded.card.lines(), *backend.notes),
     )
 
 

@@ -155,3 +155,11 @@ def test_raw_and_refined_boxes_stay_side_by_side(scene: tuple[MeasuredFrame, Dec
         assert found.raw.score == found.detection.score
         assert found.detection.support_ratio is not None
     assert np.isfinite([found.detection.score for found in listing.found]).all()
+
+
+def test_a_name_as_long_as_a_name_can_be_is_noted_as_perhaps_cut_off(
+    scene: tuple[MeasuredFrame, DecodeContext],
+) -> None:
+    long_name = "mug " * 64
+    listing = listed(scene, f"bbox_0={MUG.replace('mug', long_name.strip() + 's')}\nbbox_1={FAR_MUG}\n")
+    assert [note for note in listing.notes if "cut off" in note] == ["1 name may be cut off: as long as a name can be."]
