@@ -190,7 +190,7 @@ def test_an_answer_without_an_end_is_marked_partial() -> None:
 
 def test_at_the_deadline_objects_so_far_are_answered() -> None:
     desk = Desk()
-    desk.talking.step_s = 0.01
+    desk.talking.step_s, desk.talking.sure_boxes = 0.01, 1
     reply = desk.ask("endless mug", kind=Kind.PHRASE, deadline_s=time.monotonic() + 0.3)
     assert reply.status is StatusCode.TIMEOUT
     assert reply.message.startswith("Partial")
