@@ -12,21 +12,35 @@ import pytest
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "settings": {"errors"},
     "geometry": {"errors"},
     "frame": {"errors", "geometry"},
     "detection": {"errors", "geometry"},
-    "scene": {"errors", "geometry", "frame", "detection"},
+    "scene": {"errors", "settings", "geometry", "frame", "detection"},
     "refine": {"errors", "geometry", "frame", "detection"},
     "codec": {"errors", "geometry", "frame", "detection"},
     "model": {"errors"},
-    "inference": {"errors", "geometry", "frame", "detection", "scene", "refine", "codec", "model"},
-    "ros": {"errors", "geometry", "frame", "detection", "scene", "refine", "codec", "inference"},
-    "cli": {"errors", "geometry", "frame", "detection", "scene", "refine", "codec", "model", "inference", "ros"},
+    "inference": {"errors", "settings", "geometry", "frame", "detection", "scene", "refine", "codec", "model"},
+    "ros": {"errors", "settings", "geometry", "frame", "detection", "scene", "refine", "codec", "inference"},
+    "cli": {
+        "errors",
+        "settings",
+        "geometry",
+        "frame",
+        "detection",
+        "scene",
+        "refine",
+        "codec",
+        "model",
+        "inference",
+        "ros",
+    },
 }
 """What each part of n3d_ros may import besides itself."""
 
 THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
+    "settings": set(),
     "geometry": {"numpy"},
     "frame": {"numpy"},
     "detection": {"numpy"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ from n3d_ros.codec.prompts import tidy_name
 from n3d_ros.errors import ConfigurationError, InputError, QueryError
 from n3d_ros.inference.grounder import MAX_NOUNS, GroundingRequest
 from n3d_ros.inference.language_model.asking import ask_for, split_names
+from n3d_ros.settings import check, number
 
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
@@ -20,11 +21,6 @@ BACKENDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Name of each runtime and the function that loads it; imported only when it is asked for."""
-
-
-def _number(default: Any, meaning: str, *, minimum: float, maximum: float, unit: str = "") -> Any:
-    """A number whose range can be read by whoever shows or declares it (ROS parameters)."""
-    return field(default=default, metadata={"meaning": meaning, "unit": unit, "minimum": minimum, "maximum": maximum})
 
 
 def _choice(default: str, meaning: str, *choices: str) -> Any:
@@ -70,21 +66,21 @@ class LanguageModelConfig:
         'its own place, "none"; "auto" does what the model\'s config.json says',
         *("auto", "reference", "aligned", "none"),
     )
-    capacity: int = _number(
+    capacity: int = number(
         2048,
         "longest prompt and answer together; memory is set aside for it per kept image",
         unit="tokens",
         minimum=512,
         maximum=32_768,
     )
-    kept_images: int = _number(
+    kept_images: int = number(
         2,
         "images whose computation is kept, so that a further question about one costs only its own words",
         unit="images",
         minimum=1,
         maximum=16,
     )
-    memory_limit_gb: float = _number(
+    memory_limit_gb: float = number(
         0.0,
         "models that need more are refused before they are loaded; 0: what is free on the device",
         unit="GB",
@@ -114,7 +110,7 @@ class LanguageModelConfig:
         "without the farthest and nearest few, for noisy sensors",
         *("mean", "robust"),
     )
-    long_side: int = _number(
+    long_side: int = number(
         640,
         "longer side of the image given to the model; the released weights learnt 640, fewer are faster",
         unit="px",
@@ -125,21 +121,21 @@ class LanguageModelConfig:
         "boxes are fitted to the measured points they mean; the model's own are kept as raw ones",
         default=True,
     )
-    max_new_tokens: int = _number(
+    max_new_tokens: int = number(
         1024, "longest list of boxes; about 35 tokens a box", unit="tokens", minimum=16, maximum=8192
     )
-    max_answer_tokens: int = _number(
+    max_answer_tokens: int = number(
         1024, "longest answer in the model's own words", unit="tokens", minimum=16, maximum=8192
     )
-    temperature: float = _number(
+    temperature: float = number(
         0.0,
         "0 takes the likeliest token always; more draws by chance, the same way for a seed",
         minimum=0.0,
         maximum=2.0,
     )
-    top_p: float = _number(0.95, "when drawing: the likeliest tokens of this share together", minimum=0.01, maximum=1.0)
-    top_k: int = _number(10, "when drawing: at most so many tokens", minimum=1, maximum=64)
-    seed: int = _number(0, "when drawing: where chance begins", minimum=0, maximum=2**31 - 1)
+    top_p: float = number(0.95, "when drawing: the likeliest tokens of this share together", minimum=0.01, maximum=1.0)
+    top_k: int = number(10, "when drawing: at most so many tokens", minimum=1, maximum=64)
+    seed: int = number(0, "when drawing: where chance begins", minimum=0, maximum=2**31 - 1)
     forced_runs: bool = _flag(
         "tokens that the box's form alone allows are appended without asking the model; same result, fewer steps",
         default=True,
@@ -152,12 +148,12 @@ class LanguageModelConfig:
         "precision, fewer steps",
         default=True,
     )
-    draft_tokens: int = _number(12, "most tokens of a guess", unit="tokens", minimum=1, maximum=64)
-    duplicate_iou: float = _number(0.7, "boxes of one name that overlap more are one object", minimum=0.05, maximum=1.0)
-    max_repeats: int = _number(
+    draft_tokens: int = number(12, "most tokens of a guess", unit="tokens", minimum=1, maximum=64)
+    duplicate_iou: float = number(0.7, "boxes of one name that overlap more are one object", minimum=0.05, maximum=1.0)
+    max_repeats: int = number(
         3, "so many boxes in a row that were there before end the list; 0: never", unit="boxes", minimum=0, maximum=64
     )
-    min_score: float = _number(0.0, "boxes of less confidence are left out", minimum=0.0, maximum=1.0)
+    min_score: float = number(0.0, "boxes of less confidence are left out", minimum=0.0, maximum=1.0)
 
     def __post_init__(self) -> None:
         """Refuses values outside the range that their field states.
@@ -165,19 +161,7 @@ class LanguageModelConfig:
         Raises:
             ConfigurationError: naming the field, what is allowed and the value.
         """
-        for entry in fields(self):
-            value, metadata = getattr(self, entry.name), entry.metadata
-            choices = metadata.get("choices")
-            if choices is not None and value not in choices:
-                raise ConfigurationError(
-                    f"language_model {entry.name}: expected one of {', '.join(choices)}, got {value!r}."
-                )
-            if "minimum" in metadata and not metadata["minimum"] <= value <= metadata["maximum"]:  # NaN fails too
-                low, high, unit = metadata["minimum"], metadata["maximum"], metadata["unit"]
-                raise ConfigurationError(
-                    f"language_model {entry.name}: expected {low:g} to {high:g}{f' {unit}' if unit else ''}, got "
-                    f"{value}."
-                )
+        check(self, "language_model")
         self._check_prompt()
         if self.max_new_tokens >= self.capacity:
             raise ConfigurationError(
