@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from n3d_ros.scene.nouns import nouns_of as nouns_of  # the questions' other hal
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, select, vocabulary
 from n3d_ros.scene.scene import Scene
+from n3d_ros.scene.spatial_answer import SpatialAnswer as SpatialAnswer
+from n3d_ros.scene.spatial_answer import SpatialQuery as SpatialQuery
+from n3d_ros.scene.spatial_answer import ValueType as ValueType
 
 MAX_QUESTION_CHARS = 1024  # the bound of the service
 MAX_TEXT_CHARS = 1000  # of an answer: a display or a voice must get to its end
@@ -30,19 +33,6 @@ MAX_ECHO_CHARS = 60  # of the asker's own words in an answer
 UNDERSTOOD = ("where is the red box?", "how many boxes are there?", "is there a blue ball?", "what do you see?")
 
 
-class ValueType(IntEnum):
-    """What kind of value an answer comes to; the same numbers as the constants of ``n3d_msgs/TypedValue``."""
-
-    NONE = 0
-    NUMBER = 1
-    BOOLEAN = 2
-    COUNT = 3
-    TEXT = 4
-    POSITION = 5
-    SIZE = 6
-    DIRECTION = 7
-
-
 class Intent(Enum):
     """What a question wants to know."""
 
@@ -50,50 +40,6 @@ class Intent(Enum):
     COUNT = "count"
     EXISTS = "exists"
     LIST = "list"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpatialQuery:
-    """A question.
-
-    Args:
-        text: in words.
-        viewpoint: ``scene_T_viewer``, the viewer's axes x forward, y left, z up: positions are then also told from
-            there. None: in the axes of the scene's frame alone.
-        open_vocabulary: whether the objects are called what they are, by a grounder that was asked for the very things
-            of the question: that none is called so then means that there is none.
-    """
-
-    text: str
-    viewpoint: RigidTransform | None = None
-    open_vocabulary: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpatialAnswer:
-    """An answer in words and as a value.
-
-    Args:
-        status: ``OK`` when the question was answered, also with "no" or 0.
-        text: the answer, or why there is none; at most ``MAX_TEXT_CHARS``.
-        value: bool, number, words or three metres, as ``value_type`` says; None for ``NONE``.
-        value_type: kind of the value.
-        value_text: the value in words; empty when there is none.
-        unit: "m", "1" (a count) or empty.
-        object_ids: objects the answer rests on, in the order the steps name them.
-        steps: how it was reached, one sentence per step, with the numbers.
-        stamp_ns: of the look that the answer rests on.
-    """
-
-    status: StatusCode
-    text: str
-    value: bool | float | str | tuple[float, float, float] | None = None
-    value_type: ValueType = ValueType.NONE
-    value_text: str = ""
-    unit: str = ""
-    object_ids: tuple[int, ...] = ()
-    steps: tuple[str, ...] = ()
-    stamp_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
