@@ -420,19 +420,6 @@ def match_pairs(detections: Sequence[Detection3D], scene: Scene) -> list[tuple[D
     return list(matched.values())
 
 
-def match_objects(detections: Sequence[Detection3D], scene: Scene) -> list[SceneObject]:
-    """The scene's objects that detections became, see ``match_pairs``.
-
-    Args:
-        detections: in the scene's frame, best first.
-        scene: the scene after it was updated with them.
-
-    Returns:
-        Objects in the order of the detections, each once.
-    """
-    return [one for _, one in match_pairs(detections, scene)]
-
-
 class AskJob:
     """A request in the worker's queue; answers its client exactly once.
 

@@ -17,7 +17,7 @@ from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
-from n3d_ros.ros.answering import AnswerDesk, AskJob, match_objects
+from n3d_ros.ros.answering import AnswerDesk, AskJob, match_pairs
 from n3d_ros.ros.asks import Ask, Kind, Reply, reads_as_question
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
@@ -308,10 +308,10 @@ def test_a_piece_of_an_object_does_not_bring_another_object_into_the_answer() ->
     ball = make_detection("blue ball", center=(1, 0, 1), size=(0.1, 0.1, 0.1))
     known = tuple(SceneObject.first(i + 1, one, SECOND) for i, one in enumerate((whole, ball)))
     scene = Scene(frame_id="map", stamp_ns=SECOND, objects=known[:1], candidates=known[1:])
-    assert [one.label for one in match_objects([whole, piece], scene)] == ["red box"]
-    assert [one.label for one in match_objects([piece, ball], scene)] == ["red box", "blue ball"]
+    assert [one.label for _, one in match_pairs([whole, piece], scene)] == ["red box"]
+    assert [one.label for _, one in match_pairs([piece, ball], scene)] == ["red box", "blue ball"]
     far = make_detection("red box", center=(5, 0, 1))
-    assert match_objects([far], scene) == match_objects([far], Scene.empty("map")) == []
+    assert match_pairs([far], scene) == match_pairs([far], Scene.empty("map")) == []
 
 
 def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_clock() -> None:
