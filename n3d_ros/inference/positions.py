@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from n3d_ros.codec.image_patches import MERGE
 from n3d_ros.errors import InputError
-
-MERGE_SIZE = 2  # patches per side that become one visual token (spatial_merge_size of Qwen2.5-VL)
 
 
 def prompt_positions(
@@ -33,7 +32,7 @@ def prompt_positions(
         InputError: the image tokens do not make up the images.
     """
     is_image = np.asarray(token_ids) == image_token
-    counts = [rows * columns // MERGE_SIZE**2 for rows, columns in grids]
+    counts = [rows * columns // MERGE**2 for rows, columns in grids]
     if int(is_image.sum()) != sum(counts):
         raise InputError(
             f"Prompt: expected {sum(counts)} image tokens for {len(counts)} images, got {int(is_image.sum())}."
@@ -76,6 +75,6 @@ def next_position(position_ids: NDArray[np.int64]) -> int:
 
 
 def _image_positions(start: int, grid: tuple[int, int]) -> NDArray[np.int64]:
-    rows, columns = grid[0] // MERGE_SIZE, grid[1] // MERGE_SIZE
+    rows, columns = grid[0] // MERGE, grid[1] // MERGE
     height, width = np.divmod(np.arange(rows * columns, dtype=np.int64), columns)
     return start + np.stack([np.zeros_like(height), height, width])
