@@ -7,7 +7,7 @@ It is a byte-level BPE in Qwen2's layout. Only the package ``tokenizers`` is nee
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,43 +144,6 @@ class Tokenizer:
             Its bytes; the name of a special token; nothing for an id the vocabulary does not have.
         """
         return self._pieces[token_id] if 0 <= token_id < len(self._pieces) else b""
-
-    def check_fits(
-        self,
-        *,
-        rows: int,
-        image_token: int | None = None,
-        vision_start: int | None = None,
-        vision_end: int | None = None,
-        eos: Sequence[int] = (),
-    ) -> None:
-        """Refuses a tokenizer that is not the model's: images and ends of answers would be read as words.
-
-        Args:
-            rows: tokens that the model knows, the rows of its last layer.
-            image_token: what the model's config.json says of ``<|image_pad|>``; None: nothing, as for all below.
-            vision_start: of ``<|vision_start|>``.
-            vision_end: of ``<|vision_end|>``.
-            eos: of the tokens that end an answer; each must be one of ``eos_ids``.
-
-        Raises:
-            ConfigurationError: naming all that differs.
-        """
-        pairs = (
-            ("<|image_pad|>", image_token, self.image_pad),
-            ("<|vision_start|>", vision_start, self.vision_start),
-            ("<|vision_end|>", vision_end, self.vision_end),
-        )
-        wrong = [f"{name} to be token {theirs}, got {own}" for name, theirs, own in pairs if theirs not in (None, own)]
-        ends = " or ".join(map(str, self.eos_ids))
-        wrong += [f"answers to end with token {token}, got {ends}" for token in eos if token not in self.eos_ids]
-        if self.vocab_size > rows:
-            wrong.append(f"at most the model's {rows} tokens, got {self.vocab_size}")
-        if wrong:
-            raise ConfigurationError(
-                f"{self._source}: expected, as the model has it, {'; '.join(wrong)}. Take the tokenizer's files and "
-                "the weights from the same checkpoint."
-            )
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -194,26 +194,20 @@ class TorchBackend:
         Returns:
             Its visual tokens.
         """
-        self._set_threads()
-        vision, device = self._vision, self._decoder.device
-        with self._at_work("the vision tower"):
-            pixels = torch.tensor(image.pixel_values, device=device)
-            if self._mode == "none":
-                code = torch.zeros(len(pixels), self._code_width, device=device)
-            else:
-                points = torch.tensor(image.points, device=device)
-                geometry = vision.geometry
-                code = position_code(
-                    points,
-                    image.grid,
-                    self._code_width,
-                    self._mode,
-                    window_blocks=geometry.window,
-                    merge=geometry.merge,
-                )
-            embeds = vision.encode(pixels, code, self._vision_inputs(image.grid))
-            self._decoder.synchronize()  # its time is this call's, not the next one's; once per frame
-            return TorchVisualTokens(embeds)
+        device, geometry = self._decoder.device, self._vision.geometry
+        if self._mode == "none":
+            return self._encoded(image, lambda: torch.zeros(len(image.pixel_values), self._code_width, device=device))
+        return self._encoded(
+            image,
+            lambda: position_code(
+                torch.tensor(image.points, device=device),
+                image.grid,
+                self._code_width,
+                self._mode,
+                window_blocks=geometry.window,
+                merge=geometry.merge,
+            ),
+        )
 
     def encode_with_code(self, image: ImageInput, code: NDArray[np.float32]) -> TorchVisualTokens:
         """The image through the vision tower with a position code that was made elsewhere.
@@ -225,10 +219,16 @@ class TorchBackend:
         Returns:
             Its visual tokens.
         """
-        device = self._decoder.device
+        return self._encoded(image, lambda: torch.tensor(code, device=self._decoder.device))
+
+    def _encoded(self, image: ImageInput, make_code: Callable[[], Tensor]) -> TorchVisualTokens:
+        """The image through the vision tower with the code that is made there, where its errors are told."""
+        self._set_threads()
         with self._at_work("the vision tower"):
-            pixels, given = (torch.tensor(array, device=device) for array in (image.pixel_values, code))
-            return TorchVisualTokens(self._vision.encode(pixels, given, self._vision_inputs(image.grid)))
+            pixels = torch.tensor(image.pixel_values, device=self._decoder.device)
+            embeds = self._vision.encode(pixels, make_code(), self._vision_inputs(image.grid))
+            self._decoder.synchronize()  # its time is this call's, not the next one's; once per frame
+            return TorchVisualTokens(embeds)
 
     def new_cache(self) -> TorchCache:
         """An empty cache of ``capacity`` tokens.

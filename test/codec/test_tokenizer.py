@@ -390,32 +390,3 @@ def test_flipped_bytes_are_refused_or_do_no_harm(
         raw[choice.randrange(len(raw))] = choice.randrange(256)
     path.write_bytes(raw[: choice.randrange(len(raw))] if choice.random() < 0.2 else raw)
     assert loaded_text(folder, BOX_LINE) in (BOX_LINE, None)
-
-
-def test_the_tokenizer_of_the_model_fits(stand_in_folder: Path) -> None:
-    tokenizer = load_tokenizer(stand_in_folder)
-    tokenizer.check_fits(rows=tokenizer.vocab_size)
-    tokenizer.check_fits(
-        rows=tokenizer.vocab_size + 300,
-        image_token=tokenizer.image_pad,
-        vision_start=tokenizer.vision_start,
-        vision_end=tokenizer.vision_end,
-        eos=(tokenizer.im_end,),
-    )
-
-
-@pytest.mark.parametrize(
-    ("expected", "message"),
-    [
-        ({"rows": 100}, "at most the model's 100 tokens, got"),
-        ({"image_token": 5}, r"<\|image_pad\|> to be token 5, got"),
-        ({"vision_start": 5}, r"<\|vision_start\|> to be token 5"),
-        ({"vision_end": 5}, r"<\|vision_end\|> to be token 5"),
-        ({"eos": (5, 6)}, "answers to end with token 5, got .*; answers to end with token 6"),
-    ],
-)
-def test_the_tokenizer_of_another_model_is_refused_with_all_that_differs(
-    stand_in_folder: Path, expected: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        load_tokenizer(stand_in_folder).check_fits(**{"rows": 10_000, **expected})

@@ -140,3 +140,11 @@ def owners(view: View, labels: NDArray[np.int32]) -> list[dict[int, float]]:
         shares = {int(a): float(n / max(len(mine), 1)) for a, n in zip(values, counts, strict=True)}
         found.append({a: share for a, share in shares.items() if share >= 0.05})
     return found
+
+
+def look_at_box_and_cylinder() -> View:
+    """A red box and a blue cylinder, side by side."""
+    return look_at([
+        Box(at=(0, 0.16, 0), size=(0.1, 0.14, 0.12), yaw=0.5, rgb=(200, 20, 20)),
+        Cylinder(at=(-0.05, -0.12, 0), radius=0.05, height=0.14, rgb=(20, 20, 210)),
+    ])  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from builders import make_box, make_frame, make_intrinsics
-from inference.geometric.raycasting import Box, Cylinder, View, look_at
+from inference.geometric.raycasting import View, look_at_box_and_cylinder
 from n3d_ros.geometry import Box3D
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.geometry.transforms import matrix_to_quaternion
@@ -18,10 +18,7 @@ from n3d_ros.refine.refine import RefineConfig, refine_box
 
 @pytest.fixture(scope="module")
 def view() -> View:
-    return look_at([
-        Box(at=(0, 0.16, 0), size=(0.1, 0.14, 0.12), yaw=0.5, rgb=(200, 20, 20)),
-        Cylinder(at=(-0.05, -0.12, 0), radius=0.05, height=0.14, rgb=(20, 20, 210)),
-    ])  # fmt: skip
+    return look_at_box_and_cylinder()
 
 
 @pytest.fixture(scope="module")
