@@ -117,6 +117,10 @@ class Thing:
         is_other: all but the things named before ("the other box").
         id: the number in "box 3", "object 7"; None: not named by number.
         others_of: the thing that ``is_other`` leaves out; None: everything named before it in the question.
+        is_any: one that fits suffices, whichever it is: "a box", "any box", "something"; else, without plural, the one
+            that is meant ("the box", "my box", "box").
+        is_each: every one that fits although the noun is singular: "every box", "each box", "none of the boxes".
+        count: the number said of it: "two boxes", "the three mugs"; None: no number.
     """
 
     phrase: Phrase
@@ -127,6 +131,9 @@ class Thing:
     is_other: bool = False
     id: int | None = None
     others_of: Thing | None = None
+    is_any: bool = False
+    is_each: bool = False
+    count: int | None = None
 
 
 class View(Enum):
@@ -190,9 +197,13 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exists:
-    """Is there an X? Do you see X? Is anything on X? -> BOOLEAN."""
+    """Is there an X? Do you see X? Is anything on X? -> BOOLEAN.
+
+    ``negated``: "is nothing on the table?", "is the table empty?". With ``thing.count``: "are there three boxes?".
+    """
 
     thing: Thing
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
