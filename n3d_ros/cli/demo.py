@@ -176,8 +176,8 @@ def running_node(
         The process; it is over after the block.
     """
     from n3d_ros.cli.start import node_command, started
+    from n3d_ros.ros.bag_pass import load_transforms
     from n3d_ros.ros.demo import output_frame_of
-    from n3d_ros.ros.offline import load_transforms
 
     camera_frame = next(iter(reader.messages([topics.color]))).deserialize().header.frame_id
     parameters: dict[str, Any] = {"use_sim_time": True, **topics.parameters, **(further or {})}
@@ -200,7 +200,7 @@ def _tail(log: Path) -> str:
 def _write_results(reader: Any, topics: CameraTopics, output: Path, record: DemoRecord, name: str) -> None:
     """Writes pictures and JSON."""
     from n3d_ros.ros.demo import best_look, latest_objects, write_look_pictures
-    from n3d_ros.ros.offline import write_json
+    from n3d_ros.ros.plain_results import write_json
 
     look = best_look(record.looks)
     if look is not None:

@@ -87,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.errors import BagError
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
+    from n3d_ros.ros.config_files import config_from_files
     from n3d_ros.ros.loading import LoadingProgress, grounder_from_config
-    from n3d_ros.ros.offline import RESULTS_FILE, config_from_files, run_bag
+    from n3d_ros.ros.offline import RESULTS_FILE, run_bag
     from n3d_ros.ros.report_pictures import write_outcome_pictures
 
     output, stopped = Path(args.output), threading.Event()

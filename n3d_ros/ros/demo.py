@@ -24,12 +24,13 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.inference.grounder import GroundingRequest, create_grounder
 from n3d_ros.ros.bag import BagReader, BagWriter
+from n3d_ros.ros.bag_pass import load_transforms
 from n3d_ros.ros.camera_topics import CameraTopics
 from n3d_ros.ros.client import NodeClient, locate_response_to_dict, object_msg_to_dict, query_response_to_dict
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import msg_to_detection, stamp_to_ns
 from n3d_ros.ros.frame_assembly import FrameAssembler
-from n3d_ros.ros.offline import load_transforms, look_clearness
+from n3d_ros.ros.offline import look_clearness
 from n3d_ros.ros.pipeline import FIXED_FRAMES, GRAVITY_FRAMES
 from n3d_ros.ros.record import Recorder
 from n3d_ros.ros.replay import ReplayConfig, Replayer, ReplaySummary

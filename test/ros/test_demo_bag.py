@@ -10,9 +10,10 @@ import pytest
 
 from n3d_ros.inference.grounder import create_grounder
 from n3d_ros.ros.bag import BagReader
+from n3d_ros.ros.bag_pass import load_transforms
 from n3d_ros.ros.camera_topics import find_camera_topics
 from n3d_ros.ros.config import NodeConfig
-from n3d_ros.ros.offline import load_transforms, run_bag
+from n3d_ros.ros.offline import run_bag
 from n3d_ros.ros.parameters import build_config
 
 MAX_BYTES = 6_000_000

@@ -18,18 +18,12 @@ from n3d_ros.errors import BagError, ConfigurationError, GroundingError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry import Box3D
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
+from n3d_ros.ros.annotated_bag import MARKERS, OBJECTS, REPORT
 from n3d_ros.ros.bag import BagReader, BagWriter
 from n3d_ros.ros.camera_topics import find_camera_topics
 from n3d_ros.ros.config import NodeConfig
-from n3d_ros.ros.offline import (
-    MARKERS,
-    OBJECTS,
-    REPORT,
-    OfflineSummary,
-    config_from_files,
-    look_clearness,
-    run_bag,
-)
+from n3d_ros.ros.config_files import config_from_files
+from n3d_ros.ros.offline import OfflineSummary, look_clearness, run_bag
 from n3d_ros.ros.parameters import build_config
 from n3d_ros.ros.report_pictures import write_outcome_pictures
 

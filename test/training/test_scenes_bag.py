@@ -13,10 +13,10 @@ pytest.importorskip("mujoco", reason="scenes are rendered with mujoco (requireme
 from model_training.scenes import CAMERAS, SceneSpec, generate_sequence
 from model_training.scenes_bag import FIRST_STAMP_NS, TRUTH_FILE, write_scene_bag
 from n3d_ros.ros.bag import BagReader
+from n3d_ros.ros.bag_pass import load_transforms
 from n3d_ros.ros.camera_topics import find_camera_topics
 from n3d_ros.ros.conversions import stamp_to_ns
 from n3d_ros.ros.image_codec import compressed_depth_to_depth_m
-from n3d_ros.ros.offline import load_transforms
 
 
 @pytest.fixture(scope="module")
