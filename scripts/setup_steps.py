@@ -6,7 +6,8 @@ Uses the standard library only, because it runs before anything is installed. Tw
 * a distribution sourced (``ROS_DISTRO`` is set and rclpy imports): ``.venv`` sees the distribution's packages, pip adds
   only what has no rosdep key, and colcon builds ``n3d_msgs`` against the distribution.
 
-``--model`` adds one more step: the extra [model] (torch, transformers). A torch that is there and new enough is kept.
+On request there are further steps: ``--model`` (torch, transformers; a torch that is there and new enough is kept),
+``--view`` (the page of `n3d view`) and ``--docs`` (what builds the documentation).
 
 A step writes its stamp when it is done. A step that was killed leaves a mark instead, and the next run makes what that
 step makes from nothing.
@@ -26,7 +27,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Raise when the steps themselves change, so that existing environments are brought up to date.
 REVISION = 1
 OLDEST_PYTHON = (3, 10)
+# What builds the documentation needs a newer one.
+OLDEST_DOCS_PYTHON = (3, 11)
+# Steps that run only when they are asked for, with what `--help` says of each.
+EXTRAS = {
+    "model": "install the extra [model] too: torch and transformers",
+    "view": "install the extra [view] too: the page of `n3d view`",
+    "docs": "install what builds the documentation too",
+}
 LOG_TAIL_LINES = 25
 # Seconds between signs of life of a long step when no terminal is attached, such as in CI.
 PROGRESS_PERIOD_S = 20.0
@@ -577,7 +586,7 @@ def link_share(install: Path) -> None:
     write_atomically(install / "share/ament_index/resource_index/packages/n3d_ros", "")
 
 
-# ------------------------------------------------------------------------------------- 7, on request: the extra [model]
+# ---------------------------------------------------------------------- 7, on request: the extras and the documentation
 
 
 @dataclass(frozen=True)
@@ -632,15 +641,36 @@ def install_model(venv: Path, world: World, report: Reporter) -> None:
     lines = read_requirements(ROOT / "requirements/model.txt")
     kept = kept_torch(venv, report)
     pins = [line.pin for line in lines if not (kept and line.name == "torch")]
-    constraints = [ROOT / "requirements/constraints.txt", held_for_model(venv, world)]
-    pip_install(venv, pins, constraints, report)
+    pip_install(venv, pins, [ROOT / "requirements/constraints.txt", held_for_extras(venv, world)], report)
     # The first import writes the byte code, so that the first command is not slower than the second.
     report.run([str(venv / "bin/python"), "-c", "import torch, transformers, tokenizers, safetensors"])
     found = find_torch(venv / "bin/python")
     report.say(f"      torch {found.version if found else 'cannot be imported'}")
 
 
-def held_for_model(venv: Path, world: World) -> Path:
+def install_view(venv: Path, world: World, report: Reporter) -> None:
+    """Nothing; installs the extra [view] and moves no package that the steps before it installed."""
+    install_extra("view", venv, world, report)
+    report.run([str(venv / "bin/python"), "-c", "import viser"])
+
+
+def install_docs(venv: Path, world: World, report: Reporter) -> None:
+    """Nothing; installs what builds the documentation and moves no package that the steps before it installed."""
+    if sys.version_info[:2] < OLDEST_DOCS_PYTHON:
+        raise SetupError(
+            f"the documentation is built with Python 3.11 or newer, this is {platform.python_version()}. Name one: "
+            "make docs PYTHON=python3.11 (it makes .venv anew)"
+        )
+    install_extra("docs", venv, world, report)
+
+
+def install_extra(name: str, venv: Path, world: World, report: Reporter) -> None:
+    """Nothing; installs requirements/NAME.txt beside what is there."""
+    pins = [line.pin for line in read_requirements(ROOT / f"requirements/{name}.txt")]
+    pip_install(venv, pins, [ROOT / "requirements/constraints.txt", held_for_extras(venv, world)], report)
+
+
+def held_for_extras(venv: Path, world: World) -> Path:
     """File with the version of every package that is asked for elsewhere: the distribution's where it has one."""
     files = ("base", "scenes", "test", "ros")
     lines = [line for name in files for line in read_requirements(ROOT / f"requirements/{name}.txt") if line.applies]
@@ -652,7 +682,7 @@ def held_for_model(venv: Path, world: World) -> Path:
             normal = re.sub(r"[-_.]+", "-", name).lower()
             if normal in shared:
                 held[normal] = f"{normal}=={version}"
-    path = venv / "held_for_model.txt"
+    path = venv / "held_for_extras.txt"
     write_atomically(path, "".join(f"{pin}\n" for pin in held.values()))
     return path
 
@@ -666,7 +696,7 @@ def site_packages_of(venv: Path) -> Path:
 
 
 def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[Step]:
-    """The steps of this world, in order, the extra [model] last; inputs contain those of the steps below."""
+    """The steps of this world, in order, those on request last; inputs contain those of the steps below."""
     requirements = ROOT / "requirements"
 
     environment = digest(str(REVISION), platform.python_version(), sys.base_prefix, world.name, str(ROOT))
@@ -677,9 +707,15 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
     interfaces = digest(ros, prefix, *TF2_MSGS.values(), files_digest(ROOT, [ROOT / "msg"]))
     texts = ENVIRONMENT_SCRIPT + WHEEL_PREFIXES + DISTRIBUTION_PREFIXES + STARTUP_MODULE
     project = digest(
-        environment, texts, files_digest(ROOT, [ROOT / "setup.py", ROOT / "setup.cfg", requirements / "model.txt"])
+        environment,
+        texts,
+        files_digest(ROOT, [ROOT / "setup.py", ROOT / "setup.cfg"]),
+        files_digest(ROOT, [requirements / "model.txt", requirements / "view.txt"]),
     )
-    model = digest(packages, files_digest(ROOT, [requirements / name for name in ("model.txt", "ros.txt")]))
+    extras = {
+        name: digest(packages, files_digest(ROOT, [requirements / f"{name}.txt", requirements / "ros.txt"]))
+        for name in EXTRAS
+    }
     install = workspace / "install"
     steps = [
         Step(
@@ -731,10 +767,28 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
             name="model",
             home=venv,
             title="extra [model]: torch, transformers (about 60 s; 3 GB to load where torch comes with CUDA)",
-            inputs=model,
+            inputs=extras["model"],
             run=lambda: install_model(venv, world, report),
             clean=lambda: remove(venv),
             products=(site_packages_of(venv) / "transformers",),
+        ),
+        Step(
+            name="view",
+            home=venv,
+            title="extra [view]: viser (about 10 s)",
+            inputs=extras["view"],
+            run=lambda: install_view(venv, world, report),
+            clean=lambda: remove(venv),
+            products=(site_packages_of(venv) / "viser",),
+        ),
+        Step(
+            name="docs",
+            home=venv,
+            title="Sphinx for the documentation (about 10 s)",
+            inputs=extras["docs"],
+            run=lambda: install_docs(venv, world, report),
+            clean=lambda: remove(venv),
+            products=(site_packages_of(venv) / "sphinx",),
         ),
     ]
     return [step for step in steps if step.name != "ros" or not world.distro]
@@ -795,13 +849,13 @@ def only_one(workspace: Path, report: Reporter) -> Iterator[None]:
         yield
 
 
-def set_up(venv: Path, workspace: Path, report: Reporter, *, model: bool) -> None:
-    """Nothing; brings the checkout to the state the requirements and sources describe; ``model``: the extra too."""
+def set_up(venv: Path, workspace: Path, report: Reporter, extras: Collection[str] = ()) -> None:
+    """Nothing; brings the checkout to the state the requirements and sources describe; ``extras``: of EXTRAS."""
     world = detect_world()
     steps = plan(venv, workspace, world, report)
-    # Also a killed installation of the model is repaired by a set-up that does not ask for it.
+    # Also a killed installation of an extra is repaired by a set-up that does not ask for it.
     broken = repair(steps, workspace)
-    steps = [step for step in steps if model or step.name != "model"]
+    steps = [step for step in steps if step.name not in EXTRAS or step.name in extras]
     report.total = len(steps) + 1
     if not broken and all(is_done(step) for step in steps):
         return
@@ -844,14 +898,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Set this checkout up: system packages, .venv, ROS 2, interface packages."
     )
-    parser.add_argument("--model", action="store_true", help="install the extra [model] too: torch and transformers")
-    model = parser.parse_args(arguments).model
+    for name, what in EXTRAS.items():
+        parser.add_argument(f"--{name}", dest="extras", action="append_const", const=name, default=[], help=what)
+    extras = parser.parse_args(arguments).extras
     venv, workspace = ROOT / ".venv", ROOT / ".ros"
     report = Reporter(workspace / "setup.log", 0)
     try:
         check_interpreter()
         with only_one(workspace, report):
-            set_up(venv, workspace, report, model=model)
+            set_up(venv, workspace, report, extras)
     except SetupError as error:
         print(
             f"\nsetup: {error}\n\nsetup: did not finish; it goes on where it stopped when you run it again.",

@@ -52,15 +52,16 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 """Packages outside the standard library that the layers without ROS may import."""
 
-MODEL_PACKAGES: dict[str, tuple[str, ...]] = {
+EXTRA_PACKAGES: dict[str, tuple[str, ...]] = {
     "torch": ("model/*", "inference/torch_*"),
     "transformers": ("model/*",),
     "safetensors": ("model/*",),
     "huggingface_hub": ("model/*",),
     "psutil": ("model/*",),
     "tokenizers": ("codec/*",),
+    "viser": ("ros/viewer/*",),
 }
-"""Packages of the extra [model], and the files of n3d_ros that may name them; everything else works without."""
+"""Packages of the extras [model] and [view], and the files that may name them; everything else works without."""
 
 ROS_PACKAGES = {"rclpy", "tf2_ros", "tf2_msgs", "message_filters", "vision_msgs", "n3d_msgs", "diagnostic_updater"}
 
@@ -131,14 +132,14 @@ def test_ros_packages_are_imported_under_ros_only(repository: Path) -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("package", sorted(MODEL_PACKAGES))
-def test_packages_of_the_model_are_imported_in_their_place_only(repository: Path, package: str) -> None:
+@pytest.mark.parametrize("package", sorted(EXTRA_PACKAGES))
+def test_packages_of_the_extras_are_imported_in_their_place_only(repository: Path, package: str) -> None:
     root = repository / "n3d_ros"
     found = [
         f"{relative}:{line} {name}"
         for file in sorted(root.rglob("*.py"))
         if not any(
-            (relative := PurePosixPath(file.relative_to(root))).match(place) for place in MODEL_PACKAGES[package]
+            (relative := PurePosixPath(file.relative_to(root))).match(place) for place in EXTRA_PACKAGES[package]
         )
         for name, line in imports_of(file, repository)
         if name.split(".")[0] == package
@@ -177,7 +178,7 @@ sys.exit(f"asked for {asked_for}" if asked_for else 0)
 )
 def test_without_a_model_nothing_of_it_is_imported(repository: Path, module: str, needs: str) -> None:
     pytest.importorskip(needs, reason="the ROS side is tested where ROS is")
-    command = [sys.executable, "-c", IMPORT_AND_TELL, module, *MODEL_PACKAGES]
+    command = [sys.executable, "-c", IMPORT_AND_TELL, module, *EXTRA_PACKAGES]
     answer = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False, timeout=60)
     assert answer.returncode == 0, answer.stderr
 

@@ -189,7 +189,7 @@ def test_with_a_distribution_what_it_installed_is_held_at_its_version(
 
 def test_the_steps_of_a_distribution_hold_no_wheels(steps: ModuleType, tmp_path: Path) -> None:
     named = [step.name for step in steps.plan(tmp_path, tmp_path, steps.World("jazzy"), None)]
-    assert named == ["environment", "packages", "interfaces", "project", "model"]
+    assert named == ["environment", "packages", "interfaces", "project", "model", "view", "docs"]
 
 
 def test_without_root_the_missing_packages_are_named(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,12 +314,12 @@ def test_only_a_torch_that_is_missing_or_too_old_is_installed(
         assert path_file.read_text() == "/usr/lib/dist-packages\n"
 
 
-def test_the_model_moves_no_package_of_the_distribution(
+def test_an_extra_moves_no_package_of_the_distribution(
     steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     there = [("numpy", "1.26.4"), ("PyYAML", "6.0.1"), ("pillow", "10.2.0"), ("packaging", "24.0"), ("ruff", "0.1")]
     monkeypatch.setattr(steps, "installed_versions", lambda: there)
-    held = steps.held_for_model(tmp_path, steps.World("jazzy")).read_text().splitlines()
+    held = steps.held_for_extras(tmp_path, steps.World("jazzy")).read_text().splitlines()
     assert {"numpy==1.26.4", "pyyaml==6.0.1", "pillow==10.2.0"} <= set(held)
     # What only .venv uses stays at our pin, and what nobody asks for by name is not held.
     assert not [line for line in held if line in ("ruff==0.1", "packaging==24.0")]
@@ -327,14 +327,14 @@ def test_the_model_moves_no_package_of_the_distribution(
 
 
 def test_what_is_asked_for_elsewhere_is_held_at_its_pin(steps: ModuleType, tmp_path: Path) -> None:
-    held = steps.held_for_model(tmp_path, steps.World(None)).read_text().splitlines()
+    held = steps.held_for_extras(tmp_path, steps.World(None)).read_text().splitlines()
     assert {"setuptools==79.0.1", "PyYAML==6.0.3"} <= {line.replace("pyyaml", "PyYAML") for line in held}
     assert [line for line in held if re.fullmatch(r"[A-Za-z0-9._-]+==\d[\w.]*", line) is None] == []
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_the_model_is_installed_only_on_request_and_repaired_always(
-    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: bool
+@pytest.mark.parametrize("asked", [(), ("model",), ("view",), ("model", "view", "docs")])
+def test_extras_are_installed_only_on_request_and_repaired_always(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: tuple[str, ...]
 ) -> None:
     done: list[str] = []
 
@@ -351,12 +351,39 @@ def test_the_model_is_installed_only_on_request_and_repaired_always(
 
     monkeypatch.setattr(steps, "ROOT", tmp_path)
     monkeypatch.setattr(steps, "detect_world", lambda: steps.World(None))
-    monkeypatch.setattr(steps, "plan", lambda *_: [make("project"), make("model")])
+    monkeypatch.setattr(steps, "plan", lambda *_: [make("project"), *map(make, steps.EXTRAS)])
     monkeypatch.setattr(steps, "install_system_packages", lambda *_: None)
     steps.write_atomically(tmp_path / "begun/model", "")
-    steps.set_up(tmp_path, tmp_path, steps.Reporter(tmp_path / "log", 0), model=asked)
-    assert done == (["project", "model"] if asked else ["project"])
+    steps.set_up(tmp_path, tmp_path, steps.Reporter(tmp_path / "log", 0), asked)
+    assert done == ["project", *asked]
     assert not (tmp_path / "begun/model").exists()
+
+
+def test_every_extra_has_its_step_and_its_requirements(steps: ModuleType, repository: Path, tmp_path: Path) -> None:
+    planned = [step.name for step in steps.plan(tmp_path, tmp_path, steps.World(None), None)]
+    assert planned[-len(steps.EXTRAS) :] == list(steps.EXTRAS)
+    assert all(steps.read_requirements(repository / f"requirements/{name}.txt") for name in steps.EXTRAS)
+
+
+def test_the_view_is_installed_beside_what_is_there(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[list[str], list[Path]]] = []
+    monkeypatch.setattr(steps, "pip_install", lambda _venv, pins, constraints, _: asked.append((pins, constraints)))
+    monkeypatch.setattr(steps.Reporter, "run", lambda *_: None)
+    steps.install_view(tmp_path, steps.World(None), steps.Reporter(tmp_path / "log", 1))
+    ((pins, constraints),) = asked
+    assert [pin.partition("==")[0] for pin in pins] == ["viser"]
+    assert tmp_path / "held_for_extras.txt" in constraints
+
+
+def test_a_python_too_old_for_the_documentation_is_told(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps.sys, "version_info", (3, 10, 13))
+    monkeypatch.setattr(steps, "pip_install", lambda *_: pytest.fail("pip was called"))
+    with pytest.raises(steps.SetupError, match=r"3\.11 or newer.*make docs PYTHON="):
+        steps.install_docs(tmp_path, steps.World(None), steps.Reporter(tmp_path / "log", 1))
 
 
 def make_runs(repository: Path, *arguments: str) -> str:
@@ -366,20 +393,24 @@ def make_runs(repository: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "model"),
+    ("arguments", "extras"),
     [
-        (["setup"], False),
-        (["setup", "MODEL=1"], True),
-        (["setup", "MODEL=0"], False),
-        (["demo"], False),
-        (["check"], False),
-        (["test"], True),
-        (["bench"], True),
+        (["setup"], set()),
+        (["setup", "MODEL=1"], {"model"}),
+        (["setup", "MODEL=0"], set()),
+        (["setup", "VIEW=1"], {"view"}),
+        (["setup", "MODEL=1", "VIEW=yes", "DOCS=1"], {"model", "view", "docs"}),
+        (["demo"], set()),
+        (["check"], set()),
+        (["test"], {"model", "view"}),
+        (["bench"], {"model"}),
+        (["docs"], {"docs"}),
     ],
 )
-def test_make_installs_the_model_for_tests_and_figures_and_on_request(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], model: bool
+def test_make_installs_extras_for_what_needs_them_and_on_request(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], extras: set[str]
 ) -> None:
-    monkeypatch.delenv("MODEL", raising=False)
-    monkeypatch.delenv("MAKEFLAGS", raising=False)
-    assert ("scripts/setup --model" in make_runs(repository, *arguments)) is model
+    for name in ("MODEL", "VIEW", "DOCS", "MAKEFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    (command,) = [line for line in make_runs(repository, *arguments).splitlines() if "scripts/setup" in line]
+    assert set(re.findall(r"--(\w+)", command)) == extras
