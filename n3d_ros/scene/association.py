@@ -136,6 +136,33 @@ def associate(
     return Association(pairs=pairs, new=tuple(new), pieces=tuple(pieces))
 
 
+def is_other_color(first: str | None, second: str | None) -> bool:
+    """Whether two colours have no word in common; an unknown one has all ("red" and "red and white" have one).
+
+    Args:
+        first: colour words, None when unknown.
+        second: colour words, None when unknown.
+
+    Returns:
+        True when both are known and differ.
+    """
+    a, b = _color_words(first), _color_words(second)
+    return bool(a) and bool(b) and a.isdisjoint(b)
+
+
+def is_same_size(first: Box3D, second: Box3D) -> bool:
+    """Whether the lengths of two boxes are nearly the same, in whatever order.
+
+    Args:
+        first: a box.
+        second: another.
+
+    Returns:
+        True when no length is more than ``MAX_SIZE_RATIO`` times its fellow.
+    """
+    return bool(_same_size(_Stack.of([first]), _Stack.of([second]))[0, 0])
+
+
 def explained_by_others(
     objects: Sequence[SceneObject], detections: Sequence[Detection3D], association: Association
 ) -> BoolArray:

@@ -59,6 +59,17 @@ class SceneConfig:
         256, "objects kept; beyond it those unseen for longest go first", unit="objects", minimum=1, maximum=4096
     )
 
+    remember_departed_s: float = number(
+        600.0,
+        "time for which an object that left the scene is remembered, and gets its old id when it comes back",
+        unit="s",
+        minimum=0.0,
+        maximum=86400.0,
+    )
+    max_departed: int = number(
+        64, "objects remembered that left the scene; the newest ones", unit="objects", minimum=0, maximum=1024
+    )
+
     def __post_init__(self) -> None:
         """Checks the ranges.
 

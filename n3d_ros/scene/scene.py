@@ -3,12 +3,13 @@
 >>> scene = Scene.empty("map")
 >>> scene = scene.updated(result.detections, scene_T_camera=map_T_camera, frame=frame, config=SceneConfig())
 
-A snapshot can be handed to any thread. What left the scene is what the new snapshot no longer holds.
+A snapshot can be handed to any thread. What left the scene is remembered in ``departed`` for a while, and gets its old
+id when it is found again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -21,7 +22,9 @@ from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.scene.association import associate, explained_by_others
 from n3d_ros.scene.config import SceneConfig
+from n3d_ros.scene.departed import Departed, Departure, come_back, kept_departed, returned
 from n3d_ros.scene.fusion import quaternion_product
+from n3d_ros.scene.moving import moved
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.visibility import Visibility, visibility
 
@@ -41,6 +44,7 @@ class Scene:
         objects: ascending by id.
         candidates: objects found in too few looks to be reported yet, ascending by id.
         next_id: id of the next new object; 0: one more than the largest used.
+        departed: objects that left, newest first.
     """
 
     frame_id: str
@@ -48,6 +52,7 @@ class Scene:
     objects: tuple[SceneObject, ...] = ()
     candidates: tuple[SceneObject, ...] = ()
     next_id: int = 0
+    departed: tuple[Departed, ...] = ()
 
     def __post_init__(self) -> None:
         """Puts the objects in order and checks that ids are unique.
@@ -55,7 +60,8 @@ class Scene:
         Raises:
             InputError: a frame without a name, an id used twice, or one that is still to be given.
         """
-        ids = [known.id for known in (*self.objects, *self.candidates)]
+        gone = (one.object for one in self.departed)
+        ids = [known.id for known in (*self.objects, *self.candidates, *gone)]
         if not self.frame_id or len(set(ids)) < len(ids):
             raise InputError(f"Scene: expected a frame's name and unique ids, got {self.frame_id!r} and {sorted(ids)}.")
         if self.next_id and ids and self.next_id <= max(ids):
@@ -98,10 +104,13 @@ class Scene:
         Returns:
             The scene in the target frame.
         """
-        moved = [
-            tuple(known.transformed(target_T_scene) for known in group) for group in (self.objects, self.candidates)
-        ]
-        return replace(self, frame_id=frame_id, objects=moved[0], candidates=moved[1])
+        gone = [one.object for one in self.departed]
+        there = moved((*self.objects, *self.candidates, *gone), target_T_scene)
+        first, second = len(self.objects), len(self.objects) + len(self.candidates)
+        departed = (replace(one, object=known) for one, known in zip(self.departed, there[second:], strict=True))
+        return replace(
+            self, frame_id=frame_id, objects=there[:first], candidates=there[first:second], departed=tuple(departed)
+        )
 
     def updated(
         self,
@@ -157,18 +166,54 @@ class Scene:
             place = Visibility.EMPTY if replaced[i] and complete else place_of(i)
             return _not_found(one, place, complete=complete)
 
-        kept = [after_look(i, one) for i, one in enumerate(known)]
-        kept = [one for one in kept if not _is_gone(one, frame.stamp_ns, config)]
-        born = [
-            SceneObject.first(self.next_id + n, look[index], frame.stamp_ns) for n, index in enumerate(association.new)
-        ]
-        survivors = _within_limit([*kept, *born], config.max_objects)
+        after = [after_look(i, one) for i, one in enumerate(known)]
+        left = {one.id for one, before in zip(after, known, strict=True) if one.missed > before.missed}
+        return self._settled(after, left, [look[index] for index in association.new], frame.stamp_ns, config)
+
+    def _settled(
+        self,
+        known: Sequence[SceneObject],
+        left: Set[int],
+        new: Sequence[Detection3D],
+        now_ns: int,
+        config: SceneConfig,
+    ) -> Scene:
+        """The snapshot once it is clear who stays, who leaves, who is back and who is new.
+
+        Args:
+            known: objects and candidates after the look.
+            left: ids of those whose place the look sees empty.
+            new: detections of no known object, scene frame.
+            now_ns: stamp of the look.
+            config: thresholds.
+
+        Returns:
+            The new snapshot.
+        """
+        missing = [Departed(object=one, left_ns=now_ns, how=Departure.EMPTY) for one in known if one.id in left]
+        back = returned(new, [*missing, *self.departed], [one for one in known if one.id not in left])
+        back_ids = {one.id for one in back.values()}
+        stay, leave = _parted([one for one in known if one.id not in back_ids], now_ns, config)
+        strangers = [found for n, found in enumerate(new) if n not in back]
+        present = _within_limit(
+            [
+                *stay,
+                *(come_back(one, new[n], now_ns) for n, one in back.items()),
+                *(SceneObject.first(self.next_id + n, found, now_ns) for n, found in enumerate(strangers)),
+            ],
+            config.max_objects,
+        )
+        present_ids = {one.id for one in present}
+        crowded = (one for one in stay if one.id not in present_ids)
+        leave += [Departed(object=one, left_ns=now_ns, how=Departure.CROWDED_OUT) for one in crowded]
+        reported = [one for one in leave if one.object.observations >= config.min_observations]
         return Scene(
             frame_id=self.frame_id,
-            stamp_ns=frame.stamp_ns,
-            objects=tuple(one for one in survivors if one.observations >= config.min_observations),
-            candidates=tuple(one for one in survivors if one.observations < config.min_observations),
-            next_id=self.next_id + len(born),
+            stamp_ns=now_ns,
+            objects=tuple(one for one in present if one.observations >= config.min_observations),
+            candidates=tuple(one for one in present if one.observations < config.min_observations),
+            next_id=self.next_id + len(strangers),
+            departed=kept_departed((*reported, *self.departed), now_ns, present_ids, config),
         )
 
 
@@ -209,14 +254,28 @@ def _not_found(known: SceneObject, place: Visibility, *, complete: bool) -> Scen
     return known
 
 
-def _is_gone(known: SceneObject, now_ns: int, config: SceneConfig) -> bool:
-    """Whether to forget an object: its place is empty, it was overlooked more often than found, or for too long."""
+def _parted(
+    objects: Sequence[SceneObject], now_ns: int, config: SceneConfig
+) -> tuple[list[SceneObject], list[Departed]]:
+    """The objects that stay, and those that leave."""
+    stay, leave = list[SceneObject](), list[Departed]()
+    for one in objects:
+        how = _why_gone(one, now_ns, config)
+        if how is None:
+            stay.append(one)
+        else:
+            leave.append(Departed(object=one, left_ns=now_ns, how=how))
+    return stay, leave
+
+
+def _why_gone(known: SceneObject, now_ns: int, config: SceneConfig) -> Departure | None:
+    """Why to forget an object: its place is empty, it was overlooked more often than found, or unseen for too long."""
+    if known.missed >= config.max_missed_visible:
+        return Departure.EMPTY
+    if known.undetected > max(known.observations, config.max_missed_visible):
+        return Departure.OVERLOOKED
     patience_s = config.forget_after_s * min(1.0, known.observations / SETTLED_LOOKS)
-    return (
-        known.missed >= config.max_missed_visible
-        or known.undetected > max(known.observations, config.max_missed_visible)
-        or (now_ns - known.last_seen_ns) * 1e-9 > patience_s
-    )
+    return Departure.UNSEEN if (now_ns - known.last_seen_ns) * 1e-9 > patience_s else None
 
 
 def _within_limit(objects: list[SceneObject], limit: int) -> list[SceneObject]:
