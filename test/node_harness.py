@@ -34,6 +34,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOMAIN_ID = int(os.environ.get("N3D_TEST_DOMAIN_ID", "44"))  # of this machine only; another for runs side by side
 FRAME = "camera_color_optical_frame"
 INTRINSICS = CameraIntrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5, width=64, height=48)
+UNDER_TEST = (str(Path(__file__).with_name("node_under_test.py")),)
+PRODUCT = ("-m", "n3d_ros.ros.node")
 READY_TIMEOUT_S = 30.0  # generous: other tests may run beside this one
 
 
@@ -46,17 +48,28 @@ def ros_environment() -> dict[str, str]:
 
 
 class NodeProcess:
-    """``node_under_test.py`` as a process; its log is read all the time."""
+    """``node_under_test.py`` (or the product as it is) as a process; its log is read all the time."""
 
-    def __init__(self, parameters: Mapping[str, Any] | None = None, name: str = "n3d") -> None:
-        arguments = ["--ros-args", "-r", f"__node:={name}"]
+    def __init__(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        name: str = "n3d",
+        *,
+        namespace: str = "",
+        remappings: Mapping[str, str] | None = None,
+        is_product: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        arguments = ["--ros-args", "-r", f"__node:={name}", "-r", f"__ns:=/{namespace}"]
+        for source, target in (remappings or {}).items():
+            arguments += ["-r", f"{source}:={target}"]
         for key, value in (parameters or {}).items():
             arguments += ["-p", f"{key}:={value}"]
         self.lines: list[str] = []
         self.started_s = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("node_under_test.py")), *arguments],
-            env=ros_environment(),
+            [sys.executable, *(PRODUCT if is_product else UNDER_TEST), *arguments],
+            env={**ros_environment(), **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -19,6 +19,7 @@ from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics, CameraModel, Distortion
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.ros.plain_text import plain
 
 NANOSECONDS = 1_000_000_000
 MAX_STAMP_NS = (2**31) * NANOSECONDS - 1  # builtin_interfaces/Time counts seconds in an int32
@@ -615,7 +616,7 @@ def status_to_msg(code: StatusCode, message: str = "") -> Any:
     from n3d_msgs.msg import Status
 
     status = Status()
-    status.code, status.message = int(code), message
+    status.code, status.message = int(code), plain(message)
     return status
 
 

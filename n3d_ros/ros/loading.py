@@ -17,6 +17,7 @@ from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.inference.grounder import Grounder, GroundingRequest, OnProgress, create_grounder
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
+from n3d_ros.ros.plain_text import plain
 from n3d_ros.ros.worker import Worker
 
 POLL_S = 0.1  # between two looks whether the node is asked to stop while a grounder loads
@@ -110,7 +111,7 @@ def told(error: BaseException) -> str:
     Returns:
         The sentence of ours; kind and text of others.
     """
-    return error.message if isinstance(error, N3dError) else f"{type(error).__name__}: {error}"
+    return plain(error.message if isinstance(error, N3dError) else f"{type(error).__name__}: {error}")
 
 
 def load_grounder(worker: Worker[Any], make: Callable[[], Grounder], stop: threading.Event) -> Grounder:

@@ -43,6 +43,7 @@ from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
+from n3d_ros.ros.plain_text import plain, plain_lines
 from n3d_ros.ros.requests import RequestServer, RequestTimes
 from n3d_ros.ros.results import Results
 from n3d_ros.ros.spinning import Spinner, ros_log_handler
@@ -80,7 +81,7 @@ def logged(transition: Transition) -> Transition:
             return transition(node, state)
         except Exception as error:
             text = "".join(traceback.format_exception(error))
-            node.get_logger().error(f"Internal error in {transition.__name__}: {text}")
+            node.get_logger().error(f"Internal error in {transition.__name__}: {plain_lines(text)}")
             return TransitionCallbackReturn.ERROR
 
     return guarded
@@ -472,7 +473,7 @@ class N3dNode(LifecycleNode):
         now_s = time.monotonic()
         if now_s - self._warned_s.get(reason, -WARN_EVERY_S) >= WARN_EVERY_S:
             self._warned_s[reason] = now_s
-            self.get_logger().warning(f"Dropped ({reason}): {sentence}")
+            self.get_logger().warning(f"Dropped ({reason}): {plain(sentence)}")
 
     def close(self) -> None:
         """Answers what waits, stops the worker; the node can then be destroyed."""
@@ -505,7 +506,7 @@ def run(
     try:
         node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
     except ConfigurationError as error:
-        rclpy.logging.get_logger(NODE_NAME).fatal(error.message)
+        rclpy.logging.get_logger(NODE_NAME).fatal(plain(error.message))
         rclpy.try_shutdown()
         return 1
     spinner = Spinner(node)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from n3d_ros.errors import ConfigurationError, N3dError
+from n3d_ros.ros.plain_text import plain
 
 if TYPE_CHECKING:
     from rcl_interfaces.msg import ParameterDescriptor
@@ -271,7 +272,7 @@ class NodeParameters:
             self._refuse_locked(changes)
             config = build_config(self.config, changes)
         except ConfigurationError as error:
-            return SetParametersResult(successful=False, reason=error.message)
+            return SetParametersResult(successful=False, reason=plain(error.message))
         self.config = config
         for listener in self._listeners:
             listener(config)

@@ -32,6 +32,7 @@ from n3d_ros.ros.conversions import (
     stamp_to_ns,
     status_to_msg,
 )
+from n3d_ros.ros.plain_text import plain
 from n3d_ros.ros.qos import REQUEST
 from n3d_ros.ros.worker import Worker
 from n3d_ros.scene.query import ValueType
@@ -278,8 +279,8 @@ def fill_answer(message: Any, reply: Reply) -> None:
         message: to fill.
         reply: the answer.
     """
-    message.sentence = reply.sentence
-    message.steps = list(reply.steps)
+    message.sentence = plain(reply.sentence)
+    message.steps = [plain(step) for step in reply.steps]
     message.value = typed_value(reply)
 
 

@@ -10,6 +10,8 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
 
+from n3d_ros.ros.plain_text import plain_lines
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -66,7 +68,7 @@ class _RosLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         target = self._loggers.setdefault(record.name, get_logger(record.name))
-        text = self.format(record)
+        text = plain_lines(self.format(record))
         # rclpy insists on one severity per line of code
         if record.levelno >= logging.ERROR:
             target.error(text)

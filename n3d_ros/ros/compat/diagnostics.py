@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from n3d_ros.ros.clocks import steady_clock
+from n3d_ros.ros.plain_text import plain
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +134,8 @@ class _OwnUpdater:
         status = DiagnosticStatus()
         status.level = bytes([report.level])  # a byte field holds one byte, not a number
         status.name = f"{self._node.get_name()}: {name}"
-        status.message, status.hardware_id = report.message, self._hardware_id
-        status.values = [KeyValue(key=str(key), value=str(value)) for key, value in report.values.items()]
+        status.message, status.hardware_id = plain(report.message), self._hardware_id
+        status.values = [KeyValue(key=str(key), value=plain(str(value))) for key, value in report.values.items()]
         return status
 
     def close(self) -> None:
@@ -157,9 +158,9 @@ class _RosUpdater:
     def add(self, name: str, task: DiagnosticTask) -> None:
         def run(status: Any) -> Any:
             report = task()
-            status.summary(bytes([report.level]), report.message)
+            status.summary(bytes([report.level]), plain(report.message))
             for key, value in report.values.items():
-                status.add(str(key), str(value))
+                status.add(str(key), plain(str(value)))
             return status
 
         if name in self._names:
