@@ -151,6 +151,19 @@ class SupportSurface:
         outline = frozen_array(self.outline, shape=(None, 3), dtype=np.float64, name="SupportSurface.outline")
         object.__setattr__(self, "outline", outline)
 
+    def transformed(self, target_T_source: RigidTransform) -> SupportSurface:
+        """The same surface, expressed in another frame.
+
+        Args:
+            target_T_source: from the frame it is given in.
+
+        Returns:
+            The surface in the target frame.
+        """
+        normal = target_T_source.rotate(self.normal)
+        offset_m = self.offset_m - float(normal @ target_T_source.translation)
+        return replace(self, normal=normal, offset_m=offset_m, outline=target_T_source.apply(self.outline))
+
     def height_m(self, points: NDArray[np.floating]) -> FloatArray:
         """How far points lie above the surface.
 

@@ -72,6 +72,21 @@ class PipelineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryConfig:
+    """Images that are kept, so that a request may name a moment and have its image looked at again.
+
+    Args:
+        frames_s: how long images are kept; 0 keeps none. Transforms are kept at least as long.
+        rate_hz: most images kept per second of their stamps.
+        max_mb: most memory that they may take, in millions of bytes; beyond it the images lie further apart in time.
+    """
+
+    frames_s: float = field(default=10.0, metadata={"minimum": 0.0, "maximum": 600.0, "unit": "s", "live": True})
+    rate_hz: float = field(default=5.0, metadata={"minimum": 0.1, "maximum": 120.0, "unit": "Hz", "live": True})
+    max_mb: float = field(default=128.0, metadata={"minimum": 0.0, "maximum": 65536.0, "unit": "MB", "live": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColorInputConfig:
     """Where colour comes from.
 
@@ -162,6 +177,7 @@ class NodeConfig:
         depth: see ``DepthInputConfig``.
         sync: see ``PairingConfig``.
         request: see ``RequestConfig``.
+        memory: see ``MemoryConfig``.
         markers: see ``MarkerConfig``.
         debug: see ``DebugConfig``.
     """
@@ -179,6 +195,7 @@ class NodeConfig:
     depth: DepthInputConfig = field(default_factory=DepthInputConfig)
     sync: PairingConfig = field(default_factory=PairingConfig)
     request: RequestConfig = field(default_factory=RequestConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     markers: MarkerConfig = field(default_factory=MarkerConfig)
     debug: DebugConfig = field(default_factory=DebugConfig)
 

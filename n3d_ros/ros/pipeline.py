@@ -13,14 +13,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from n3d_ros.detection import Detection3D, SupportSurface
-from n3d_ros.errors import BackendError, InputError, N3dError, QueryError, StatusCode, TransformError
+from n3d_ros.detection import Detection3D
+from n3d_ros.errors import BackendError, InputError, N3dError, StatusCode, TransformError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
@@ -35,9 +35,15 @@ from n3d_ros.inference.grounder import (
 from n3d_ros.inference.timing import Stages
 from n3d_ros.ros.config import AUTO, NONE, PipelineConfig
 from n3d_ros.ros.frame_assembly import FrameAssembler
+from n3d_ros.ros.outcomes import CameraView as CameraView
+from n3d_ros.ros.outcomes import FrameOutcome as FrameOutcome
+from n3d_ros.ros.outcomes import Memory as Memory
+from n3d_ros.ros.outcomes import Placement as Placement
+from n3d_ros.ros.outcomes import TransformLookup as TransformLookup
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.scene.history import SceneHistory
 from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.recall import recalled
 from n3d_ros.scene.scene import Scene
 
 logger = logging.getLogger(__name__)
@@ -45,139 +51,6 @@ logger = logging.getLogger(__name__)
 FIXED_FRAMES = ("map", "odom", "world")  # REP-105: frames in which things that stand still stay where they are
 GRAVITY_FRAMES = (*FIXED_FRAMES, "base_link")  # REP-103: their z axis points up (base_link's while the robot is level)
 LOOKUP_STEP_S = 0.005  # between two looks for a transform that is still on its way
-
-
-class TransformLookup(Protocol):
-    """Gives ``target_T_source`` at a stamp."""
-
-    def __call__(self, target: str, source: str, stamp_ns: int | None = None) -> RigidTransform:
-        """The transform that takes points of source to target.
-
-        Args:
-            target: frame to express points in.
-            source: frame the points are given in.
-            stamp_ns: nanoseconds; None: the newest known.
-
-        Returns:
-            The transform.
-
-        Raises:
-            TransformError: not known at that time.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FrameOutcome:
-    """What became of one pair of images.
-
-    Args:
-        status: OK, or why there is no result.
-        reason: short key under which a drop is counted; empty when OK.
-        message: one sentence about it; empty when OK.
-        stamp_ns: of the colour image, nanoseconds.
-        frame_id: of the colour image.
-        frame: the assembled frame; None when it could not be made.
-        detections: camera optical frame, this frame alone.
-        raw_detections: the same before they were fitted to the measured points; empty when the grounder does not fit.
-        is_partial: the request's time ran out before everything was found.
-        surfaces: camera optical frame.
-        scene: all objects so far, in its fixed frame; None when not OK.
-        scene_T_camera: at the stamp; None when not OK.
-        output_frame: frame in which results of this frame go out.
-        output_T_camera: at the stamp; None when not OK.
-        up_camera: (3,) against gravity in the optical frame from tf; None when the grounder estimates it.
-        stage_ms: milliseconds per step, in order.
-        notes: sentences for the user.
-    """
-
-    status: StatusCode = StatusCode.OK
-    reason: str = ""
-    message: str = ""
-    stamp_ns: int
-    frame_id: str
-    frame: RgbdFrame | None = None
-    detections: tuple[Detection3D, ...] = ()
-    raw_detections: tuple[Detection3D, ...] = ()
-    is_partial: bool = False
-    surfaces: tuple[SupportSurface, ...] = ()
-    scene: Scene | None = None
-    scene_T_camera: RigidTransform | None = None
-    output_frame: str = ""
-    output_T_camera: RigidTransform | None = None
-    up_camera: FloatArray | None = None
-    stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    notes: tuple[str, ...] = ()
-
-    @property
-    def is_ok(self) -> bool:
-        """Whether objects were looked for and the result can be used."""
-        return self.status == StatusCode.OK
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CameraView:
-    """From where a scene was seen.
-
-    Args:
-        frame_id: the camera's optical frame.
-        scene_T_camera: at the scene's stamp.
-        up_camera: (3,) against gravity in the optical frame; None when tf knows none.
-    """
-
-    frame_id: str
-    scene_T_camera: RigidTransform
-    up_camera: FloatArray | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Placement:
-    """Where a remembered scene and its camera are in the frame a request is answered in, at the scene's stamp.
-
-    Args:
-        frame_id: the frame of the answer.
-        target_T_scene: takes the scene's points there.
-        target_T_camera: takes the camera's points there.
-        up: (3,) the vertical in ``frame_id``; None when tf knows none.
-    """
-
-    frame_id: str
-    target_T_scene: RigidTransform
-    target_T_camera: RigidTransform
-    up: FloatArray | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Memory:
-    """What later requests need; one immutable snapshot, replaced as a whole.
-
-    Args:
-        history: scenes of the last seconds.
-        outcome: the newest outcome that is OK; None before the first.
-        views: stamp of each scene in the history to where the camera was: tf forgets sooner.
-    """
-
-    history: SceneHistory
-    views: Mapping[int, CameraView] = field(default_factory=lambda: MappingProxyType({}))
-    outcome: FrameOutcome | None = None
-
-    def view_of(self, scene: Scene) -> CameraView:
-        """Where the camera was when a scene was seen.
-
-        Args:
-            scene: one of the history.
-
-        Returns:
-            The view.
-
-        Raises:
-            QueryError: it is no longer remembered (code ``NO_SUCH_MOMENT``).
-        """
-        view = self.views.get(scene.stamp_ns)
-        if view is None:
-            text = f"The scene of {scene.stamp_ns / 1e9:.3f} s was forgotten meanwhile; ask again."
-            raise QueryError(text, code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment")
-        return view
 
 
 class FramePipeline:
@@ -297,10 +170,43 @@ class FramePipeline:
         Returns:
             The outcome; refusals have a status other than OK.
         """
+        return self._guarded(pair, request, on_detection, is_cancelled, looks_back=False)
+
+    def look_back(
+        self,
+        pair: RgbdPair,
+        request: GroundingRequest,
+        *,
+        on_detection: Callable[[Detection3D], None] | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> FrameOutcome:
+        """What a request finds in a pair of the past; scene and memory stay as they are.
+
+        Args:
+            pair: as in ``ground``.
+            request: as in ``ground``.
+            on_detection: as in ``ground``.
+            is_cancelled: as in ``ground``.
+
+        Returns:
+            The outcome; its scene is that of the pair's time, for this answer only, under the ids that are known.
+        """
+        return self._guarded(pair, request, on_detection, is_cancelled, looks_back=True)
+
+    def _guarded(
+        self,
+        pair: RgbdPair,
+        request: GroundingRequest,
+        on_detection: Callable[[Detection3D], None] | None,
+        is_cancelled: Callable[[], bool] | None,
+        *,
+        looks_back: bool,
+    ) -> FrameOutcome:
+        """The outcome of a look, whatever happens."""
         stages = Stages()
         blank = FrameOutcome(stamp_ns=pair.stamp_ns, frame_id=pair.color.header.frame_id)
         try:
-            outcome = self._ground(pair, request, stages, blank, on_detection, is_cancelled)
+            outcome = self._ground(pair, request, stages, blank, on_detection, is_cancelled, looks_back=looks_back)
         except N3dError as error:
             outcome = replace(blank, status=error.code, reason=_drop_reason(error), message=error.message)
         except Exception as error:  # a grounder may fail in ways of its own; it costs this frame only
@@ -374,6 +280,8 @@ class FramePipeline:
         blank: FrameOutcome,
         on_detection: Callable[[Detection3D], None] | None,
         is_cancelled: Callable[[], bool] | None,
+        *,
+        looks_back: bool,
     ) -> FrameOutcome:
         with stages.timed("assemble"):
             frame = self._assemble(pair)
@@ -389,9 +297,12 @@ class FramePipeline:
         for name, duration_ms in result.stage_ms.items():
             stages.add(f"ground/{name}", duration_ms)
         with stages.timed("scene"):
-            is_whole = not (result.partial or result.cut_off)  # what a list without its end lacks may be there
-            complete = _looks_for_everything(request) and is_whole
-            scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
+            if looks_back:
+                scene = self._recalled_scene(frame, result, scene_frame, scene_T_camera)
+            else:
+                is_whole = not (result.partial or result.cut_off)  # what a list without its end lacks may be there
+                complete = _looks_for_everything(request) and is_whole
+                scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
         outcome = replace(
             blank,
             frame=frame,
@@ -407,13 +318,13 @@ class FramePipeline:
             notes=result.notes,
         )
         self.counts = _counted("ground", result.counts)
-        self._remember(outcome, scene, scene_T_camera)
+        if not looks_back:
+            self._remember(outcome, scene)
         return outcome
 
-    def _remember(self, outcome: FrameOutcome, scene: Scene, scene_T_camera: RigidTransform) -> None:
+    def _remember(self, outcome: FrameOutcome, scene: Scene) -> None:
         history = self.memory.history.added(scene)
-        view = CameraView(frame_id=outcome.frame_id, scene_T_camera=scene_T_camera, up_camera=outcome.up_camera)
-        known = {**self.memory.views, scene.stamp_ns: view}
+        known = {**self.memory.views, scene.stamp_ns: outcome.view}
         views = {one.stamp_ns: known[one.stamp_ns] for one in history.scenes if one.stamp_ns in known}
         self.memory = Memory(history=history, outcome=outcome, views=MappingProxyType(views))
 
@@ -438,10 +349,7 @@ class FramePipeline:
         *,
         complete: bool,
     ) -> Scene:
-        scene = self._scene
-        if scene is None or scene.frame_id != scene_frame:
-            # ids go on where they were: a number never means another thing while the node runs
-            scene = Scene(frame_id=scene_frame, stamp_ns=0, next_id=self.next_id)
+        scene = self._scene_in(scene_frame, frame.stamp_ns)
         try:
             self._scene = scene.updated(
                 result.detections,
@@ -457,6 +365,38 @@ class FramePipeline:
             return self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
         self.next_id = self._scene.next_id
         return self._scene
+
+    def _scene_in(self, scene_frame: str, stamp_ns: int) -> Scene:
+        """The scene so far in the frame it is kept in from now on; an empty one when tf cannot take it there."""
+        scene = self._scene
+        if scene is None:
+            # ids go on where they were: a number never means another thing while the node runs
+            return Scene(frame_id=scene_frame, stamp_ns=0, next_id=self.next_id)
+        if scene.frame_id == scene_frame:
+            return scene
+        for known_ns in (scene.stamp_ns, stamp_ns):  # a frame that has just appeared is not known at the former yet
+            with suppress(TransformError):
+                return scene.transformed(scene_frame, self._lookup(scene_frame, scene.frame_id, known_ns))
+        return Scene(frame_id=scene_frame, stamp_ns=0, next_id=self.next_id)
+
+    def _recalled_scene(
+        self, frame: RgbdFrame, result: GroundingResult, scene_frame: str, scene_T_camera: RigidTransform
+    ) -> Scene:
+        """The scene of a frame of the past; of the present one only the next free id moves on."""
+        scene = recalled(
+            result.detections,
+            scene_T_camera=scene_T_camera,
+            frame_id=scene_frame,
+            stamp_ns=frame.stamp_ns,
+            then=self.memory.history.before(frame.stamp_ns),
+            now=self._scene,
+            next_id=self.next_id,
+            config=self.config.scene,
+        )
+        self.next_id = max(self.next_id, scene.next_id)
+        if self._scene is not None:
+            self._scene = replace(self._scene, next_id=self.next_id)
+        return scene
 
     def _scene_pose(self, frame: RgbdFrame) -> tuple[str, RigidTransform]:
         """The scene's fixed frame, and the camera's pose in it at the frame's stamp."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 
 from n3d_ros.errors import InputError, QueryError, StatusCode
@@ -77,6 +77,20 @@ class SceneHistory:
                 self._no_such_moment(stamp_ns, stamps), code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment"
             )
         return nearest
+
+    def before(self, stamp_ns: int) -> Scene | None:
+        """The newest snapshot at or before a moment.
+
+        Args:
+            stamp_ns: nanoseconds.
+
+        Returns:
+            The snapshot; None when none is so old, or none lies near enough.
+        """
+        at = bisect_right(self.scenes, stamp_ns, key=lambda scene: scene.stamp_ns)
+        newest = self.scenes[at - 1] if at else None
+        is_near = newest is not None and stamp_ns - newest.stamp_ns <= self.config.max_gap_s * 1e9
+        return newest if is_near else None
 
     def _no_such_moment(self, stamp_ns: int, stamps: list[int]) -> str:
         """A sentence that says what is remembered."""
