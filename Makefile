@@ -16,7 +16,7 @@ ARGS ?=
 export PYTHON BAG OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-model setup-test setup-docs demo test check test-numpy1 bench docs clean
+.PHONY: help setup setup-model setup-test setup-docs demo test test-long check test-numpy1 bench docs clean
 
 # "--name" when the variable's value says yes.
 asked = $(if $(filter-out 0 no false,$(2)),--$(1))
@@ -43,6 +43,9 @@ demo: setup ## replay a bag into the node and show what it found (BAG=path, OUT=
 test: setup-test ## static checks, then all tests
 	@scripts/check
 	@scripts/test $(ARGS)
+
+test-long: setup-test ## tests that take minutes: a long session, odd questions and messages
+	@scripts/test -m long $(ARGS)
 
 check: setup ## static checks alone
 	@scripts/check

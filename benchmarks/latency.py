@@ -112,7 +112,7 @@ def measure_live(
             Path(folder, "node.log").open("wb") as log,
             started(command, stdout=log, stderr=subprocess.STDOUT) as process,
         ):
-            _wait_until_ready(node, namespace, process, Path(folder, "node.log"))
+            wait_until_ready(node, namespace, process, Path(folder, "node.log"))
             figures.ready_s = time.monotonic() - begin
             if idle_s:
                 time.sleep(SETTLE_S)
@@ -124,8 +124,18 @@ def measure_live(
     return figures
 
 
-def _wait_until_ready(node: Any, namespace: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Waits until both images have a subscriber."""
+def wait_until_ready(node: Any, namespace: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until both images have a subscriber.
+
+    Args:
+        node: the observer.
+        namespace: of the node that is waited for.
+        process: of that node.
+        log: what it wrote.
+
+    Raises:
+        BackendError: it ended, or did not come up in time.
+    """
     deadline = time.monotonic() + READY_TIMEOUT_S
     images = [f"/{namespace}/{topic}" for topic in (TOPICS[0], TOPICS[2])]
     while not all(node.count_subscribers(topic) for topic in images):

@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figure import Figure
 from benchmarks.frames import REAL_FRAMES, bench_frames
 from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
+from benchmarks.robustness import asking_figures, endurance_figures, fuzzing_figures
 from n3d_ros.errors import N3dError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,43 +26,6 @@ SCORE_TIMEOUT_S = 1800.0
 RATE_HZ = 30.0
 GENERATED_NOISE = ("structured_light", "active_stereo", "time_of_flight")  # the first is that of the real frames
 DETERMINISM_SEED = 5  # of the generated bag that is run twice when none is shipped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One measured number.
-
-    Args:
-        name: what was measured.
-        value: the result; NaN when it could not be measured.
-        unit: its unit.
-        promise: the limit, None when it is only reported.
-        at_most: whether the promise is an upper limit.
-        note: how, or why not.
-    """
-
-    name: str
-    value: float
-    unit: str = ""
-    promise: float | None = None
-    at_most: bool = True
-    note: str = ""
-
-    @property
-    def is_kept(self) -> bool | None:
-        """Whether the promise is kept; None when there is none or nothing was measured."""
-        if self.promise is None or math.isnan(self.value):
-            return None
-        return self.value <= self.promise if self.at_most else self.value >= self.promise
-
-    @property
-    def row(self) -> list[str]:
-        """Cells for the table."""
-        value = "not measured" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}".strip()
-        sign = "<=" if self.at_most else ">="
-        promise = "" if self.promise is None else f"{sign} {self.promise:g} {self.unit}".strip()
-        kept = {True: "yes", False: "**no**", None: ""}[self.is_kept]
-        return [self.name, value, promise, kept, self.note]
 
 
 def live_figures(seconds: float) -> list[Figure]:
@@ -282,13 +246,16 @@ def language_model_figures() -> list[Figure]:
     ]
 
 
-def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable[[str], None]) -> list[Figure]:
+def measure(
+    parts: Sequence[str], *, seconds: float, scenes: int, minutes: float, tell: Callable[[str], None]
+) -> list[Figure]:
     """Measures some parts.
 
     Args:
-        parts: of ``PARTS``.
+        parts: of ``PARTS`` of ``n3d bench``.
         seconds: of images in the live sessions.
         scenes: generated scenes per kind.
+        minutes: of the endurance session.
         tell: told what happens.
 
     Returns:
@@ -298,7 +265,10 @@ def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable
         "real": real_frame_figures,
         "generated": lambda: generated_scene_figures(scenes),
         "live": lambda: live_figures(seconds),
+        "asking": lambda: asking_figures(seconds),
         "determinism": determinism_figure,
+        "fuzzing": fuzzing_figures,
+        "endurance": lambda: endurance_figures(minutes),
         "language_model": language_model_figures,
     }
     figures: list[Figure] = []
@@ -311,9 +281,6 @@ def measure(parts: Sequence[str], *, seconds: float, scenes: int, tell: Callable
             figures.append(Figure(name=part, value=math.nan, promise=0.0, note=error.message.splitlines()[0]))
         tell(f"  {time.monotonic() - begin:.0f} s")
     return figures
-
-
-PARTS = ("real", "generated", "live", "determinism", "language_model")
 
 
 def markdown(figures: Sequence[Figure]) -> str:

@@ -15,11 +15,12 @@ EXAMPLES = """\
   n3d bench
   n3d bench live determinism --seconds 20
   n3d bench generated --scenes 40
+  n3d bench endurance --minutes 30
   n3d bench language_model
 """
 NEEDS_ROS = True
 
-PARTS = ("real", "generated", "live", "determinism", "language_model")
+PARTS = ("real", "generated", "live", "asking", "determinism", "fuzzing", "endurance", "language_model")
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
 
@@ -32,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument(
         "--seconds", type=float, default=12.0, metavar="S", help="of images per live session (default 12)"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=3.0,
+        metavar="M",
+        help="of the endurance session (default 3; the full one: 30)",
     )
     parser.add_argument("--scenes", type=int, default=12, metavar="N", help="generated scenes per kind (default 12)")
 
@@ -63,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         args.parts or PARTS,
         seconds=args.seconds,
         scenes=args.scenes,
+        minutes=args.minutes,
         tell=lambda text: print(text, file=sys.stderr, flush=True),
     )
     print(markdown(figures))
