@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from re import Pattern
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -16,6 +17,7 @@ from rclpy.parameter import Parameter
 
 from node_harness import NodeClient, NodeProcess
 
+NOTHING: Pattern[str] = re.compile("(?!)")
 FIRST_LINE = re.compile(r"^\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[[\w.]+\]: ")
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
@@ -32,7 +34,12 @@ SHUTDOWNS = {
 
 @contextmanager
 def running(
-    parameters: Mapping[str, Any] | None = None, *, until: str = "Active", name: str = "n3d", is_product: bool = False
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    until: str = "Active",
+    name: str = "n3d",
+    is_product: bool = False,
+    beside: Pattern[str] = NOTHING,
 ) -> Iterator[tuple[NodeProcess, NodeClient]]:
     """A node and a client; at the end the node must go down in order, without an internal error in its log."""
     process = NodeProcess(parameters, name=name, is_product=is_product)
@@ -44,18 +51,21 @@ def running(
         finally:
             client.close()
         assert process.end() == 0, process.log
-        assert_log_is_plain(process)
+        assert_log_is_plain(process, beside=beside)
     finally:
         if process.process.poll() is None:
             process.end(signal.SIGKILL)
 
 
-def assert_log_is_plain(process: NodeProcess) -> None:
-    """Fails when the log holds an internal error, a line that is none of the logger's, or anything but plain text."""
+def assert_log_is_plain(process: NodeProcess, *, beside: Pattern[str] = NOTHING) -> None:
+    """Fails when the log holds an internal error, a line that is none of the logger's, or anything but plain text.
+
+    ``beside``: lines that libraries write past the logger, which are left out.
+    """
     log = process.log
     assert "Traceback" not in log, log
     assert "Internal error" not in log, log
-    lines = log.split("\n")[:-1]  # by nothing else: a carriage return is a fault
+    lines = [line for line in log.split("\n")[:-1] if not beside.fullmatch(line)]  # a carriage return ends no line
     assert all(FIRST_LINE.match(line) for line in lines), [line for line in lines if not FIRST_LINE.match(line)][:5]
     assert all(line.isprintable() for line in lines), [line for line in lines if not line.isprintable()][:5]
 

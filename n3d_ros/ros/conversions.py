@@ -252,7 +252,8 @@ def _rectification(msg: Any) -> FloatArray:
     rotation = _numbers(msg.r, 9, "r").reshape(3, 3)
     if not rotation.any():
         return np.eye(3)
-    if np.abs(rotation.T @ rotation - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
+    is_bounded = np.abs(rotation).max() <= 2  # before products of it are taken, which could overflow
+    if not is_bounded or np.abs(rotation.T @ rotation - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
         raise CalibrationError(f"CameraInfo.r: expected a rotation or zeros, got {rotation.tolist()}.")
     return rotation
 
