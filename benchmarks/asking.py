@@ -180,8 +180,11 @@ class Asker:
         from n3d_msgs.srv import SpatialQuery
         from rclpy.executors import SingleThreadedExecutor
 
+        from n3d_ros.ros.qos import REQUEST
+
         self._request = SpatialQuery.Request
-        self._client = node.create_client(SpatialQuery, f"/{namespace}/n3d/query")
+        # As deep as the node's own queue: a burst of answers must not push each other out before they are taken.
+        self._client = node.create_client(SpatialQuery, f"/{namespace}/n3d/query", qos_profile=REQUEST)
         self._report: Any = None
         node.create_subscription(FrameReport, f"/{namespace}/n3d/frame_report", self._on_report, 10)
         self._executor = SingleThreadedExecutor(context=node.context)

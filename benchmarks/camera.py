@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--namespace", default="")
     args = parser.parse_args()
-    publish(BenchFrames.load(args.frames), args.seconds, args.rate, namespace=args.namespace)
+    with contextlib.suppress(KeyboardInterrupt):  # how a session ends
+        publish(BenchFrames.load(args.frames), args.seconds, args.rate, namespace=args.namespace)
     return 0
 
 
