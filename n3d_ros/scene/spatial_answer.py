@@ -40,6 +40,8 @@ class SpatialQuery:
         surfaces: flat pieces of the world in the scene's frame: "on the table", "above the floor".
         departed: objects that left the scene, newest first, in the scene's frame: "when did you last see the mug?".
         before: an earlier scene in the same frame, for "what changed since"; None: none is remembered.
+        now_ns: the present, on the clock of the stamps; 0: not told. With it, ages count up to now, and an answer about
+            the past says how long ago its image is.
         open_vocabulary: whether the objects are called what they are, by a grounder that was asked for the very things
             of the question: that none is called so then means that there is none.
     """
@@ -51,6 +53,7 @@ class SpatialQuery:
     surfaces: tuple[SupportSurface, ...] = ()
     departed: tuple[SceneObject, ...] = ()
     before: Scene | None = None
+    now_ns: int = 0
     open_vocabulary: bool = False
 
 

@@ -1,0 +1,77 @@
+"""Amounts: a quantity of a body in a context: who looks, and what the time is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from n3d_ros.scene.answers.body import Body
+from n3d_ros.scene.answers.context import Context
+from n3d_ros.scene.answers.measures import FROM_VIEWER, Measured, measure
+from n3d_ros.scene.questions.question import Quantity
+
+NANOSECONDS = 1e-9
+_UNITS = {Quantity.VOLUME: "m^3", Quantity.SIZE: "m^3", Quantity.FOOTPRINT: "m^2", Quantity.AGE: "s"}
+
+
+def unit_of(quantity: Quantity) -> str:
+    """The unit of a quantity's value.
+
+    Args:
+        quantity: one that comes to a number.
+
+    Returns:
+        "m", "m^2", "m^3" or "s".
+    """
+    return _UNITS.get(quantity, "m")
+
+
+def amount(quantity: Quantity, body: Body, context: Context, reference: Body | None = None) -> Measured:
+    """A quantity of a body.
+
+    Args:
+        quantity: one that comes to a number.
+        body: the body.
+        context: who looks.
+        reference: the other end of a distance; None: the viewer.
+
+    Returns:
+        The number with its error.
+    """
+    if quantity is Quantity.AGE:
+        return age_of(body, context)
+    needs_viewer = (reference is None and quantity in FROM_VIEWER) or quantity is Quantity.LATERAL
+    return measure(quantity, body, context.view if needs_viewer else context.axes, reference)
+
+
+def age_of(body: Body, context: Context) -> Measured:
+    """How long ago a body was last seen, from the present if it is told, else from the scene's image.
+
+    Args:
+        body: the body; surfaces are seen in the scene's image.
+        context: what is known.
+
+    Returns:
+        Seconds.
+    """
+    now_ns = context.query.now_ns or context.scene.stamp_ns
+    seen_ns = context.scene.stamp_ns if body.known is None else body.known.last_seen_ns
+    return Measured(value=max(0.0, (now_ns - seen_ns) * NANOSECONDS), stddev=0.0, unit="s")
+
+
+def ranked(
+    bodies: Sequence[Body], quantity: Quantity, context: Context, reference: Body | None = None, *, most: bool = False
+) -> list[tuple[Body, Measured]]:
+    """Bodies in the order of a quantity.
+
+    Args:
+        bodies: to be ordered.
+        quantity: by what.
+        context: who looks.
+        reference: the other end of a distance; None: the viewer.
+        most: whether the largest comes first.
+
+    Returns:
+        Pairs of body and measure; equal ones keep their order.
+    """
+    measured = [(body, amount(quantity, body, context, reference)) for body in bodies]
+    return sorted(measured, key=lambda one: -one[1].value if most else one[1].value)

@@ -1,0 +1,160 @@
+"""What changed between an earlier scene and this one: Changed. Objects are the same by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+
+from n3d_ros.errors import StatusCode
+from n3d_ros.scene.answers.body import Body, body_of
+from n3d_ros.scene.answers.context import Context, UnansweredError
+from n3d_ros.scene.answers.describing import place_of
+from n3d_ros.scene.answers.finding import Finding, as_answer, in_words, settled, yes_or_no
+from n3d_ros.scene.answers.measures import SIGMAS, Measured
+from n3d_ros.scene.answers.resolve import Meaning, meanings
+from n3d_ros.scene.answers.wording import counted, duration, length, listed
+from n3d_ros.scene.questions.question import Changed
+from n3d_ros.scene.scene import Scene
+from n3d_ros.scene.spatial_answer import SpatialAnswer
+
+MOVED_M = 0.02  # less is no move worth telling, however well the boxes are known
+NOTHING = "nothing"
+NANOSECONDS = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Changes:
+    """What is new, gone and moved."""
+
+    new: tuple[Body, ...]
+    gone: tuple[Body, ...]
+    moved: tuple[tuple[Body, Measured], ...]
+    since_s: float
+
+
+def changed(intent: Changed, context: Context) -> SpatialAnswer:
+    """What appeared, went or moved, or whether one thing did.
+
+    Args:
+        intent: what is asked.
+        context: what is known.
+
+    Returns:
+        Words for the whole scene, yes or no for one thing.
+
+    Raises:
+        UnansweredError: no earlier scene is remembered, or the thing is in neither scene.
+    """
+    before = context.query.before
+    if before is None:
+        text = "I remember no earlier scene to compare with."
+        raise context.refusal(StatusCode.NO_SUCH_MOMENT, text)
+    changes = _changes(before, context)
+    if intent.thing is None:
+        return as_answer(_all(intent, changes, context), context)
+    return _of_thing(intent, changes, before, context)
+
+
+def _changes(before: Scene, context: Context) -> _Changes:
+    """Compares the scenes id by id; what was a candidate before is not new."""
+    then = {known.id: body_of(known) for known in before.objects}
+    known_then = {*then, *(known.id for known in before.candidates)}
+    now = {body.id: body for body in context.bodies if body.id is not None}
+    still = {*now, *(known.id for known in context.scene.candidates)}
+    ways = [(body, _way(then[i], body)) for i, body in now.items() if i in then]
+    return _Changes(
+        new=tuple(body for i, body in now.items() if i not in known_then),
+        gone=tuple(body for i, body in then.items() if i not in still),
+        moved=tuple((body, way) for body, way in ways if _has_moved(way)),
+        since_s=(context.scene.stamp_ns - before.stamp_ns) * NANOSECONDS,
+    )
+
+
+def _way(then: Body, now: Body) -> Measured:
+    """How far a body's centre went; the error along the way."""
+    way = now.center - then.center
+    size = float(np.linalg.norm(way))
+    direction = way / size if size > 0 else np.array([1.0, 0.0, 0.0])
+    return Measured(value=size, stddev=sqrt(then.center_variance(direction) + now.center_variance(direction)))
+
+
+def _has_moved(way: Measured) -> bool:
+    return way.value > max(MOVED_M, SIGMAS * way.stddev)
+
+
+def _all(intent: Changed, changes: _Changes, context: Context) -> Finding:
+    """Everything that changed, or only what is new or gone."""
+    only = intent.is_new or intent.is_gone
+    new = changes.new if intent.is_new or not only else ()
+    gone = changes.gone if intent.is_gone or not only else ()
+    moved = () if only else changes.moved
+    words = [
+        f"{what}: {listed([body.name for body in bodies])}"
+        for what, bodies in (("new", new), ("gone", gone), ("moved", [body for body, _ in moved]))
+        if bodies
+    ]
+    sentences = [f"The {body.name} is new, {place_of(body, context)}." for body in new]
+    sentences += [f"The {body.name} is gone; it was {place_of(body, context)}." for body in gone]
+    sentences += [
+        f"The {body.name} moved by {length(way.value)}, and is {place_of(body, context)}." for body, way in moved
+    ]
+    what = "new" if intent.is_new else "gone" if intent.is_gone else "changed"
+    since = f"in {duration(changes.since_s)}"
+    head = f"{len(sentences)} {'thing' if len(sentences) == 1 else 'things'} changed {since}."
+    head = head if sentences else f"Nothing {'is ' if only else ''}{what} {since}."
+    return in_words(
+        "; ".join(words) or NOTHING,
+        (head, *sentences),
+        bodies=[*new, *gone, *(body for body, _ in moved)],
+        steps=_steps(changes, context),
+    )
+
+
+def _steps(changes: _Changes, context: Context) -> list[str]:
+    bound = f"moved means by more than {MOVED_M:.3f} m and {SIGMAS:g} standard deviations"
+    head = f"{counted(len(context.bodies), 'object')} now, compared with {duration(changes.since_s)} before; {bound}."
+    return [head, *(f"{body.name} moved {way.figures()}." for body, way in changes.moved)]
+
+
+def _of_thing(intent: Changed, changes: _Changes, before: Scene, context: Context) -> SpatialAnswer:
+    """Whether one thing moved, is new, or is gone; one that is gone is looked up in the earlier scene."""
+    assert intent.thing is not None
+    gone = {body.id for body in changes.gone}
+    then = replace(context, scene=before, bodies=tuple(body_of(known) for known in before.objects))
+    try:
+        earlier = meanings(intent.thing, then)
+    except UnansweredError:
+        earlier = []
+    left = [body for meaning in earlier for body in meaning.bodies if body.id in gone]
+    try:
+        return settled([intent.thing], context, lambda one: _one(intent, one, left, changes))
+    except UnansweredError:
+        if not left:
+            raise
+        meaning = Meaning(bodies=tuple(left))
+        return as_answer(_one(intent, meaning, left, changes), context)
+
+
+def _one(intent: Changed, meaning: Meaning, left: Sequence[Body], changes: _Changes) -> Finding:
+    """What became of each body."""
+    moved, since = {body.id: way for body, way in changes.moved}, duration(changes.since_s)
+    new, gone = {body.id for body in changes.new}, {body.id for body in left}
+    holds, sentences = list[bool](), list[str]()
+    bodies = [*meaning.bodies, *(body for body in left if intent.is_gone and body not in meaning.bodies)]
+    for body in bodies:
+        is_moved, is_new, is_gone = body.id in moved, body.id in new, body.id in gone
+        holds.append(is_new if intent.is_new else is_gone if intent.is_gone else is_moved or is_gone)
+        if is_gone:
+            sentences.append(f"{body.the} is gone since {since} before.")
+        elif is_new:
+            sentences.append(f"{body.the} is new: it was not there {since} before.")
+        elif is_moved:
+            sentences.append(f"{body.the} moved by {length(moved[body.id].value)} in {since}.")
+        else:
+            sentences.append(f"{body.the} is where it was {since} before.")
+    value = any(holds) if intent.thing is None or not intent.thing.is_each else all(holds)
+    steps = [f"{body.name} moved {way.figures()} (bound {MOVED_M:.3f} m)." for body, way in changes.moved]
+    return yes_or_no(value, sentences, bodies=bodies, steps=steps)

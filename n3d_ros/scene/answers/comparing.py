@@ -1,0 +1,322 @@
+"""More, less, most: Compare, Difference, Choose, Order.
+
+Two measures differ when their difference is more than two standard deviations of it; else they are about the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from n3d_ros.scene.answers.amounts import amount, ranked, unit_of
+from n3d_ros.scene.answers.body import Body
+from n3d_ros.scene.answers.comparatives import COMPARED_WITH, SUPERLATIVES
+from n3d_ros.scene.answers.context import Context
+from n3d_ros.scene.answers.finding import SAME, Finding, a_number, in_words, settled, yes_or_no
+from n3d_ros.scene.answers.measures import SIGMAS, Measured
+from n3d_ros.scene.answers.resolve import Meaning, id_of
+from n3d_ros.scene.answers.wording import MAX_NAMED, listed
+from n3d_ros.scene.questions.question import Choose, Compare, Difference, Order, Quantity, Sense, Thing
+from n3d_ros.scene.spatial_answer import SpatialAnswer
+
+SIGNED = frozenset({Quantity.LATERAL, Quantity.ELEVATION})  # only differences of these mean something to people
+ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+_WANTED = {Sense.MORE: 1, Sense.LESS: -1, Sense.EQUAL: 0}
+
+
+def compare(intent: Compare, context: Context) -> SpatialAnswer:
+    """Whether a thing has more, less or as much of a quantity than another, than a bound, than all others.
+
+    Args:
+        intent: what is asked.
+        context: what is known.
+
+    Returns:
+        Yes or no; no when a difference is asked for and is within the measuring error.
+    """
+    things = [thing for thing in (intent.subject, intent.other, intent.reference) if thing is not None]
+
+    def compute(*meanings: Meaning) -> Finding:
+        subject, rest = meanings[0], list(meanings[1:])
+        other = rest.pop(0) if intent.other is not None else None
+        reference = rest.pop(0).one if intent.reference is not None else None
+        return _compared(intent, subject, other, reference, context)
+
+    return settled(things, context, compute)
+
+
+def _compared(
+    intent: Compare, subject: Meaning, other: Meaning | None, reference: Body | None, context: Context
+) -> Finding:
+    """Compares every body of the subject with every one of the others."""
+    sentences, steps, found = list[str](), list[str](), list[list[bool]]()
+    rivals = _rivals(subject, other, reference, context) if intent.bound is None else []
+    for body in subject.bodies:
+        mine = amount(intent.quantity, body, context, reference)
+        limits: list[tuple[Body | None, Measured]] = [
+            (rival, amount(intent.quantity, rival, context, reference)) for rival in rivals
+        ]
+        if intent.bound is not None:
+            limits = [(None, Measured(value=intent.bound, stddev=0.0, unit=unit_of(intent.quantity)))]
+        found.append([])
+        for rival, limit in limits:
+            if rival is not None and id_of(rival) == id_of(body):
+                continue
+            sign = mine.minus(limit, intent.factor).sign
+            found[-1].append(sign == _WANTED[intent.sense])
+            sentences.append(_compared_words(intent, body, mine, rival, limit, reference))
+            steps.append(_compared_step(intent, body, mine, rival, limit, reference))
+    any_rival = other is not None and intent.other is not None and intent.other.is_any
+    each = [any(row) if any_rival else all(row) for row in found]
+    holds = any(each) if intent.subject.is_any else all(each)
+    shown = [row for row in sentences if row] or ["there is nothing to compare it with."]
+    bodies = [*subject.bodies, *(rivals if other is not None else []), *([reference] if reference else [])]
+    return yes_or_no(holds != intent.negated, _unique_sentences(shown), bodies=bodies, steps=steps)
+
+
+def _rivals(subject: Meaning, other: Meaning | None, reference: Body | None, context: Context) -> list[Body]:
+    """What the subject is compared with: the other thing, or all other objects."""
+    if other is not None:
+        return list(other.bodies)
+    left_out = {id_of(body) for body in subject.bodies} | ({id_of(reference)} if reference else set())
+    return [body for body in context.bodies if id_of(body) not in left_out]
+
+
+def _unique_sentences(sentences: Sequence[str]) -> list[str]:
+    """Sentences once each; all but the first begin with a capital."""
+    once = list(dict.fromkeys(sentences))
+    return [once[0], *(f"{one[:1].upper()}{one[1:]}" for one in once[1:])]
+
+
+def _compared_words(
+    intent: Compare, body: Body, mine: Measured, rival: Body | None, limit: Measured, reference: Body | None
+) -> str:
+    """Such as "the red box 3 is taller than the mug 7: 20 cm against 12 cm."."""
+    bound = Measured(value=limit.value * intent.factor, stddev=0.0, unit=limit.unit)
+    times = "" if intent.factor == 1.0 else f"{intent.factor:g} times "
+    sign = mine.minus(limit, intent.factor).sign
+    if rival is None:
+        at = {1: "more than", -1: "less than", 0: "about"}[sign]
+        return f"the {intent.quantity.value} of {body.the} is {mine.words()}, {at} {bound.words()}."
+    word = compared_word(intent.quantity, sign, reference)
+    if times:
+        how = {1: "more than", -1: "less than", 0: "about"}[sign]
+        return f"{_of(intent.quantity, body)} is {mine.words()}, {how} {times}that of {rival.the}, {limit.words()}."
+    if intent.quantity in SIGNED and sign:
+        gap = Measured(value=abs(mine.minus(limit).value), stddev=0.0)
+        return f"{body.the} is {gap.words()} {word} than {rival.the}."
+    figures = "" if intent.quantity in SIGNED else f": {mine.words()} against {limit.words()}"
+    same = ", which is within the measuring error" if sign == 0 and not _is_exact(mine, limit) else ""
+    return f"{body.the} is {word} {'than' if sign else 'as'} {rival.the}{figures}{same}."
+
+
+def _of(quantity: Quantity, body: Body) -> str:
+    return f"the {quantity.value} of {body.the}"
+
+
+def _is_exact(a: Measured, b: Measured) -> bool:
+    return a.stddev == 0 and b.stddev == 0
+
+
+def compared_word(quantity: Quantity, sign: int, reference: Body | None = None) -> str:
+    """The comparing word, with what a distance is measured from.
+
+    Args:
+        quantity: compared.
+        sign: 1 more, -1 less, 0 the same.
+        reference: of a distance; None: the viewer.
+
+    Returns:
+        Such as "taller", "about as tall", "closer to the mug 7".
+    """
+    word = COMPARED_WITH[quantity][{1: 0, -1: 1, 0: 2}[sign]]
+    word = f"about {word}" if sign == 0 else word
+    return word if reference is None else f"{word} {'to' if word.endswith('closer') else 'from'} {reference.the}"
+
+
+def _compared_step(
+    intent: Compare, body: Body, mine: Measured, rival: Body | None, limit: Measured, reference: Body | None
+) -> str:
+    """The two numbers, their difference and the bound of its error."""
+    difference = mine.minus(limit, intent.factor)
+    source = "" if reference is None else f" from {reference.name}"
+    whose = "bound" if rival is None else rival.name
+    times = "" if intent.factor == 1.0 else f"{intent.factor:g} x "
+    return (
+        f"{intent.quantity.value}{source}: {body.name} {mine.figures()}, {times}{whose} {limit.figures()}; difference "
+        f"{Measured(value=difference.value, stddev=0.0, unit=difference.unit).figures()}{error_words(difference)}."
+    )
+
+
+def error_words(difference: Measured) -> str:
+    """The bound within which a difference counts as none.
+
+    Args:
+        difference: with its error.
+
+    Returns:
+        Such as ", 2 standard deviations are 0.011 m"; empty without error.
+    """
+    if difference.stddev == 0:
+        return ""
+    bound = Measured(value=SIGMAS * difference.stddev, stddev=0.0, unit=difference.unit)
+    return f", {SIGMAS:g} standard deviations are {bound.figures()}"
+
+
+def difference(intent: Difference, context: Context) -> SpatialAnswer:
+    """By how much, or how many times, two things differ.
+
+    Args:
+        intent: what is asked.
+        context: what is known.
+
+    Returns:
+        A number of at least 0; the sentence says which way.
+    """
+    things = [thing for thing in (intent.subject, intent.other, intent.reference) if thing is not None]
+
+    def compute(subject: Meaning, other: Meaning, reference: Meaning | None = None) -> Finding:
+        return _difference(intent, subject.one, other.one, None if reference is None else reference.one, context)
+
+    return settled(things, context, compute)
+
+
+def _difference(intent: Difference, body: Body, other: Body, reference: Body | None, context: Context) -> Finding:
+    mine = amount(intent.quantity, body, context, reference)
+    theirs = amount(intent.quantity, other, context, reference)
+    by = mine.minus(theirs)
+    step = (
+        f"{intent.quantity.value}: {body.name} {mine.figures()}, {other.name} {theirs.figures()}; difference "
+        f"{by.figures()}{error_words(by)}."
+    )
+    bodies = [body, other, *([reference] if reference else [])]
+    if intent.as_ratio and theirs.value > 0:
+        ratio = Measured(value=mine.value / theirs.value, stddev=0.0, unit="1")
+        words = f"{ratio.value:.2f}"
+        equal = COMPARED_WITH[intent.quantity][2]
+        sentence = f"The {body.name} is {words} times {equal} as {other.the}: {mine.words()} against {theirs.words()}."
+        return a_number(ratio, words, (sentence,), bodies=bodies, steps=(step,))
+    size = Measured(value=abs(by.value), stddev=by.stddev, unit=by.unit)
+    words = size.words(intent.unit)
+    word = compared_word(intent.quantity, by.sign, reference)
+    if by.sign == 0:
+        sentence = f"The {body.name} is {word} as {other.the}: the difference of {words} is within the measuring error."
+    else:
+        figures = (
+            "" if intent.quantity in SIGNED else f": {mine.words(intent.unit)} against {theirs.words(intent.unit)}"
+        )
+        sentence = f"The {body.name} is {words} {word} than {other.the}{figures}."
+    return a_number(size, words, (sentence,), bodies=bodies, steps=(step,))
+
+
+def choose(intent: Choose, context: Context) -> SpatialAnswer:
+    """Which of several has most or least; "about the same" when the measuring error does not tell.
+
+    Args:
+        intent: what is asked.
+        context: what is known.
+
+    Returns:
+        The name of the one.
+    """
+    extreme = intent.extreme
+    things = [*intent.candidates, *([extreme.reference] if extreme.reference is not None else [])]
+
+    def compute(*meanings: Meaning) -> Finding:
+        reference = meanings[-1].one if extreme.reference is not None else None
+        count = len(intent.candidates)
+        bodies = list({id_of(body): body for meaning in meanings[:count] for body in meaning.bodies}.values())
+        order = ranked(bodies, extreme.quantity, context, reference, most=extreme.most)
+        return chosen(order, extreme.quantity, reference, most=extreme.most, rank=extreme.rank)
+
+    return settled(things, context, compute)
+
+
+def chosen(
+    order: Sequence[tuple[Body, Measured]],
+    quantity: Quantity,
+    reference: Body | None,
+    *,
+    most: bool,
+    rank: int = 1,
+    ordinal: int = 1,
+) -> Finding:
+    """The body at a rank, or those that the measuring error does not tell apart.
+
+    Args:
+        order: bodies with their measures, in order.
+        quantity: by what.
+        reference: the other end of a distance.
+        most: whether the largest comes first.
+        rank: 1 for the first.
+        ordinal: the rank as it is told, where only part of an order is given.
+
+    Returns:
+        The finding.
+    """
+    first, value = order[min(rank, len(order)) - 1]
+    tied = [body for body, other in order if body is not first and other.minus(value).sign == 0]
+    step = order_step(order, quantity, reference)
+    names = [first.the, *(body.the for body in tied)]
+    if tied:
+        word = compared_word(quantity, 0, reference)
+        row = listed(names)
+        sentence = f"{row[:1].upper()}{row[1:]} are {word}, within the measuring error."
+        return in_words(SAME, (sentence,), bodies=[first, *tied], steps=(step,))
+    word = " ".join(filter(None, [ORDINALS.get(max(rank, ordinal), ""), SUPERLATIVES[quantity][0 if most else 1]]))
+    whose = "" if reference is None else f" {'to' if word.endswith('closest') else 'from'} {reference.the}"
+    return in_words(first.name, (f"The {first.name} is the {word}{whose}.",), bodies=[first], steps=(step,))
+
+
+def order_step(order: Sequence[tuple[Body, Measured]], quantity: Quantity, reference: Body | None) -> str:
+    """The measures of bodies in their order.
+
+    Args:
+        order: bodies with their measures.
+        quantity: what was measured.
+        reference: the other end of a distance.
+
+    Returns:
+        One sentence.
+    """
+    source = "" if reference is None else f" from {reference.name}"
+    shown = "; ".join(f"{body.name} {value.figures()}" for body, value in order[:MAX_NAMED])
+    return f"{quantity.value[:1].upper()}{quantity.value[1:]}{source}: {shown}."
+
+
+def in_order(intent: Order, context: Context) -> SpatialAnswer:
+    """Things in the order of a quantity.
+
+    Args:
+        intent: what is asked.
+        context: what is known.
+
+    Returns:
+        Their names in order.
+    """
+    things: list[Thing] = [*intent.things, *([intent.reference] if intent.reference is not None else [])]
+
+    def compute(*meanings: Meaning) -> Finding:
+        reference = meanings[-1].one if intent.reference is not None else None
+        bodies = {id_of(b): b for meaning in meanings[: len(intent.things)] for b in meaning.bodies}
+        if reference is not None:
+            bodies.pop(id_of(reference), None)
+        order = ranked(list(bodies.values()), intent.quantity, context, reference, most=not intent.ascending)
+        return _ordered(order, intent, reference)
+
+    return settled(things, context, compute)
+
+
+def _ordered(order: list[tuple[Body, Measured]], intent: Order, reference: Body | None) -> Finding:
+    names = [body.name for body, _ in order]
+    least, most = SUPERLATIVES[intent.quantity][1], SUPERLATIVES[intent.quantity][0]
+    span = f"From {least} to {most}" if intent.ascending else f"From {most} to {least}"
+    shown = [f"{body.the} ({value.words()})" for body, value in order[:MAX_NAMED]]
+    more = f" and {len(order) - MAX_NAMED} more" if len(order) > MAX_NAMED else ""
+    sentences = [f"{span}: {', '.join(shown)}{more}."]
+    for (a, first), (b, second) in pairwise(order):
+        if second.minus(first).sign == 0:
+            sentences.append(f"{a.the[:1].upper()}{a.the[1:]} and {b.the} are {SAME}.")
+    words = ", ".join(names[:MAX_NAMED]) + more
+    step = order_step(order, intent.quantity, reference)
+    return in_words(words, sentences, bodies=[body for body, _ in order], steps=(step,))

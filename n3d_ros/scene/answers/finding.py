@@ -1,0 +1,240 @@
+"""Finding: what one reading of a question comes to; several readings settled into one answer.
+
+Where a question may mean several objects, the answer for each is computed. The same for all is the answer; different
+ones are told one by one, with the status AMBIGUOUS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from n3d_ros.errors import StatusCode
+from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.scene.answers.body import Body
+from n3d_ros.scene.answers.context import Context
+from n3d_ros.scene.answers.measures import Measured
+from n3d_ros.scene.answers.resolve import Meaning, called, combined, id_of, is_together
+from n3d_ros.scene.answers.wording import MAX_STEPS, limited
+from n3d_ros.scene.questions.question import Thing
+from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
+
+SAME = "about the same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Finding:
+    """What one reading of a question comes to.
+
+    Args:
+        sentences: the answer, most important first.
+        value: as in ``SpatialAnswer``.
+        kind: of the value.
+        words: the value in words.
+        unit: of the value.
+        clock_hour: for directions.
+        bodies: what it rests on, in the order the steps name them.
+        steps: how it was reached.
+        status: OK, or why there is no value.
+    """
+
+    sentences: tuple[str, ...]
+    value: bool | float | str | tuple[float, float, float] | None = None
+    kind: ValueType = ValueType.NONE
+    words: str = ""
+    unit: str = ""
+    clock_hour: int | None = None
+    bodies: tuple[Body, ...] = ()
+    steps: tuple[str, ...] = ()
+    status: StatusCode = StatusCode.OK
+
+
+def yes_or_no(
+    value: bool, sentences: Sequence[str], *, bodies: Sequence[Body] = (), steps: Sequence[str] = ()
+) -> Finding:
+    """A finding that is yes or no.
+
+    Args:
+        value: which.
+        sentences: the answer without "Yes" and "No"; the first one is joined to it.
+        bodies: what it rests on.
+        steps: how it was reached.
+
+    Returns:
+        The finding.
+    """
+    word = "Yes" if value else "No"
+    first = f"{word}, {sentences[0]}" if sentences else f"{word}."
+    return Finding(
+        sentences=(first, *sentences[1:]),
+        value=value,
+        kind=ValueType.BOOLEAN,
+        words=word.lower(),
+        bodies=tuple(bodies),
+        steps=tuple(steps),
+    )
+
+
+def a_number(
+    measured: Measured, words: str, sentences: Sequence[str], *, bodies: Sequence[Body] = (), steps: Sequence[str] = ()
+) -> Finding:
+    """A finding that is a number.
+
+    Args:
+        measured: the number with its unit.
+        words: the number in words.
+        sentences: the answer.
+        bodies: what it rests on.
+        steps: how it was reached.
+
+    Returns:
+        The finding.
+    """
+    return Finding(
+        sentences=tuple(sentences),
+        value=measured.value,
+        kind=ValueType.NUMBER,
+        words=words,
+        unit=measured.unit,
+        bodies=tuple(bodies),
+        steps=tuple(steps),
+    )
+
+
+def in_words(
+    words: str, sentences: Sequence[str], *, bodies: Sequence[Body] = (), steps: Sequence[str] = ()
+) -> Finding:
+    """A finding that is a name, a side, a colour.
+
+    Args:
+        words: the value.
+        sentences: the answer.
+        bodies: what it rests on.
+        steps: how it was reached.
+
+    Returns:
+        The finding.
+    """
+    return Finding(
+        sentences=tuple(sentences),
+        value=words,
+        kind=ValueType.TEXT,
+        words=words,
+        bodies=tuple(bodies),
+        steps=tuple(steps),
+    )
+
+
+def as_triple(vector: FloatArray) -> tuple[float, float, float]:
+    """A vector as the value of an answer.
+
+    Args:
+        vector: (3,).
+
+    Returns:
+        Three floats, no negative zero.
+    """
+    x, y, z = (float(v) + 0.0 for v in vector)
+    return x, y, z
+
+
+def settled(
+    things: Sequence[Thing],
+    context: Context,
+    compute: Callable[..., Finding],
+    *,
+    together: frozenset[int] = frozenset(),
+) -> SpatialAnswer:
+    """The answer to a question about these things.
+
+    Args:
+        things: in the order the question names them.
+        context: what is known.
+        compute: called with one ``Meaning`` per thing, for each combination of meanings.
+        together: places in ``things`` of those that are wanted all at once, even none.
+
+    Returns:
+        The answer; AMBIGUOUS when combinations differ.
+
+    Raises:
+        UnansweredError: a thing is not there or not known.
+    """
+    combinations = combined(things, context, together=together)
+    findings = [_with_steps(compute(*meanings), meanings) for meanings in combinations]
+    notes = _unique(note for meanings in combinations for meaning in meanings for note in meaning.notes)
+    if context.sight is not None and context.sight.note:
+        notes = (context.sight.note, *notes)
+    if len(findings) == 1:
+        return as_answer(findings[0], context, notes)
+    heads = [
+        f"{len(meant)} objects match {called(thing)}."
+        for k, thing in enumerate(things)
+        if not is_together(thing) and len(meant := {id_of(one[k].one) for one in combinations if one[k].bodies}) > 1
+    ]
+    return merged(findings, context, notes=notes, heads=heads)
+
+
+def merged(
+    findings: Sequence[Finding], context: Context, *, notes: Sequence[str] = (), heads: Sequence[str] = ()
+) -> SpatialAnswer:
+    """One answer of several findings: the common one, or all of them as ambiguous.
+
+    Args:
+        findings: at least one.
+        context: what is known.
+        notes: sentences on how words were taken.
+        heads: sentences that say what has several meanings.
+
+    Returns:
+        The answer.
+    """
+    bodies = _unique_bodies(body for one in findings for body in one.bodies)
+    steps = _unique(step for one in findings for step in one.steps)
+    each = _unique(one.sentences[0] for one in findings)
+    if len({(one.status, one.kind, one.words) for one in findings}) == 1:
+        same = f"The answer is the same for each: {findings[0].words}." if findings[0].words else ""
+        whole = replace(findings[0], sentences=(*heads, same, *each), bodies=bodies, steps=steps)
+        return as_answer(whole, context, notes)
+    head = heads or ["The question can be taken in several ways."]
+    ambiguous = Finding(status=StatusCode.AMBIGUOUS, sentences=(*head, *each), bodies=bodies, steps=steps)
+    return as_answer(ambiguous, context, notes)
+
+
+def as_answer(finding: Finding, context: Context, notes: Sequence[str] = ()) -> SpatialAnswer:
+    """The answer that a finding makes.
+
+    Args:
+        finding: what was found out.
+        context: what is known.
+        notes: sentences on how words were taken, told after the first sentence.
+
+    Returns:
+        The answer, bounded in length.
+    """
+    first, rest = finding.sentences[:1], finding.sentences[1:]
+    return SpatialAnswer(
+        status=finding.status,
+        text=limited([*first, *notes, *rest]),
+        value=finding.value,
+        value_type=finding.kind,
+        value_text=finding.words,
+        unit=finding.unit,
+        clock_hour=finding.clock_hour,
+        object_ids=tuple(body.id for body in _unique_bodies(finding.bodies) if body.id is not None),
+        steps=finding.steps[:MAX_STEPS],
+        stamp_ns=context.scene.stamp_ns,
+    )
+
+
+def _with_steps(finding: Finding, meanings: Sequence[Meaning]) -> Finding:
+    """The finding with the steps by which its things were found before its own."""
+    steps = _unique(step for meaning in meanings for step in meaning.steps)
+    return replace(finding, steps=_unique((*steps, *finding.steps)))
+
+
+def _unique(sentences: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentences))
+
+
+def _unique_bodies(bodies: Iterable[Body]) -> tuple[Body, ...]:
+    return tuple({id_of(body): body for body in bodies}.values())
