@@ -200,10 +200,14 @@ class Exists:
     """Is there an X? Do you see X? Is anything on X? -> BOOLEAN.
 
     ``negated``: "is nothing on the table?", "is the table empty?". With ``thing.count``: "are there three boxes?".
+    ``at_least``, ``at_most``: "more than two" (3, None), "at most two" (0, 2), "exactly two", "only two" (2, 2); None:
+    not said.
     """
 
     thing: Thing
     negated: bool = False
+    at_least: int | None = None
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +252,15 @@ class IsPlaced:
     options: tuple[Relation, ...]
     references: tuple[Thing, ...] = ()
     within_m: float | None = None
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsColored:
+    """Is A red? -> BOOLEAN; ``colors`` of several: "is A red or blue?" -> TEXT, the one that it is."""
+
+    subject: Thing
+    colors: tuple[str, ...]
     negated: bool = False
 
 
@@ -379,6 +392,7 @@ Intent = (
     | Choose
     | ChoosePlaced
     | IsPlaced
+    | IsColored
     | Side
     | Compare
     | Measure

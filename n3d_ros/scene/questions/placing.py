@@ -1,0 +1,290 @@
+"""Questions on places: where, on which side, in which direction, what is there, how many, is there one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from n3d_ros.scene.questions.clauses import STANDS, SUBJECT, Kept, Rows, group
+from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
+from n3d_ros.scene.questions.patterns import Grammar
+from n3d_ros.scene.questions.question import (
+    ChoosePlaced,
+    Count,
+    Direction,
+    Exists,
+    IsPlaced,
+    Place,
+    Quantity,
+    Relation,
+    Side,
+    Thing,
+    Where,
+    Which,
+)
+
+_TO = "(relative|from|than|to|away-from|rel:NEXT_TO|compared (to|with))"
+_YOU = "(you|we|i|one)"
+
+
+def add_places(grammar: Grammar) -> None:
+    """Adds the rules ``where_position`` and ``counted``.
+
+    Args:
+        grammar: what they are added to.
+    """
+    grammar.add("where_position", [("{q:quantity}", lambda k: True if k["q"] is Quantity.POSITION else None)])
+    grammar.add("counted", [
+        ("(more-than|more than) {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=k["n"] + 1)),
+        ("(less-than|less than) {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=0, at_most=k["n"] - 1)),
+        ("at-least {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=k["n"])),
+        ("at-most {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=0, at_most=k["n"])),
+        ("only {s:some_thing}", lambda k: _exactly(k["s"])),
+        ("{s:some_thing}", lambda k: _one_or_more(k["s"])),
+        ("{a:thing}", lambda k: _counted(k["a"])),
+    ])  # fmt: skip
+
+
+def _counted(thing: Thing, at_least: int | None = None, at_most: int | None = None) -> Exists:
+    return Exists(thing=thing, at_least=at_least, at_most=at_most)
+
+
+def _exactly(some: tuple[NounPhrase, Thing]) -> Exists:
+    number = some[0].number or 1
+    return _counted(some[1], number, number)
+
+
+def _one_or_more(some: tuple[NounPhrase, Thing]) -> Exists:
+    phrase, thing = some
+    return Exists(thing=thing, negated=phrase.determiner == "no")
+
+
+def _is_placed(kept: Kept) -> IsPlaced:
+    place: Place | None = kept.get("p")
+    if place is not None:
+        options, references, within_m = (place.relation,), place.references, place.within_m
+    else:
+        options, within_m = tuple(kept["o"]), None
+        references = (kept["b"],) if "b" in kept else ()
+    negated = bool(kept.get("n"))
+    return IsPlaced(
+        subject=kept["a"], options=options, references=references, within_m=within_m, negated=negated
+    )  # fmt: skip
+
+
+def _there(kept: Kept) -> Exists:
+    """ "Is a mug on the table?" asks whether there is one."""
+    phrase, thing = kept["s"]
+    thing = replace(thing, places=(*thing.places, kept["p"]))
+    return _one_or_more((phrase, thing))
+
+
+def _empty(kept: Kept) -> Exists:
+    place = Place(relation=Relation.ON, references=(kept["a"],))
+    return Exists(thing=replace(anything(), places=(place,)), negated=True)
+
+
+def _with_all(kept: Kept) -> Thing | None:
+    thing: Thing = kept["a"] if "a" in kept else anything()
+    if "p" in kept:
+        thing = replace(thing, places=(*thing.places, kept["p"]))
+    if "b" in kept:
+        thing = replace(thing, bounds=(*thing.bounds, kept["b"]))
+    if "x" in kept:
+        if thing.extreme is not None:
+            return None
+        thing = replace(thing, extreme=kept["x"])
+    return thing
+
+
+def _which(kept: Kept) -> Which | None:
+    thing = _with_all(kept)
+    return (
+        None if thing is None else Which(thing=thing, is_single=thing.extreme is not None and thing.extreme.count == 1)
+    )
+
+
+def _which_one(kept: Kept) -> Which | None:
+    """ "Which box is on the table" asks for one, "which boxes are" for all."""
+    which = _which(kept)
+    if which is None or "w" not in kept:
+        return which
+    return replace(which, is_single=which.is_single or not which.thing.phrase.is_plural)
+
+
+def _listed(kept: Kept) -> Which | None:
+    thing: Thing = kept["a"]
+    return Which(thing=group(thing)) if thing.phrase.is_plural or thing.phrase.noun is None else None
+
+
+def _count(kept: Kept) -> Count | None:
+    thing = _with_all(kept)
+    return None if thing is None else Count(thing=group(thing))
+
+
+def _where(kept: Kept) -> Where:
+    return Where(thing=kept["a"], relative_to=kept.get("b"))
+
+
+def _side(kept: Kept) -> Side:
+    return Side(subject=kept["a"], reference=kept["b"])
+
+
+def _direction(kept: Kept) -> Direction:
+    return Direction(target=kept["a"], origin=kept.get("b"), as_clock=kept["d"])
+
+
+def _choose(kept: Kept) -> ChoosePlaced | None:
+    things: tuple[Thing, ...] = kept["things"]
+    place: Place | None = kept.get("p")
+    relation = kept["r"] if place is None else place.relation
+    if place is not None and len(place.references) > 1:
+        return None
+    reference = place.references[0] if place is not None and place.references else None
+    return ChoosePlaced(candidates=things, relation=relation, reference=reference)
+
+
+WHERE: Rows = [
+    ("where (be|do|can|have) {a:thing} " + STANDS + _TO + " {b:thing}", _where),
+    ("where {a:thing} (be|lie|appear)? located? (relative|compared (to|with)|than) {b:thing}", _where),
+    ("(what be|give|tell|find)? the? {where_position} of {a:thing} " + _TO + " {b:thing}", _where),
+    ("where be {a:thing} (last-seen|see last?|last located)?", _where),
+    ("where (rel:INSIDE|in|on|at)? (be|do|can|have) {a:thing} " + STANDS, _where),
+    ("where {a:thing} (be|lie|appear|come)? located?", _where),
+    ("where (can|do|have|be)? not? " + _YOU + " can? (last|last-see|see|find|located|look|looking)? (see|find|for|rel:INSIDE)? {a:thing} last?", _where),
+    ("where be {a:thing} be? (see|last|last-seen)", _where),
+    ("(find|show|look|looking|search|give|tell) (me|to|at|for|rel:NEXT_TO|out)? (for|to)? {a:thing} (for me)?", _where),
+    ("(find|show|tell) (me|us|out)? where {a:thing} be? located?", _where),
+    ("(find|show|tell) (me|us|out)? where be {a:thing} located?", _where),
+    ("(what be|what|find|give me?|tell me?|show me?)? the? {where_position} of {a:thing} (be)?", _where),
+    ("what be {a:thing} 's {where_position}", _where),
+    ("(what|which) {where_position} (do|be) {a:thing} (have|use|rel:INSIDE|lie|located|at|in)?", _where),
+    ("be? (i|we) looking for {a:thing}", _where),
+]  # fmt: skip
+
+PLACED: Rows = [
+    ("(be|do|have|can) not? {s:some_thing} " + STANDS + "{p:place}", _there),
+    ("(be|do|have) {a:thing} (empty|free|clear|bare)", _empty),
+    (SUBJECT + "either? {o:options} {b:thing}", _is_placed),
+    (SUBJECT + "either? {o:options} {you}", _is_placed),
+    (SUBJECT + "{p:place}", _is_placed),
+    (SUBJECT + "{o:options} (than|of|from|compared (to|with)) {b:thing}", _is_placed),
+    (SUBJECT + "either? {o:options}", _is_placed),
+]  # fmt: skip
+
+CHOOSE_PLACED: Rows = [
+    ("{w:which_one} " + STANDS + "{p:stood} ,? (of|between|among|:)? {things:things}", _choose),
+    ("(of|between|among|from)? {things:things} ,? {w:which_one} " + STANDS + "{p:stood}", _choose),
+]  # fmt: skip
+
+WHICH: Rows = [
+    ("(what|whats) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place}", _which),
+    ("(what|whats) (be|lie|appear) (there|located|here)?", _which),
+    ("{w:which} " + STANDS + "{p:place}", _which_one),
+    ("{w:which}? {a:thing} (be|lie|appear|do|have) there? " + STANDS + "{p:place}", _which_one),
+    ("{w:which} (of|among)? {a:thing} (be|appear|have) {b:bound}", _which_one),
+    ("(what|whats|which) be {b:bound}", _which),
+    ("{w:which} (of|among|:)? {a:thing} (be|have|appear|lie|come|located)? located? {x:superlative}", _which),
+    ("(what|which) (be|have|appear|lie|come|located) located? {x:superlative} (of all|among them)?", _which),
+    ("(what|whats|which) {a:thing} (be|lie) (there|here|located)?", _which),
+    ("(what|which|whats) (be)? the? {a:thing} (there be|be there)", _which),
+    ("(what|whats|which) {a:thing} (do|can|have) not? " + _YOU + " can? (see|find|have|know) {p:place}?", _which),
+    ("(what|whats) (do|can|have) " + _YOU + " can? (see|find|have|located) (there|here)? {p:place}?", _which),
+    ("(what|whats) (do|can|have)? " + _YOU + " can? (see|find)", _which),
+    ("(what|which) be {e:only_extreme}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
+    ("(list|describe|name|count|find|give|tell|show|what be) (me|us|to me)? {a:thing}", _listed),
+    ("what {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
+    ("what do {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
+    ("(list|describe|tell|show) (me|us)? what (you|we|i)? can? (see|be there|there be|find) {p:place}?", _which),
+    ("(list|tell|show) (me|us)? what be {p:place}", _which),
+]  # fmt: skip
+
+COUNT: Rows = [
+    ("how-many of? {a:thing} (be|lie|appear|do|can|have)? (there|you|we|i)? (be|lie|see|find|have|located)? located? {p:place}?", _count),
+    ("how-many of? {a:thing} there be {p:place}?", _count),
+    ("how-many of? {a:thing} (be|lie|appear) {b:bound}", _count),
+    ("how-many of? {a:thing} can? (you|we|i) can? (see|find|have|located) {p:place}?", _count),
+    ("(what be|count|give|tell|find)? (me|us)? number-of {a:thing} (there be|be there)? {p:place}?", _count),
+    ("count up? (me|of)? {a:thing}", _count),
+    ("how-many (be|lie|do|can) (there|you|we|located|i)? (see|find|located)? {p:place}", _count),
+]  # fmt: skip
+
+EXISTS: Rows = [
+    ("(be|appear|do|can|have) not? there (be|appear|lie|exist)? {e:counted}", lambda k: k["e"]),
+    ("there (be|appear|lie) {e:counted}", lambda k: k["e"]),
+    ("there be {n:neg} {e:counted}", lambda k: replace(k["e"], negated=not k["e"].negated)),
+    ("(do|can|have|be)? not? " + _YOU + " (can|do|have)? (see|find|have|located) {e:counted}", lambda k: k["e"]),
+    ("(do|can|have|be) {s:some_thing} (be|lie|appear)? (exist|there|here|located|see)", lambda k: _one_or_more(k["s"])),
+    ("{s:only_some}", lambda k: _one_or_more(k["s"])),
+]  # fmt: skip
+
+SIDE: Rows = [
+    ("(on|rel:ON|in|at|to)? (which|what) side (of|from|relative) {b:thing} (be|do|can|lie) {a:thing} " + STANDS + "on?", _side),
+    ("(on|in|at|to)? (which|what) side (be|do|can|lie) {a:thing} " + STANDS + "(on|rel:ON)? (of|from|relative) {b:thing}", _side),
+    ("how (be|do) {a:thing} " + STANDS + "(relative|to|from|compared (to|with)|than|with) {b:thing}", _side),
+    ("how be {p:pair} (located|compared|relative)? each-other?", lambda k: Side(subject=k["p"][0], reference=k["p"][1])),
+    ("what be the spatial? (relation|relationship) (of|between|rel:BETWEEN) {p:pair}", lambda k: Side(subject=k["p"][0], reference=k["p"][1])),
+]  # fmt: skip
+
+_HEADING = "(at|in|to|from|on|toward)? (what|which|the)? {d:heading}"
+DIRECTION: Rows = [
+    (_HEADING + " (be|do|can|lie|have) {a:thing} " + STANDS + "(at|in|on)? " + _TO + " {b:thing}", _direction),
+    (_HEADING + " (be|do|can|lie|have) {a:thing} " + STANDS + "(at|in|on)?", _direction),
+    (_HEADING + " (of|from|to|toward) {a:thing} " + _TO + " {b:thing}", _direction),
+    (_HEADING + " from {b:thing} to {a:thing}", _direction),
+    ("what be " + _HEADING + " (of|to|toward) {a:thing} " + _TO + " {b:thing}", _direction),
+    ("what be " + _HEADING + " from {b:thing} to {a:thing}", _direction),
+    ("what be " + _HEADING + " (of|to|toward) {a:thing}", _direction),
+    (_HEADING + " (can|do|be|must|have) " + _YOU + " (have to)? (find|see|look|go|turn|move|looking) (for|to)? (see|find|reach)? {a:thing} (from {b:thing})?", _direction),
+    ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading} " + _TO + " {b:thing}", _direction),
+    ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading}", _direction),
+    ("from {b:thing} ,? " + _HEADING + " be {a:thing}", _direction),
+]  # fmt: skip
+
+
+def add_headings(grammar: Grammar) -> None:
+    """Adds the rules ``heading``, ``which``, ``which_one``, ``stood``, ``some_thing`` and the like.
+
+    Args:
+        grammar: what they are added to.
+    """
+    grammar.add("heading", [
+        ("(approximate)? clock-direction (hand)? (on the clock)?", lambda _: True),
+        ("hour", lambda _: True),
+        ("direction", lambda _: False),
+    ])  # fmt: skip
+    grammar.add("which_one", [
+        ("which (one|of)?", lambda _: True),
+        ("(what|who)", lambda _: True),
+        ("which {t:thing}", lambda _: True),
+    ])  # fmt: skip
+    grammar.add("stood", [
+        ("{p:place}", lambda k: k["p"]),
+        ("{o:option}", lambda k: Place(relation=k["o"]) if k["o"] is not Relation.BETWEEN else None),
+        ("the? {x:sided}", lambda k: k["x"]),
+    ])  # fmt: skip
+    grammar.readers["some_thing"] = _some_thing
+    grammar.readers["number_"] = lambda source, place: [
+        (end, int(value)) for end, value in source.read("number", place) if value == int(value)
+    ]
+    grammar.add("sided", [("{x:extreme_of}", _sided)])
+    grammar.add("only_extreme", [("{p:extreme}", lambda k: k["p"].thing)])
+    grammar.add(
+        "only_some", [("{s:some_thing}", lambda k: k["s"] if k["s"][0].determiner in ("any", "some") else None)]
+    )
+
+
+def _sided(kept: Kept) -> Place | None:
+    """ "The leftmost" of two is the one further left."""
+    extreme = kept["x"]
+    if extreme.quantity is not Quantity.LATERAL or extreme.rank != 1:
+        return None
+    return Place(relation=Relation.RIGHT if extreme.most else Relation.LEFT)
+
+
+def _some_thing(source: Any, place: int) -> Any:
+    """An indefinite noun phrase with all that is said of it, and the phrase as such."""
+    lexeme = source.at(place)
+    if lexeme is not None and lexeme.kind == "np" and lexeme.value.is_indefinite:
+        for end, thing in source.read("thing", place):
+            yield end, (lexeme.value, thing)

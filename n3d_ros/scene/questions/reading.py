@@ -1,0 +1,219 @@
+"""From words to a question: ``read`` says what a text asks, or which words of it were not understood.
+
+Words are evened out, known expressions and noun phrases become one lexeme each, the words that say from where and when
+are taken out, and what is left must be a pattern as a whole: no word that means anything is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from n3d_ros.scene.questions import measuring, placing, remembering
+from n3d_ros.scene.questions.clauses import add_clauses
+from n3d_ros.scene.questions.courtesy import beginnings, without_end, without_hedges
+from n3d_ros.scene.questions.lengths import unit_of
+from n3d_ros.scene.questions.moments import add_moments, without_moment
+from n3d_ros.scene.questions.noun_phrases import lexemes_of
+from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source, TooMuchWork
+from n3d_ros.scene.questions.question import Intent, IsPlaced, Place, Question, Relation, Thing, Viewpoint
+from n3d_ros.scene.questions.things import add_said, add_things
+from n3d_ros.scene.questions.viewpoints import add_viewpoints, viewpoints
+from n3d_ros.scene.questions.words import Word, words_in
+
+MAX_CHARS = 1024  # of a question; the bound of the interfaces
+MAX_WORDS = 120  # beyond it a text is a story
+MAX_READINGS = 16  # of one pattern, of which the best is taken
+
+UNDERSTOOD = (
+    "where is the red box?",
+    "how many boxes are on the table?",
+    "is there a blue ball?",
+    "what do you see?",
+    "is the mug left of the box?",
+    "which is taller, the mug or the box?",
+    "how far is the mug from the box?",
+    "at what o'clock is the mug from the box?",
+    "what is the largest object?",
+    "does the mug fit in a gap of 10 cm?",
+    "what changed in the last minute?",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What came of reading a text.
+
+    Args:
+        question: None when it was not understood.
+        unread: the words that could not be read; empty when all were.
+    """
+
+    question: Question | None
+    unread: str = ""
+
+
+def read(text: str) -> Reading:
+    """What a text asks.
+
+    Args:
+        text: anything; of a question, at most ``MAX_CHARS`` characters.
+
+    Returns:
+        The question; without one, the words that were not understood.
+    """
+    words = words_in(text[: MAX_CHARS + 1])
+    if len(text) > MAX_CHARS or len(words) > MAX_WORDS or not words:
+        return Reading(question=None, unread=text[:MAX_CHARS].strip())
+    unread: str | None = None
+    for rest in beginnings(words):
+        said = without_end(rest)
+        for kept in dict.fromkeys((said, without_hedges(said))):
+            try:
+                found = _read(text, kept)
+            except TooMuchWork:
+                return Reading(question=None, unread=text.strip())
+            if found.question is not None:
+                return found
+            unread = found.unread if unread is None or len(found.unread) < len(unread) else unread
+    return Reading(question=None, unread=unread or text.strip())
+
+
+def _read(text: str, words: tuple[Word, ...]) -> Reading:
+    """The question of these words, with viewpoint, moment and unit."""
+    lexemes, moment = without_moment(_grammar(), lexemes_of(words))
+    furthest, best = 0, lexemes
+    for rest, viewpoint, unit in _cores(lexemes):
+        source = Source(lexemes=rest, grammar=_grammar())
+        intent = _intent(source)
+        if intent is not None:
+            intent = _with_unit(intent, unit)
+        if intent is not None:
+            return Reading(question=Question(text=text, intent=intent, viewpoint=viewpoint, moment=moment))
+        if source.furthest > furthest:
+            furthest, best = source.furthest, rest
+    return Reading(question=None, unread=" ".join(lexeme.said for lexeme in best[furthest:] if lexeme.said))
+
+
+def _cores(lexemes: tuple[Lexeme, ...]) -> Iterator[tuple[tuple[Lexeme, ...], Viewpoint, str | None]]:
+    """The question as it stands, then without what may be said of viewpoint and unit."""
+    rest, unit = _without_unit(lexemes)
+    yield rest, Viewpoint(), unit
+    for rule in ("view", "loose_view"):
+        for seen in viewpoints(_grammar(), rest, rule):
+            yield _without_comma(seen.lexemes), seen.viewpoint, unit
+
+
+def _without_comma(lexemes: tuple[Lexeme, ...]) -> tuple[Lexeme, ...]:
+    while lexemes and lexemes[-1].kind == "mark":
+        lexemes = lexemes[:-1]
+    return lexemes
+
+
+def _without_unit(lexemes: tuple[Lexeme, ...]) -> tuple[tuple[Lexeme, ...], str | None]:
+    """Without "in centimetres"."""
+    for at, lexeme in enumerate(lexemes[:-1]):
+        following = lexemes[at + 1].said.lower()
+        unit = unit_of(
+            {"meters": "metres", "centimeters": "centimetres", "millimeters": "millimetres"}.get(following, following)
+        )
+        if lexeme.word == "in" and unit is not None:
+            return (*lexemes[:at], *lexemes[at + 2 :]), unit
+    return lexemes, None
+
+
+def _with_unit(intent: Intent, unit: str | None) -> Intent | None:
+    """The same question with its answer wanted in a unit; None when it asks for no length."""
+    if unit is None:
+        return intent
+    from dataclasses import replace
+
+    known = any(field.name == "unit" for field in fields(intent))
+    return replace(intent, unit=unit) if known else None  # type: ignore[call-arg]
+
+
+def _intent(source: Source) -> Intent | None:
+    """What the lexemes ask, by the first kind of question that takes all of them."""
+    for rule in _KINDS:
+        readings = list[Intent]()
+        for reading in source.grammar.whole(source, rule):
+            readings.append(reading)
+            if len(readings) >= MAX_READINGS:
+                break
+        if readings:
+            return min(readings, key=_strain)
+    return None
+
+
+def _strain(intent: Intent) -> int:
+    """How much is hung on the things of a reading where it could be said of the sentence; the least is meant."""
+    if not isinstance(intent, IsPlaced):
+        return 0
+    firm = (Relation.ON, Relation.INSIDE, Relation.UNDER)
+    subject = sum(1 if place.relation in firm else 2 for place in intent.subject.places)
+    return subject + sum(
+        2 for reference in intent.references for place in reference.places if place.relation not in firm
+    )
+
+
+_KINDS = (
+    "changed", "age", "choose_placed", "choose", "order", "difference", "fits", "direction", "side", "count", "measure",
+    "where", "compare", "exists", "placed", "which", "describe",
+)  # fmt: skip
+
+
+@cache
+def _grammar() -> Grammar:
+    grammar = Grammar()
+    add_things(grammar)
+    add_said(grammar)
+    add_clauses(grammar)
+    placing.add_places(grammar)
+    placing.add_headings(grammar)
+    measuring.add_measures(grammar)
+    measuring.add_choices(grammar)
+    add_viewpoints(grammar)
+    add_moments(grammar)
+    for rule, rows in (
+        ("changed", remembering.CHANGED), ("age", remembering.AGE), ("describe", remembering.DESCRIBE),
+        ("choose_placed", placing.CHOOSE_PLACED), ("direction", placing.DIRECTION), ("side", placing.SIDE),
+        ("count", placing.COUNT), ("where", placing.WHERE), ("exists", placing.EXISTS), ("placed", placing.PLACED),
+        ("which", placing.WHICH), ("choose", measuring.CHOOSE), ("order", measuring.ORDER),
+        ("difference", measuring.DIFFERENCE), ("fits", measuring.FITS), ("measure", measuring.MEASURE),
+        ("compare", measuring.COMPARE),
+    ):  # fmt: skip
+        grammar.add(rule, rows)
+    return grammar
+
+
+def named_things(question: Question) -> tuple[str, ...]:
+    """The names of things in a question, for those who look for things by name.
+
+    Args:
+        question: that was read.
+
+    Returns:
+        Each name once, in the question's order; none for "anything".
+    """
+    names: dict[str, str] = {}
+    for thing in _things(question):
+        if thing.phrase.noun is not None or thing.phrase.words:
+            names.setdefault(thing.text.casefold(), thing.text)
+    return tuple(names.values())
+
+
+def _things(value: Any) -> Iterator[Thing]:
+    """All things in a value, the outer before those it is placed by."""
+    if isinstance(value, Thing):
+        yield value
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _things(one)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _things(getattr(value, field.name))
+
+
+__all__ = ["UNDERSTOOD", "Place", "Reading", "named_things", "read"]

@@ -1,0 +1,233 @@
+"""Which things are meant: noun phrases with what follows them, "the mug that is left of the box on the table"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from n3d_ros.scene.questions.lengths import Length
+from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
+from n3d_ros.scene.questions.patterns import Grammar, Reading, Source
+from n3d_ros.scene.questions.question import Extreme, Place, Quantity, Relation, SizeBound, Thing
+
+MAX_SAID_OF = 4  # places, bounds and the like behind one noun
+
+
+def add_things(grammar: Grammar) -> None:
+    """Adds the rules for things: ``thing``, ``bare``, ``some``, ``things``, ``place``, ``relation``, ``bound``, ``far``.
+
+    Args:
+        grammar: what they are added to.
+    """
+    grammar.readers["bare"] = _bare
+    grammar.readers["some"] = _some
+    grammar.readers["thing"] = _thing
+    grammar.add("you", [("viewer", lambda _: True), ("{viewer}", lambda _: True), ("the {viewer}", lambda _: True),
+                        ("me/you", lambda _: True), ("my/your position", lambda _: True), ("where i/you/we be/lie", lambda _: True),
+                        ("my/your {quantity}", lambda _: True), ("here", lambda _: True)])  # fmt: skip
+    grammar.add("things", [
+        ("{a:thing} ,? (and/or)? ,? {b:thing} ,? (and/or)? ,? {c:thing} ,? (and/or)? ,? {d:thing} ,? (and/or) {e:thing}", _all),
+        ("{a:thing} ,? {b:thing} ,? {c:thing} ,? (and/or) {d:thing}", _all),
+        ("{a:thing} (,|and|or) {b:thing} (,? and/or|,) {c:thing}", _all),
+        ("both? {a:thing} ,? and/or {b:thing}", _all),
+        ("either {a:thing} or {b:thing}", _all),
+        ("{a:thing} , {b:thing}", _all),
+    ])  # fmt: skip
+    grammar.add("pair", [("both? {a:thing} (and|to|or) {b:thing}", _all)])
+    grammar.add("relation", [("{r:rel}", lambda k: k["r"]), ("{r:shift} (of|than|from)", lambda k: k["r"])])
+    grammar.add("place", [
+        ("between/rel:BETWEEN {p:pair}", lambda k: Place(relation=Relation.BETWEEN, references=k["p"])),
+        ("between/rel:BETWEEN {a:thing}", _between_all),
+        ("{r:relation} {you}", lambda k: _by_me(k["r"])),
+        ("{r:relation} {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
+        ("within {l:length} (of|from) {b:thing}", lambda k: _near((k["b"],), k["l"])),
+        ("within {l:length} (of|from) {you}", lambda k: _near((), k["l"])),
+        ("(less-than|at-most) {l:length} (away-from|from|of) {b:thing}", lambda k: _near((k["b"],), k["l"])),
+        ("(less-than|at-most) {l:length} (away-from|from|of) {you}", lambda k: _near((), k["l"])),
+        ("{r:lateral}", lambda k: _by_me(k["r"])),
+        ("{r:lateral} (of|from) {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
+    ])  # fmt: skip
+    grammar.add("bound", [
+        ("{c:cmp} than {l:length}", _bound_by_length), ("less {c:scale} than {b:bare}", lambda k: _bound_by_thing(k, less=True)),
+        ("{c:cmp} than {b:bare}", _bound_by_thing),
+        ("more {c:scale} than {b:bare}", _bound_by_thing),
+        ("{s:sense} {l:length} {c:scale}", _bound_by_sense), ("{s:sense} {l:length} {c:far_from}", _bound_by_sense),
+        ("{s:sense} {l:length} in? {q:quantity}", _bound_by_sense),
+        ("with a? {q:quantity} {s:sense} {l:length}", _bound_by_sense), ("with a? {q:quantity} of {s:sense} {l:length}", _bound_by_sense),
+        ("{c:cmp} (away|up|off)? than {l:length}", _bound_by_length),
+    ])  # fmt: skip
+    grammar.add(
+        "far_from",
+        [
+            ("away", lambda _: (Quantity.DISTANCE, True)),
+            ("(away-from|from) {you}", lambda _: (Quantity.DISTANCE, True)),
+        ],
+    )
+    grammar.add("sense", [("more-than", lambda _: True), ("less-than", lambda _: False), ("over/above", lambda _: True),
+                          ("under/below", lambda _: False), ("at-least", lambda _: True), ("at-most", lambda _: False)])  # fmt: skip
+    grammar.add("extreme_of", [
+        ("{x:any_extreme} (away|up|down)? (to|from|away-from) {you}", lambda k: k["x"]),
+        ("{x:any_extreme} (away|up|down)? (to|from|away-from)? {r:bare}", lambda k: _from_thing(k["x"], k["r"])),
+        ("{x:any_extreme} (away|up|down|off)?", lambda k: k["x"]),
+    ])  # fmt: skip
+    grammar.add("any_extreme", [
+        ("{p:extreme}", lambda k: k["p"].thing.extreme),
+        ("the? most {s:scale}", lambda k: Extreme(quantity=k["s"][0], most=k["s"][1])),
+        ("the? least {s:scale}", lambda k: Extreme(quantity=k["s"][0], most=not k["s"][1])),
+        ("with? (the|a)? {s:sup} {q:quantity}", lambda k: _of_quantity(k["s"], k["q"])),
+        ("with? {p:extreme} {q:quantity}", lambda k: _of_quantity((k["p"].thing.extreme.quantity, k["p"].thing.extreme.most), k["q"])),
+    ])  # fmt: skip
+
+
+def _all(kept: dict[str, Any]) -> tuple[Thing, ...]:
+    return tuple(kept[name] for name in sorted(kept))
+
+
+def _by_me(relation: Relation) -> Place | None:
+    return None if relation is Relation.BETWEEN else Place(relation=relation)
+
+
+def _placed(relation: Relation, references: tuple[Thing, ...]) -> Place | None:
+    return None if relation is Relation.BETWEEN else Place(relation=relation, references=references)
+
+
+def _between_all(kept: dict[str, Any]) -> Place | None:
+    """Between one plural thing: "between the two boxes"."""
+    reference: Thing = kept["a"]
+    return Place(relation=Relation.BETWEEN, references=(reference,)) if reference.phrase.is_plural else None
+
+
+def _near(references: tuple[Thing, ...], length: Length) -> Place | None:
+    if length.power != 1:
+        return None
+    return Place(relation=Relation.NEXT_TO, references=references, within_m=length.metres)
+
+
+def _fits(quantity: Quantity, power: int) -> bool:
+    """Whether a bound of so many dimensions can bound the quantity."""
+    return power == {Quantity.VOLUME: 3, Quantity.FOOTPRINT: 2}.get(quantity, 1)
+
+
+def _bound_by_length(kept: dict[str, Any]) -> SizeBound | None:
+    (quantity, much), length = kept["c"], kept["l"]
+    if quantity is Quantity.VOLUME and length.power == 1:
+        quantity = Quantity.LENGTH  # "larger than 20 cm" is said of the longest edge
+    if not _fits(quantity, length.power):
+        return None
+    return SizeBound(quantity=quantity, more=much, bound=length.metres)
+
+
+def _bound_by_sense(kept: dict[str, Any]) -> SizeBound | None:
+    quantity = kept["q"] if "q" in kept else kept["c"][0]
+    length: Length = kept["l"]
+    if quantity is Quantity.ELEVATION:
+        quantity = Quantity.HEIGHT  # "more than 20 cm high"
+    if not _fits(quantity, length.power):
+        return None
+    return SizeBound(quantity=quantity, more=kept["s"], bound=length.metres)
+
+
+def _bound_by_thing(kept: dict[str, Any], *, less: bool = False) -> SizeBound:
+    quantity, much = kept["c"]
+    return SizeBound(quantity=quantity, more=much is not less, reference=kept["b"])
+
+
+def _from_thing(extreme: Extreme, reference: Thing) -> Extreme | None:
+    if extreme.quantity is not Quantity.DISTANCE or extreme.reference is not None:
+        return None
+    return replace(extreme, reference=reference)
+
+
+def _of_quantity(scale: tuple[Quantity, bool], quantity: Quantity) -> Extreme:
+    return Extreme(quantity=quantity, most=scale[1])
+
+
+# --- nouns and what is said of them -----------------------------------------------------------------------------------
+
+
+def _bare(source: Source, place: int) -> Iterator[Reading]:
+    """A noun phrase without what follows it."""
+    lexeme = source.at(place)
+    if lexeme is not None and lexeme.kind in ("np", "extreme"):
+        phrase: NounPhrase = lexeme.value
+        yield place + 1, phrase.thing
+
+
+def _some(source: Source, place: int) -> Iterator[Reading]:
+    """An indefinite noun phrase as such, with its number: "a mug", "anything", "two boxes"."""
+    lexeme = source.at(place)
+    if lexeme is not None and lexeme.kind == "np" and lexeme.value.is_indefinite:
+        yield place + 1, lexeme.value
+
+
+def _thing(source: Source, place: int) -> Iterator[Reading]:
+    """A noun phrase with all that is said of it, longest first."""
+    bare = list(_bare(source, place))
+    if not bare:
+        return
+    found = _said_of(source, bare[0][0], bare[0][1], MAX_SAID_OF)
+    yield from sorted(found, key=lambda reading: -reading[0])
+
+
+def _said_of(source: Source, place: int, thing: Thing, more: int) -> Iterator[Reading]:
+    """The thing with and without each further thing said of it."""
+    yield place, thing
+    if more == 0:
+        return
+    for end, said in source.read("said", place):
+        larger = _with(thing, said)
+        if larger is not None:
+            yield from _said_of(source, end, larger, more - 1)
+
+
+def _with(thing: Thing, said: Any) -> Thing | None:
+    if isinstance(said, Place):
+        return replace(thing, places=(*thing.places, said))
+    if isinstance(said, SizeBound):
+        return replace(thing, bounds=(*thing.bounds, said))
+    if isinstance(said, Extreme):
+        if thing.extreme is None:
+            return replace(thing, extreme=said)
+        is_incomplete = thing.extreme.quantity is said.quantity and thing.extreme.reference is None
+        return replace(thing, extreme=replace(thing.extreme, reference=said.reference)) if is_incomplete else None
+    if isinstance(said, tuple) and said[0] == "from":
+        extreme = thing.extreme
+        if extreme is None or extreme.quantity is not Quantity.DISTANCE or extreme.reference is not None:
+            return None
+        return replace(thing, extreme=replace(extreme, reference=said[1]) if said[1] else extreme)
+    if isinstance(said, tuple) and said[0] == "of":
+        if thing.extreme is None or thing.phrase.words or thing.phrase.noun:
+            return None
+        group: Thing = said[1]
+        return replace(group, extreme=thing.extreme) if group.extreme is None else None
+    if isinstance(said, tuple) and said[0] == "except" and not thing.is_other:
+        return replace(thing, is_other=True, others_of=said[1])
+    if isinstance(said, tuple) and said[0] == "bounds":
+        return replace(thing, bounds=(*thing.bounds, *said[1]))
+    return None
+
+
+def add_said(grammar: Grammar) -> None:
+    """Adds the rule ``said``: everything that may follow a noun.
+
+    Args:
+        grammar: what it is added to.
+    """
+    relative = "(,? (that|which|who) (be|do)?)? (located|lie|appear)? be? located? "
+    grammar.add("said", [
+        (relative + "{p:place}", lambda k: k["p"]),
+        (relative + "{b:bound}", lambda k: k["b"]),
+        ("(,? (that|which) (be|lie|appear|located))? {x:extreme_of}", lambda k: k["x"]),
+        ("(to|from|away-from) {you}", lambda _: ("from", None)),
+        ("(to|from|away-from) {b:bare}", lambda k: ("from", k["b"])),
+        ("of {b:thing}", lambda k: ("of", k["b"])),
+        ("except {b:thing}", lambda k: ("except", k["b"])),
+        ("(that|which) (you|we|i) can? see", lambda _: ("bounds", ())),
+        ("(you|we|i) can? see", lambda _: ("bounds", ())),
+        ("(that|which) be (there|here|located)", lambda _: ("bounds", ())),
+        ("else", lambda _: ("bounds", ())),
+    ])  # fmt: skip
+
+
+EVERYTHING = anything("everything")

@@ -1,0 +1,134 @@
+"""From where a question is meant: "from my side", "for someone facing the camera", "standing at the mug facing the box"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source
+from n3d_ros.scene.questions.question import Thing, View, Viewpoint
+
+_SEEN = "(as|when|if|while)? (you|i|we|it|one)? (be)? (see|view|look|looking|observe)? "
+_STAND = "(if|when|while|suppose|assuming|imagine)? (that)? (i|you|we|someone|one|they|the {viewer}|he)? (be|can|do)? (lie|located|be)? (to)? (lie|located)? "
+_ONE = "(for|to|as|by) (someone|somebody|anyone|anybody|a person|an observer|one|{p:person}|those|me|you)? (who|that)? (be)? "
+
+
+def add_viewpoints(grammar: Grammar) -> None:
+    """Adds the rules ``view`` (told by words that mean nothing else) and ``loose_view`` ("from the mug").
+
+    Args:
+        grammar: what they are added to.
+    """
+    opposite, camera, asker = Viewpoint(view=View.OPPOSITE), Viewpoint(view=View.CAMERA), Viewpoint()
+    grammar.add("seen", [("see|view|look|looking", lambda _: True)])
+    grammar.add("robot", [("{v:viewer}", lambda k: True if k["v"] in ("camera", "robot", "sensor", "photographer") else None),
+                          ("your", lambda _: True)])  # fmt: skip
+    grammar.add("asker", [("{v:viewer}", lambda k: True if k["v"] in ("viewer", "observer", "viewpoint") else None),
+                          ("my/this/the", lambda _: True)])  # fmt: skip
+    grammar.add(
+        "person",
+        [
+            (
+                "{t:bare}",
+                lambda k: (
+                    True
+                    if k["t"].phrase.noun
+                    in ("person", "someone", "somebody", "anyone", "anybody", "observer", "man", "human", "viewer")
+                    else None
+                ),
+            )
+        ],
+    )
+    grammar.add("side", [("side/view/point-of-view/perspective/position/angle", lambda _: True)])
+    grammar.add("view", [
+        (_SEEN + "(from|in|relative|of) (the)? {r:robot} 's? own? {s:side}", lambda _: camera),
+        (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:robot}", lambda _: camera),
+        (_SEEN + "(by|to|for|relative|from) {r:viewer}", lambda k: camera if k["r"] in ("camera", "robot", "sensor", "photographer") else asker),
+        (_SEEN + "(from|in|relative) {r:asker} 's? own? {s:side}", lambda _: asker),
+        (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:asker}", lambda _: asker),
+        ("(from|as) (where)? (i|we) (be|lie|look|see) (it|this|them|now|here|at)?", lambda _: asker),
+        ("from here", lambda _: asker),
+        ("(from|for|to) me", lambda _: asker),
+        ("as i see (it|this|them)", lambda _: asker),
+        (_ONE + "(facing|looking|look-at|look at) (at|to|toward|rel:NEXT_TO)? {c:you}", lambda _: opposite),
+        (_ONE + "(look-at|facing|looking) {c:you}", lambda _: opposite),
+        (_STAND + "(facing|look-at) {c:viewer}", lambda _: opposite),
+        (_STAND + "(on|from|at|to|rel:ON) (the)? (opposite-side|opposite side)", lambda _: opposite),
+        (_STAND + "(other-side-of|rel:ON other-side-of|on other-side-of|opposite-side of|across) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_STAND + "across from {c:you}", lambda _: opposite),
+        (_SEEN + "(from|on|rel:ON) (the)? opposite-side", lambda _: opposite),
+        (_SEEN + "(from|on|rel:ON) (the)? (opposite-side of|other-side-of) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_SEEN + "from (behind|rel:BEHIND) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_SEEN + "from (behind|rel:BEHIND|in the back)", lambda _: opposite),
+        (_STAND + "(behind|rel:BEHIND) {a:bare} (facing|look-at) (the)? {c:you}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_SEEN + "from (the)? {s:side} of someone (facing|look-at) {c:you}", lambda _: opposite),
+        ("(if|when) (the|my|your)? {s:side} (be)? (reverse|opposite)", lambda _: opposite),
+        ("(with|from|in) (the|a)? (reverse|opposite) {s:side}", lambda _: opposite),
+        # at a thing
+        (_SEEN + "from (the)? {s:side} of {a:bare} (facing|look-at|looking|toward|to|towards) {f:bare}", lambda k: _at(k)),
+        (_SEEN + "from (the)? {s:side} of {a:bare} {w:straight}?", lambda k: _at(k)),
+        (_SEEN + "from {a:bare} 's {s:side} (facing|look-at) {f:bare}", lambda k: _at(k)),
+        (_SEEN + "from {a:bare} 's {s:side} {w:straight}?", lambda k: _at(k)),
+        (_SEEN + "from {a:bare} (facing|look-at|toward|to) {f:bare}", lambda k: _at(k)),
+        (_STAND + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking toward) {f:bare}", lambda k: _at(k)),
+        (_STAND + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? {w:straight}?", lambda k: _at(k)),
+        ("(if|when|suppose) (i|you|we|someone) be {a:bare} (facing|look-at) {f:bare}", lambda k: _at(k)),
+        ("(if|when|suppose) (i|you|we|someone) be {a:bare}", lambda k: _at(k)),
+        (_ONE + "{n:standing_at} {a:bare} (and)? (facing|look-at) {f:bare}", lambda k: _at(k)),
+        (_ONE + "{n:standing_at} {a:bare} {w:straight}?", lambda k: _at(k)),
+        (_STAND + "{n:standing_at} {c:you} ", lambda _: asker),
+    ])  # fmt: skip
+    grammar.add("straight", [
+        ("(facing-away-from|facing away from|look away from) {c:you}", lambda _: True),
+        ("(facing|looking|look) (the)? same direction as {c:you}", lambda _: True),
+    ])  # fmt: skip
+    grammar.add("standing_at", [("(at|by|near|next to|on|in|beside|rel:NEXT_TO|rel:INSIDE|rel:ON)", lambda _: True)])
+    grammar.add("loose_view", [
+        ("from {a:bare}", lambda k: _at(k)),
+        ("for {a:bare}", lambda k: _at(k)),
+        ("from {a:bare} (to|toward) {f:bare}", lambda k: _at(k)),
+    ])  # fmt: skip
+
+
+def _at(kept: dict[str, Any]) -> Viewpoint:
+    return Viewpoint(view=View.AT_THING, at=kept["a"], facing=kept.get("f"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A question without the words that say from where it is meant, and the viewpoint they say."""
+
+    lexemes: tuple[Lexeme, ...]
+    viewpoint: Viewpoint = Viewpoint()
+
+
+def viewpoints(grammar: Grammar, lexemes: tuple[Lexeme, ...], rule: str = "view") -> Iterator[Seen]:
+    """Each way of taking one viewpoint out of a question, the longest words for it first.
+
+    Args:
+        grammar: with the rules of ``add_viewpoints``.
+        lexemes: of the question.
+        rule: "view", or "loose_view" for words that may also mean something else.
+
+    Yields:
+        The rests with their viewpoints.
+    """
+    source = Source(lexemes=lexemes, grammar=grammar)
+    found = [
+        (start - end, start, end, view)
+        for start in range(len(lexemes))
+        for end, view in source.read(rule, start)
+        if end - start > 1
+    ]
+    for _, start, end, view in sorted(found, key=lambda row: row[:3]):
+        left, right = lexemes[:start], lexemes[end:]
+        while left and left[-1].word in (",", "("):
+            left = left[:-1]
+        while right and right[0].word in (",", ")", "and", ":", ".", "then"):
+            right = right[1:]
+        if left or right:
+            yield Seen(lexemes=(*left, *right), viewpoint=view)
+
+
+__all__ = ["Seen", "Thing", "add_viewpoints", "replace", "viewpoints"]
