@@ -30,7 +30,7 @@ def commands_page() -> str:
         if rows:
             parts.append(table(("argument", "default", "meaning"), rows))
         parts.append(f"```\n{_flush_left(command.EXAMPLES)}\n```")
-    return page("Commands", *parts)
+    return page("Arguments of the commands", *parts)
 
 
 def _rows(parser: argparse.ArgumentParser) -> Iterator[Sequence[str]]:

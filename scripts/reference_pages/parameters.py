@@ -56,15 +56,13 @@ def _table(specs: Sequence[ParameterSpec]) -> str:
     rows = [
         (
             code(spec.name),
-            KINDS[spec.kind] + (" list" if spec.is_list else ""),
             _value(spec.default, spec.unit),
             _allowed(spec),
-            "live" if spec.live else "",
-            prose(sentence(spec.description)),
+            prose(sentence(spec.description)) + (" *Live.*" if spec.live else ""),
         )
         for spec in specs
     ]
-    return table(("parameter", "type", "default", "allowed", "", "meaning"), rows)
+    return table(("parameter", "default", "type and range", "meaning"), rows)
 
 
 def _value(value: Any, unit: str) -> str:
@@ -78,19 +76,26 @@ def _value(value: Any, unit: str) -> str:
 
 
 def _allowed(spec: ParameterSpec) -> str:
+    """The type, and what of it may be set: "integer, 1 to 256 px"."""
     if spec.choices:
-        return ", ".join(_value(choice, "") for choice in spec.choices)
+        return " or ".join(_value(choice, "") for choice in spec.choices)
+    kind = KINDS[spec.kind] + (" list" if spec.is_list else "")
     if spec.minimum is not None and spec.maximum is not None:
-        return f"{_number(spec.minimum)} to {_number(spec.maximum)}{_with(spec.unit)}"
+        return f"{kind}, {_bound(spec.minimum)} to {_bound(spec.maximum)}{_with(spec.unit)}"
     if spec.minimum is not None:
-        return f"at least {_number(spec.minimum)}{_with(spec.unit)}"
+        return f"{kind}, at least {_bound(spec.minimum)}{_with(spec.unit)}"
     if spec.maximum is not None:
-        return f"at most {_number(spec.maximum)}{_with(spec.unit)}"
-    return ""
+        return f"{kind}, at most {_bound(spec.maximum)}{_with(spec.unit)}"
+    return kind
 
 
 def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else repr(float(value))
+
+
+def _bound(value: float) -> str:
+    """A bound, without a fraction that says nothing."""
+    return str(int(value)) if float(value).is_integer() else _number(value)
 
 
 def _with(unit: str) -> str:
