@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from n3d_ros.cli.bag_run import add_topic_arguments, named_topics
 from n3d_ros.cli.console import RATE_FORMAT, number, on_stop_signal, progress, size_text, table
-from n3d_ros.cli.run import LISTED_SHARE, add_topic_arguments, named_topics, print_rarely_seen
+from n3d_ros.cli.run import LISTED_SHARE, print_rarely_seen
 from n3d_ros.cli.start import add_model_argument, model_parameters
 from n3d_ros.errors import BackendError, BagError, ConfigurationError, N3dError
 

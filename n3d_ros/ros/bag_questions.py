@@ -21,7 +21,7 @@ from n3d_ros.ros.pipeline import FramePipeline
 
 MAX_QUESTIONS = 1000
 MAX_FILE_BYTES = 4 * MAX_QUESTION_CHARS * MAX_QUESTIONS  # UTF-8: at most four bytes a character
-TIME_MARK = re.compile(r"@(\S+)\s+(.*)", re.DOTALL)
+TIME_MARK = re.compile(r"@(\S*)\s*(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

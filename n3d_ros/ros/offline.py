@@ -80,6 +80,7 @@ class RunTally:
     answers: list[Answered] = field(default_factory=list)
     latest: dict[int, SceneObject] = field(default_factory=dict)
     latest_frame: str = ""
+    newest: tuple[SceneObject, ...] = ()
     best: tuple[FrameOutcome, tuple[SceneObject, ...]] | None = None
     best_clearness: int = -(10**9)
     ok: int = 0
@@ -112,6 +113,7 @@ class RunTally:
             self.latest.clear()
             self.latest_frame = outcome.output_frame
         self.latest.update({item.id: item for item in objects})
+        self.newest = objects
         clearness = look_clearness([item.observations for item in objects], self.ok)
         if objects and clearness >= self.best_clearness:
             self.best, self.best_clearness = (outcome, objects), clearness
@@ -154,6 +156,9 @@ def run_bag(
     grounder: Grounder,
     config: NodeConfig | None = None,
     questions: Sequence[BagQuestion] = (),
+    last_questions: Callable[[Sequence[SceneObject]], Sequence[BagQuestion]] | None = None,
+    on_look: Callable[[BagLook], None] | None = None,
+    on_drop: Callable[[str, str, int], None] | None = None,
     include_images: bool = False,
     write_bag: bool = True,
     force: bool = False,
@@ -169,6 +174,9 @@ def run_bag(
         grounder: finds the objects; closed by the caller.
         config: the node's settings; None: the defaults.
         questions: what to ask on the way, and at the end.
+        last_questions: gives more to ask at the end, from the objects of the last image.
+        on_look: told of what comes of each pair.
+        on_drop: told of each image or pair without a result: reason, sentence, time in the bag.
         include_images: copy the images into the annotated bag too.
         write_bag: write the annotated bag.
         force: replace an annotated bag that is there.
@@ -194,13 +202,15 @@ def run_bag(
             )
         listeners = BagListeners(
             message=(annotated.copy,) if annotated else (),
-            look=(tally.add, annotated.add) if annotated else (tally.add,),
-            drop=(tally.drop,),
+            look=tuple(filter(None, (tally.add, annotated.add if annotated else None, on_look))),
+            drop=tuple(filter(None, (tally.drop, on_drop))),
             answered=(tally.answers.append,),
             handled=(on_progress,) if on_progress else (),
         )
         bag_pass = BagPass(reader, topics, grounder, settings, listeners, questions)
         bag_pass.run(also_read=annotated.copied if annotated else (), should_stop=should_stop)
+        if last_questions is not None and not bag_pass.interrupted:
+            tally.answers.extend(map(bag_pass.ask, last_questions(tally.newest)))
     summary = tally.summary(bag_pass, grounder, time.perf_counter() - started)
     if output is not None:
         write_json(output / RESULTS_FILE, _document(reader, topics, grounder, tally, summary))

@@ -123,9 +123,22 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     Raises:
         BagError: it cannot be written.
     """
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file as a whole or not at all.
+
+    Args:
+        path: to write.
+        text: what to write, as UTF-8.
+
+    Raises:
+        BagError: it cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise BagError(f"{path}: cannot be written ({error.strerror or error}).") from error

@@ -1,0 +1,163 @@
+"""What the commands that work through a bag share: their options, and the run itself with its progress bar."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, progress
+from n3d_ros.cli.start import add_model_argument, model_parameters, parse_parameters
+
+if TYPE_CHECKING:
+    from n3d_ros.ros.bag_questions import BagQuestion
+    from n3d_ros.ros.camera_topics import CameraTopics
+    from n3d_ros.ros.config import NodeConfig
+    from n3d_ros.ros.golden.expected import RecordingIdentity
+    from n3d_ros.ros.offline import OfflineSummary
+
+
+def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the bag, its topics, what finds the objects and what is asked.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("bag", metavar="BAG", help="rosbag2 folder, or one .mcap or .db3 file")
+    add_topic_arguments(parser)
+    add_model_argument(parser)
+    parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) of the node")
+    parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
+    parser.add_argument(
+        "--ask",
+        action="append",
+        default=[],
+        metavar="QUESTION",
+        help='ask this at the end of the bag, or "@2.5 QUESTION" 2.5 s after its beginning; may be repeated',
+    )
+    parser.add_argument("--questions", metavar="FILE", help="ask these too: one a line, # begins a comment")
+
+
+def add_topic_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name the camera's topics.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("--color", metavar="TOPIC", help="colour image (default: found by type, encoding and name)")
+    parser.add_argument("--color-info", metavar="TOPIC", help="its calibration")
+    parser.add_argument("--depth", metavar="TOPIC", help="depth image")
+    parser.add_argument("--depth-info", metavar="TOPIC", help="its calibration")
+
+
+def named_topics(args: argparse.Namespace) -> dict[str, str | None]:
+    """The topics the user named, by role.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        As ``find_camera_topics`` takes them.
+    """
+    return {role: getattr(args, role) for role in ("color", "color_info", "depth", "depth_info")}
+
+
+def config_of(args: argparse.Namespace) -> NodeConfig:
+    """The node's settings that the options stand for.
+
+    Args:
+        args: with what ``add_bag_arguments`` adds.
+
+    Returns:
+        The settings.
+    """
+    from n3d_ros.ros.config_files import config_from_files
+
+    values = {**model_parameters(args), **parse_parameters(args.param)}
+    return config_from_files([Path(args.params)] if args.params else [], values)
+
+
+def questions_of(args: argparse.Namespace) -> tuple[BagQuestion, ...]:
+    """What the options ask.
+
+    Args:
+        args: with what ``add_bag_arguments`` adds.
+
+    Returns:
+        The questions.
+    """
+    from n3d_ros.ros.bag_questions import read_questions
+
+    return read_questions(args.ask, Path(args.questions) if args.questions else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BagRun:
+    """A bag that was worked through.
+
+    Args:
+        summary: what came of it.
+        recording: which bag it is.
+        topics: the camera's.
+        start_ns: when it begins.
+        duration_s: of the bag.
+    """
+
+    summary: OfflineSummary
+    recording: RecordingIdentity
+    topics: CameraTopics
+    start_ns: int
+    duration_s: float
+
+
+def work_through(args: argparse.Namespace, config: NodeConfig, *, output: Path | None, **options: Any) -> BagRun:
+    """Works through the bag with a progress bar; Ctrl-C ends it in order.
+
+    Args:
+        args: with what ``add_bag_arguments`` adds.
+        config: the node's settings.
+        output: folder for results; None: none are written.
+        options: further ones of ``run_bag``; a function named ``begin`` is given the open bag first.
+
+    Returns:
+        What came of it.
+    """
+    from n3d_ros.ros.bag import BagMessage, BagReader
+    from n3d_ros.ros.camera_topics import find_camera_topics
+    from n3d_ros.ros.golden.writing import identity_of
+    from n3d_ros.ros.loading import LoadingProgress, grounder_from_config
+    from n3d_ros.ros.offline import run_bag
+
+    stopped = threading.Event()
+    with BagReader(args.bag) as reader:
+        topics = find_camera_topics(reader, named_topics(args))
+        print(f"colour {topics.color}, depth {topics.depth}")
+        loading = LoadingProgress(lambda line: print(line, file=sys.stderr, flush=True), lambda: False)
+        grounder = grounder_from_config(config, loading)
+        seconds = reader.duration_ns / 1e9
+        begin = options.pop("begin", None)
+        if begin is not None:
+            begin(reader)
+        try:
+            with progress(seconds, "run", bar_format=RATE_FORMAT) as bar, on_stop_signal(stopped.set):
+
+                def advance(message: BagMessage) -> None:
+                    bar.update(max(0.0, (message.stamp_ns - reader.start_ns) / 1e9 - bar.n))
+
+                summary = run_bag(
+                    reader,
+                    output,
+                    topics=topics,
+                    grounder=grounder,
+                    config=config,
+                    on_progress=advance,
+                    should_stop=stopped.is_set,
+                    **options,
+                )
+        finally:
+            grounder.close()
+        recording = identity_of(reader, topics)
+        return BagRun(summary=summary, recording=recording, topics=topics, start_ns=reader.start_ns, duration_s=seconds)
