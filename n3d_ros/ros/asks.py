@@ -14,6 +14,8 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import MAX_PHRASE_CHARS
 from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.questions.question import Changed, Moment, Question
+from n3d_ros.scene.questions.reading import Reading, read
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class Ask:
         stamp_ns: moment asked about; 0: now.
         timeout_s: above 0.
         image_timeout_s: above 0; longest wait for an image to look at, where none is young enough. None: ``timeout_s``.
+        anew: look at the image again, whatever is known of it already.
+        reading: of a question, once for all who answer it.
     """
 
     kind: Kind
@@ -76,6 +80,8 @@ class Ask:
     stamp_ns: int = 0
     timeout_s: float = 5.0
     image_timeout_s: float | None = None
+    anew: bool = False
+    reading: Reading | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Decides the kind, and checks lengths and ranges.
@@ -99,6 +105,19 @@ class Ask:
             raise _invalid(f"timeout_s: expected above 0 and at most {MAX_TIMEOUT_S:g} s, got {self.timeout_s}.")
         if self.stamp_ns < 0:
             raise _invalid(f"stamp: expected 0 or later, got {self.stamp_ns} ns.")
+        if self.kind is Kind.QUESTION:
+            object.__setattr__(self, "reading", read(self.text))
+
+    @property
+    def question(self) -> Question | None:
+        """The question as it was read; None for a phrase, and when it was not understood."""
+        return None if self.reading is None else self.reading.question
+
+    @property
+    def moment(self) -> Moment | None:
+        """The moment that the question itself is about ("... ten seconds ago?"); None: now."""
+        question = self.question
+        return None if question is None or isinstance(question.intent, Changed) else question.moment
 
 
 def _invalid(message: str) -> QueryError:
@@ -152,6 +171,7 @@ class Reply:
         value_type: what ``value`` is.
         value_text: ``value`` in words.
         unit: of ``value``.
+        clock_hour: 1 to 12 beside a direction; None: none.
         steps: how the answer was reached.
     """
 
@@ -166,6 +186,7 @@ class Reply:
     value_type: int = 0
     value_text: str = ""
     unit: str = ""
+    clock_hour: int | None = None
     steps: tuple[str, ...] = ()
 
     @classmethod

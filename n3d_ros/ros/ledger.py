@@ -24,6 +24,8 @@ MENDS: Mapping[str, str] = {
     "duplicate_color": "Two publishers on one topic, or a driver that sends images twice.",
     "duplicate_depth": "Two publishers on one topic, or a driver that sends images twice.",
     "time_jumped_back": "A bag that loops or a camera that restarted: scene and transforms start anew.",
+    "before_time_jump": "Nothing to mend: the image waited to be looked at when time jumped back.",
+    "on_request": "Nothing to mend: continuous is false, so images are looked at when a request comes.",
     "deactivated": "Nothing to mend: the node was told to stop.",
     "zero_stamp": "The driver must fill header.stamp.",
     "missing_camera_info": "Remap rgb/camera_info (and depth/camera_info) to the camera's topics.",
@@ -36,7 +38,7 @@ MENDS: Mapping[str, str] = {
     "preempted": "Normal while requests come: they go before images nobody asked for.",
     "paced": "Nothing to mend: continuous_rate_hz asks for fewer looks than there are images.",
 }
-NORMAL = ("overload", "preempted", "paced")  # drops that tell of no fault
+NORMAL = ("overload", "preempted", "paced", "on_request")  # drops that tell of no fault
 DEFAULT_MEND = "See the sentence before this one."
 
 

@@ -8,22 +8,17 @@ signals. See ``docs/decisions/0004-node-threads.md``.
 
 from __future__ import annotations
 
-import functools
-import logging
 import threading
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import rclpy
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 
-from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
+from n3d_ros.errors import N3dError, StatusCode
 from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
@@ -43,48 +38,22 @@ from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
-from n3d_ros.ros.plain_text import plain, plain_lines
+from n3d_ros.ros.plain_text import plain
 from n3d_ros.ros.requests import RequestServer, RequestTimes
 from n3d_ros.ros.results import Results
-from n3d_ros.ros.spinning import Spinner, ros_log_handler
+from n3d_ros.ros.transitions import logged
 from n3d_ros.ros.worker import Worker
-
-logger = logging.getLogger(__name__)
 
 NODE_NAME = "n3d"
 WARN_EVERY_S = 5.0  # the same reason is logged again after this time
 ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
 PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
 HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
+TF_MARGIN_S = 2.0  # longer than images are kept, so that the oldest lies between two transforms
 LOCKED_STATES = ("inactive", "active")
 
 GrounderFactory = Callable[[NodeConfig], Grounder]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-Transition = Callable[["N3dNode", LifecycleState], TransitionCallbackReturn]
-
-
-def logged(transition: Transition) -> Transition:
-    """The transition with its unexpected errors in the log: rclpy turns them into ERROR without a word.
-
-    Args:
-        transition: one of the ``on_...`` methods.
-
-    Returns:
-        The same method, guarded.
-    """
-
-    @functools.wraps(transition)
-    def guarded(node: N3dNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(node, state)
-        except Exception as error:
-            text = "".join(traceback.format_exception(error))
-            node.get_logger().error(f"Internal error in {transition.__name__}: {plain_lines(text)}")
-            return TransitionCallbackReturn.ERROR
-
-    return guarded
 
 
 class N3dNode(LifecycleNode):
@@ -116,6 +85,7 @@ class N3dNode(LifecycleNode):
         self._ledger = Ledger()
         self._warned_s: dict[str, float] = {}
         self._tf: TransformSource | None = None
+        self._is_closing = False
         self._next_id = 1  # kept over cleanup and configure: a number never means another thing while the node runs
         self._worker: Worker[RgbdPair] | None = None
         self._pacer = Pacer()
@@ -183,7 +153,7 @@ class N3dNode(LifecycleNode):
             self._release()
             return FAILURE
         self._models.keep(grounder)  # from here on it is closed by _release, whatever becomes of the rest
-        self._tf = create_transform_listener(self, cache_s=config.pipeline.tf.cache_s)
+        self._tf = create_transform_listener(self, cache_s=_tf_cache_s(config))
         self._pipeline = FramePipeline(
             config.pipeline,
             grounder,
@@ -200,6 +170,7 @@ class N3dNode(LifecycleNode):
             clock_ns=lambda: int(self.get_clock().now().nanoseconds),
             config=lambda: self.config.request,
             explain=self._explain,
+            memory=lambda: self.config.memory,
         )
         took_s = time.monotonic() - started_s
         self.get_logger().info(f"Configured in {took_s:.1f} s: {grounder.name} on {grounder.device}.")
@@ -258,7 +229,7 @@ class N3dNode(LifecycleNode):
         Returns:
             SUCCESS.
         """
-        self._stop_inputs(N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN))
+        self._stop_inputs(going_down())
         self._release()
         return super().on_shutdown(state)
 
@@ -295,13 +266,15 @@ class N3dNode(LifecycleNode):
 
     def _release(self) -> None:
         worker, pipeline = self._worker, self._pipeline
-        results, transforms = self._results, self._tf
+        results, transforms, desk = self._results, self._tf, self._desk
         self._worker = self._pipeline = self._desk = self._results = self._tf = None
         close_grounders = self._models.close_grounders()
         self._models.detach()
         if worker is not None:
             worker.call(close_grounders)  # in the thread that made them
-            error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
+            error = going_down()
+            if desk is not None:
+                desk.abandon(error)  # its client may be gone before a slow step ends
             timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
             if not worker.stop(error, timeout_s):
                 self.get_logger().warning(f"The grounder did not stop within {timeout_s} s; its thread is left behind.")
@@ -354,6 +327,7 @@ class N3dNode(LifecycleNode):
         self._ledger.count_received()
         desk.saw(pair)
         if not self.config.continuous:
+            self._ledger.count_drop("on_request", "Images are looked at when a request comes: continuous is false.")
             worker.recheck()
             return
         rate_hz = self.config.continuous_rate_hz
@@ -386,7 +360,7 @@ class N3dNode(LifecycleNode):
             self._tf.clear()
         if self._desk is not None:
             self._desk.forget()
-        self._drop_slot("time_jumped_back", "The newest pair of images was from before time jumped back.")
+        self._drop_slot("before_time_jump", "The newest pair of images was from before time jumped back.")
         self._call_worker(self._start_anew)
 
     def _drop_slot(self, reason: str, sentence: str) -> None:
@@ -455,6 +429,8 @@ class N3dNode(LifecycleNode):
                 f"The node is not ready yet: {loading}; ask again when that is done.",
                 code=StatusCode.NOT_ACTIVE,
             )
+        if self._stop.is_set() or self._is_closing:
+            raise going_down()
         if self._inputs is None or self._desk is None or self._worker is None:
             raise N3dError(
                 f"The node is {self.state_label}, not active; activate it: "
@@ -476,51 +452,24 @@ class N3dNode(LifecycleNode):
             self.get_logger().warning(f"Dropped ({reason}): {plain(sentence)}")
 
     def close(self) -> None:
-        """Answers what waits, stops the worker; the node can then be destroyed."""
-        self._stop_inputs(N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN))
+        """Answers what waits and what runs, stops the worker; the node can then be destroyed."""
+        self._is_closing = True
+        self._stop_inputs(going_down())
         self._release()
         deadline_s = time.monotonic() + ANSWER_GRACE_S
         while self._requests.open and time.monotonic() < deadline_s:
             time.sleep(0.01)
 
 
-def run(
-    args: Sequence[str],
-    stop: threading.Event,
-    make_grounder: GrounderFactory = grounder_from_config,
-    make_model: ModelFactory = model_from_config,
-) -> int:
-    """Runs the node until ``stop`` is set.
-
-    Args:
-        args: command line with ``--ros-args``.
-        stop: set by the signal handlers.
-        make_grounder: makes the grounder that needs no model; tests give their own.
-        make_model: loads the language model; tests give their own.
+def going_down() -> N3dError:
+    """What a client is told whose request the node cannot finish any more.
 
     Returns:
-        Exit code: 0 after a signal, 1 when the settings cannot be used.
+        The error, code ``SHUTTING_DOWN``.
     """
-    rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)
-    logging.getLogger("n3d_ros").addHandler(ros_log_handler())
-    try:
-        node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
-    except ConfigurationError as error:
-        rclpy.logging.get_logger(NODE_NAME).fatal(plain(error.message))
-        rclpy.try_shutdown()
-        return 1
-    spinner = Spinner(node)
-    try:
-        if node.config.autostart:
-            node.autostart()
-        else:
-            node.get_logger().info("Waiting to be configured: autostart is false.")
-        spinner.start()
-        while not stop.wait(timeout=1.0) and rclpy.ok():
-            pass
-        node.close()
-    finally:
-        spinner.stop()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    return N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
+
+
+def _tf_cache_s(config: NodeConfig) -> float:
+    """How long transforms are kept: as long as the images that may be looked at again."""
+    return max(config.pipeline.tf.cache_s, config.memory.frames_s + TF_MARGIN_S)

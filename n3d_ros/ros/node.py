@@ -40,7 +40,7 @@ def main(
 
     apply_transport_profile()  # read when the first participant is made
     from n3d_ros.ros.loading import grounder_from_config, model_from_config
-    from n3d_ros.ros.managed_node import run
+    from n3d_ros.ros.running import run
 
     if stop.is_set():
         return 0

@@ -21,7 +21,8 @@ from rclpy.task import Future
 
 from n3d_ros.errors import CancelledError, N3dError, StatusCode
 from n3d_ros.geometry.transforms import RigidTransform
-from n3d_ros.ros.answering import AnswerDesk, AskJob, Progress
+from n3d_ros.ros.answering import AnswerDesk, Progress
+from n3d_ros.ros.ask_job import AskJob
 from n3d_ros.ros.asks import Ask, Kind, Reply, request_timeout
 from n3d_ros.ros.clocks import steady_clock
 from n3d_ros.ros.conversions import (
@@ -219,9 +220,9 @@ class RequestServer:
                 f"kind: expected 0 (auto), 1 (phrase) or 2 (question), got {goal.kind}.",
                 code=StatusCode.INVALID_REQUEST,
             ) from error
-        return self._spatial_ask(goal, goal.text, kind)
+        return self._spatial_ask(goal, goal.text, kind, anew=True)
 
-    def _spatial_ask(self, request: Any, text: str, kind: Kind) -> Ask:
+    def _spatial_ask(self, request: Any, text: str, kind: Kind, *, anew: bool = False) -> Ask:
         viewpoint = RigidTransform.identity()
         if request.viewpoint_frame:
             try:
@@ -235,6 +236,7 @@ class RequestServer:
             viewpoint_frame=request.viewpoint_frame,
             viewpoint=viewpoint,
             stamp_ns=stamp_to_ns(request.stamp),
+            anew=anew,
             **self._limits(request.timeout_s),
         )
 
@@ -297,6 +299,7 @@ def typed_value(reply: Reply) -> Any:
     fill_xyz(value.vector, (math.nan,) * 3)
     if reply.value_type in VECTORS and reply.value is not None:
         fill_xyz(value.vector, reply.value)
+        value.number = math.nan if reply.clock_hour is None else float(reply.clock_hour)
     elif isinstance(reply.value, (bool, int, float)):
         value.number = float(reply.value)
     elif isinstance(reply.value, str):

@@ -16,9 +16,10 @@ from builders import make_intrinsics
 from n3d_ros.errors import BackendError, StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.inference.grounder import Grounder, Reasoning
-from n3d_ros.ros.answering import AnswerDesk, AskJob
+from n3d_ros.ros.answering import AnswerDesk
+from n3d_ros.ros.ask_job import AskJob
 from n3d_ros.ros.asks import Ask, Kind, Reply
-from n3d_ros.ros.config import PipelineConfig, RequestConfig
+from n3d_ros.ros.config import MemoryConfig, PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
 from n3d_ros.ros.health import grounding_health
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
@@ -51,7 +52,7 @@ def make_pair(stamp_ns: int = SECOND, depth_m: float = 2.0) -> RgbdPair:
 class Desk:
     """A desk with one image, and a grounder that needs no time."""
 
-    def __init__(self, grounder: Grounder | None = None, mode: str = "boxes") -> None:
+    def __init__(self, grounder: Grounder | None = None, mode: str = "boxes", *, frames_s: float = 10.0) -> None:
         self.talking = TalkingGrounder(step_s=0.0)
         self.failures: list[tuple[int, str]] = []
         self.pipeline = FramePipeline(
@@ -65,6 +66,7 @@ class Desk:
             clock_ns=lambda: SECOND,
             config=lambda: RequestConfig(answer_mode=mode),
             explain=lambda: "Nobody publishes.",
+            memory=lambda: MemoryConfig(frames_s=frames_s),
         )
         self.desk.saw(make_pair())
 
@@ -315,10 +317,23 @@ def test_notes_on_a_model_that_is_not_there_go_with_every_answer() -> None:
     assert reply.message.endswith("The model cannot be used.")
 
 
-def test_the_past_is_answered_from_boxes_whatever_the_mode() -> None:
+def test_an_image_of_the_past_that_is_kept_is_looked_at_and_thought_about() -> None:
     desk = Desk(mode="model")
+    desk.desk.saw(make_pair(3 * SECOND))
+    desk.pipeline.process(make_pair(3 * SECOND))
+    memory = desk.pipeline.memory
+    assert desk.desk.at_once(Ask(kind=Kind.QUESTION, text="is there a lamp?", stamp_ns=SECOND)) is None
+    reply = desk.desk.reply(Ask(kind=Kind.QUESTION, text="is there a lamp?", stamp_ns=SECOND))
+    assert (reply.stamp_ns, reply.sentence) == (SECOND, "Yes, there is.")
+    assert [one.label for one in reply.objects] == ["lamp"]
+    assert desk.pipeline.memory is memory, "what is known now stays as it is"
+
+
+def test_the_past_without_image_is_answered_from_boxes_whatever_the_mode() -> None:
+    desk = Desk(mode="model", frames_s=0.0)
     desk.pipeline.process(make_pair())
     reply = desk.desk.at_once(Ask(kind=Kind.QUESTION, text="is there a mug?", stamp_ns=SECOND))
     assert reply is not None
     assert reply.value is True
-    assert "newest image only" in reply.message
+    assert "No images are kept" in reply.message
+    assert "remembered" in reply.message

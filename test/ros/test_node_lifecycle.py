@@ -45,6 +45,7 @@ from n3d_ros.ros.image_codec import (
     rgb_to_compressed_msg,
     rgb_to_image_msg,
 )
+from n3d_ros.ros.pairing import RgbdPair
 from node_harness import DOMAIN_ID, FRAME, NodeClient, NodeProcess, wait_until
 from node_under_test import make_grounder
 
@@ -154,7 +155,7 @@ def test_configured_again_the_node_takes_new_settings_for_tf_and_reuses_no_id(mo
         node.trigger_cleanup()
         assert node.set_parameters([Parameter("tf.cache_s", value=60.0)])[0].successful
         node.trigger_configure()
-        assert (made, closed) == ([10.0, 60.0], [10.0])
+        assert (made, closed) == ([12.0, 60.0], [12.0]), "transforms are kept longer than images"
         assert node._pipeline.next_id == 42
     finally:
         node.close()
@@ -174,7 +175,8 @@ def test_a_pair_that_still_waits_for_the_worker_is_counted_when_it_is_dropped(en
         busy, go_on = threading.Event(), threading.Event()
         worker.call(lambda: (busy.set(), go_on.wait(5)))
         assert busy.wait(5)
-        node._on_pair(SimpleNamespace(stamp_ns=1))  # type: ignore[arg-type]
+        image = SimpleNamespace(data=b"")
+        node._on_pair(RgbdPair(color=image, depth=image, color_stamp_ns=1, depth_stamp_ns=1))
         if end == "deactivate":
             node.trigger_deactivate()
         else:

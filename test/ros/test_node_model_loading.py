@@ -115,7 +115,7 @@ def test_a_model_that_fails_time_and_again_is_given_up_for_the_geometric_grounde
 
 def test_without_a_model_no_runtime_is_loaded() -> None:
     code = (
-        "import sys\nfrom n3d_ros.ros import managed_node\nfrom n3d_ros.ros.config import NodeConfig\n"
+        "import sys\nfrom n3d_ros.ros import running\nfrom n3d_ros.ros.config import NodeConfig\n"
         "from n3d_ros.ros.loading import grounder_from_config, warmed_up\n"
         "warmed_up(grounder_from_config(NodeConfig()))\n"
         "print([name for name in ('torch', 'transformers', 'tokenizers', 'huggingface_hub') if name in sys.modules])"

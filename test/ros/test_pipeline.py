@@ -17,13 +17,15 @@ from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
-from n3d_ros.ros.answering import AnswerDesk, AskJob, match_pairs
+from n3d_ros.ros.answering import AnswerDesk
+from n3d_ros.ros.ask_job import AskJob
 from n3d_ros.ros.asks import Ask, Kind, Reply, reads_as_question
 from n3d_ros.ros.config import PipelineConfig, RequestConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FramePipeline
+from n3d_ros.ros.replies import match_pairs
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.scene import Scene
 from node_under_test import BlockGrounder
@@ -317,13 +319,13 @@ def test_a_piece_of_an_object_does_not_bring_another_object_into_the_answer() ->
 def test_age_counts_from_the_stamp_or_from_arrival_when_the_stamp_is_of_another_clock() -> None:
     now = SimpleNamespace(ns=100 * SECOND)
     desk = make_desk(make_pipeline(), now)
-    assert desk.age_s() is None
+    assert desk.freshness.age_s() is None
     desk.saw(make_pair(97 * SECOND))
-    assert desk.age_s() == pytest.approx(3.0)
-    assert desk.why_not_fresh(1.0).status is StatusCode.STALE_FRAME
+    assert desk.freshness.age_s() == pytest.approx(3.0)
+    assert desk.freshness.why_not(1.0).status is StatusCode.STALE_FRAME
     now.ns = 10_000_000 * SECOND
     desk.saw(make_pair(SECOND))
-    assert desk.is_fresh()
+    assert desk.freshness.is_fresh()
 
 
 @pytest.mark.parametrize("clock_offset_s", [0, 10_000_000], ids=["the image's clock", "another clock"])
@@ -331,7 +333,7 @@ def test_what_counts_is_the_age_of_the_image_that_the_answer_rests_on(
     clock_offset_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = SimpleNamespace(s=100.0)
-    monkeypatch.setattr("n3d_ros.ros.answering.time", SimpleNamespace(monotonic=lambda: now.s))
+    monkeypatch.setattr("n3d_ros.ros.freshness.time", SimpleNamespace(monotonic=lambda: now.s))
     pipeline, limit_s = make_pipeline(), RequestConfig().max_frame_age_s
     desk = AnswerDesk(
         pipeline,
@@ -346,7 +348,7 @@ def test_what_counts_is_the_age_of_the_image_that_the_answer_rests_on(
     desk.saw(newer)
     assert desk.at_once(ask) is not None
     now.s = 100.0 + 1.8 * limit_s
-    assert desk.is_fresh(), "the newest pair is young enough to be looked at"
+    assert desk.freshness.is_fresh(), "the newest pair is young enough to be looked at"
     assert desk.at_once(ask) is None, "the scene is nearly twice as old as an answer may be"
     assert desk.reply(ask).stamp_ns == newer.stamp_ns
 
