@@ -11,9 +11,11 @@ from n3d_ros.detection import SupportSurface
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
+from n3d_ros.ros.annotated_image import annotated_image
 from n3d_ros.ros.overlay import display_color
-from n3d_ros.ros.pictures import PictureObject, annotated_image, top_down_picture, write_png
+from n3d_ros.ros.pictures import PictureObject, write_png
 from n3d_ros.ros.pipeline import FrameOutcome
+from n3d_ros.ros.top_down import top_down_picture
 from n3d_ros.scene.objects import SceneObject
 
 IMAGE_FILE, TOP_DOWN_FILE = "boxes.png", "top_down.png"

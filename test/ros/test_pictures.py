@@ -12,16 +12,11 @@ from hypothesis import strategies as st
 from builders import make_box, make_frame, make_intrinsics
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import project
-from n3d_ros.ros.pictures import (
-    HEADER,
-    MARGIN,
-    PLOT_SIZE,
-    PictureObject,
-    annotated_image,
-    place_labels,
-    top_down_picture,
-    write_png,
-)
+from n3d_ros.ros.annotated_image import annotated_image
+from n3d_ros.ros.picture_labels import place_labels
+from n3d_ros.ros.pictures import PictureObject, write_png
+from n3d_ros.ros.top_down import top_down_picture
+from n3d_ros.ros.top_down_ground import HEADER, MARGIN, PLOT_SIZE
 
 UP = np.array([0.0, -1.0, 0.0])
 
