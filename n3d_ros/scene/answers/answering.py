@@ -8,6 +8,7 @@ from typing import Any
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.changes import changed
+from n3d_ros.scene.answers.coloring import is_colored
 from n3d_ros.scene.answers.comparing import choose, compare, difference, in_order
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.counting import count, exists, which
@@ -29,6 +30,7 @@ from n3d_ros.scene.questions.question import (
     Exists,
     Fits,
     Intent,
+    IsColored,
     IsPlaced,
     Measure,
     Order,
@@ -52,6 +54,7 @@ ANSWERERS: dict[type[Intent], Callable[[Any, Context], SpatialAnswer]] = {
     Choose: choose,
     ChoosePlaced: choose_placed,
     IsPlaced: is_placed,
+    IsColored: is_colored,
     Side: side,
     Compare: compare,
     Measure: measured,

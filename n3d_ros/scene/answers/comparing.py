@@ -20,6 +20,7 @@ from n3d_ros.scene.questions.question import Choose, Compare, Difference, Order,
 from n3d_ros.scene.spatial_answer import SpatialAnswer
 
 SIGNED = frozenset({Quantity.LATERAL, Quantity.ELEVATION})  # only differences of these mean something to people
+MAX_TOLD = 3  # comparisons that are told one by one
 ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 _WANTED = {Sense.MORE: 1, Sense.LESS: -1, Sense.EQUAL: 0}
 
@@ -69,7 +70,9 @@ def _compared(
     any_rival = other is not None and intent.other is not None and intent.other.is_any
     each = [any(row) if any_rival else all(row) for row in found]
     holds = any(each) if intent.subject.is_any else all(each)
-    shown = [row for row in sentences if row] or ["there is nothing to compare it with."]
+    if len(rivals) > MAX_TOLD:
+        sentences = _summed_up(intent, subject, rivals, [one for row in found for one in row], sentences)
+    shown = sentences or ["there is nothing to compare it with."]
     bodies = [*subject.bodies, *(rivals if other is not None else []), *([reference] if reference else [])]
     return yes_or_no(holds != intent.negated, _unique_sentences(shown), bodies=bodies, steps=steps)
 
@@ -80,6 +83,19 @@ def _rivals(subject: Meaning, other: Meaning | None, reference: Body | None, con
         return list(other.bodies)
     left_out = {id_of(body) for body in subject.bodies} | ({id_of(reference)} if reference else set())
     return [body for body in context.bodies if id_of(body) not in left_out]
+
+
+def _summed_up(
+    intent: Compare, subject: Meaning, rivals: Sequence[Body], found: Sequence[bool], sentences: Sequence[str]
+) -> list[str]:
+    """Many comparisons in few sentences: those that fail, or that all hold."""
+    failing = [sentence for holds, sentence in zip(found, sentences, strict=True) if not holds]
+    if failing or len(subject.bodies) > 1:
+        return failing[:MAX_TOLD] or list(sentences[:MAX_TOLD])
+    sign = _WANTED[intent.sense]
+    word = compared_word(intent.quantity, sign)
+    names = listed([rival.the for rival in rivals if id_of(rival) != id_of(subject.one)])
+    return [f"{subject.one.the} is {word} {'than' if sign else 'as'} {names}."]
 
 
 def _unique_sentences(sentences: Sequence[str]) -> list[str]:
@@ -106,16 +122,33 @@ def _compared_words(
         gap = Measured(value=abs(mine.minus(limit).value), stddev=0.0)
         return f"{body.the} is {gap.words()} {word} than {rival.the}."
     figures = "" if intent.quantity in SIGNED else f": {mine.words()} against {limit.words()}"
-    same = ", which is within the measuring error" if sign == 0 and not _is_exact(mine, limit) else ""
-    return f"{body.the} is {word} {'than' if sign else 'as'} {rival.the}{figures}{same}."
+    if sign == 0:
+        return (
+            f"{body.the} and {rival.the} {same_words(intent.quantity, reference)}{figures}{_error_note(mine, limit)}."
+        )
+    return f"{body.the} is {word} than {rival.the}{figures}."
 
 
 def _of(quantity: Quantity, body: Body) -> str:
     return f"the {quantity.value} of {body.the}"
 
 
-def _is_exact(a: Measured, b: Measured) -> bool:
-    return a.stddev == 0 and b.stddev == 0
+def _error_note(a: Measured, b: Measured) -> str:
+    return "" if a.stddev == 0 and b.stddev == 0 else "; the difference is within the measuring error"
+
+
+def same_words(quantity: Quantity, reference: Body | None = None) -> str:
+    """What is said of things that do not differ.
+
+    Args:
+        quantity: compared.
+        reference: of a distance; None: the viewer.
+
+    Returns:
+        Such as "have about the same height".
+    """
+    source = "" if reference is None else f" from {reference.the}"
+    return f"have about the same {quantity.value}{source}"
 
 
 def compared_word(quantity: Quantity, sign: int, reference: Body | None = None) -> str:
@@ -200,7 +233,8 @@ def _difference(intent: Difference, body: Body, other: Body, reference: Body | N
     words = size.words(intent.unit)
     word = compared_word(intent.quantity, by.sign, reference)
     if by.sign == 0:
-        sentence = f"The {body.name} is {word} as {other.the}: the difference of {words} is within the measuring error."
+        same = same_words(intent.quantity, reference)
+        sentence = f"The {body.name} and {other.the} {same}{_error_note(mine, theirs) or ': no difference'}."
     else:
         figures = (
             "" if intent.quantity in SIGNED else f": {mine.words(intent.unit)} against {theirs.words(intent.unit)}"
@@ -259,13 +293,26 @@ def chosen(
     step = order_step(order, quantity, reference)
     names = [first.the, *(body.the for body in tied)]
     if tied:
-        word = compared_word(quantity, 0, reference)
         row = listed(names)
-        sentence = f"{row[:1].upper()}{row[1:]} are {word}, within the measuring error."
+        sentence = f"{row[:1].upper()}{row[1:]} {same_words(quantity, reference)}: {value.words()}."
         return in_words(SAME, (sentence,), bodies=[first, *tied], steps=(step,))
-    word = " ".join(filter(None, [ORDINALS.get(max(rank, ordinal), ""), SUPERLATIVES[quantity][0 if most else 1]]))
-    whose = "" if reference is None else f" {'to' if word.endswith('closest') else 'from'} {reference.the}"
-    return in_words(first.name, (f"The {first.name} is the {word}{whose}.",), bodies=[first], steps=(step,))
+    words = _chosen_words(order, quantity, reference, most=most, ordinal=max(rank, ordinal))
+    figures = "" if quantity in SIGNED else f": {value.words()}"
+    if len(order) == 2 and figures:
+        figures += f" against {next(other.words() for body, other in order if body is not first)}"
+    return in_words(first.name, (f"The {first.name} is {words}{figures}.",), bodies=[first], steps=(step,))
+
+
+def _chosen_words(
+    order: Sequence[tuple[Body, Measured]], quantity: Quantity, reference: Body | None, *, most: bool, ordinal: int
+) -> str:
+    """Such as "taller" of two, "the second largest", "closest to the mug 7"."""
+    if len(order) == 2 and ordinal == 1:
+        return compared_word(quantity, 1 if most else -1, reference)
+    word = " ".join(filter(None, [ORDINALS.get(ordinal, ""), SUPERLATIVES[quantity][0 if most else 1]]))
+    return (
+        f"the {word}" if reference is None else f"{word} {'to' if word.endswith('closest') else 'from'} {reference.the}"
+    )
 
 
 def order_step(order: Sequence[tuple[Body, Measured]], quantity: Quantity, reference: Body | None) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from n3d_ros.errors import StatusCode
+from n3d_ros.scene.answers.absence import departed_words, known_words
 from n3d_ros.scene.answers.amounts import ranked
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.comparing import chosen
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.describing import measured_step, place_of, size_of
 from n3d_ros.scene.answers.finding import Finding, in_words, settled, yes_or_no
-from n3d_ros.scene.answers.resolve import Meaning, departed_words, known_words, told
+from n3d_ros.scene.answers.naming import told
+from n3d_ros.scene.answers.resolve import Meaning
 from n3d_ros.scene.answers.wording import MAX_NAMED, counted, listed
 from n3d_ros.scene.questions.question import Count, Exists, Thing, Which
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
@@ -58,19 +62,25 @@ def exists(intent: Exists, context: Context) -> SpatialAnswer:
     """
 
     def compute(meaning: Meaning) -> Finding:
-        bodies, wanted = meaning.bodies, intent.thing.count or 1
-        holds = (len(bodies) >= wanted) != intent.negated
+        bodies = meaning.bodies
+        holds = _is_number(len(bodies), intent) != intent.negated
         if not bodies:
             rest = (departed_words(intent.thing, context), known_words(context))
             return yes_or_no(holds, [f'I see no "{told(intent.thing)}".', *rest])
-        places = [f"The {body.name} is {place_of(body, context)}." for body in bodies]
         said = f"{'Yes' if holds else 'No'}."
-        if intent.thing.count is not None:
+        if (intent.thing.count, intent.at_least, intent.at_most) != (None, None, None):
             said = f"{said[:-1]}, {counted(len(bodies), 'object')} match{'es' if len(bodies) == 1 else ''}."
-        finding = yes_or_no(holds, [], bodies=bodies)
-        return Finding(sentences=(said, *places), value=holds, kind=finding.kind, words=finding.words, bodies=bodies)
+        places = [f"The {body.name} is {place_of(body, context)}." for body in bodies]
+        return replace(yes_or_no(holds, [], bodies=bodies), sentences=(said, *places))
 
     return settled([intent.thing], context, compute, together=TOGETHER)
+
+
+def _is_number(found: int, intent: Exists) -> bool:
+    """Whether as many were found as asked for: at least one where no number was said."""
+    if intent.at_least is None and intent.at_most is None:
+        return found >= (intent.thing.count or 1)
+    return (intent.at_least or 0) <= found <= (found if intent.at_most is None else intent.at_most)
 
 
 def which(intent: Which, context: Context) -> SpatialAnswer:
@@ -105,7 +115,7 @@ def which(intent: Which, context: Context) -> SpatialAnswer:
             return Finding(status=StatusCode.AMBIGUOUS, sentences=(head, *places), bodies=bodies, steps=tuple(steps))
         return in_words(names, (head, *places), bodies=bodies, steps=steps)
 
-    return settled([intent.thing], context, compute, together=TOGETHER)
+    return settled([intent.thing], context, compute, together=TOGETHER, drops_empty=True)
 
 
 def _listed(bodies: tuple[Body, ...], context: Context) -> Finding:

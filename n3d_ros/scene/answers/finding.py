@@ -14,7 +14,8 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.measures import Measured
-from n3d_ros.scene.answers.resolve import Meaning, called, combined, id_of, is_together
+from n3d_ros.scene.answers.naming import called
+from n3d_ros.scene.answers.resolve import Meaning, combined, id_of, is_together
 from n3d_ros.scene.answers.wording import MAX_STEPS, limited
 from n3d_ros.scene.questions.question import Thing
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
@@ -144,6 +145,7 @@ def settled(
     compute: Callable[..., Finding],
     *,
     together: frozenset[int] = frozenset(),
+    drops_empty: bool = False,
 ) -> SpatialAnswer:
     """The answer to a question about these things.
 
@@ -152,6 +154,7 @@ def settled(
         context: what is known.
         compute: called with one ``Meaning`` per thing, for each combination of meanings.
         together: places in ``things`` of those that are wanted all at once, even none.
+        drops_empty: whether a meaning that fits nothing yields to those that fit something.
 
     Returns:
         The answer; AMBIGUOUS when combinations differ.
@@ -160,22 +163,38 @@ def settled(
         UnansweredError: a thing is not there or not known.
     """
     combinations = combined(things, context, together=together)
+    filled = [one for one in combinations if all(meaning.bodies for meaning in one)]
+    combinations = filled if drops_empty and filled else combinations
     findings = [_with_steps(compute(*meanings), meanings) for meanings in combinations]
+    if len(findings) > 1:
+        findings = [_conditional(one, meanings) for one, meanings in zip(findings, combinations, strict=True)]
     notes = _unique(note for meanings in combinations for meaning in meanings for note in meaning.notes)
     if context.sight is not None and context.sight.note:
         notes = (context.sight.note, *notes)
     if len(findings) == 1:
         return as_answer(findings[0], context, notes)
+    doubtful = [k for k in range(len(things)) if len(_meant(combinations, k)) > 1]
     heads = [
-        f"{len(meant)} objects match {called(thing)}."
-        for k, thing in enumerate(things)
-        if not is_together(thing) and len(meant := {id_of(one[k].one) for one in combinations if one[k].bodies}) > 1
+        f"{len(_meant(combinations, k))} objects match {called(things[k])}."
+        for k in doubtful
+        if not is_together(things[k]) and not any(one[k].assumed for one in combinations)
     ]
-    return merged(findings, context, notes=notes, heads=heads)
+    candidates = [body for one in combinations for k in doubtful for body in one[k].assumed or one[k].bodies]
+    return merged(findings, context, notes=notes, heads=_unique(heads), candidates=candidates)
+
+
+def _meant(combinations: Sequence[Sequence[Meaning]], k: int) -> set[tuple[int | str, ...]]:
+    """What a thing means in the combinations, with what was assumed for it."""
+    return {tuple(id_of(body) for body in (*one[k].assumed, *one[k].bodies)) for one in combinations}
 
 
 def merged(
-    findings: Sequence[Finding], context: Context, *, notes: Sequence[str] = (), heads: Sequence[str] = ()
+    findings: Sequence[Finding],
+    context: Context,
+    *,
+    notes: Sequence[str] = (),
+    heads: Sequence[str] = (),
+    candidates: Sequence[Body] = (),
 ) -> SpatialAnswer:
     """One answer of several findings: the common one, or all of them as ambiguous.
 
@@ -184,6 +203,7 @@ def merged(
         context: what is known.
         notes: sentences on how words were taken.
         heads: sentences that say what has several meanings.
+        candidates: the bodies that could be meant.
 
     Returns:
         The answer.
@@ -195,8 +215,9 @@ def merged(
         same = f"The answer is the same for each: {findings[0].words}." if findings[0].words else ""
         whole = replace(findings[0], sentences=(*heads, same, *each), bodies=bodies, steps=steps)
         return as_answer(whole, context, notes)
-    head = heads or ["The question can be taken in several ways."]
-    ambiguous = Finding(status=StatusCode.AMBIGUOUS, sentences=(*head, *each), bodies=bodies, steps=steps)
+    head = heads or ["It depends on which one is meant."]
+    meant = _unique_bodies(candidates) or bodies
+    ambiguous = Finding(status=StatusCode.AMBIGUOUS, sentences=(*head, *each), bodies=meant, steps=steps)
     return as_answer(ambiguous, context, notes)
 
 
@@ -230,6 +251,15 @@ def _with_steps(finding: Finding, meanings: Sequence[Meaning]) -> Finding:
     """The finding with the steps by which its things were found before its own."""
     steps = _unique(step for meaning in meanings for step in meaning.steps)
     return replace(finding, steps=_unique((*steps, *finding.steps)))
+
+
+def _conditional(finding: Finding, meanings: Sequence[Meaning]) -> Finding:
+    """The finding with what was taken to be meant before its first sentence, where a place has several meanings."""
+    condition = "; ".join(meaning.condition for meaning in meanings if meaning.condition)
+    if not condition:
+        return finding
+    head = f"{condition[:1].upper()}{condition[1:]}: {finding.sentences[0]}"
+    return replace(finding, sentences=(head, *finding.sentences[1:]))
 
 
 def _unique(sentences: Iterable[str]) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.describing import measured_step, place_of, size_of
 from n3d_ros.scene.answers.finding import Finding, as_triple, in_words, settled
 from n3d_ros.scene.answers.measures import Measured, edges_of, side_by_side, straight
+from n3d_ros.scene.answers.naming import called
 from n3d_ros.scene.answers.relations import OPPOSITES, SIDES, Holds, side_direction, standing
 from n3d_ros.scene.answers.resolve import Meaning
 from n3d_ros.scene.answers.sight import Sight
 from n3d_ros.scene.answers.wording import LEVEL_M, MAX_NAMED, counted, duration, echo, length, listed, numbers
-from n3d_ros.scene.questions.question import Describe, Direction, Relation, Side, Where
+from n3d_ros.scene.questions.question import Describe, Direction, Relation, Side, Thing, Where
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
 
 HOUR_DEG = 30.0
@@ -52,16 +53,16 @@ def where(intent: Where, context: Context) -> SpatialAnswer:
     if intent.relative_to is not None:
         things = [intent.thing, intent.relative_to]
         return settled(things, context, lambda one, other: _where_from(one.one, other.one, context))
-    return settled([intent.thing], context, lambda one: _where(one, context))
+    return settled([intent.thing], context, lambda one: _where(intent.thing, one, context))
 
 
-def _where(meaning: Meaning, context: Context) -> Finding:
+def _where(thing: Thing, meaning: Meaning, context: Context) -> Finding:
     """Where the one body is; all of them when several were asked for."""
     bodies = meaning.bodies
     steps = tuple(measured_step(body, context) for body in bodies[:MAX_NAMED])
     places = [f"The {body.name} is {place_of(body, context)}." for body in bodies]
     if len(bodies) > 1:
-        head = f"{counted(len(bodies), 'object')} match."
+        head = f"{counted(len(bodies), 'object')} match {called(thing)}."
         return Finding(sentences=(head, *places), bodies=bodies, steps=steps)
     return _position(meaning.one, (f"{places[0]} It measures {size_of(meaning.one)}.",), context, steps=steps)
 
@@ -205,7 +206,7 @@ def _direction(target: Body, origin: Body | None, context: Context) -> Finding:
     distance_m = float(np.linalg.norm(way))
     hour, angle_deg = clock_hour(way, sight)
     whence = f"the {sight.viewer}" if origin is None else origin.the
-    ahead, left = float(way @ sight.forward), float(way @ sight.left)
+    ahead, left = float(way @ sight.level_forward), float(way @ sight.left)
     step = (
         f"From {whence} to {target.the}: {left:.3f} m to the left, {ahead:.3f} m ahead; "
         f"atan2({left:.3f}, {ahead:.3f}) = {angle_deg:.1f} degrees; 12 - floor({angle_deg:.1f} / 30) = {hour} o'clock."
@@ -228,7 +229,10 @@ def _direction(target: Body, origin: Body | None, context: Context) -> Finding:
 
 
 def clock_hour(way: FloatArray, sight: Sight) -> tuple[int, float]:
-    """The hour on a clock face that lies flat, 12 where the viewer looks (spec n3d_vlm c).
+    """The hour on a clock face, 12 where the viewer looks (spec n3d_vlm c).
+
+    The face lies level where the vertical is known, so that a camera that looks down tells the same hour as a level
+    one; else it lies along the view, as in the N3D-VLM paper.
 
     Args:
         way: (3,) from the middle of the clock to the target.
@@ -237,7 +241,7 @@ def clock_hour(way: FloatArray, sight: Sight) -> tuple[int, float]:
     Returns:
         1 to 12, and the angle to the left in degrees, [0, 360).
     """
-    angle_deg = degrees(atan2(float(way @ sight.left), float(way @ sight.forward))) % 360.0
+    angle_deg = degrees(atan2(float(way @ sight.left), float(way @ sight.level_forward))) % 360.0
     angle_deg = round(angle_deg, 9) % 360.0  # rounding must not make 30 degrees 29.999...
     hour = 12 - int(angle_deg // HOUR_DEG)
     return (hour if hour >= 1 else hour + 12), angle_deg

@@ -59,7 +59,8 @@ class Measured:
         """
         digits = {"m": 3, "m^2": 4, "m^3": 6, "s": 1}[self.unit]
         error = f" +- {self.stddev:.{digits}f} {self.unit}" if self.stddev > 0 else ""
-        return f"{self.value:.{digits}f} {self.unit}{error}"
+        value = round(self.value, digits) + 0.0  # adding zero turns -0.000 into 0.000
+        return f"{value:.{digits}f} {self.unit}{error}"
 
     def minus(self, other: Measured, factor: float = 1.0) -> Measured:
         """The difference to a multiple of another measure; the errors are taken as independent.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from n3d_ros.errors import StatusCode
+from n3d_ros.scene.answers.absence import departed
 from n3d_ros.scene.answers.amounts import age_of, amount
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.comparatives import MEASURED_AS
@@ -13,7 +14,7 @@ from n3d_ros.scene.answers.describing import measured_step, place_of, size_of
 from n3d_ros.scene.answers.finding import Finding, a_number, as_answer, as_triple, in_words, settled
 from n3d_ros.scene.answers.locating import where
 from n3d_ros.scene.answers.measures import Measured, edges_of, straight
-from n3d_ros.scene.answers.resolve import Meaning, departed, id_of
+from n3d_ros.scene.answers.resolve import Meaning, id_of
 from n3d_ros.scene.answers.wording import duration, echo, length
 from n3d_ros.scene.questions.question import Measure, Quantity, Where
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType

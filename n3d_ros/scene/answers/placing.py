@@ -9,8 +9,9 @@ from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.finding import SAME, Finding, in_words, settled, yes_or_no
 from n3d_ros.scene.answers.locating import SIDE_NAMES
 from n3d_ros.scene.answers.measures import Measured
+from n3d_ros.scene.answers.places import all_standings, place_words, stands_at, verdict
 from n3d_ros.scene.answers.relations import LEVEL_WORDS, OPPOSITES, SIDE_WORDS, Holds, Standing
-from n3d_ros.scene.answers.resolve import Meaning, all_standings, id_of, place_words, stands_at, verdict
+from n3d_ros.scene.answers.resolve import Meaning, id_of
 from n3d_ros.scene.answers.wording import LEVEL_M, length, listed
 from n3d_ros.scene.questions.question import ChoosePlaced, IsPlaced, Place, Relation
 from n3d_ros.scene.spatial_answer import SpatialAnswer
@@ -162,7 +163,7 @@ def _foremost(relation: Relation, bodies: list[Body], context: Context) -> Findi
         return in_words(best.name, (f"The {best.name} is {words}.",), bodies=[best], steps=steps)
     if level:
         row = listed([body.the for body in level])
-        sentence = f"{row[:1].upper()}{row[1:]} are about level, within the measuring error."
+        sentence = f"{row[:1].upper()}{row[1:]} are at about the same place, within the measuring error."
         return in_words(SAME, (sentence,), bodies=level, steps=steps)
     row = listed([body.the for body in bodies], joiner="or")
     return in_words("neither", (f"Neither {row} is {SIDE_WORDS[relation]} the other.",), bodies=bodies, steps=steps)

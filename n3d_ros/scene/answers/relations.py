@@ -36,12 +36,12 @@ SIDES = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND, Relatio
 """Relations with an opposite, in pairs."""
 OPPOSITES = {SIDES[k]: SIDES[k ^ 1] for k in range(6)}
 LEVEL_WORDS = {
-    Relation.LEFT: "about level with {} from left to right",
-    Relation.RIGHT: "about level with {} from left to right",
-    Relation.FRONT: "about as near as {}",
-    Relation.BEHIND: "about as near as {}",
-    Relation.ABOVE: "about as high as {}",
-    Relation.BELOW: "about as high as {}",
+    Relation.LEFT: "at about the same place from left to right as {}",
+    Relation.RIGHT: "at about the same place from left to right as {}",
+    Relation.FRONT: "at about the same distance as {}",
+    Relation.BEHIND: "at about the same distance as {}",
+    Relation.ABOVE: "at about the same height as {}",
+    Relation.BELOW: "at about the same height as {}",
 }
 SIDE_WORDS = {
     Relation.LEFT: "to the left of",
@@ -193,8 +193,8 @@ def rests_on(body: Body, carrier: Body, context: Context) -> Standing:
     share = shared_footprint(body.box, carrier.box, up)
     holds = abs(free_m) <= bound_m and share >= CARRIED_SHARE and space.value > 0
     step = (
-        f"The bottom of {body.name} is {free_m:.3f} m above the top of {carrier.name} (bound +- {bound_m:.3f} m), and "
-        f"{100 * share:.0f} % of its footprint lies over it (bound {100 * CARRIED_SHARE:.0f} %)."
+        f"The bottom of {body.name} is {_zeroed(free_m)} m above the top of {carrier.name} (bound +- {bound_m:.3f} m), "
+        f"and {100 * share:.0f} % of its footprint lies over it (bound {100 * CARRIED_SHARE:.0f} %)."
     )
     return Standing(holds=_yes(holds), step=step)
 
@@ -208,7 +208,7 @@ def _on_surface(body: Body, reference: Body) -> Standing:
     bound_m = _rest_bound(hypot(error, sqrt(body.center_variance(surface.normal))))
     is_over = within_outline(surface, body.center, margin_m=BESIDE_OUTLINE_M)
     step = (
-        f"The bottom of {body.name} is {free_m:.3f} m above the {reference.name} (bound +- {bound_m:.3f} m), "
+        f"The bottom of {body.name} is {_zeroed(free_m)} m above the {reference.name} (bound +- {bound_m:.3f} m), "
         f"{'within' if is_over else 'outside'} its outline."
     )
     return Standing(holds=_yes(abs(free_m) <= bound_m and is_over), step=step)
@@ -228,8 +228,7 @@ def _under(_: Relation, body: Body, reference: Body, context: Context) -> Standi
     """Below, and overlapping seen from above."""
     up = context.axes.up
     if body.surface is not None:  # "what is under the mug": what carries it
-        carried = _on(Relation.ON, reference, body, context)
-        return Standing(holds=carried.holds, step=carried.step)
+        return _on_surface(reference, body)
     if reference.surface is not None:
         top_m = float(reference.surface.height_m(body.center)) + body.half_extent(reference.surface.normal)[0]
         is_over = within_outline(reference.surface, body.center, margin_m=BESIDE_OUTLINE_M)
@@ -264,6 +263,11 @@ def _is_inside(body: Body, reference: Body) -> bool:
         return False
     share = intersection_volume(body.box, reference.box) / body.box.volume
     return bool(reference.box.contains(body.center)) or share >= INSIDE_SHARE
+
+
+def _zeroed(value_m: float) -> str:
+    """Millimetres without a negative zero."""
+    return f"{round(value_m, 3) + 0.0:.3f}"
 
 
 def _rest_bound(stddev_m: float) -> float:

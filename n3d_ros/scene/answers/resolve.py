@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
-from n3d_ros.errors import StatusCode
-from n3d_ros.scene.answers.amounts import age_of, amount, ranked, unit_of
-from n3d_ros.scene.answers.body import ANY_SURFACE, SURFACE_NOUNS, Body, body_of
-from n3d_ros.scene.answers.comparatives import COMPARED_WITH
+from n3d_ros.scene.answers.absence import none_there, nothing, unknown
+from n3d_ros.scene.answers.amounts import amount, ranked, unit_of
+from n3d_ros.scene.answers.body import ANY_SURFACE, SURFACE_NOUNS, Body
 from n3d_ros.scene.answers.context import Context
-from n3d_ros.scene.answers.describing import place_of
-from n3d_ros.scene.answers.measures import Measured, measure, straight
-from n3d_ros.scene.answers.relations import SIDE_WORDS, Holds, Standing, standing
-from n3d_ros.scene.answers.wording import MAX_NAMED, counted, duration, echo, length, limited, listed
-from n3d_ros.scene.phrases import select, vocabulary
-from n3d_ros.scene.questions.question import Extreme, Place, Quantity, Relation, SizeBound, Thing
+from n3d_ros.scene.answers.measures import Measured
+from n3d_ros.scene.answers.places import place_words, stands_at
+from n3d_ros.scene.answers.relations import Holds
+from n3d_ros.scene.answers.wording import MAX_NAMED, counted, echo, listed
+from n3d_ros.scene.phrases import select
+from n3d_ros.scene.questions.question import Extreme, Place, Relation, SizeBound, Thing
 
 MAX_MEANINGS = 16  # combinations of meanings that are followed up
 MAX_SHOWN = 6  # candidates whose numbers a step gives one by one
@@ -37,6 +35,8 @@ class Meaning:
         tied: bodies that are as extreme as those chosen, within the measuring error.
         fitting: how many bodies the name alone fits.
         reference: from what an extreme distance was measured, if a thing was named.
+        condition: what was taken to be meant by a place that has several meanings: "on the red box 2".
+        assumed: the bodies of that condition.
     """
 
     bodies: tuple[Body, ...]
@@ -45,6 +45,8 @@ class Meaning:
     tied: tuple[Body, ...] = ()
     fitting: int = 0
     reference: Body | None = None
+    condition: str = ""
+    assumed: tuple[Body, ...] = ()
 
     @property
     def one(self) -> Body:
@@ -69,7 +71,7 @@ def meanings(thing: Thing, context: Context, *, named: Sequence[Body] = (), toge
     """
     start = _called(thing, context, named)
     if not start.bodies and not together:
-        raise _nothing(thing, context, start)
+        raise nothing(thing, context, start.notes, start.steps)
     found = [start]
     for place in thing.places:
         found = [after for one in found for after in _placed(one, place, context, named)]
@@ -81,7 +83,7 @@ def meanings(thing: Thing, context: Context, *, named: Sequence[Body] = (), toge
         return found
     filled = [one for one in found if one.bodies]
     if not filled:
-        raise _none_there(thing, context, start, found)
+        raise none_there(thing, context, start.bodies, found[0].notes, found[0].steps)
     return filled if is_together(thing) else [alone for one in filled for alone in _split(one, thing)]
 
 
@@ -94,84 +96,9 @@ def is_together(thing: Thing) -> bool:
     Returns:
         True for plurals, "every box" and "any box".
     """
-    return (
-        thing.phrase.is_plural
-        or thing.is_any
-        or thing.is_each
-        or (thing.extreme is not None and thing.extreme.count > 1)
-    )
-
-
-def called(thing: Thing) -> str:
-    """How an answer calls a thing that it cannot point at.
-
-    Args:
-        thing: the words.
-
-    Returns:
-        The words in quotes, with the number if one was said.
-    """
-    number = f" {thing.id}" if thing.id is not None and str(thing.id) not in thing.text.split() else ""
-    return f'"{echo(thing.text or thing.phrase.text)}{number}"'
-
-
-def told(thing: Thing) -> str:
-    """A thing with everything said of it: "box left of the mug".
-
-    Args:
-        thing: the words.
-
-    Returns:
-        The words without quotes, one line.
-    """
-    places = [place_told(place) for place in thing.places]
-    bounds = [bound_told(bound) for bound in thing.bounds]
-    return " ".join([echo(thing.text or thing.phrase.text), *places, *bounds])
-
-
-def place_told(place: Place) -> str:
-    """A place in words: "left of the mug", "within 30 cm of the box".
-
-    Args:
-        place: where.
-
-    Returns:
-        The words.
-    """
-    references = listed([f"the {told(one)}" for one in place.references]) or "the viewer"
-    if place.within_m is not None and place.relation is Relation.NEXT_TO:
-        return f"within {length(place.within_m)} of {references}"
-    near = "" if place.within_m is None else f" within {length(place.within_m)}"
-    return f"{SIDE_WORDS[place.relation]} {references}{near}"
-
-
-def bound_told(bound: SizeBound) -> str:
-    """A bound in words: "taller than 20 cm".
-
-    Args:
-        bound: the bound.
-
-    Returns:
-        The words.
-    """
-    than = (
-        Measured(value=bound.bound, stddev=0, unit=unit_of(bound.quantity)).words() if bound.bound is not None else ""
-    )
-    than = f"the {told(bound.reference)}" if bound.reference is not None else than
-    return f"{COMPARED_WITH[bound.quantity][0 if bound.more else 1]} than {than}"
-
-
-def known_words(context: Context) -> str:
-    """What there is instead.
-
-    Args:
-        context: what is known.
-
-    Returns:
-        One sentence.
-    """
-    names = [body.name for body in context.bodies]
-    return f"I see: {listed(names)}." if names else "I see no objects at all."
+    if thing.extreme is not None:
+        return thing.extreme.count > 1
+    return thing.phrase.is_plural or thing.is_any or thing.is_each
 
 
 # --- by name ----------------------------------------------------------------------------------------------------------
@@ -187,7 +114,7 @@ def _called(thing: Thing, context: Context, named: Sequence[Body]) -> Meaning:
     if not bodies and surfaces:
         bodies, notes = surfaces, ()
     elif not chosen.is_understood and not context.query.open_vocabulary and not _means_surface(thing):
-        raise _unknown(thing, context)
+        raise unknown(thing, context)
     if thing.is_other:
         left_out = {id_of(body) for body in _others(thing, context, named)}
         bodies = tuple(body for body in bodies if id_of(body) not in left_out)
@@ -245,10 +172,11 @@ def _placed(before: Meaning, place: Place, context: Context, named: Sequence[Bod
     if not place.references:
         return [_kept(before, candidates, place, (), context)]
     combinations = combined(place.references, context, named=[*named, *_outside(before, place)])
-    return [
+    found = [
         _kept(before, candidates, place, [body for one in refs for body in one.bodies], context)
         for refs in combinations
     ]
+    return found if len(found) > 1 else [replace(found[0], condition=before.condition, assumed=before.assumed)]
 
 
 def _outside(before: Meaning, place: Place) -> Sequence[Body]:
@@ -280,95 +208,9 @@ def _kept(
         bodies=kept,
         steps=(*before.steps, *shown, f"{how[:1].upper()}{how[1:]}: {names}."),
         notes=(*before.notes, *notes),
+        condition=", ".join(filter(None, [before.condition, how])),
+        assumed=(*before.assumed, *references),
     )
-
-
-def place_words(place: Place, references: Sequence[Body], context: Context) -> str:
-    """A place in words, its references by name.
-
-    Args:
-        place: where.
-        references: the bodies; empty: the viewer.
-        context: knows the viewer.
-
-    Returns:
-        Such as "to the left of the mug 7".
-    """
-    names = listed([reference.the for reference in references])
-    names = names or ("the viewer" if context.sight is None else f"the {context.sight.viewer}")
-    if place.within_m is not None and place.relation is Relation.NEXT_TO:
-        return f"within {length(place.within_m)} of {names}"
-    return f"{SIDE_WORDS[place.relation]} {names}"
-
-
-def stands_at(
-    place: Place, body: Body, references: Sequence[Body], context: Context, *, any_will_do: bool = False
-) -> tuple[Holds, str]:
-    """Whether a body is at a place.
-
-    Args:
-        place: relation and largest distance.
-        body: the subject.
-        references: to each of them; for on, in, under and next to one of them suffices.
-        context: what is known.
-        any_will_do: whether one reference suffices for sides, too.
-
-    Returns:
-        Whether it holds, and a sentence with the numbers.
-    """
-    found = all_standings(place.relation, body, references, context)
-    steps = " ".join(one.step for one in found[:2])
-    if place.within_m is not None:
-        distances = [measure(Quantity.DISTANCE, body, context.axes, reference) for reference in references]
-        distances = distances or [straight(body, context.view.origin)]
-        nearest = min(distances, key=lambda one: one.value)
-        steps = f"{body.name} is {nearest.figures()} away (bound {place.within_m:.3f} m)." + (
-            "" if place.relation is Relation.NEXT_TO else f" {steps}"
-        )
-        if nearest.value > place.within_m:
-            return Holds.NO, steps
-        if place.relation is Relation.NEXT_TO:
-            return Holds.YES, steps
-    return verdict(place.relation, found, any_will_do=any_will_do), steps
-
-
-def all_standings(relation: Relation, body: Body, references: Sequence[Body], context: Context) -> list[Standing]:
-    """How a body stands to each reference; for ``BETWEEN`` to each pair.
-
-    Args:
-        relation: asked for.
-        body: the subject.
-        references: empty: the viewer.
-        context: what is known.
-
-    Returns:
-        At least one standing.
-    """
-    if not references:
-        return [standing(relation, body, (), context)]
-    if relation is Relation.BETWEEN:
-        pairs = [(a, b) for k, a in enumerate(references) for b in references[k + 1 :]]
-        return [standing(relation, body, pair, context) for pair in islice(pairs, MAX_MEANINGS)] or [
-            standing(relation, body, references, context)
-        ]
-    return [standing(relation, body, (reference,), context) for reference in references]
-
-
-def verdict(relation: Relation, found: Sequence[Standing], *, any_will_do: bool = False) -> Holds:
-    """Whether a relation holds to several references.
-
-    Args:
-        relation: asked for.
-        found: how the body stands to each.
-        any_will_do: whether one of them suffices; always so for relations of touch.
-
-    Returns:
-        YES, NO, or LEVEL when only the measuring error stands against YES.
-    """
-    holds = [one.holds for one in found]
-    if any_will_do or relation in (Relation.ON, Relation.UNDER, Relation.INSIDE, Relation.NEXT_TO, Relation.BETWEEN):
-        return Holds.YES if Holds.YES in holds else Holds.LEVEL if Holds.LEVEL in holds else Holds.NO
-    return Holds.NO if Holds.NO in holds else Holds.LEVEL if Holds.LEVEL in holds else Holds.YES
 
 
 def _bounded(before: Meaning, bound: SizeBound, context: Context) -> list[Meaning]:
@@ -466,67 +308,3 @@ def _repeats(combination: Sequence[Meaning]) -> bool:
     """Whether one body is meant twice by things that each mean one."""
     single = [id_of(meaning.one) for meaning in combination if len(meaning.bodies) == 1]
     return len(set(single)) < len(single)
-
-
-def _unknown(thing: Thing, context: Context) -> Exception:
-    """What can be asked for, since nothing here is ever called by the noun: that none is found would say nothing."""
-    noun = echo(thing.phrase.noun or thing.phrase.text)
-    text = limited([
-        f'I cannot tell whether something is "{noun}": the objects here are known by colour and shape only.',
-        vocabulary(),
-    ])  # fmt: skip
-    return context.refusal(StatusCode.NOT_UNDERSTOOD, text)
-
-
-def _nothing(thing: Thing, context: Context, start: Meaning) -> Exception:
-    """Nothing is called so; what left the scene is told of."""
-    sentences = [f"I see no {called(thing)}."]
-    if thing.id is not None:
-        known = next((body for body in context.bodies if body.id == thing.id), None)
-        sentences += [] if known is None else [f"Number {thing.id} is {known.the}."]
-    if thing.is_other:
-        sentences = [f"I see no other {called(thing)}."]
-    text = limited([*sentences, *start.notes, departed_words(thing, context), known_words(context)])
-    return context.refusal(StatusCode.NOT_FOUND, text, *start.steps)
-
-
-def departed_words(thing: Thing, context: Context) -> str:
-    """When and where such a thing was last seen, if it left the scene.
-
-    Args:
-        thing: the words.
-        context: what is known.
-
-    Returns:
-        One sentence; empty when none is remembered.
-    """
-    gone = departed(thing, context)
-    if not gone:
-        return ""
-    when = duration(age_of(gone[0], context).value)
-    return f"I last saw {gone[0].the} {when} ago, {place_of(gone[0], context)}."
-
-
-def departed(thing: Thing, context: Context) -> tuple[Body, ...]:
-    """The bodies that left the scene and fit the words, newest first.
-
-    Args:
-        thing: the words.
-        context: what is known.
-
-    Returns:
-        The bodies.
-    """
-    bodies = [body_of(known) for known in context.query.departed]
-    fitting = select(thing.phrase, bodies).objects
-    return tuple(body for body in fitting if thing.id is None or body.id == thing.id)
-
-
-def _none_there(thing: Thing, context: Context, start: Meaning, found: Sequence[Meaning]) -> Exception:
-    """Things are called so, yet none is where it was said to be."""
-    place = "; ".join([*(place_told(one) for one in thing.places), *(bound_told(one) for one in thing.bounds)])
-    names = listed([body.the for body in start.bodies])
-    text = f"None of the objects that fit {called(thing)} is {place}: I know {names}."
-    if not place:
-        text = f"There are only {len(start.bodies)} objects that fit {called(thing)}: {names}."
-    return context.refusal(StatusCode.NOT_FOUND, limited([text, *found[0].notes]), *found[0].steps)
