@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from n3d_ros.scene.phrases import ANYTHING, COLORS, FILLERS, MAX_PHRASE_WORDS, QUALIFIERS, singular
+from n3d_ros.scene.questions.reading import named_things, read
 
 MAX_NOUNS = 16  # of one question; the bound of a request to a grounder
 MAX_NOUN_CHARS = 120  # of one noun phrase; longer ones are no names
@@ -79,8 +80,12 @@ def nouns_of(text: str) -> tuple[str, ...]:
 
     Returns:
         Noun phrases without article, as the text has them, in its order, each once, at most ``MAX_NOUNS``; empty when
-        it asks about nothing in particular ("what do you see?").
+        it asks about nothing in particular ("what do you see?"). A question that was read tells them exactly; of any
+        other text, what lies between the words that ask and relate is taken.
     """
+    question = read(text).question
+    if question is not None:
+        return tuple(noun for noun in named_things(question) if len(noun) <= MAX_NOUN_CHARS)[:MAX_NOUNS]
     found: dict[str, str] = {}
     compares = re.match(r"\W*compare\b", text, re.IGNORECASE) is not None
     for chunk, is_pointed in _chunks(_CLOCK.sub(" which ", text), joining=frozenset({"of"}) if compares else _JOINING):

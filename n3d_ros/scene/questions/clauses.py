@@ -12,7 +12,7 @@ from n3d_ros.scene.questions.question import Extreme, Quantity, Relation, Sense,
 Kept = dict[str, Any]
 Rows = list[tuple[str, Callable[[Kept], Any]]]
 
-STANDS = "(located|lie|appear|to|be|come|{placed})? (to? be)? located? "
+STANDS = "(located|lie|appear|to|be|come|have|fit)? (to? be|to? have)? located? "
 SUBJECT = (
     "(be not? {a:thing} {n:neg}? | {a:thing} be {n:neg}? | (do|can|have) not? {a:thing} {n:neg}? | {a:thing} (do|can) {n:neg}? | {a:thing} {v:standing} ) "
     + STANDS

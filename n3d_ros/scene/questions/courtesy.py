@@ -56,6 +56,61 @@ def _plain(words: Iterable[Word]) -> tuple[str, ...]:
     return tuple(word.plain for word in words)
 
 
+_LETTERS = "abcdefgh"
+_INVITATIONS = (("select", "from"), ("choose", "from"), ("pick", "from"), ("select", "one"), ("choose", "one"), ("options",), ("choices",), ("answer", "with"))
+
+
+def without_choices(words: Sequence[Word]) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    """The question without the answers offered behind it, "(A) the mug (B) the box", and without remarks in brackets.
+
+    Args:
+        words: of the question.
+
+    Returns:
+        The question; the answers offered as ", the mug or the box", empty when none are, or they are yes and no.
+    """
+    starts = [at for at in range(len(words) - 2) if _is_letter(words, at)]
+    in_order = [at for n, at in enumerate(starts) if words[at + _letter_offset(words, at)].plain == _LETTERS[n % 8]]
+    if len(in_order) < 2 or in_order != starts or starts[0] == 0:
+        return _without_brackets(words), ()
+    question = list(words[: starts[0]])
+    for at in range(len(question)):
+        if any(_plain(question[at : at + len(invitation)]) == invitation for invitation in _INVITATIONS):
+            question = question[:at]
+            break
+    offers = list[Word]()
+    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
+        answer = [word for word in words[start + _letter_offset(words, start) + 1 : end] if word.plain not in ")].,;:"]
+        offers += [Word(plain="or", said="or"), *answer] if offers else [Word(plain=",", said=",", kind="mark"), *answer]
+    return _without_brackets(without_end(question)), () if _plain(offers[1:2]) in (("yes",), ("no",)) else tuple(offers)
+
+
+def _letter_offset(words: Sequence[Word], at: int) -> int:
+    return 1 if words[at].plain == "(" else 0
+
+
+def _is_letter(words: Sequence[Word], at: int) -> bool:
+    """Whether an offered answer begins at a place: "(A)", "A)", "A."."""
+    offset = _letter_offset(words, at)
+    letter, behind = words[at + offset].plain, words[at + offset + 1].plain
+    if letter not in _LETTERS or len(letter) != 1:
+        return False
+    return behind == ")" if offset else behind in (")", ".", ":") and words[at - 1].plain != "("
+
+
+def _without_brackets(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Without "(highlighted by a red box)" and empty brackets."""
+    kept, at = list[Word](), 0
+    while at < len(words):
+        close = next((k for k in range(at, min(at + 9, len(words))) if words[k].plain == ")"), None)
+        if words[at].plain == "(" and close is not None and _plain(words[at + 1 : at + 2]) in (("highlighted",), ("marked",), ("outlined",), ("in",), ("shown",)):
+            at = close + 1
+            continue
+        kept.append(words[at])
+        at += 1
+    return tuple(kept)
+
+
 def beginnings(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
     """The question with more and more of what is said before it left out, the least first.
 
@@ -98,13 +153,25 @@ def without_end(words: Sequence[Word]) -> tuple[Word, ...]:
     while kept:
         while kept and kept[-1].kind == "mark" and kept[-1].plain not in (")", "]", ">"):
             kept.pop()
-        length = next(
-            (n for n in range(min(_longest("after"), len(kept) - 1), 0, -1) if _plain(kept[-n:]) in _known("after")), 0
-        )
+        length = _ending(kept)
         if not length:
             break
         del kept[-length:]
     return tuple(kept)
+
+
+_TAGS = frozenset(("right", "correct", "is it", "are they", "does it", "yes", "no", "okay", "huh", "eh", "about", "around", "then"))
+"""Words that are courtesy only behind a mark."""
+
+
+def _ending(words: Sequence[Word]) -> int:
+    """How many words of courtesy a text ends in."""
+    for length in range(min(_longest("after"), len(words) - 1), 0, -1):
+        if _plain(words[-length:]) in _known("after"):
+            is_tag = " ".join(_plain(words[-length:])) in _TAGS
+            if not is_tag or words[-length - 1].kind == "mark":
+                return length
+    return 0
 
 
 def without_hedges(words: Sequence[Word]) -> tuple[Word, ...]:

@@ -106,7 +106,7 @@ _QUANTITIES: dict[Quantity, str] = {
     Quantity.ELEVATION: "elevation/altitude, height above/off/over [the] floor/ground",
     Quantity.DISTANCE: "distance/distances/range/separation/proximity, straight line distance, euclidean distance, direct distance, spatial distance, straight-line distance",
     Quantity.HORIZONTAL_DISTANCE: "horizontal distance/gap/separation/spacing/offset, lateral distance/gap/separation/spacing/offset, distance horizontally, horizontal space",
-    Quantity.VERTICAL_DISTANCE: "vertical distance/gap/separation/spacing/offset, height difference, difference in height, vertical space",
+    Quantity.VERTICAL_DISTANCE: "vertical distance/gap/separation/spacing/offset, vertical space",
     Quantity.GAP: "gap/gaps/clearance/spacing, free space/gap/room, empty space/gap/room, open space/gap/room, space/room",
     Quantity.COLOR: "colour/colours/shade/hue",
     Quantity.SHAPE: "shape/form",
@@ -114,7 +114,7 @@ _QUANTITIES: dict[Quantity, str] = {
 }  # fmt: skip
 
 _PLAIN: dict[str, str] = {
-    "be": "is are was were be been being am 's",
+    "be": "is are was were be been being am", "'s": "'s",
     "do": "do does did",
     "have": "have has had having",
     "can": "can could will would shall should may might must",
@@ -132,7 +132,7 @@ _PLAIN: dict[str, str] = {
     "up": "up", "down": "down", "more": "more", "less": "less fewer lesser", "most": "most", "least": "least",
     "same": "same identical", "equal": "equal equals alike", "equally": "equally", "very": "very", "too": "too",
     "compared": "compared comparing comparison relative respect relation regard regards contrast",
-    "many": "many", "much": "much", "number": "number amount quantity total", "count": "count", "any": "any",
+    "leave": "leave left-behind", "empty": "unoccupied", "many": "many", "much": "much", "number": "number amount quantity total", "count": "count", "any": "any",
     "only": "only", "left": "left", "right": "right", "front": "front", "back": "back rear", "top": "top", "bottom": "bottom",
     "middle": "middle centre", "side": "side sides", "find": "find locate identify discover search",
     "show": "show shows point pinpoint highlight mark", "list": "list name enumerate mention", "describe": "describe characterise characterize explain",
@@ -148,9 +148,10 @@ _PLAIN: dict[str, str] = {
     "except": "except excluding", "let": "let", "i": "i", "we": "we", "they": "they",
     "you": "you", "me": "me myself us", "it": "it itself", "them": "them", "hold": "hold holds holding contain contains containing",
     "carry": "carry carries carrying support supports supporting", "both": "both", "either": "either", "neither": "neither",
-    "approximately": "approximately roughly about around-number exactly precisely",
+    "approximately": "approximately roughly around-number exactly precisely",
     "twice": "twice double", "half": "half", "times": "times", "ratio": "ratio", "exceed": "exceed exceeds",
     "among": "among amongst", "use": "occupy occupies take takes cover covers occupying taking",
+    "about": "about concerning",
     "like": "like", "called": "called named labelled labeled", "kind": "kind type",
     "horizontally": "horizontally laterally sideways", "vertically": "vertically", "enough": "enough",
     "terms": "terms", "do-know": "know",
@@ -169,13 +170,13 @@ _PLAIN: dict[str, str] = {
 """Function words: the word that patterns use, and all its spellings. None of them names a thing by itself."""
 
 _PHRASES: dict[str, str] = {
-    "which": "which one/ones, which object/thing/item, which of them, which of these [two/three/four] [objects/things/items], which of those, which of the two/three/four [objects/things/items], "
+    "which": "which one/ones, which of them, which of these [two/three/four] [objects/things/items], which of those, which of the two/three/four [objects/things/items], "
     "which one of them/these, which one of the two/three, which of the following [objects/items], what one, which of the two, who of the two, "
     "which between these, whichever",
-    "what": "what object/thing/item, what else, what sort of object/thing/item, what kind of object/thing/item, what type of object/thing/item",
-    "whats": "what objects/things/items, which objects/things/items, which ones, what all, what kinds of objects/things/items, what types of objects/things/items, what sort of objects/things/items",
+    "what": "what else, what sort of object/thing/item, what kind of object/thing/item, what type of object/thing/item",
+    "whats": "which ones, what all",
     "than": "compared to/with, in comparison to/with, relative to, when compared to/with, as compared to/with, as opposed to, in contrast to/with",
-    "relative": "relative to, relatively to, with respect to, in relation to, with regard to, in reference to, with reference to, in respect to, in respect of, as seen from, seen from, viewed from",
+    "relative": "relative to, relatively to, with respect to, in relation to, with regard to, in reference to, with reference to, in respect to, in respect of",
     "how-far": "how far [away/off], how distant, how far apart",
     "how-close": "how close, how near",
     "how-many": "how many, how much of",
@@ -186,7 +187,7 @@ _PHRASES: dict[str, str] = {
     "clock-direction": "clock direction/position/angle/hour/heading/bearing, oclock, oclock direction/position, clock face direction/position, clock face, hour hand direction/position, clockwise direction/position, hour on the clock",
     "in-terms-of": "in terms of, in regard to, regarding, as regards, as for, with regards to",
     "in-order": "in order, in the order",
-    "by-how-much": "by how much, how much",
+    "how-much": "by how much, how much",
     "how-many-times": "how many times, what factor, by what factor, how many fold",
     "number-of": "[the] [total] number of, [the] [total] amount of, [the] [total] quantity of, [the] count of, [the] total of, [the] total number of",
     "each-other": "each other, one another, from each other, from one another, to each other, to one another, with each other, of each other",

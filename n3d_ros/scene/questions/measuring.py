@@ -1,4 +1,4 @@
-"""Questions on quantities: how tall, how far, which is taller, by how much, in which order, does it fit."""
+"""Questions on quantities: how tall, how far, which is taller, how-much, in which order, does it fit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from n3d_ros.scene.questions.clauses import STANDS, SUBJECT, Kept, Rows, group, sense
 from n3d_ros.scene.questions.lengths import Length
+from n3d_ros.scene.questions.noun_phrases import anything
 from n3d_ros.scene.questions.patterns import Grammar
 from n3d_ros.scene.questions.question import (
     Choose,
@@ -25,7 +26,7 @@ from n3d_ros.scene.questions.question import (
 )
 
 _Q = Quantity
-_WITHOUT_PLACE = "(what be|what|give|tell|find|measure|know|of|how much be|show|you-know|describe)? (me|us|for me)? (the|a|an|its|their)? "
+_WITHOUT_PLACE = "(what be|what|give|tell|find|measure|know|of|how-much be|show|you-know|describe)? (me|us|for me)? (the|a|an|its|their)? "
 _BETWEEN = "(between|rel:BETWEEN|of|among)"
 _ASIDE = {"horizontally": _Q.HORIZONTAL_DISTANCE, "vertically": _Q.VERTICAL_DISTANCE}
 
@@ -209,7 +210,7 @@ def add_measures(grammar: Grammar) -> None:
     """
     grammar.add("how", [
         ("how {s:scale}", lambda k: _how(k["s"])),
-        ("how much {q:quantity}", lambda k: k["q"]),
+        ("how-much {q:quantity}", lambda k: k["q"]),
     ])  # fmt: skip
     grammar.add("aside", [("horizontally", lambda _: _Q.HORIZONTAL_DISTANCE), ("vertically", lambda _: _Q.VERTICAL_DISTANCE),
                           ("(in|along) (the|a)? horizontal (direction|plane|axis)?", lambda _: _Q.HORIZONTAL_DISTANCE),
@@ -220,9 +221,10 @@ def add_measures(grammar: Grammar) -> None:
     grammar.add("away", [("away/off/apart", lambda _: True)])
     grammar.add("hues", [("{a:hue} or {b:hue} or {c:hue}", lambda k: (*k["a"], *k["b"], *k["c"])),
                          ("{a:hue} or {b:hue}", lambda k: (*k["a"], *k["b"])), ("{a:hue}", lambda k: k["a"])])  # fmt: skip
-    grammar.readers["hue"] = _hue
+    grammar.add_reader("hue", _hue, "np")
     grammar.add("direction_of_order", [
         ("from (the|left)? {a:sup_or_side} to (the)? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
+        ("from (the|left)? {a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} (to|first) (the)? {b:sup_or_side}? (last)?", lambda k: _from_to(k["a"], k.get("b"))),
     ])  # fmt: skip
     grammar.add("sup_or_side", [
@@ -303,7 +305,7 @@ MEASURE: Rows = [
     ("(how-far|how-close) (be|do|can|lie) {a:thing} (away|apart|located|lie)? (from|to|away-from|relative) {b:thing} {h:aside}", _aside),
     ("(how-far|how-close) {h:aside} (be|do|can|lie) {a:thing} (away|apart|located|lie)? (from|to|away-from|relative) {b:thing}", _aside),
     ("(how-far|how-close) (away|apart)? {h:aside} (be|do|can|lie) {p:pair} (away|apart)? each-other?", _aside),
-    ("how much {q:quantity} be there? (between|rel:BETWEEN) {p:pair} {h:aside}", _aside),
+    ("how-much {q:quantity} be there? (between|rel:BETWEEN) {p:pair} {h:aside}", _aside),
     ("(what be)? the? {q:quantity} {h:aside}? (between|rel:BETWEEN) {p:pair} {h:aside}", _aside),
     ("(what be)? the? {q:quantity} {h:aside} (between|rel:BETWEEN) {p:pair}", _aside),
     ("{f:how_distant} (be|do|can|lie) {a:thing} " + STANDS + "(away|apart|off)? (from|to|away-from|relative) {b:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"], reference=k["b"])),
@@ -316,6 +318,7 @@ MEASURE: Rows = [
     ("{f:how_distant} (be|do|can|lie) {a:thing} apart", lambda k: _measure_all_between({**k, "q": _Q.DISTANCE})),
     ("{f:how_distant} (be|do|can|lie) {a:thing} " + STANDS + "(away|apart|off)? ((from|to|away-from) {you})?", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"])),
     ("{f:how_distant} {a:thing} (be|lie) (away|off)? ((from|to|away-from) {you})?", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"])),
+    ("{f:how_distant} (be|do|can|lie) {you} (away|off)? (from|to|away-from) {a:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"])),
     ("{f:how_distant} (be|do|can|lie) (you|we|i) (away|off)? (from|to|away-from) {a:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"])),
     ("{f:how_distant} (from|to|away-from) {b:thing} (be|lie) {a:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"], reference=k["b"])),
     ("{f:how_distant} {r:rel} {b:thing} be {a:thing}", _above_by),
@@ -323,11 +326,11 @@ MEASURE: Rows = [
     # how tall
     ("{q:how} (be|do|can|lie) {a:thing} (be|located)?", _measure_one),
     ("{q:how} {a:thing} (be|lie)", _measure_one),
-    ("how much {q2:quantity} (do|be) {a:thing} (use|have|need) {h:aside}", _extent),
-    ("how much {q:quantity} (do|be) {a:thing} (have|use|need)?", lambda k: _measure_one({**k, "q": _Q.SIZE if k["q"] is _Q.GAP else k["q"]})),
-    ("how much {q:quantity} be there? {r:bw} {p:pair}", _measure_pair),
-    ("how much {q:quantity} be there? {r:bw} {a:thing}", _measure_all_between),
-    ("how much {q:quantity} there be? {r:bw} {p:pair}", _measure_pair),
+    ("how-much {q2:quantity} (do|be) {a:thing} (use|have|need) {h:aside}", _extent),
+    ("how-much {q:quantity} (do|be) {a:thing} (have|use|need)?", lambda k: _measure_one({**k, "q": _Q.SIZE if k["q"] is _Q.GAP else k["q"]})),
+    ("how-much {q:quantity} be there? {r:bw} {p:pair}", _measure_pair),
+    ("how-much {q:quantity} be there? {r:bw} {a:thing}", _measure_all_between),
+    ("how-much {q:quantity} there be? {r:bw} {p:pair}", _measure_pair),
     # what is the height of
     (_WITHOUT_PLACE + "{q:quantity} {r:bw} {p:pair}", _measure_pair),
     (_WITHOUT_PLACE + "{q:quantity} {r:bw} {a:thing}", _measure_all_between),
@@ -377,10 +380,12 @@ COMPARE: Rows = [
     (SUBJECT + "{colors:hues} (rel:INSIDE colour|in colour|colour)?", _colored),
 ]  # fmt: skip
 
+_WHICH_OF = "(have|be|appear|lie|come|located|do)? located? (have|appear|be)? "
 _CHOICE = ",? (:|-|of|between|rel:BETWEEN|among|from)? {things:things}"
 CHOOSE: Rows = [
     ("{w:which_one} (be|have|appear|lie|come|located|do) located? (have|appear|be)? {x:superlative} " + _CHOICE, _choose),
     ("(of|between|rel:BETWEEN|among|from|out of|comparing|compare|compared)? {things:things} ,? {w:which_one} (be|have|appear|lie|come|located|do) located? {x:superlative}", _choose),
+    ("{w:which_one} ,? (of|:)? {things:things} ,? " + _WHICH_OF + "{x:superlative}", _choose),
     ("which (of|between|rel:BETWEEN|among) {things:things} (be|have|appear|lie|come|located) located? {x:superlative}", _choose),
     ("(be|do|have) {things:things} {x:superlative}", lambda k: None),
     ("(what|who|which) be {e:only_extreme} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"].extreme)),
@@ -388,13 +393,13 @@ CHOOSE: Rows = [
 ]  # fmt: skip
 
 DIFFERENCE: Rows = [
-    ("by-how-much {c:comparative} (be|do|lie) {a:thing} (than|compared (to|with)) {b:thing}", _difference),
-    ("by-how-much {c:comparative} (to|from|away-from) {you} (be|do|lie) {a:thing} than {b:thing}", _difference),
-    ("by-how-much {c:comparative} (to|from|away-from) {r:thing} (be|do|lie) {a:thing} than {b:thing}", _difference),
-    ("by-how-much {c:comparative} (be|do|lie) {a:thing} (to|from|away-from) {r:thing} than {b:thing}", _difference),
-    ("by-how-much (be|do|lie) {a:thing} {c:comparative} than {b:thing}", _difference),
-    ("by-how-much (do|be) {a:thing} {c:comparative} than {b:thing}", _difference),
-    ("by-how-much {c:comparative} {a:thing} be than {b:thing}", _difference),
+    ("how-much {c:comparative} (be|do|lie) {a:thing} (than|compared (to|with)) {b:thing}", _difference),
+    ("how-much {c:comparative} (to|from|away-from) {you} (be|do|lie) {a:thing} than {b:thing}", _difference),
+    ("how-much {c:comparative} (to|from|away-from) {r:thing} (be|do|lie) {a:thing} than {b:thing}", _difference),
+    ("how-much {c:comparative} (be|do|lie) {a:thing} (to|from|away-from) {r:thing} than {b:thing}", _difference),
+    ("how-much (be|do|lie) {a:thing} {c:comparative} than {b:thing}", _difference),
+    ("how-much (do|be) {a:thing} {c:comparative} than {b:thing}", _difference),
+    ("how-much {c:comparative} {a:thing} be than {b:thing}", _difference),
     ("{t:ratio_} {c:comparative} be {a:thing} (than|compared (to|with)) {b:thing}", lambda k: _difference({**k, "ratio": True})),
     ("{t:ratio_} as {s:scale} be {a:thing} as {b:thing}", lambda k: _difference({**k, "c": k["s"], "ratio": True})),
     ("{t:ratio_} be {a:thing} {c:comparative} than {b:thing}", lambda k: _difference({**k, "ratio": True})),
@@ -408,7 +413,7 @@ DIFFERENCE: Rows = [
     ("(what be)? the? ratio of (the)? {q:quantity} of {a:thing} (to|and) (the {q2:quantity} of|that of)? {b:thing}", lambda k: _difference({**k, "ratio": True})),
 ]  # fmt: skip
 
-_SORT = "(sort|list|give|what be|tell|show|which be|name)? (me|us)? "
+_SORT = "(sort|list|give|what be|tell|show|which be|name|measure|find)? (me|us)? "
 ORDER: Rows = [
     (_SORT + "{things:things} ,? (sort|sorted)? {by:by_what}", _order),
     (_SORT + "{a:thing} ,? (sort|sorted)? {by:by_what}", _order),
@@ -417,13 +422,16 @@ ORDER: Rows = [
     (_SORT + "(the)? sort of {things:things} ,? {by:by_what}", _order),
     (_SORT + "(the)? sort of {a:thing} ,? {by:by_what}", _order),
     (_SORT + "(the)? {q:ordered} sort of {things:things}", lambda k: _order({**k, "by": (k["q"], True, None)})),
+    (_SORT + "(these|them|this|it|everything|all)? {by:by_what} (,|:)? {things:things}", _order),
+    (_SORT + "(these|them|everything|all)? {by:by_what} (,|:)? {a:thing}", _order),
+    (_SORT + "(these|them|everything|all) {by:by_what}", lambda k: _order({**k, "a": anything()})),
     (_SORT + "{by:by_what} ,? {things:things}", _order),
     ("(from) {by:direction_of_order} ,? (sort|list|what be|how be)? (the sort of)? {things:things} (sort)?", lambda k: None),
 ]  # fmt: skip
 
 _CAN = "((do|can|be) not? {a:thing} (be|to)? (fit|able to fit|small enough to fit)|{a:thing} can? fit|(can|do) (i|we|you) (fit|put|place|located) {a:thing}|(can|do) {a:thing} be (located|fit)) "
 FITS: Rows = [
-    (_CAN + "{t:into} {o:opening}", _fits),
+    (_CAN + "{in_:into} {o:opening}", _fits),
     (_CAN + "(rel:INSIDE|in|inside|into|within|through|down) (of)? {b:thing}", _fits),
     (_CAN + "(between|rel:BETWEEN|in-between|rel:INSIDE the gap between|in the {q:quantity} between|rel:INSIDE the {q:quantity} rel:BETWEEN|rel:INSIDE the {q:quantity} between) {p:pair}", _fits),
     (_CAN + "(through|rel:INSIDE|into|inside|in) the? {q:quantity} (between|rel:BETWEEN) {p:pair}", _fits),
@@ -434,7 +442,7 @@ FITS: Rows = [
     ("be there (enough)? {q:quantity} (for|to fit|to put) {a:thing} (rel:INSIDE|in|inside|into) {b:thing}", _fits),
     ("be there (enough)? {q:quantity} (for|to fit|to put) {a:thing} (rel:ON|on|onto) {t:thing}", _fits),
     ("be the {q:quantity} (between|rel:BETWEEN) {p:pair} ({c:scale} enough|enough) (for|to fit) {a:thing}", _fits),
-    ("be {a:thing} {s:scale} enough (for|to fit|to go) {t:into}? {o:opening}", _fits),
+    ("be {a:thing} {s:scale} enough (for|to fit|to go) {in_:into}? {o:opening}", _fits),
     ("be {a:thing} {s:scale} enough (for|to fit|to go) (rel:INSIDE|in|inside|into|through)? {b:thing}", _fits),
     ("be {a:thing} {s:scale} enough (for|to fit|to go) (between|rel:BETWEEN) {p:pair}", _fits),
 ]  # fmt: skip

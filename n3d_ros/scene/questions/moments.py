@@ -24,10 +24,10 @@ def add_moments(grammar: Grammar) -> None:
         ("{n:number} {h:half_day}", lambda k: _clock_s(f"{int(k['n'])}:00", k["h"])),
         ("{t:day_part}", lambda k: k["t"]),
     ])  # fmt: skip
-    grammar.readers["half_day"] = _half_day
-    grammar.readers["day_part"] = _day_part
+    grammar.add_reader("half_day", _half_day)
+    grammar.add_reader("day_part", _day_part)
     grammar.add("stamp_word", [("at-stamp/stamp/timestamp/time", lambda _: True)])
-    grammar.readers["stamp_value"] = _stamp_value
+    grammar.add_reader("stamp_value", _stamp_value)
     grammar.add("moment", [
         ("(since|from|at)? (about)? {d:duration} (ago|before|earlier|back)", lambda k: Moment(ago_s=k["d"])),
         ("(in|within|over|during|rel:INSIDE|over|for|since|rel:ABOVE) the? (last|past|previous) {d:period}", lambda k: Moment(ago_s=k["d"])),
@@ -36,7 +36,7 @@ def add_moments(grammar: Grammar) -> None:
         ("(at|since|from)? the? {w:stamp_word} (stamp|of)? {s:stamp_value}", lambda k: Moment(stamp_ns=k["s"])),
     ])  # fmt: skip
     grammar.add("period", [("{d:duration}", lambda k: k["d"])])
-    grammar.readers["unit_of_time"] = _unit_of_time
+    grammar.add_reader("unit_of_time", _unit_of_time)
 
 
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY_S}

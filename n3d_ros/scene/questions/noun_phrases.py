@@ -23,6 +23,7 @@ _DETERMINERS = frozenset(
 _INDEFINITE = frozenset(("a", "an", "some", "any", "another", "no"))
 _ANY = frozenset(("a", "an", "some", "any", "another", "no", "either"))
 _ANYTHING_AT_ALL = frozenset(("anything", "something", "stuff"))
+_ALSO_NAMES = frozenset(("light", "rose", "short", "other"))
 _SOFT = frozenset((
     "can", "saw", "watch", "show", "order", "point", "measure", "view", "hand", "face", "back", "top", "bottom", "front",
     "support", "holder", "rest", "clock", "label", "print", "second", "stand", "cover", "sort", "mark", "spot", "cause",
@@ -54,6 +55,7 @@ class NounPhrase:
         is_indefinite: behind "a", "some", "any" or nothing.
         determiner: the word before, if any.
         is_bare_extreme: only a superlative was said: "the largest".
+        rank: of "the second box", which needs "from the left" or the like behind it.
     """
 
     thing: Thing
@@ -61,6 +63,7 @@ class NounPhrase:
     is_indefinite: bool = False
     determiner: str = ""
     is_bare_extreme: bool = False
+    rank: int | None = None
 
 
 def anything(text: str = "object") -> Thing:
@@ -81,9 +84,20 @@ def lexemes_of(words: Sequence[Word]) -> tuple[Lexeme, ...]:
     at = 0
     while at < len(words):
         end, lexeme = _lexeme_at(words, at, found)
+        if lexeme.word == "'s" and not _owns(words, end):
+            lexeme = Lexeme(word="be")  # "the mug's on the table"
         found.append(replace(lexeme, said=" ".join(word.said for word in words[at:end] if word.said)))
         at = end
     return tuple(found)
+
+
+def _owns(words: Sequence[Word], at: int) -> bool:
+    """Whether what follows a possessive is what a thing can have: a quantity, a point of view."""
+    known = expression_at(words, at) if at < len(words) else None
+    return known is not None and (
+        known[1].kind in ("quantity", "lateral") or known[1].word in ("point-of-view", "side", "position", "own", "view")
+        or known[1].kind in ("sup", "cmp")
+    )  # fmt: skip
 
 
 def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, Lexeme]:
@@ -145,11 +159,14 @@ class _Chunk:
     count: int = 1
     id: int | None = None
     is_other: bool = False
+    is_ranked: bool = False
 
 
 def _phrase_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
     chunk = _Chunk(at=at)
     _read_determiner(words, chunk)
+    if measure_at(words, chunk.at) is not None:
+        return None  # "a 20 cm gap"
     _read_number(words, chunk)
     _read_extreme(words, chunk)
     if chunk.at < len(words) and words[chunk.at].kind == "id":
@@ -242,6 +259,9 @@ def _read_extreme(words: Sequence[Word], chunk: _Chunk) -> None:
         elif number is not None and (_names(words, number[0])) and _plain(words, chunk.at) != "one":
             chunk.count, chunk.number, chunk.at = int(number[1]), int(number[1]), number[0]
         return
+    if at > chunk.at and (_names(words, at) or _plain(words, at) in ("one", "ones")):
+        chunk.rank, chunk.at, chunk.is_ranked = rank, at, True
+        return
     pick = _PICK.get(_plain(words, at))
     names_follow = _names(words, at + 1) or _plain(words, at + 1) in ("one", "ones")
     if pick is not None and chunk.determiner not in ("", "a", "an") and names_follow:
@@ -253,7 +273,9 @@ def _read_names(words: Sequence[Word], chunk: _Chunk) -> list[Word]:
     names = list[Word]()
     while chunk.at < len(words):
         word = words[chunk.at]
-        if _is_naming(words, chunk, names) or (word.plain == "'s" and names and _names(words, chunk.at + 1) and names[-1].plain not in _VIEWERS):
+        if _is_naming(words, chunk, names) or (
+            word.plain == "'s" and names and _names(words, chunk.at + 1) and names[-1].plain not in _VIEWERS
+        ):
             names.append(word)
             chunk.at += 1
         elif word.plain in ("of", "with") and names and (step := _joined(words, chunk.at, names)):
@@ -285,6 +307,11 @@ def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> b
     plain = word.plain
     follows_name = _names(words, chunk.at + 1)
     if plain in ("one", "ones"):
+        return False
+    if names and _describes(word) and not follows_name and plain not in _ALSO_NAMES and not all(map(_describes, names)):
+        return False  # "is the mug red"
+    whole = expression_at(words, chunk.at)
+    if whole is not None and whole[0] > 1:
         return False
     known = table().get((plain,))
     if known is None:
@@ -334,6 +361,8 @@ def _read_id(words: Sequence[Word], chunk: _Chunk, names: list[Word]) -> None:
     while at < len(words) and words[at].plain in ("number", "#", "no", "no.", "nr", "id", "."):
         at += 1
     known = words[at] if at < len(words) else None
+    if measure_at(words, at) is not None:
+        return
     if known is not None and known.kind == "number" and known.plain.isdigit() and (names or at > chunk.at):
         if len(known.plain) <= 9 and _plain(words, at + 1) not in ("times", "%"):
             chunk.id, chunk.at = int(known.plain), at + 1
@@ -361,6 +390,7 @@ def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPh
         number=chunk.number,
         is_indefinite=chunk.determiner in _INDEFINITE or chunk.determiner == "",
         determiner=chunk.determiner,
+        rank=chunk.rank if chunk.extreme is None and chunk.is_ranked else None,
     )
 
 

@@ -14,7 +14,7 @@ function that reads by itself. Results are remembered per rule and place, so tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,11 @@ class Source:
     remembered: dict[tuple[str, int], list[Reading]] = field(default_factory=dict)
     furthest: int = 0
     steps: int = 0
+    words: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keeps the words for a quick look."""
+        self.words = frozenset(lexeme.word for lexeme in self.lexemes)
 
     def at(self, place: int) -> Lexeme | None:
         """The lexeme at a place; None behind the last one."""
@@ -69,6 +74,10 @@ class Source:
     def passed(self, place: int) -> None:
         """Notes that everything before a place fits some pattern."""
         self.furthest = max(self.furthest, place)
+
+    def has_all(self, needs: tuple[frozenset[str], ...]) -> bool:
+        """Whether of each set of words one is there."""
+        return not any(words.isdisjoint(self.words) for words in needs)
 
     def read(self, rule: str, place: int) -> list[Reading]:
         """All readings of a rule at a place: ends and values."""
@@ -93,6 +102,26 @@ def _few(readings: Iterable[Reading]) -> list[Reading]:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What a reading can begin with: words and kinds of lexemes; ``is_open``: also with nothing, or with anything."""
+
+    words: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    is_open: bool = False
+
+    def __or__(self, other: Start) -> Start:
+        """Either of two."""
+        return Start(self.words | other.words, self.kinds | other.kinds, self.is_open or other.is_open)
+
+    def allows(self, lexeme: Lexeme | None) -> bool:
+        """Whether a reading can begin with a lexeme."""
+        return self.is_open or (lexeme is not None and (lexeme.word in self.words or lexeme.kind in self.kinds))
+
+
+_OPEN = Start(is_open=True)
+
+
+@dataclass(frozen=True, slots=True)
 class _Literal:
     words: frozenset[str]
 
@@ -101,6 +130,9 @@ class _Literal:
         if lexeme is not None and lexeme.word in self.words:
             source.passed(place + 1)
             yield place + 1, ()
+
+    def start(self, grammar: Grammar) -> Start:
+        return Start(words=self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +145,72 @@ class _Rule:
             source.passed(end)
             yield end, () if self.name is None else ((self.name, value),)
 
+    def start(self, grammar: Grammar) -> Start:
+        return grammar.start(self.rule)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Row:
     elements: tuple[_Element, ...]
+    starts: tuple[Start, ...] = ()
 
     def match(self, source: Source, place: int, first: int = 0) -> Iterator[tuple[int, Kept]]:
         if first == len(self.elements):
             yield place, ()
             return
+        if not self.starts:
+            self._find_starts(source.grammar)
+        if not self.starts[first].allows(source.at(place)):
+            return
+        if first == len(self.elements) - 1:
+            yield from self.elements[first].match(source, place)
+            return
         for middle, kept in self.elements[first].match(source, place):
             for end, more in self.match(source, middle, first + 1):
                 yield end, kept + more
 
+    def _find_starts(self, grammar: Grammar) -> None:
+        starts, following = list[Start](), _OPEN
+        for element in reversed(self.elements):
+            own = element.start(grammar)
+            following = Start(own.words | following.words, own.kinds | following.kinds, following.is_open) if own.is_open else own
+            starts.append(following)
+        self.starts = tuple(reversed(starts))
 
-@dataclass(frozen=True, slots=True)
+    def start(self, grammar: Grammar) -> Start:
+        if not self.starts and self.elements:
+            self._find_starts(grammar)
+        return self.starts[0] if self.elements else _OPEN
+
+
+@dataclass(slots=True)
 class _Either:
     ways: tuple[_Row, ...]
 
     def match(self, source: Source, place: int) -> Iterator[tuple[int, Kept]]:
         for way in self.ways:
             yield from way.match(source, place)
+
+    def start(self, grammar: Grammar) -> Start:
+        whole = Start()
+        for way in self.ways:
+            whole = whole | way.start(grammar)
+        return whole
+
+    def needs(self) -> tuple[frozenset[str], ...]:
+        """Sets of words of each of which one must be there for the only way to match."""
+        if len(self.ways) != 1:
+            return ()
+        return tuple(words for element in self.ways[0].elements if (words := _needed(element)))
+
+
+def _needed(element: _Element) -> frozenset[str]:
+    if isinstance(element, _Literal):
+        return element.words
+    if isinstance(element, _Either):
+        each = [next((words for one in way.elements if (words := _needed(one))), frozenset()) for way in element.ways]
+        return frozenset().union(*each) if all(each) else frozenset()
+    return frozenset()
 
 
 _Element = _Literal | _Rule | _Row | _Either
@@ -180,36 +257,83 @@ def _alternatives(pieces: list[re.Match[str]], at: int) -> tuple[_Either, int]:
 # --- grammar ----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    either: _Either
+    make: Maker
+    needs: tuple[frozenset[str], ...]
+
+
 @dataclass(slots=True)
 class Grammar:
     """Rules by name; the kinds of lexemes are rules of their own, which read one lexeme and give its value."""
 
-    rules: dict[str, list[tuple[_Either, Maker]]] = field(default_factory=dict)
-    readers: dict[str, Reader] = field(default_factory=dict)
+    rules: dict[str, list[_Pattern]] = field(default_factory=dict)
+    readers: dict[str, tuple[Reader, Start]] = field(default_factory=dict)
+    starts: dict[str, Start] = field(default_factory=dict)
 
-    def add(self, rule: str, patterns: Mapping[str, Maker] | Iterable[tuple[str, Maker]]) -> None:
-        """Adds patterns to a rule, in order of preference."""
-        rows = patterns.items() if isinstance(patterns, Mapping) else patterns
-        self.rules.setdefault(rule, []).extend((compiled(pattern), make) for pattern, make in rows)
+    def add(self, rule: str, patterns: Iterable[tuple[str, Maker]]) -> None:
+        """Adds patterns to a rule, in order of preference.
+
+        Args:
+            rule: its name.
+            patterns: each with the function that makes the value.
+        """
+        for pattern, make in patterns:
+            either = compiled(pattern)
+            self.rules.setdefault(rule, []).append(_Pattern(either, make, either.needs()))
+
+    def add_reader(self, rule: str, reader: Reader, *kinds: str) -> None:
+        """Adds a rule that reads by itself.
+
+        Args:
+            rule: its name.
+            reader: gives ends and values for a place.
+            kinds: of the lexemes it can begin with; none: of any.
+        """
+        self.readers[rule] = (reader, Start(kinds=frozenset(kinds), is_open=not kinds))
+
+    def start(self, rule: str) -> Start:
+        """What a rule can begin with."""
+        if rule not in self.starts:
+            self.starts[rule] = _OPEN  # while it is found, for rules that come back to themselves
+            if rule in self.readers:
+                self.starts[rule] = self.readers[rule][1]
+            elif rule in self.rules:
+                whole = Start()
+                for pattern in self.rules[rule]:
+                    whole = whole | pattern.either.start(self)
+                self.starts[rule] = whole
+            else:
+                self.starts[rule] = Start(kinds=frozenset({rule}))
+        return self.starts[rule]
 
     def readings(self, source: Source, rule: str, place: int) -> Iterator[Reading]:
         """Everything that a rule reads at a place."""
+        lexeme = source.at(place)
+        if not self.start(rule).allows(lexeme):
+            return
         if rule in self.readers:
-            yield from self.readers[rule](source, place)
+            yield from self.readers[rule][0](source, place)
         elif rule in self.rules:
-            for either, make in self.rules[rule]:
-                for end, kept in either.match(source, place):
-                    value = make(dict(kept))
+            for pattern in self.rules[rule]:
+                if not source.has_all(pattern.needs):
+                    continue
+                for end, kept in pattern.either.match(source, place):
+                    value = pattern.make(dict(kept))
                     if value is not None:
                         yield end, value
-        else:
-            lexeme = source.at(place)
-            if lexeme is not None and lexeme.kind == rule:
-                yield place + 1, lexeme.value
+        elif lexeme is not None:
+            yield place + 1, lexeme.value
 
-    def whole(self, source: Source, rule: str) -> Iterator[Any]:
-        """Readings of a rule that take all lexemes, pattern by pattern."""
-        for either, make in self.rules[rule]:
-            for end, kept in either.match(source, 0):
-                if end == len(source.lexemes) and (value := make(dict(kept))) is not None:
-                    yield value
+    def whole(self, source: Source, rule: str) -> Iterator[list[Any]]:
+        """Readings of a rule that take all lexemes: one list per pattern that has any."""
+        for pattern in self.rules[rule]:
+            if source.has_all(pattern.needs):
+                found = [
+                    value
+                    for end, kept in pattern.either.match(source, 0)
+                    if end == len(source.lexemes) and (value := pattern.make(dict(kept))) is not None
+                ]
+                if found:
+                    yield found

@@ -7,6 +7,7 @@ from typing import Any
 
 from n3d_ros.scene.questions.clauses import STANDS, SUBJECT, Kept, Rows, group
 from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
+from n3d_ros.scene.phrases import Phrase
 from n3d_ros.scene.questions.patterns import Grammar
 from n3d_ros.scene.questions.question import (
     ChoosePlaced,
@@ -35,11 +36,11 @@ def add_places(grammar: Grammar) -> None:
     """
     grammar.add("where_position", [("{q:quantity}", lambda k: True if k["q"] is Quantity.POSITION else None)])
     grammar.add("counted", [
-        ("(more-than|more than) {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=k["n"] + 1)),
-        ("(less-than|less than) {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=0, at_most=k["n"] - 1)),
-        ("at-least {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=k["n"])),
-        ("at-most {n:number_} {a:thing}", lambda k: _counted(k["a"], at_least=0, at_most=k["n"])),
-        ("only {s:some_thing}", lambda k: _exactly(k["s"])),
+        ("(more-than|more than) {s:numbered}", lambda k: _counted(k["s"][1], k["s"][0] + 1)),
+        ("(less-than|less than) {s:numbered}", lambda k: _counted(k["s"][1], 0, k["s"][0] - 1)),
+        ("at-least {s:numbered}", lambda k: _counted(k["s"][1], k["s"][0])),
+        ("at-most {s:numbered}", lambda k: _counted(k["s"][1], 0, k["s"][0])),
+        ("(only|exactly) {s:some_thing}", lambda k: _exactly(k["s"])),
         ("{s:some_thing}", lambda k: _one_or_more(k["s"])),
         ("{a:thing}", lambda k: _counted(k["a"])),
     ])  # fmt: skip
@@ -47,6 +48,11 @@ def add_places(grammar: Grammar) -> None:
 
 def _counted(thing: Thing, at_least: int | None = None, at_most: int | None = None) -> Exists:
     return Exists(thing=thing, at_least=at_least, at_most=at_most)
+
+
+def _numbered(kept: Kept) -> tuple[int, Thing] | None:
+    phrase, thing = kept["s"]
+    return None if phrase.number is None else (phrase.number, replace(thing, count=None))
 
 
 def _exactly(some: tuple[NounPhrase, Thing]) -> Exists:
@@ -112,8 +118,41 @@ def _which_one(kept: Kept) -> Which | None:
     return replace(which, is_single=which.is_single or not which.thing.phrase.is_plural)
 
 
+_INVERSE = {
+    Relation.ON: Relation.UNDER, Relation.NEXT_TO: Relation.NEXT_TO, Relation.LEFT: Relation.RIGHT,
+    Relation.RIGHT: Relation.LEFT, Relation.FRONT: Relation.BEHIND, Relation.BEHIND: Relation.FRONT,
+    Relation.ABOVE: Relation.BELOW, Relation.BELOW: Relation.ABOVE, Relation.UNDER: Relation.ABOVE,
+}  # fmt: skip
+
+
+def _each_other(kept: Kept) -> IsPlaced | None:
+    thing: Thing = kept["a"]
+    if not thing.phrase.is_plural:
+        return None
+    return IsPlaced(subject=thing, options=kept["o"], references=(replace(thing, is_other=True),))
+
+
+def _inverse(kept: Kept) -> Which | None:
+    """ "What is the mug standing on" is what is under it."""
+    relation = _INVERSE.get(kept["r"])
+    if relation is None:
+        return None
+    return Which(thing=replace(anything(), places=(Place(relation=relation, references=(kept["a"],)),)))
+
+
+def _which_colored(kept: Kept) -> Which | None:
+    thing: Thing = kept.get("a") or anything()
+    text = f"{' '.join(kept['c'])} {thing.text}"
+    phrase = Phrase.parse(text)
+    if phrase is None:
+        return None
+    return Which(thing=replace(thing, phrase=phrase, text=text), is_single=not phrase.is_plural)
+
+
 def _listed(kept: Kept) -> Which | None:
     thing: Thing = kept["a"]
+    if thing.id is not None:
+        return None
     return Which(thing=group(thing)) if thing.phrase.is_plural or thing.phrase.noun is None else None
 
 
@@ -160,13 +199,17 @@ WHERE: Rows = [
     ("what be {a:thing} 's {where_position}", _where),
     ("(what|which) {where_position} (do|be) {a:thing} (have|use|rel:INSIDE|lie|located|at|in)?", _where),
     ("be? (i|we) looking for {a:thing}", _where),
+    ("(i|we) (can|do) not? (find|see) {a:thing} ,? where be {b:thing}", lambda k: _where(k) if k["a"] == k["b"] else None),
+    ("where (do|have|can) (i|we|you) (leave|located|lie) {a:thing}", _where),
 ]  # fmt: skip
 
 PLACED: Rows = [
     ("(be|do|have|can) not? {s:some_thing} " + STANDS + "{p:place}", _there),
-    ("(be|do|have) {a:thing} (empty|free|clear|bare)", _empty),
+    ("(be|do|have) not? {a:thing} {e:bare_}", _empty),
     (SUBJECT + "either? {o:options} {b:thing}", _is_placed),
     (SUBJECT + "either? {o:options} {you}", _is_placed),
+    ("be {p:pair} located? {o:options} each-other", lambda k: IsPlaced(subject=k["p"][0], options=k["o"], references=(k["p"][1],))),
+    ("be {a:thing} located? {o:options} each-other", _each_other),
     (SUBJECT + "{p:place}", _is_placed),
     (SUBJECT + "{o:options} (than|of|from|compared (to|with)) {b:thing}", _is_placed),
     (SUBJECT + "either? {o:options}", _is_placed),
@@ -180,18 +223,22 @@ CHOOSE_PLACED: Rows = [
 WHICH: Rows = [
     ("(what|whats) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place}", _which),
     ("(what|whats) (be|lie|appear) (there|located|here)?", _which),
-    ("{w:which} " + STANDS + "{p:place}", _which_one),
-    ("{w:which}? {a:thing} (be|lie|appear|do|have) there? " + STANDS + "{p:place}", _which_one),
-    ("{w:which} (of|among)? {a:thing} (be|appear|have) {b:bound}", _which_one),
+    ("{w:asked} " + STANDS + "{p:place}", _which_one),
+    ("(what|which) be {a:thing} (be|located|lie)? {r:rel}", _inverse),
+    ("(what|which) do {a:thing} (lie|be) {r:rel}", _inverse),
+    ("{w:asked} {a:thing} be {c:hue}", _which_colored),
+    ("(what|which) be {c:hue}", _which_colored),
+    ("{w:asked}? {a:thing} (be|lie|appear|do|have) there? " + STANDS + "{p:place}", _which_one),
+    ("{w:asked} (of|among)? {a:thing} (be|appear|have) {b:bound}", _which_one),
     ("(what|whats|which) be {b:bound}", _which),
-    ("{w:which} (of|among|:)? {a:thing} (be|have|appear|lie|come|located)? located? {x:superlative}", _which),
+    ("{w:asked} (of|among|:)? {a:thing} (be|have|appear|lie|come|located)? located? {x:superlative}", _which),
     ("(what|which) (be|have|appear|lie|come|located) located? {x:superlative} (of all|among them)?", _which),
     ("(what|whats|which) {a:thing} (be|lie) (there|here|located)?", _which),
     ("(what|which|whats) (be)? the? {a:thing} (there be|be there)", _which),
     ("(what|whats|which) {a:thing} (do|can|have) not? " + _YOU + " can? (see|find|have|know) {p:place}?", _which),
     ("(what|whats) (do|can|have) " + _YOU + " can? (see|find|have|located) (there|here)? {p:place}?", _which),
     ("(what|whats) (do|can|have)? " + _YOU + " can? (see|find)", _which),
-    ("(what|which) be {e:only_extreme}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
+    ("(what|which|give|tell|name) (be|me)? {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
     ("(list|describe|name|count|find|give|tell|show|what be) (me|us|to me)? {a:thing}", _listed),
     ("what {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
     ("what do {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
@@ -263,11 +310,14 @@ def add_headings(grammar: Grammar) -> None:
         ("{o:option}", lambda k: Place(relation=k["o"]) if k["o"] is not Relation.BETWEEN else None),
         ("the? {x:sided}", lambda k: k["x"]),
     ])  # fmt: skip
-    grammar.readers["some_thing"] = _some_thing
-    grammar.readers["number_"] = lambda source, place: [
+    grammar.add("asked", [("(which|what|whats|who) (one|of)?", lambda _: True)])
+    grammar.add_reader("some_thing", _some_thing, "np")
+    grammar.add_reader("number_", lambda source, place: [
         (end, int(value)) for end, value in source.read("number", place) if value == int(value)
-    ]
+    ], "number")
     grammar.add("sided", [("{x:extreme_of}", _sided)])
+    grammar.add("numbered", [("{s:some_thing}", _numbered)])
+    grammar.add("bare_", [("{t:bare}", lambda k: True if k["t"].text.lower() in ("empty", "free", "bare", "clear", "vacant", "clean", "unoccupied") else None), ("empty", lambda _: True)])
     grammar.add("only_extreme", [("{p:extreme}", lambda k: k["p"].thing)])
     grammar.add(
         "only_some", [("{s:some_thing}", lambda k: k["s"] if k["s"][0].determiner in ("any", "some") else None)]

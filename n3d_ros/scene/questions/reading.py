@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from n3d_ros.scene.questions import measuring, placing, remembering
 from n3d_ros.scene.questions.clauses import add_clauses
-from n3d_ros.scene.questions.courtesy import beginnings, without_end, without_hedges
+from n3d_ros.scene.questions.courtesy import beginnings, without_choices, without_end, without_hedges
 from n3d_ros.scene.questions.lengths import unit_of
 from n3d_ros.scene.questions.moments import add_moments, without_moment
 from n3d_ros.scene.questions.noun_phrases import lexemes_of
@@ -25,7 +25,6 @@ from n3d_ros.scene.questions.words import Word, words_in
 
 MAX_CHARS = 1024  # of a question; the bound of the interfaces
 MAX_WORDS = 120  # beyond it a text is a story
-MAX_READINGS = 16  # of one pattern, of which the best is taken
 
 UNDERSTOOD = (
     "where is the red box?",
@@ -64,7 +63,7 @@ def read(text: str) -> Reading:
     Returns:
         The question; without one, the words that were not understood.
     """
-    words = words_in(text[: MAX_CHARS + 1])
+    words, offered = without_choices(words_in(text[: MAX_CHARS + 1]))
     if len(text) > MAX_CHARS or len(words) > MAX_WORDS or not words:
         return Reading(question=None, unread=text[:MAX_CHARS].strip())
     unread: str | None = None
@@ -73,6 +72,8 @@ def read(text: str) -> Reading:
         for kept in dict.fromkeys((said, without_hedges(said))):
             try:
                 found = _read(text, kept)
+                if found.question is None and offered:
+                    found = _read(text, (*kept, *offered))
             except TooMuchWork:
                 return Reading(question=None, unread=text.strip())
             if found.question is not None:
@@ -137,13 +138,8 @@ def _with_unit(intent: Intent, unit: str | None) -> Intent | None:
 def _intent(source: Source) -> Intent | None:
     """What the lexemes ask, by the first kind of question that takes all of them."""
     for rule in _KINDS:
-        readings = list[Intent]()
-        for reading in source.grammar.whole(source, rule):
-            readings.append(reading)
-            if len(readings) >= MAX_READINGS:
-                break
-        if readings:
-            return min(readings, key=_strain)
+        for readings in source.grammar.whole(source, rule):
+            return cast(Intent, min(readings, key=_strain))
     return None
 
 
@@ -185,6 +181,8 @@ def _grammar() -> Grammar:
         ("compare", measuring.COMPARE),
     ):  # fmt: skip
         grammar.add(rule, rows)
+    for rule in tuple(grammar.rules):
+        grammar.start(rule)
     return grammar
 
 

@@ -20,9 +20,14 @@ def add_things(grammar: Grammar) -> None:
     Args:
         grammar: what they are added to.
     """
-    grammar.readers["bare"] = _bare
-    grammar.readers["some"] = _some
-    grammar.readers["thing"] = _thing
+    grammar.add_reader("bare", _bare, "np", "extreme")
+    grammar.add_reader("thing", _thing, "np", "extreme")
+    grammar.add("counted_from", [
+        ("from/on (the|my)? left (side)?", lambda _: (Quantity.LATERAL, False)), ("from/on (the|my)? right (side)?", lambda _: (Quantity.LATERAL, True)),
+        ("from the? (front|camera)", lambda _: (Quantity.DISTANCE, False)), ("from {you}", lambda _: (Quantity.DISTANCE, False)),
+        ("from the? back", lambda _: (Quantity.DISTANCE, True)), ("from the? top", lambda _: (Quantity.ELEVATION, True)),
+        ("from the? bottom", lambda _: (Quantity.ELEVATION, False)), ("{r:lateral}", lambda k: (Quantity.LATERAL, k["r"] is Relation.RIGHT) if k["r"] in (Relation.LEFT, Relation.RIGHT) else None),
+    ])  # fmt: skip
     grammar.add("you", [("viewer", lambda _: True), ("{viewer}", lambda _: True), ("the {viewer}", lambda _: True),
                         ("me/you", lambda _: True), ("my/your position", lambda _: True), ("where i/you/we be/lie", lambda _: True),
                         ("my/your {quantity}", lambda _: True), ("here", lambda _: True)])  # fmt: skip
@@ -154,20 +159,22 @@ def _bare(source: Source, place: int) -> Iterator[Reading]:
         yield place + 1, phrase.thing
 
 
-def _some(source: Source, place: int) -> Iterator[Reading]:
-    """An indefinite noun phrase as such, with its number: "a mug", "anything", "two boxes"."""
-    lexeme = source.at(place)
-    if lexeme is not None and lexeme.kind == "np" and lexeme.value.is_indefinite:
-        yield place + 1, lexeme.value
-
-
 def _thing(source: Source, place: int) -> Iterator[Reading]:
     """A noun phrase with all that is said of it, longest first."""
     bare = list(_bare(source, place))
     if not bare:
         return
-    found = _said_of(source, bare[0][0], bare[0][1], MAX_SAID_OF)
+    end, thing = bare[0]
+    found = list(_said_of(source, end, thing, MAX_SAID_OF))
+    rank = source.lexemes[place].value.rank
+    if rank is not None:  # "the second box from the left"
+        found = [reading for reading in _ranked(source, end, thing, rank)]
     yield from sorted(found, key=lambda reading: -reading[0])
+
+
+def _ranked(source: Source, place: int, thing: Thing, rank: int) -> Iterator[Reading]:
+    for end, (quantity, most) in source.read("counted_from", place):
+        yield end, replace(thing, extreme=Extreme(quantity=quantity, most=most, rank=rank))
 
 
 def _said_of(source: Source, place: int, thing: Thing, more: int) -> Iterator[Reading]:

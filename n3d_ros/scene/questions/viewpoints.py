@@ -56,6 +56,7 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_STAND + "(facing|look-at) {c:viewer}", lambda _: opposite),
         (_STAND + "(on|from|at|to|rel:ON) (the)? (opposite-side|opposite side)", lambda _: opposite),
         (_STAND + "(other-side-of|rel:ON other-side-of|on other-side-of|opposite-side of|across) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_STAND + "(behind|rel:BEHIND) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
         (_STAND + "across from {c:you}", lambda _: opposite),
         (_SEEN + "(from|on|rel:ON) (the)? opposite-side", lambda _: opposite),
         (_SEEN + "(from|on|rel:ON) (the)? (opposite-side of|other-side-of) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),

@@ -76,6 +76,7 @@ def words_in(text: str) -> tuple[Word, ...]:
         Words, numbers and marks in order; characters that are none of these are left out.
     """
     even = re.sub(r"(?i)\bo\s?'\s?clock\b", "oclock", unicodedata.normalize("NFC", text).translate(_QUOTES))
+    even = re.sub(r"(?<=\d)\s?[xX*]\s?(?=\d)", " x ", even)
     found = list[Word]()
     for match in _TOKEN.finditer(even):
         kind = match.lastgroup or "mark"
