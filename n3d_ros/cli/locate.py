@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.console import number, table
+from n3d_ros.cli.console import number, plain, table
+from n3d_ros.errors import N3dError
 
 if TYPE_CHECKING:
     from n3d_ros.ros.client import NodeClient
@@ -38,7 +41,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of the subcommand.
     """
-    parser.add_argument("--frame", default="", metavar="FRAME", help="frame the answer is wanted in")
+    parser.add_argument("--frame", "--target-frame", default="", metavar="FRAME", help="frame the answer is wanted in")
     parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="longest wait (default: the node's)")
     parser.add_argument("--node", default="/n3d", metavar="NAME", help="full name of the node (default /n3d)")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
@@ -51,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         args: parsed arguments.
 
     Returns:
-        0 when something was found; 3 when the node looked and nothing was; 1 when it could not look.
+        0 when something was found; 3 when the node looked and nothing was; 4 when the phrase was not understood; 5
+        without a node; 1 when it could not look.
     """
     from n3d_ros.ros.client import locate_response_to_dict
 
@@ -76,20 +80,55 @@ def asked(
     Returns:
         The exit code.
     """
-    from n3d_ros.ros.client import NodeClient
-    from n3d_ros.ros.session import ros_node
-
-    with ros_node("n3d_ask") as node:
-        client = NodeClient(node, args.node)
-        try:
+    try:
+        with node_client(args.node) as client:
             answer = ask(client)
-        finally:
-            client.close()
+    except N3dError as error:
+        if args.verbose:
+            raise
+        return told_error(error)
     if args.json:
         print(json.dumps(answer, indent=1))
     else:
         print_answer(answer)
     return exit_code(answer)
+
+
+@contextlib.contextmanager
+def node_client(name: str) -> Iterator[NodeClient]:
+    """A client of the running node.
+
+    Args:
+        name: of the node.
+
+    Yields:
+        The client; it ends with the block.
+    """
+    from n3d_ros.ros.client import NodeClient
+    from n3d_ros.ros.session import ros_node
+
+    with ros_node("n3d_ask") as node:
+        client = NodeClient(node, name)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def told_error(error: N3dError) -> int:
+    """Prints an error in one sentence.
+
+    Args:
+        error: what went wrong.
+
+    Returns:
+        The exit code it makes.
+    """
+    from n3d_ros.cli.main import EXIT_FAILED, EXIT_NO_NODE
+    from n3d_ros.ros.client import NO_NODE
+
+    print(f"n3d: {plain(error.message)}", file=sys.stderr)
+    return EXIT_NO_NODE if error.reason == NO_NODE else EXIT_FAILED
 
 
 def exit_code(answer: dict[str, Any]) -> int:
@@ -99,13 +138,18 @@ def exit_code(answer: dict[str, Any]) -> int:
         answer: as the ``..._response_to_dict`` functions give it.
 
     Returns:
-        0, 1 or 3, see ``docs/commands.md``.
+        0, 1, 3 or 4, see ``docs/commands.md``.
     """
-    from n3d_ros.cli.main import EXIT_FAILED, EXIT_NOTHING_FOUND, EXIT_OK
+    from n3d_ros.cli.main import EXIT_FAILED, EXIT_NOT_UNDERSTOOD, EXIT_NOTHING_FOUND, EXIT_OK
 
     if answer["success"]:
         return EXIT_OK
-    return EXIT_NOTHING_FOUND if answer["status"] == "NOT_FOUND" else EXIT_FAILED
+    codes = {
+        "NOT_FOUND": EXIT_NOTHING_FOUND,
+        "NOT_UNDERSTOOD": EXIT_NOT_UNDERSTOOD,
+        "AMBIGUOUS": EXIT_NOT_UNDERSTOOD,
+    }
+    return codes.get(answer["status"], EXIT_FAILED)
 
 
 def print_answer(answer: dict[str, Any]) -> None:
@@ -115,16 +159,16 @@ def print_answer(answer: dict[str, Any]) -> None:
         answer: as ``locate_response_to_dict`` gives it.
     """
     if not answer["success"]:
-        print(f"{answer['status']}: {answer['message']}")
+        print(f"{answer['status']}: {plain(answer['message'])}")
         if answer["objects"]:  # the time ran out on the way
             print(object_table(answer["objects"]))
         return
     print(object_table(answer["objects"]))
     if answer["message"]:
-        print(answer["message"])
+        print(plain(answer["message"]))
     age = answer["image_age_s"]
     age_text = number(math.nan if age is None else age)
-    print(f"in {answer['frame_id']}, image {age_text} s old, answered in {answer['latency_ms']:.0f} ms")
+    print(f"in {plain(answer['frame_id'])}, image {age_text} s old, answered in {answer['latency_ms']:.0f} ms")
 
 
 def object_table(objects: Sequence[dict[str, Any]]) -> str:

@@ -21,6 +21,8 @@ EXIT_OK = 0
 EXIT_FAILED = 1  # an error, told in one sentence on standard error
 EXIT_USAGE = 2  # argparse's own
 EXIT_NOTHING_FOUND = 3  # a question was asked and the answer is "nothing"
+EXIT_NOT_UNDERSTOOD = 4  # a question must be put in other words, or meant several things
+EXIT_NO_NODE = 5  # no node answers
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -77,11 +79,19 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "demo": CommandEntry(summary="replay a bag into the node and show what it finds", module="n3d_ros.cli.demo"),
     "start": CommandEntry(summary="start the node for a camera", module="n3d_ros.cli.start"),
+    "ask": CommandEntry(
+        summary='ask the running node anything, once or at a prompt: n3d ask "how many cups?"', module="n3d_ros.cli.ask"
+    ),
     "locate": CommandEntry(
         summary='ask the running node where something is: n3d locate "red box"', module="n3d_ros.cli.locate"
     ),
     "query": CommandEntry(
-        summary='ask the running node a question: n3d query "how many cups?"', module="n3d_ros.cli.query"
+        summary='ask the running node a question through its service: n3d query "how many cups?"',
+        module="n3d_ros.cli.query",
+    ),
+    "view": CommandEntry(summary="serve a page: live image, 3-D scene, questions", module="n3d_ros.cli.view"),
+    "doctor": CommandEntry(
+        summary="look at a running system: name each fault and its mend", module="n3d_ros.cli.doctor"
     ),
     "run": CommandEntry(summary="find the objects of a whole bag, offline", module="n3d_ros.cli.run"),
     "replay": CommandEntry(summary="play a bag over ROS in real time", module="n3d_ros.cli.replay"),

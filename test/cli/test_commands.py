@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from n3d_msgs.action import Ground
 from n3d_msgs.srv import Locate, SpatialQuery
 from std_msgs.msg import String
 
@@ -128,7 +129,7 @@ def test_locate_without_a_node_says_how_to_start_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(client, "DISCOVERY_TIMEOUT_S", 0.2)
-    assert cli.main(["locate", "red box", "--node", "/nobody"]) == 1
+    assert cli.main(["locate", "red box", "--node", "/nobody"]) == cli.EXIT_NO_NODE
     assert "No node answers at /nobody/locate. Start one with `n3d start`" in capsys.readouterr().err
 
 
@@ -156,15 +157,17 @@ def test_a_parameter_of_another_form_is_refused_in_its_own_words(
         (StatusCode.OK, 0),
         (StatusCode.NOT_FOUND, cli.EXIT_NOTHING_FOUND),
         (StatusCode.NO_FRAME, cli.EXIT_FAILED),
-        (StatusCode.NOT_UNDERSTOOD, cli.EXIT_FAILED),
+        (StatusCode.NOT_UNDERSTOOD, cli.EXIT_NOT_UNDERSTOOD),
+        (StatusCode.AMBIGUOUS, cli.EXIT_NOT_UNDERSTOOD),
     ],
 )
-@pytest.mark.parametrize("command", ["locate", "query"])
+@pytest.mark.parametrize("command", ["locate", "query", "ask"])
 def test_scripts_tell_nothing_found_from_not_able_to_look(
     command: str, status: StatusCode, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def reply(*_args: object, **_options: object) -> Any:
-        response = (Locate if command == "locate" else SpatialQuery).Response(success=status is StatusCode.OK)
+        kinds = {"locate": Locate.Response, "query": SpatialQuery.Response, "ask": Ground.Result}
+        response = kinds[command](success=status is StatusCode.OK)
         response.status.code = int(status)
         return response
 
