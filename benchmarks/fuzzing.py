@@ -238,17 +238,18 @@ def fuzz_messages(count: int, *, seed: int = 0, tell: Callable[[int], None] = la
         ):
             wait_until_ready(node, namespace, process, log)
             asker, publishers, half_mib = Asker(node, namespace), dict[str, Any](), math.nan
-            for topic, message in mutated_messages(seed):
-                if topic not in publishers:
-                    publishers[topic] = node.create_publisher(type(message), f"/{namespace}/{topic}", 10)
-                    asker.wait_for_subscriber(publishers[topic])
-                publishers[topic].publish(message)
-                result.sent += 1
-                asker.spin(0.001)
-                if result.sent == count // 2:
+            for i, messages in enumerate(mutated_messages(seed)):
+                for topic, message in messages.items():
+                    if topic not in publishers:
+                        publishers[topic] = node.create_publisher(type(message), f"/{namespace}/{topic}", 10)
+                        asker.wait_for_subscriber(publishers[topic])
+                    publishers[topic].publish(message)
+                    result.sent += 1
+                    asker.spin(0.001)
+                if math.isnan(half_mib) and result.sent >= count / 2:
                     half_mib = resident_mib(process.pid)
-                if result.sent % 500 == 0:
-                    tell(result.sent)
+                if i % 100 == 0:
+                    tell(min(result.sent, count))
                 if result.sent >= count or process.poll() is not None:
                     break
             result.growth_mib = resident_mib(process.pid) - half_mib
