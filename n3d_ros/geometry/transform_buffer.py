@@ -153,10 +153,11 @@ class TransformBuffer:
     def _ways(self, target: str, source: str) -> tuple[list[str], list[str]]:
         """The frames from source, and from target, up to (not including) their nearest common ancestor."""
         known = {*self._edges, *(edge.parent for edge in self._edges.values())}
-        for frame in (target, source):
-            if frame not in known:
-                names = ", ".join(sorted(known)[:8]) or "none yet"
-                raise TransformError(f"tf: frame {frame!r} does not exist; known frames: {names}.")
+        if unknown := [frame for frame in (target, source) if frame not in known]:
+            names = ", ".join(sorted(known)[:8]) or "none yet"
+            these = " and ".join(map(repr, unknown))
+            verb = "does" if len(unknown) == 1 else "do"
+            raise TransformError(f"tf: frame {these} {verb} not exist; known frames: {names}.")
         line_source, line_target = self._ancestors(source), self._ancestors(target)
         common = next((frame for frame in line_source if frame in set(line_target)), None)
         if common is None:

@@ -26,6 +26,7 @@ MAX_STAMP_NS = (2**31) * NANOSECONDS - 1  # builtin_interfaces/Time counts secon
 TILT_STDDEV_RAD = 0.02  # boxes are upright by construction; what is left is the error of the vertical, about 1 degree
 FOCAL_SHARES = (0.02, 200.0)  # focal length in image sides: fields of view from 175 degrees down to 0.3 degrees
 MAX_CENTER_SHARE = 10.0  # distance of the optical axis from the image's corner, in image sides; crops move it outside
+MAX_POSE_VALUE = 1e9  # metres of a pose: beyond the moon; larger numbers overflow when they are multiplied
 MAX_TEXT = 512  # characters of a label or name taken from outside
 
 
@@ -355,7 +356,13 @@ def pose_to_transform(pose: Any) -> RigidTransform:
 
     Returns:
         The transform that takes points relative to the pose to the frame it is given in.
+
+    Raises:
+        InputError: numbers that no pose of a robot has.
     """
+    values = np.abs([*_xyzw(pose.orientation), *_xyz(pose.position)])
+    if not np.all(values <= MAX_POSE_VALUE):
+        raise InputError(f"Expected a unit quaternion and metres up to {MAX_POSE_VALUE:g}, got {values.max():g}.")
     return RigidTransform.from_quaternion(_xyzw(pose.orientation), _xyz(pose.position))
 
 
