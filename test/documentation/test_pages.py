@@ -20,6 +20,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "de
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+CHECKS = re.compile(r"^\*Doctor:\* .*$", re.MULTILINE)
 FOR_A_SHELL = ("```", "```bash", "```sh")
 
 
@@ -98,7 +99,7 @@ def test_parameters_that_pages_name_exist() -> None:
         for page in PAGES
         if "decisions" not in page.parts
         and page.name not in ("experiments.md", "cameras.md")  # of their day, of drivers
-        for name in pattern.findall(page.read_text(encoding="utf-8"))
+        for name in pattern.findall(CHECKS.sub("", page.read_text(encoding="utf-8")))
         if name not in known and not name.endswith(".py") and not any(one.startswith(f"{name}.") for one in known)
     }
     assert not unknown
@@ -109,6 +110,16 @@ def test_modules_that_the_architecture_names_exist() -> None:
     named = set(re.findall(r"\b((?:cli|ros|scene|inference|codec|model|refine)/[\w/]*(?:\.py|/))", text))
     assert len(named) > 20
     assert {name for name in named if not (ROOT / "n3d_ros" / name).exists()} == set()
+
+
+def test_checks_of_the_doctor_that_pages_name_exist() -> None:
+    sources = "".join(path.read_text() for path in sorted((ROOT / "n3d_ros/ros/doctor").glob("*.py")))
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    named = {name for line in CHECKS.findall(text) for name in re.findall(r"`(.+?)`", line)}
+    assert len(named) > 15
+    for name in named:
+        group, _, rest = name.partition(".")
+        assert f'"{name}"' in sources or (group in ("color", "depth") and f'"{{role}}.{rest}"' in sources), name
 
 
 @pytest.mark.slow
