@@ -175,6 +175,25 @@ class AnswerDesk:
         except Exception as error:
             return Reply.refusal(error)
 
+    def known(self, text: str) -> Reply:
+        """The answer to a question from the newest scene, however old it is; nothing is looked at.
+
+        Args:
+            text: the question.
+
+        Returns:
+            The reply.
+
+        Raises:
+            N3dError: nothing has been looked at yet, or tf does not connect the frames.
+        """
+        memory = self._pipeline.memory
+        outcome = memory.outcome
+        if outcome is None or outcome.scene is None:
+            raise N3dError("No image has been looked at yet, so nothing is known.", code=StatusCode.NO_FRAME)
+        ask = Ask(kind=Kind.QUESTION, text=text)
+        return self._answered(ask, outcome.scene, outcome.view, memory, wait=False)
+
     def _stamp_ns(self, ask: Ask) -> int:
         """The moment asked about; 0: now."""
         return asked_stamp_ns(ask, self.freshness.now_ns())

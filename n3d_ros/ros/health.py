@@ -36,6 +36,19 @@ def input_health(ledger: Ledger, explain: Callable[[], str], is_active: bool) ->
     return DiagnosticReport(level=DiagnosticLevel.OK, message=f"{received_hz:.1f} pairs per second.", values=values)
 
 
+def pointing_health(said: str | None) -> DiagnosticReport:
+    """What the latest point that was clicked came to.
+
+    Args:
+        said: in words; empty before the first, None while the node is not active.
+
+    Returns:
+        A report that is always well: a click beside everything is no fault.
+    """
+    idle = "The node is not active." if said is None else "No point was clicked yet (clicked_point)."
+    return DiagnosticReport(level=DiagnosticLevel.OK, message=said or idle, values={})
+
+
 def grounding_health(
     ledger: Ledger,
     backend: str,

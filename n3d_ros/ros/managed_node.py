@@ -24,7 +24,7 @@ from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
-from n3d_ros.ros.health import grounding_health, input_health
+from n3d_ros.ros.health import grounding_health, input_health, pointing_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.loading import (
@@ -39,6 +39,7 @@ from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
 from n3d_ros.ros.pipeline import FramePipeline
 from n3d_ros.ros.plain_text import plain
+from n3d_ros.ros.pointing import Pointing
 from n3d_ros.ros.requests import RequestServer, RequestTimes
 from n3d_ros.ros.results import Results
 from n3d_ros.ros.transitions import logged
@@ -93,6 +94,7 @@ class N3dNode(LifecycleNode):
         self._results: Results | None = None
         self._desk: AnswerDesk | None = None
         self._inputs: ImageInputs | None = None
+        self._pointing: Pointing | None = None
         self._models = ModelKeeper(
             make_model,
             stop=self._stop,
@@ -105,6 +107,7 @@ class N3dNode(LifecycleNode):
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
         self._diagnostics.add("grounding", self._grounding_health)
+        self._diagnostics.add("pointing", self._pointing_health)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump_handle = self.get_clock().create_jump_callback(back, post_callback=self._on_clock_jump)
 
@@ -248,7 +251,9 @@ class N3dNode(LifecycleNode):
         return SUCCESS
 
     def _subscribe(self) -> None:
-        if self._inputs is None and self._pipeline is not None:
+        pipeline, desk, results = self._pipeline, self._desk, self._results
+        if self._inputs is None and pipeline is not None and desk is not None and results is not None:
+            self._pointing = Pointing(self, pipeline, desk, results)
             self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
             self.get_logger().info(f"Active: waiting for images on {', '.join(self._inputs.topics)}.")
 
@@ -257,6 +262,9 @@ class N3dNode(LifecycleNode):
             return
         self._inputs.close()
         self._inputs = None
+        if self._pointing is not None:
+            self._pointing.close()
+            self._pointing = None
         self._drop_slot("deactivated", "The node was deactivated before it looked at the newest pair of images.")
         if self._worker is not None:
             self._worker.abandon_all(error)
@@ -317,6 +325,9 @@ class N3dNode(LifecycleNode):
             facts=() if pipeline is None else facts_of(pipeline.grounder),
             counts=None if pipeline is None else pipeline.counts,
         )
+
+    def _pointing_health(self) -> DiagnosticReport:
+        return pointing_health(None if self._pointing is None else self._pointing.said)
 
     # ------------------------------------------------------------------------------------- executor's thread: store
 

@@ -1,12 +1,15 @@
 """Objects as markers: what RViz and Foxglove show, updated in place, deleted when the object is gone.
 
-Namespaces: ``boxes`` (translucent cubes), ``edges`` (their outlines), ``labels`` (what it is) and ``ids`` (its number).
+Namespaces: ``boxes`` (translucent cubes), ``edges`` (their outlines), ``labels`` (what it is), ``ids`` (its number),
+and ``pointed`` (a bright outline of the one that was pointed at).
 A marker's id is the object's id, so that a box keeps its identity from message to message.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
@@ -18,17 +21,27 @@ from n3d_ros.ros.config import MarkerConfig
 from n3d_ros.ros.overlay import display_color
 from n3d_ros.scene.objects import SceneObject
 
-BOXES, EDGES, LABELS, IDS = "boxes", "edges", "labels", "ids"
+BOXES, EDGES, LABELS, IDS, POINTED = "boxes", "edges", "labels", "ids", "pointed"
 NAMESPACES = (BOXES, EDGES, LABELS, IDS)
 EDGE_WIDTH_M = 0.003  # thin enough for a cup, still visible from across a room
+POINTED_WIDTH_M = 0.008
+POINTED_MARGIN_M = 0.01  # so that the bright outline is not hidden in the edges
+POINTED_COLOR = ColorRGBA(r=1.0, g=0.95, b=0.1, a=1.0)
 MAX_MARKER_ID = 2**31 - 1  # Marker.id is 32 bits
 
 
 class MarkerTracker:
-    """Makes marker messages, and remembers which markers viewers hold so that departed ones are deleted."""
+    """Makes marker messages, and remembers which markers viewers hold so that departed ones are deleted.
+
+    One thread updates, another may point.
+    """
 
     def __init__(self) -> None:
-        self._shown: dict[int, str] = {}
+        self._lock = threading.Lock()
+        self._shown: dict[int, SceneObject] = {}
+        self._header = Header()
+        self._pointed: int | None = None
+        self._outlined: int | None = None
 
     def update(self, objects: Iterable[SceneObject], header: Header, config: MarkerConfig) -> MarkerArray:
         """Markers of these objects, and deletions of those that were shown before and are not among them.
@@ -42,15 +55,31 @@ class MarkerTracker:
             One message to publish.
         """
         markers: list[Marker] = []
-        shown: dict[int, str] = {}
+        shown: dict[int, SceneObject] = {}
         for known in objects:
             marker_id = known.id % (MAX_MARKER_ID + 1)
-            shown[marker_id] = known.label
+            shown[marker_id] = known
             markers += object_markers(known, marker_id, header, config)
-        for marker_id in self._shown.keys() - shown.keys():
-            markers += [_marker(header, namespace, marker_id, action=Marker.DELETE) for namespace in NAMESPACES]
-        self._shown = shown
+        with self._lock:
+            for marker_id in self._shown.keys() - shown.keys():
+                markers += [_marker(header, namespace, marker_id, action=Marker.DELETE) for namespace in NAMESPACES]
+            self._shown, self._header = shown, header
+            markers += self._outline(config)
         return MarkerArray(markers=markers)
+
+    def point_at(self, object_id: int | None, config: MarkerConfig) -> MarkerArray:
+        """Outlines an object from now on, whenever it is shown, and no other.
+
+        Args:
+            object_id: which; None: none.
+            config: look and lifetime.
+
+        Returns:
+            One message to publish; empty when nothing changes at once.
+        """
+        with self._lock:
+            self._pointed = None if object_id is None else object_id % (MAX_MARKER_ID + 1)
+            return MarkerArray(markers=self._outline(config))
 
     def clear(self, header: Header) -> MarkerArray:
         """A message that removes everything: after a jump in time, or when the node is deactivated.
@@ -61,8 +90,23 @@ class MarkerTracker:
         Returns:
             One message to publish.
         """
-        self._shown = {}
+        with self._lock:
+            self._shown, self._pointed, self._outlined = {}, None, None
         return MarkerArray(markers=[_marker(header, "", 0, action=Marker.DELETEALL)])
+
+    def _outline(self, config: MarkerConfig) -> list[Marker]:
+        """The outline of what was pointed at, if it is shown, and the deletion of an outline that no longer holds."""
+        before, known = self._outlined, None if self._pointed is None else self._shown.get(self._pointed)
+        self._outlined = None if known is None else self._pointed
+        markers = list[Marker]()
+        if before is not None and before != self._outlined:
+            markers.append(_marker(self._header, POINTED, before, action=Marker.DELETE))
+        if known is not None and self._pointed is not None:
+            outline = _marker(self._header, POINTED, self._pointed, Marker.LINE_LIST, config)
+            outline.scale.x, outline.color = POINTED_WIDTH_M, POINTED_COLOR
+            outline.points = edge_points(replace(known.box, size=known.box.size + 2 * POINTED_MARGIN_M))
+            markers.append(outline)
+        return markers
 
 
 def object_markers(known: SceneObject, marker_id: int, header: Header, config: MarkerConfig) -> list[Marker]:

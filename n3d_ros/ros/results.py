@@ -45,6 +45,7 @@ class Results:
         self._node = node
         self._ledger = ledger
         self._tracker = MarkerTracker()
+        self._markers_config = MarkerConfig()
         self._last_debug_s = 0.0
         self._objects = self._publisher(Object3DArray, "~/objects")
         self._markers = self._publisher(MarkerArray, "~/markers")
@@ -79,6 +80,7 @@ class Results:
             Milliseconds per stage, those of publishing included.
         """
         stages = Stages()
+        self._markers_config = markers
         age_at_start_ms = self._age_ms(started_ns, outcome.stamp_ns)
         stages.add("age_at_start", 0.0 if age_at_start_ms is None else age_at_start_ms)
         for name, duration_ms in outcome.stage_ms.items():
@@ -108,6 +110,16 @@ class Results:
             self._publish_raw(outcome)
             self._publish_debug(outcome, objects, debug)
         return stages.stage_ms
+
+    def point_at(self, object_id: int | None) -> None:
+        """Outlines an object in the viewers, and no other. May be called from another thread.
+
+        Args:
+            object_id: which; None: none.
+        """
+        message = self._tracker.point_at(object_id, self._markers_config)
+        if message.markers:
+            self._markers.publish(message)
 
     def clear_markers(self, frame_id: str = "map") -> None:
         """Removes all markers from the viewers.

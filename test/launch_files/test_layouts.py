@@ -93,6 +93,17 @@ def test_foxglove_calls_services_of_the_node_with_fields_of_their_requests(
 
 
 @pytest.mark.ros
+def test_a_point_that_is_clicked_reaches_the_node(
+    rviz: Any, foxglove: Any, node_interfaces: dict[str, dict[str, str]]
+) -> None:
+    tools = {tool["Class"]: tool for tool in rviz["Tools"]}
+    panel = foxglove["configById"]["3D!n3d_scene"]
+    assert panel["publish"]["type"] == "point"
+    for topic in (tools["rviz_default_plugins/PublishPoint"]["Topic"]["Value"], panel["publish"]["pointTopic"]):
+        assert node_interfaces["inputs"][topic] == "geometry_msgs/msg/PointStamped"
+
+
+@pytest.mark.ros
 def test_rviz_is_remapped_for_every_topic_it_reads(
     repository: Path, rviz: Any, node_interfaces: dict[str, dict[str, str]]
 ) -> None:

@@ -129,3 +129,29 @@ def test_boxes_that_were_not_fitted_yet_are_drawn_thin_and_dashed() -> None:
     solid = OverlayItem(box=raw.box, text="", color_rgb=raw.color_rgb)
     inked = [(draw_boxes(black, camera, [item]) > 60).any(axis=2).sum() for item in (raw, solid)]
     assert 0 < inked[0] < 0.75 * inked[1]
+
+
+def pointed(array: Any) -> list[tuple[int, int]]:
+    return [(marker.action, marker.id) for marker in array.markers if marker.ns == "pointed"]
+
+
+def test_what_is_pointed_at_is_outlined_while_it_is_shown_and_no_other() -> None:
+    tracker = MarkerTracker()
+    assert pointed(tracker.update([make_object(1), make_object(2)], HEADER, CONFIG)) == []
+    assert pointed(tracker.point_at(2, CONFIG)) == [(Marker.ADD, 2)]
+    outline = tracker.update([make_object(1), make_object(2)], HEADER, CONFIG)
+    assert pointed(outline) == [(Marker.ADD, 2)]
+    assert len(outline.markers[-1].points) == 24
+    assert pointed(tracker.point_at(1, CONFIG)) == [(Marker.DELETE, 2), (Marker.ADD, 1)]
+    assert pointed(tracker.update([make_object(2)], HEADER, CONFIG)) == [(Marker.DELETE, 1)]
+    assert pointed(tracker.update([make_object(1)], HEADER, CONFIG)) == [(Marker.ADD, 1)], "it came back"
+    assert pointed(tracker.point_at(None, CONFIG)) == [(Marker.DELETE, 1)]
+    assert pointed(tracker.update([make_object(1)], HEADER, CONFIG)) == []
+
+
+def test_nothing_is_outlined_after_a_jump_in_time() -> None:
+    tracker = MarkerTracker()
+    tracker.update([make_object(1)], HEADER, CONFIG)
+    tracker.point_at(1, CONFIG)
+    tracker.clear(HEADER)
+    assert pointed(tracker.update([make_object(1)], HEADER, CONFIG)) == []
