@@ -19,9 +19,10 @@ from n3d_ros.ros.doctor.contents import assembled, calibration_of, nearest_pair,
 from n3d_ros.ros.doctor.graph import Graph, own_name
 from n3d_ros.ros.doctor.interfaces import interface_differences
 from n3d_ros.ros.doctor.listening import Ear, TransformEar
+from n3d_ros.ros.doctor.machine import Installation
 from n3d_ros.ros.doctor.node_facts import NodeEar
 from n3d_ros.ros.doctor.roles import Chosen, choose_topics
-from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, INFO_OF, Heard, Installation, Snapshot, Topic, Transforms
+from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, INFO_OF, Heard, Snapshot, Topic, Transforms
 from n3d_ros.ros.frame_assembly import FrameAssembler, FrameConfig
 from n3d_ros.ros.message_types import message_class
 from n3d_ros.ros.session import executor_of, ros_node

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from n3d_ros.ros.doctor.host import process_of_gid
-from n3d_ros.ros.doctor.snapshot import INFINITE_NS, Endpoint, Process, Topic
+from n3d_ros.ros.doctor.machine import Process
+from n3d_ros.ros.doctor.snapshot import INFINITE_NS, Endpoint, Topic
 
 ALWAYS = ("/tf", "/tf_static")
 QUERY_TYPE = "n3d_msgs/srv/SpatialQuery"

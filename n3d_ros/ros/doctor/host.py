@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from n3d_ros.ros.doctor.snapshot import Host, Process
+from n3d_ros.ros.doctor.machine import Host, Process
 from n3d_ros.ros.transport import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 
 SHARED_MEMORY = Path("/dev/shm")  # where Fast DDS keeps its segments; only read here

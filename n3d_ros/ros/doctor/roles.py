@@ -13,6 +13,7 @@ from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, INFO_OF, NODE_TOPICS
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ALIGNED_WORDS = ("aligned", "registered", "to_color", "to_rgb")  # say more than "rect", which raw depth is called too
 NOT_DEPTH_ENDINGS = ("/compressed", "/theora", "/ffmpeg", "/zstd")
 ENDINGS = ("/compressed", "/compressedDepth")
 
@@ -101,8 +102,8 @@ def _count(name: str, words: Iterable[str]) -> int:
 
 
 def _depth_score(name: str) -> float:
-    registered = min(1, _count(name, REGISTERED_WORDS))
-    return 2.0 * registered - 3.0 * _count(name, OTHER_WORDS) - 0.5 * name.endswith(ENDINGS) - 0.001 * len(name)
+    registered = 2.0 * min(1, _count(name, ALIGNED_WORDS)) + 0.5 * min(1, _count(name, REGISTERED_WORDS))
+    return registered - 3.0 * _count(name, OTHER_WORDS) - 0.5 * name.endswith(ENDINGS) - 0.001 * len(name)
 
 
 def _color_score(name: str) -> float:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from n3d_ros.geometry.transform_buffer import TransformBuffer
+from n3d_ros.ros.doctor.machine import Facts, Host, Installation, Process, nothing
 
 ROLES = ("color", "color_info", "depth", "depth_info")
 IMAGE_ROLES = ("color", "depth")
@@ -19,26 +20,6 @@ NODE_TOPICS = MappingProxyType(
 
 NANOSECONDS = 1_000_000_000
 INFINITE_NS = 2**62  # durations from here on are "infinite"
-Facts = Mapping[str, Any]
-
-
-def _nothing() -> Facts:
-    return MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """A process that takes part, where it runs on this machine and may be looked at.
-
-    Args:
-        pid: its number.
-        segment_bytes: size of its largest shared-memory segment; 0: it has none, so it sends over the network.
-        variables: of its start that concern the middleware; None: they could not be read.
-    """
-
-    pid: int
-    segment_bytes: int
-    variables: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +171,8 @@ class Transforms:
     """
 
     buffer: TransformBuffer = field(default_factory=TransformBuffer)
-    parents: Mapping[str, frozenset[str]] = field(default_factory=_nothing)
-    senders: Mapping[str, frozenset[str]] = field(default_factory=_nothing)
+    parents: Mapping[str, frozenset[str]] = field(default_factory=nothing)
+    senders: Mapping[str, frozenset[str]] = field(default_factory=nothing)
     static: frozenset[str] = frozenset()
     moving: frozenset[str] = frozenset()
     newest_ns: int = 0
@@ -217,8 +198,8 @@ class Report:
     message_count: int = 0
     received: int = 0
     used: int = 0
-    dropped: Mapping[str, int] = field(default_factory=_nothing)
-    dropped_before: Mapping[str, int] = field(default_factory=_nothing)
+    dropped: Mapping[str, int] = field(default_factory=nothing)
+    dropped_before: Mapping[str, int] = field(default_factory=nothing)
     total_ms: float | None = None
     age_at_publish_ms: float | None = None
     message: str = ""
@@ -245,7 +226,7 @@ class NodeFacts:
     count: int = 0
     others: tuple[str, ...] = ()
     state: str = ""
-    parameters: Facts = field(default_factory=_nothing)
+    parameters: Facts = field(default_factory=nothing)
     diagnostics: tuple[tuple[int, str, str], ...] = ()
     report: Report | None = None
     all_nodes: tuple[str, ...] = ()
@@ -254,62 +235,6 @@ class NodeFacts:
     def is_there(self) -> bool:
         """Whether such a node runs."""
         return self.count > 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """This machine.
-
-    Args:
-        cores: of the processor.
-        busy_share: of all cores while the examination ran, 0 to 1; None: unknown.
-        memory_bytes: in all; 0: unknown.
-        memory_free_bytes: that programs can still have.
-        disk_free_bytes: where recordings would be written.
-        disk_path: that place.
-        shared_memory_free_bytes: of /dev/shm; None: there is none.
-        stale_segment_bytes: in shared memory left by processes that are gone.
-        stale_segments: number of them.
-        receive_buffer_bytes: largest of a socket; 0: unknown.
-    """
-
-    cores: int = 1
-    busy_share: float | None = None
-    memory_bytes: int = 0
-    memory_free_bytes: int = 0
-    disk_free_bytes: int = 0
-    disk_path: str = "."
-    shared_memory_free_bytes: int | None = None
-    stale_segment_bytes: int = 0
-    stale_segments: int = 0
-    receive_buffer_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """What is installed here.
-
-    Args:
-        python: version.
-        versions: of packages by name; None: not installed.
-        environment: variables that concern ROS and its middleware.
-        middleware: in use.
-        own_process: this one, with its shared memory.
-        profile_exists: whether the profile file named in the environment can be read; None: none is named.
-        interface_differences: sentences where the built interfaces differ from those this version expects.
-        interface_hashes: our own type hashes by type name.
-        has_gpu: whether a GPU is seen.
-    """
-
-    python: str = ""
-    versions: Mapping[str, str | None] = field(default_factory=_nothing)
-    environment: Mapping[str, str] = field(default_factory=_nothing)
-    middleware: str = "rmw_fastrtps_cpp"
-    own_process: Process | None = None
-    profile_exists: bool | None = None
-    interface_differences: tuple[str, ...] = ()
-    interface_hashes: Mapping[str, str] = field(default_factory=_nothing)
-    has_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,9 +255,9 @@ class Snapshot:
     """
 
     seconds: float = 3.0
-    topics: Mapping[str, Topic] = field(default_factory=_nothing)
-    others: Mapping[str, Topic] = field(default_factory=_nothing)
-    graph: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
+    topics: Mapping[str, Topic] = field(default_factory=nothing)
+    others: Mapping[str, Topic] = field(default_factory=nothing)
+    graph: Mapping[str, tuple[str, ...]] = field(default_factory=nothing)
     transforms: Transforms = field(default_factory=Transforms)
     node: NodeFacts = field(default_factory=NodeFacts)
     host: Host = field(default_factory=Host)
