@@ -1,0 +1,167 @@
+"""Which objects words mean: names, numbers, places, bounds, extremes, others; several meanings and none."""
+
+from __future__ import annotations
+
+import pytest
+
+from n3d_ros.errors import StatusCode
+from n3d_ros.scene.questions.question import (
+    Compare,
+    Count,
+    Direction,
+    Exists,
+    Extreme,
+    IsPlaced,
+    Measure,
+    Place,
+    Quantity,
+    Relation,
+    Sense,
+    SizeBound,
+    Thing,
+    View,
+    Viewpoint,
+    Where,
+    Which,
+)
+from scene.answers.asking import SECOND, STAMP, ask, known, scene_of, the
+
+Q, R = Quantity, Relation
+SCENE = scene_of(
+    known(1, "red box", (-0.4, 0.0, 1.0), (0.1, 0.1, 0.1), color="red", shape="box"),
+    known(2, "red box", (0.4, 0.0, 1.2), (0.2, 0.2, 0.2), color="red", shape="box"),
+    known(3, "blue ball", (0.0, 0.0, 0.8), (0.1, 0.1, 0.1), color="blue", shape="ball"),
+    known(7, "mug", (0.1, 0.0, 1.4), (0.08, 0.1, 0.08), color="white"),
+)
+BALL, MUG, BOX = the("blue ball"), the("mug"), the("red box")
+
+
+def ids(thing: Thing) -> tuple[int, ...]:
+    return ask(SCENE, Which(thing=thing)).object_ids
+
+
+def test_places_bounds_and_extremes_choose_in_that_order() -> None:
+    left = Place(relation=R.LEFT, references=(BALL,))
+    tall = SizeBound(quantity=Q.HEIGHT, more=True, bound=0.15)
+    assert ids(the("object", places=(left,))) == (1,)
+    assert ids(the("box", bounds=(tall,))) == (2,)
+    assert ids(the("box", bounds=(tall,), places=(left,))) == ()
+    assert ids(the("box", extreme=Extreme(quantity=Q.DISTANCE, most=False, reference=MUG))) == (2,)
+    larger = SizeBound(quantity=Q.VOLUME, more=True, reference=BALL)
+    assert ids(the("object", bounds=(larger,))) == (2,)
+    near = SizeBound(quantity=Q.DISTANCE, more=False, bound=1.1)
+    assert ids(the("object", bounds=(near,))) == (1, 3)
+
+
+def test_a_number_names_an_object() -> None:
+    assert ask(SCENE, Where(thing=the("box", number=2))).object_ids == (2,)
+    assert ask(SCENE, Where(thing=the("object", number=7))).object_ids == (7,)
+    wrong = ask(SCENE, Where(thing=the("box", number=7)))
+    assert wrong.status is StatusCode.NOT_FOUND
+    assert "Number 7 is the mug 7." in wrong.text
+
+
+def test_the_other_box_leaves_out_the_one_named_before() -> None:
+    first = the("box", extreme=Extreme(quantity=Q.VOLUME, most=True))
+    other = the("box", is_other=True)
+    bigger = Compare(subject=first, quantity=Q.VOLUME, sense=Sense.MORE, other=other)
+    got = ask(SCENE, bigger)
+    assert (got.value, got.object_ids) == (True, (2, 1))
+    named = the("box", is_other=True, others_of=the("box", number=1))
+    assert ask(SCENE, Where(thing=named)).object_ids == (2,)
+
+
+def test_the_box_when_there_are_two_is_answered_for_each() -> None:
+    differ = ask(SCENE, IsPlaced(subject=BOX, options=(R.LEFT,), references=(BALL,)))
+    assert (differ.status, differ.value, differ.object_ids) == (StatusCode.AMBIGUOUS, None, (1, 2))
+    assert differ.text.startswith('2 objects match "red box". Yes, the red box 1')
+    assert "No, the red box 2" in differ.text
+
+
+def test_when_each_that_could_be_meant_gives_the_same_answer_that_is_the_answer() -> None:
+    same = ask(SCENE, IsPlaced(subject=BOX, options=(R.BEHIND,), references=(BALL,)))
+    assert (same.status, same.value) == (StatusCode.OK, True)
+    assert same.text.startswith('2 objects match "red box". The answer is the same for each: yes.')
+    assert {1, 2} <= set(same.object_ids)
+
+
+def test_a_reference_with_several_meanings_is_told_with_each_answer() -> None:
+    near = the("object", places=(Place(relation=R.RIGHT, references=(BOX,)),))
+    got = ask(SCENE, Count(thing=near))
+    assert (got.status, got.object_ids) == (StatusCode.AMBIGUOUS, (1, 2))
+    assert "To the right of the red box 1: 3 objects match" in got.text
+
+
+def test_a_reference_that_something_fits_goes_before_one_that_nothing_fits() -> None:
+    """The mug is to the right of one of the two boxes only, so that one is taken to be meant."""
+    right = the("mug", places=(Place(relation=R.RIGHT, references=(BOX,)),))
+    got = ask(SCENE, Where(thing=right))
+    assert (got.status, got.object_ids) == (StatusCode.OK, (7,))
+
+
+def test_two_definite_things_are_two_objects() -> None:
+    boxes = IsPlaced(subject=BOX, options=(R.LEFT,), references=(BOX,))
+    got = ask(SCENE, boxes)
+    assert got.status is StatusCode.AMBIGUOUS
+    assert "red box 1 is 80 cm to the left of the red box 2" in got.text
+
+
+def test_the_place_where_one_stands_may_have_several_meanings_too() -> None:
+    at_box = Viewpoint(view=View.AT_THING, at=BOX)
+    got = ask(SCENE, Direction(target=BALL), at_box)
+    assert got.status is StatusCode.AMBIGUOUS
+    assert "from the red box 1" in got.text
+    assert "from the red box 2" in got.text
+
+
+# --- nothing there
+
+
+def test_nothing_called_so_is_not_found_and_what_is_there_is_said() -> None:
+    for intent in (
+        Where(thing=the("unicorn")),
+        Measure(quantity=Q.HEIGHT, thing=the("unicorn")),
+        IsPlaced(subject=MUG, options=(R.LEFT,), references=(the("unicorn"),)),
+        Which(thing=the("unicorns")),
+    ):
+        got = ask(SCENE, intent)
+        assert (got.status, got.value) == (StatusCode.NOT_FOUND, None)
+        assert 'I see no "unicorn' in got.text
+        assert "blue ball 3" in got.text
+
+
+def test_what_left_the_scene_is_told_with_its_last_place() -> None:
+    gone = known(9, "cup", (0.25, 0.0, 1.0), stamp_ns=STAMP - 12 * SECOND)
+    got = ask(SCENE, Where(thing=the("cup")), departed=(gone,))
+    assert got.status is StatusCode.NOT_FOUND
+    assert "I last saw the cup 9 12.0 s ago, 1.00 m ahead of the camera, 0.25 m to the right." in got.text
+    assert "I last saw the cup 9" in ask(SCENE, Exists(thing=the("cup", is_any=True)), departed=(gone,)).text
+
+
+def test_none_is_an_answer_to_how_many_and_is_there() -> None:
+    count, there = ask(SCENE, Count(thing=the("unicorns"))), ask(SCENE, Exists(thing=the("unicorn", is_any=True)))
+    assert (count.status, count.value) == (StatusCode.OK, 0.0)
+    assert (there.status, there.value) == (StatusCode.OK, False)
+
+
+def test_none_at_that_place_is_not_found_for_the_box_and_none_for_which() -> None:
+    above = the("box", places=(Place(relation=R.ABOVE, references=(MUG,)),))
+    assert ask(SCENE, Where(thing=above)).status is StatusCode.NOT_FOUND
+    listed = ask(SCENE, Which(thing=above))
+    assert (listed.status, listed.value, listed.object_ids) == (StatusCode.OK, "none", ())
+
+
+def test_a_noun_that_nothing_here_is_ever_called_by_is_not_understood() -> None:
+    plain = scene_of(known(1, "red box", (0, 0, 1), color="red", shape="box"))
+    for intent in (Where(thing=the("elephant")), Count(thing=the("elephants")), Exists(thing=the("elephant"))):
+        assert ask(plain, intent, open_vocabulary=False).status is StatusCode.NOT_UNDERSTOOD
+        assert ask(plain, intent, open_vocabulary=True).status is not StatusCode.NOT_UNDERSTOOD
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, True), ({"at_least": 2}, True), ({"at_least": 3}, False), ({"at_least": 0, "at_most": 1}, False),
+     ({"at_least": 2, "at_most": 2}, True), ({"negated": True}, False)],
+)  # fmt: skip
+def test_are_there_so_many_counts(changes: dict[str, object], expected: bool) -> None:
+    assert ask(SCENE, Exists(thing=the("red boxes"), **changes)).value is expected  # type: ignore[arg-type]
