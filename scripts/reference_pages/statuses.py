@@ -18,7 +18,7 @@ DROPPING = ("count_drop", "_drop_slot", "drop")  # methods whose first argument 
 CODES = """
 Every response, result and [frame report](messages.md) has a status: a code for programs and a sentence for people,
 which says what was expected, what came and what to change. A refusal is also on `/diagnostics` and in the log where it
-concerns images. `n3d` prints the sentence; its exit code is 0 for OK, 3 for NOT_FOUND and 1 for the others.
+concerns images. `n3d` prints the sentence; its [exit code](../asking.md#exit-codes) says as much.
 """
 
 DROPS = """
