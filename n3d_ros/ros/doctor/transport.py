@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from n3d_ros.ros.doctor.findings import Finding, fault, ok, warning
-from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, Endpoint, Snapshot, Topic
+from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, Snapshot, Topic
 from n3d_ros.ros.transport import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 
 IMAGES_PER_SEGMENT = 3  # a pair on its way and the next image being written
+VGA_IMAGE_BYTES = 640 * 480 * 3
 SMALL_SHARED_MEMORY_BYTES = 64_000_000  # Docker's default for /dev/shm; the profile takes 32 MB a participant
 MUCH_STALE_BYTES = 100_000_000
 SMALL_BUFFER_BYTES = 2_000_000  # Linux' default is 212 992: images in pieces from another machine overflow it
@@ -83,36 +84,33 @@ def _own_profile(snapshot: Snapshot) -> Iterator[Finding]:
 def _writers(role: str, topic: Topic) -> Iterator[Finding]:
     """Whether the shared memory of those who send images holds some of them."""
     heard = topic.heard
-    size = heard.picture.byte_count if heard is not None and heard.picture is not None else 0
-    for publisher in topic.publishers:
-        process = publisher.process
-        if process is None or not size:
-            continue
-        finding = _segment(role, topic, publisher, size)
-        if finding is not None:
-            yield finding
-
-
-def _segment(role: str, topic: Topic, publisher: Endpoint, size: int) -> Finding | None:
-    """Whether one sender's segment fits its images."""
-    process = publisher.process
-    if process is None:
-        return None
-    who, name = f"{publisher.node} (process {process.pid})", f"{role}.transport"
+    if heard is None:
+        return
+    size = heard.picture.byte_count if heard.picture is not None else 0
     image = f"an image of {topic.name} has {size / 1e6:.2f} MB"
-    if not process.segment_bytes:
+    if not size:  # nothing came, maybe for this very reason
+        size, image = VGA_IMAGE_BYTES, f"a colour image of 640x480 px has {VGA_IMAGE_BYTES / 1e6:.2f} MB"
+    for publisher in topic.publishers:
+        if publisher.process is not None:
+            who = f"{publisher.node} (process {publisher.process.pid})"
+            yield _segment(f"{role}.transport", topic.name, who, publisher.process.segment_bytes, size, image)
+
+
+def _segment(name: str, topic: str, who: str, segment_bytes: int, size: int, image: str) -> Finding:
+    """Whether one sender's segment fits its images."""
+    if not segment_bytes:
         return warning(
             name,
             f"{who} has no shared memory, {image}: it comes over the network stack in pieces.",
             f"{PROFILE_MEND} In containers, share /dev/shm and the user id (`--ipc=host`).",
-            subject=topic.name,
+            subject=topic,
         )
-    text = f"{who} has {process.segment_bytes / 1e6:.1f} MB of shared memory, {image}"
-    if process.segment_bytes < size:
-        return fault(name, f"{text}: images do not fit and are lost.", PROFILE_MEND, subject=topic.name)
-    if process.segment_bytes < IMAGES_PER_SEGMENT * size:
-        return warning(name, f"{text}: some are lost when the machine is busy.", PROFILE_MEND, subject=topic.name)
-    return ok(name, f"{text}.", subject=topic.name)
+    text = f"{who} has {segment_bytes / 1e6:.1f} MB of shared memory, {image}"
+    if segment_bytes < size:
+        return fault(name, f"{text}: images do not fit and are lost.", PROFILE_MEND, subject=topic)
+    if segment_bytes < IMAGES_PER_SEGMENT * size:
+        return warning(name, f"{text}: some are lost when the machine is busy.", PROFILE_MEND, subject=topic)
+    return ok(name, f"{text}.", subject=topic)
 
 
 def _readers(snapshot: Snapshot) -> Iterator[Finding]:
