@@ -21,6 +21,7 @@ from n3d_ros.ros.remembered import FrameMemory
 from n3d_ros.ros.replies import match_pairs, meant_by, shown_reply
 from n3d_ros.ros.spoken import compared_reply, no_model, spoken_reply
 from n3d_ros.scene.asked import asked_name
+from n3d_ros.scene.naming import refines
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.query import nouns_of
 from n3d_ros.scene.scene import Scene
@@ -298,9 +299,7 @@ class AnswerDesk:
         pairs = match_pairs([found.transformed(scene_T_camera) for found in outcome.detections], scene)
         if not self.is_open_vocabulary:
             return scene, tuple(one for _, one in pairs)
-        matched = tuple(
-            replace(one, label=asked_name(found.label, nouns, color=one.color, shape=one.shape)) for found, one in pairs
-        )
+        matched = tuple(replace(one, label=_called(one, found, nouns)) for found, one in pairs)
         known = {one.id: one for one in (*scene.objects, *matched)}  # candidates that were asked for are told, too
         candidates = tuple(one for one in scene.candidates if one.id not in known)
         return replace(scene, objects=tuple(known.values()), candidates=candidates), matched
@@ -384,3 +383,9 @@ class AnswerDesk:
         if mode == BOXES or past:
             return (*past, *self._pipeline.standing_notes)
         return (*self._pipeline.standing_notes, no_model(mode))
+
+
+def _called(known: SceneObject, found: Detection3D, nouns: Sequence[str]) -> str:
+    """What an answer calls an object that was found: as it was asked for, or more precisely where that is known."""
+    name = asked_name(found.label, nouns, color=known.color, shape=known.shape)
+    return known.label if name == found.label and refines(known.label, name) else name

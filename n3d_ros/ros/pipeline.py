@@ -42,6 +42,7 @@ from n3d_ros.ros.outcomes import Placement as Placement
 from n3d_ros.ros.outcomes import TransformLookup as TransformLookup
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.scene.history import SceneHistory
+from n3d_ros.scene.naming import asked_refinement
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.recall import recalled
 from n3d_ros.scene.scene import Scene
@@ -302,7 +303,8 @@ class FramePipeline:
             else:
                 is_whole = not (result.partial or result.cut_off)  # what a list without its end lacks may be there
                 complete = _looks_for_everything(request) and is_whole
-                scene = self._updated_scene(frame, result, scene_frame, scene_T_camera, complete=complete)
+                named = replace(result, detections=self._named(result.detections, request))
+                scene = self._updated_scene(frame, named, scene_frame, scene_T_camera, complete=complete)
         outcome = replace(
             blank,
             frame=frame,
@@ -321,6 +323,13 @@ class FramePipeline:
         if not looks_back:
             self._remember(outcome, scene)
         return outcome
+
+    def _named(self, detections: tuple[Detection3D, ...], request: GroundingRequest) -> tuple[Detection3D, ...]:
+        """Detections as the scene is to call them: what they were asked for by may be more precise than the answer."""
+        asked = request.nouns if request.phrase is None else (request.phrase,)
+        if not asked or not self.is_open_vocabulary:  # others find by looks, whatever they are asked for
+            return detections
+        return tuple(replace(found, label=asked_refinement(found.label, asked)) for found in detections)
 
     def _remember(self, outcome: FrameOutcome, scene: Scene) -> None:
         history = self.memory.history.added(scene)

@@ -16,8 +16,9 @@ from n3d_ros.detection import Detection3D
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.scene.association import SAME_PLACE_IOU, is_other_color, is_same_size, overlaps
 from n3d_ros.scene.config import SceneConfig
+from n3d_ros.scene.naming import same_thing
 from n3d_ros.scene.objects import SceneObject
-from n3d_ros.scene.phrases import Phrase, names_a_thing, words_of
+from n3d_ros.scene.phrases import names_a_thing
 
 LOOKS_TO_KNOW = 3  # found in fewer and then not where it should be seen, a thing may never have been one
 NEAR_SIZE_SHARE = 0.15  # of a length: what two looks at one thing from different sides differ by ...
@@ -155,16 +156,8 @@ def _may_be(known: SceneObject, seen: Detection3D) -> bool:
     """Whether words do not contradict each other: colour, and what the labels name."""
     if is_other_color(known.color, seen.color):
         return False
-    if known.label == seen.label or not (names_a_thing(known.label) and names_a_thing(seen.label)):
-        return True
-    known_noun, seen_noun = _noun(known.label), _noun(seen.label)
-    return known_noun in words_of(seen.label) or seen_noun in words_of(known.label)
-
-
-def _noun(label: str) -> str | None:
-    """What a label calls the thing."""
-    phrase = Phrase.parse(label)
-    return None if phrase is None else phrase.noun
+    both_name = names_a_thing(known.label) and names_a_thing(seen.label)
+    return not both_name or same_thing(known.label, seen.label)
 
 
 def _looks_like(known: SceneObject, seen: Detection3D | SceneObject) -> bool:

@@ -9,6 +9,7 @@ from n3d_ros.errors import InputError
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.scene.fusion import BoxEstimate, estimate_of, fused
+from n3d_ros.scene.naming import settled_name
 
 VOTE_FADE = 0.95  # weight an old vote keeps at each new one: a mistaken start is outvoted after about a second at 10 Hz
 MAX_WORDS = 8  # words kept per ballot; an open vocabulary must not grow without bound
@@ -160,7 +161,7 @@ class SceneObject:
         colors, shapes = self.colors.cast(detection.color), self.shapes.cast(detection.shape)
         return replace(
             self,
-            label=labels.winner or self.label,
+            label=settled_name(labels.votes) or self.label,
             box=estimate.box,
             uncertainty=estimate.uncertainty,
             score=_running_mean(self.score, detection.score, self.observations),

@@ -337,3 +337,27 @@ def test_the_past_without_image_is_answered_from_boxes_whatever_the_mode() -> No
     assert reply.value is True
     assert "No images are kept" in reply.message
     assert "remembered" in reply.message
+
+
+def test_a_later_phrase_makes_the_name_of_a_known_object_more_precise() -> None:
+    desk = Desk()
+    desk.pipeline.process(make_pair())
+    assert [one.label for one in desk.ask("mug", kind=Kind.PHRASE).objects] == ["mug"]
+    assert [one.label for one in desk.ask("the coffee mug", kind=Kind.PHRASE).objects] == ["coffee mug"]
+    scene = desk.pipeline.process(make_pair(2 * SECOND)).scene
+    assert scene is not None
+    assert [one.label for one in scene.objects] == ["coffee mug", "laptop"]
+    desk.desk.saw(make_pair(3 * SECOND))
+    assert [one.label for one in desk.ask("mug", kind=Kind.PHRASE).objects] == ["coffee mug"]
+
+
+def test_a_grounder_of_looks_renames_nothing_after_what_was_asked_for() -> None:
+    class Looking(BlockGrounder):
+        def ground(self, frame: Any, request: Any, **callbacks: Any) -> Any:
+            return super().ground(frame, replace(request, phrase=None), **callbacks)
+
+    desk = Desk(Looking())
+    assert [one.label for one in desk.ask("the mug", kind=Kind.PHRASE).objects] == ["red block"]
+    scene = desk.pipeline.memory.outcome and desk.pipeline.memory.outcome.scene
+    assert scene
+    assert [one.label for one in scene.objects] == ["red block"]
