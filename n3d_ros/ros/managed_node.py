@@ -34,6 +34,7 @@ from n3d_ros.ros.loading import (
     told,
 )
 from n3d_ros.ros.model_keeper import ModelFactory, ModelKeeper
+from n3d_ros.ros.name_watch import NameWatch
 from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
@@ -107,6 +108,7 @@ class N3dNode(LifecycleNode):
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
         self._diagnostics.add("grounding", self._grounding_health)
+        self._diagnostics.add("name", NameWatch(self).health)
         self._diagnostics.add("pointing", self._pointing_health)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump_handle = self.get_clock().create_jump_callback(back, post_callback=self._on_clock_jump)
