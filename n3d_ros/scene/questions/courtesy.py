@@ -15,7 +15,7 @@ i want to know|i would like to know|i need to know|i want you to tell me|i would
 can you tell me|could you tell me|would you tell me|will you tell me|can you say|could you say|can you let me know|could you let me know
 can you please tell me|could you please tell me|would you please tell me|can you kindly tell me|could you kindly tell me|can you tell|could you tell
 would you mind telling me|do you mind telling me|do you know|do you happen to know|do you know by any chance|would you know|would you happen to know
-can you|could you|would you|will you|would you please|could you please|can you please|would you be able to|are you able to|is it possible to|can we|could we|can i|could i|may i
+can you|could you|would you|will you|would you please|could you please|can you please|would you be able to|are you able to|is it possible to|whether|if|to|can we|could we|can i|could i|may i
 would you be so kind as to|would you be so kind to|be so kind as to|would you be kind enough to
 can you confirm if|could you confirm if|can you confirm whether|could you confirm whether|can you confirm that|could you confirm that|please confirm if|confirm if|confirm whether|confirm that
 can you check if|could you check if|can you check whether|could you check whether|check if|check whether|please check if|please check whether|can you verify that|can you verify if|verify that|verify if|verify whether|could you verify if|could you verify whether
@@ -57,7 +57,16 @@ def _plain(words: Iterable[Word]) -> tuple[str, ...]:
 
 
 _LETTERS = "abcdefgh"
-_INVITATIONS = (("select", "from"), ("choose", "from"), ("pick", "from"), ("select", "one"), ("choose", "one"), ("options",), ("choices",), ("answer", "with"))
+_INVITATIONS = (
+    ("select", "from"),
+    ("choose", "from"),
+    ("pick", "from"),
+    ("select", "one"),
+    ("choose", "one"),
+    ("options",),
+    ("choices",),
+    ("answer", "with"),
+)
 
 
 def without_choices(words: Sequence[Word]) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
@@ -81,7 +90,9 @@ def without_choices(words: Sequence[Word]) -> tuple[tuple[Word, ...], tuple[Word
     offers = list[Word]()
     for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
         answer = [word for word in words[start + _letter_offset(words, start) + 1 : end] if word.plain not in ")].,;:"]
-        offers += [Word(plain="or", said="or"), *answer] if offers else [Word(plain=",", said=",", kind="mark"), *answer]
+        offers += (
+            [Word(plain="or", said="or"), *answer] if offers else [Word(plain=",", said=",", kind="mark"), *answer]
+        )
     return _without_brackets(without_end(question)), () if _plain(offers[1:2]) in (("yes",), ("no",)) else tuple(offers)
 
 
@@ -103,7 +114,11 @@ def _without_brackets(words: Sequence[Word]) -> tuple[Word, ...]:
     kept, at = list[Word](), 0
     while at < len(words):
         close = next((k for k in range(at, min(at + 9, len(words))) if words[k].plain == ")"), None)
-        if words[at].plain == "(" and close is not None and _plain(words[at + 1 : at + 2]) in (("highlighted",), ("marked",), ("outlined",), ("in",), ("shown",)):
+        if (
+            words[at].plain == "("
+            and close is not None
+            and _plain(words[at + 1 : at + 2]) in (("highlighted",), ("marked",), ("outlined",), ("in",), ("shown",))
+        ):
             at = close + 1
             continue
         kept.append(words[at])
@@ -160,7 +175,9 @@ def without_end(words: Sequence[Word]) -> tuple[Word, ...]:
     return tuple(kept)
 
 
-_TAGS = frozenset(("right", "correct", "is it", "are they", "does it", "yes", "no", "okay", "huh", "eh", "about", "around", "then"))
+_TAGS = frozenset(
+    ("right", "correct", "is it", "are they", "does it", "yes", "no", "okay", "huh", "eh", "about", "around", "then")
+)
 """Words that are courtesy only behind a mark."""
 
 
@@ -169,6 +186,8 @@ def _ending(words: Sequence[Word]) -> int:
     for length in range(min(_longest("after"), len(words) - 1), 0, -1):
         if _plain(words[-length:]) in _known("after"):
             is_tag = " ".join(_plain(words[-length:])) in _TAGS
+            if len(words) - length < 2:
+                return 0  # "what do you see"
             if not is_tag or words[-length - 1].kind == "mark":
                 return length
     return 0

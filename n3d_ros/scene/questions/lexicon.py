@@ -16,8 +16,8 @@ from n3d_ros.scene.questions.words import Word
 
 _SIDE = "[the] {0} [hand] [side/sides/part/end]"
 _RELATIONS: dict[Relation, tuple[str, ...]] = {
-    Relation.LEFT: ("to/on/at/in/toward [the] [far/immediate/direct] left [hand] [side] of/from", "left [hand] [side] of/from", "leftward of"),
-    Relation.RIGHT: ("to/on/at/in/toward [the] [far/immediate/direct] right [hand] [side] of/from", "right [hand] [side] of/from", "rightward of"),
+    Relation.LEFT: ("to/on/at/in/toward [the] [far/immediate/direct] left [hand] [side] of", "to [the] left from", "left [hand] [side] of/from", "leftward of"),
+    Relation.RIGHT: ("to/on/at/in/toward [the] [far/immediate/direct] right [hand] [side] of", "to [the] right from", "right [hand] [side] of/from", "rightward of"),
     Relation.FRONT: ("in/at/on [the] front [side] of", "in front from", "ahead of", "forward of", "in advance of", "on/in [the] foreground of", "to/toward [the] front of"),
     Relation.BEHIND: ("behind [of]", "in/at/on/to/toward [the] back [side] of", "in/at/on/to [the] rear [side] of", "beyond", "past", "back of", "at the backside of", "on the far side of", "in [the] background of"),
     Relation.ABOVE: ("above", "over", "over top of", "higher up than"),
@@ -26,7 +26,7 @@ _RELATIONS: dict[Relation, tuple[str, ...]] = {
     Relation.ON: ("on", "on [the] top of", "at [the] top of", "atop [of]", "upon", "onto", "on/upon [the] surface of", "on to"),
     Relation.INSIDE: ("in", "inside [of]", "within", "into", "in [the] inside of", "in to"),
     Relation.NEXT_TO: (
-        "next to", "beside", "besides", "near [to]", "nearby [to]", "close to", "close by", "by", "adjacent to", "alongside [of]",
+        "next to", "beside", "near [to]", "nearby [to]", "close to", "close by", "by", "adjacent to", "alongside [of]",
         "around", "in/within [the] vicinity of", "at/to/on/by [the/one] side of", "right beside/by", "right next to", "at", "surrounding",
         "in/within [the] neighbourhood of", "in/within [the] proximity of/to", "close beside", "against",
     ),
@@ -110,7 +110,7 @@ _QUANTITIES: dict[Quantity, str] = {
     Quantity.GAP: "gap/gaps/clearance/spacing, free space/gap/room, empty space/gap/room, open space/gap/room, space/room",
     Quantity.COLOR: "colour/colours/shade/hue",
     Quantity.SHAPE: "shape/form",
-    Quantity.NAME: "name/names/label/labels",
+    Quantity.NAME: "name/names",
 }  # fmt: skip
 
 _PLAIN: dict[str, str] = {
@@ -139,12 +139,12 @@ _PLAIN: dict[str, str] = {
     "tell": "tell say", "give": "give provide offer", "measure": "measure calculate compute determine estimate evaluate gauge assess",
     "sort": "sort order rank arrange put-in-order sequence", "compare": "compare",
     "fit": "fit fits fitted pass passes squeeze squeezes go goes slide slides slip slips",
-    "move": "move moved moves moving shift shifted", "change": "change changed changes changing differ differs",
-    "appeared": "appeared arrived added", "gone": "gone missing disappeared vanished removed lost departed left-the-scene",
+    "move": "move moved moves moving shift shifted", "change": "change happen happened happens happening changed changes changing differ differs",
+    "appeared": "appeared arrived added", "gone": "gone missing disappeared disappear disappears vanish vanished removed lost departed left-the-scene",
     "different": "different", "difference": "difference differences", "ago": "ago", "since": "since", "last": "last",
     "direction": "direction directions way heading bearing", "oclock": "oclock", "clock": "clock clockwise",
     "position": "position", "hour": "hour-hand", "facing": "facing face faces", "looking": "looking watching viewing gazing",
-    "nothing": "nothing", "none": "none",
+    "none": "none",
     "except": "except excluding", "let": "let", "i": "i", "we": "we", "they": "they",
     "you": "you", "me": "me myself us", "it": "it itself", "them": "them", "hold": "hold holds holding contain contains containing",
     "carry": "carry carries carrying support supports supporting", "both": "both", "either": "either", "neither": "neither",
@@ -194,11 +194,12 @@ _PHRASES: dict[str, str] = {
     "look-like": "look/looks like",
     "at-least": "at least, no less than, no fewer than, not less than, minimum of, a minimum of",
     "at-most": "at most, no more than, not more than, up to, maximum of, a maximum of",
-    "more-than": "more than,, greater than, in excess of,",
+    "more-than": "more than, greater than, in excess of,",
     "less-than": "less than, fewer than,",
     "the-same": "the same [exact], the identical, of the same, of equal, at the same, the very same, equal, of identical, of the very same",
     "point-of-view": "point of view, perspective, viewpoint, view point, vantage point, line of sight, viewing angle, view, standpoint, point of observation, frame of reference, eyes, view direction, viewing direction, pov",
-    "you-know": "you know, do you know about",
+    "among": "out of, from among",
+    "last-time": "the last time, last time",
     "look-at": "look/looking/looks toward/at/to, facing toward/to",
     "facing-away-from": "facing away from, looking away from, with my/your back to/toward, turned away from",
     "opposite-side": "[the] opposite/other/reverse/far/back side/direction/end/perspective/viewpoint/view/angle/position, [the] back, [the] rear",

@@ -60,8 +60,7 @@ def _measure_all_between(kept: Kept) -> Measure | None:
     thing: Thing = kept["a"]
     if kept["q"] not in _PAIRWISE or not thing.phrase.is_plural:
         return None
-    other = replace(thing, is_other=True, others_of=None)
-    return Measure(quantity=kept["q"], thing=thing, reference=other, unit=kept.get("u"))
+    return Measure(quantity=kept["q"], thing=thing, reference=thing, unit=kept.get("u"))
 
 
 def _aside(kept: Kept) -> Any:
@@ -298,6 +297,10 @@ def _hue(source: Any, place: int) -> Any:
             yield place + 1, phrase.colors
 
 
+def _difference_(kept: Kept) -> Difference | None:
+    return _difference(kept)
+
+
 _UNIT = " (in|rel:INSIDE)? {u:unit}?"
 MEASURE: Rows = [
     # how far
@@ -323,6 +326,24 @@ MEASURE: Rows = [
     ("{f:how_distant} (from|to|away-from) {b:thing} (be|lie) {a:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"], reference=k["b"])),
     ("{f:how_distant} {r:rel} {b:thing} be {a:thing}", _above_by),
     ("{f:how_distant} (be|do|lie) {a:thing} " + STANDS + "{r:rel} {b:thing}", _above_by),
+    ("{f:how_distant} be it (from|between|rel:BETWEEN) {a:thing} (to|and) {b:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"], reference=k["b"])),
+    ("{f:how_distant} be it (to|from) {a:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"])),
+    ("{f:how_distant} (do|can|be) (i|we|you) (have)? to? (fit|move|travel|walk|drive) (to|toward)? reach? {a:thing}", lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"])),
+    ("{f:how_distant} {r:sideways} {b:thing} be {a:thing}", lambda k: Difference(quantity=_Q.LATERAL, subject=k["a"], other=k["b"])),
+    ("{f:how_distant} be {a:thing} {r:sideways} {b:thing}", lambda k: Difference(quantity=_Q.LATERAL, subject=k["a"], other=k["b"])),
+    ("{q:how} {r:rel} {b:thing} be {a:thing}", lambda k: _above_by(k) if k["q"] is _Q.HEIGHT else None),
+    ("{q:how} be {a:thing} {r:rel} {b:thing}", lambda k: _above_by(k) if k["q"] is _Q.HEIGHT else None),
+    ("{a:thing} to {b:thing} {q:quantity}", lambda k: _measure(k) if k["q"] in _PAIRWISE else None),
+    ("{q:how} be (the|a)? {g:quantity} (between|rel:BETWEEN) {p:pair}", lambda k: Measure(quantity=_Q.GAP, thing=k["p"][0], reference=k["p"][1]) if k["g"] is _Q.GAP else None),
+    ("{q:how} be (the|a)? {g:quantity} (between|rel:BETWEEN) {a:thing}", lambda k: _measure_all_between({**k, "q": _Q.GAP}) if k["g"] is _Q.GAP else None),
+    # how many centimetres
+    ("{u:units} (away|apart|off)? be {a:thing} (away|off|located)? (from|to|away-from) {b:thing}", lambda k: _measure({**k, "q": _Q.DISTANCE})),
+    ("{u:units} (away|apart|off)? be {p:pair} (away|apart)? each-other?", lambda k: _measure_pair({**k, "q": _Q.DISTANCE})),
+    ("{u:units} (be there|there be|lie)? (between|rel:BETWEEN) {p:pair}", lambda k: _measure_pair({**k, "q": _Q.DISTANCE})),
+    ("{u:units} (away|off)? be {a:thing} (away|off)? ((from|to|away-from) {you})?", lambda k: _measure({**k, "q": _Q.DISTANCE})),
+    ("{u:units} {s:scale} be {a:thing}", lambda k: _measure({**k, "q": _how(k["s"])})),
+    ("{u:units} (in|rel:INSIDE|of)? {q:quantity} (be|do|have) {a:thing}", _measure_one),
+    ("{u:units} {c:comparative} be {a:thing} than {b:thing}", _difference_),
     # how tall
     ("{q:how} (be|do|can|lie) {a:thing} (be|located)?", _measure_one),
     ("{q:how} {a:thing} (be|lie)", _measure_one),
@@ -352,6 +373,7 @@ MEASURE: Rows = [
 
 COMPARE: Rows = [
     (SUBJECT + "{c:comparative} (than|as) {b:thing}", _compare),
+    (SUBJECT + "{c:comparative} {r:bare} than {b:thing}", _compare),
     (SUBJECT + "{c:comparative} (to|from|away-from) {you} (than|as) {b:thing}", _compare),
     (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than {b:thing}", _compare),
     (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than to? {b:thing} be?", _compare),
@@ -359,13 +381,13 @@ COMPARE: Rows = [
     (SUBJECT + "have? {bound:bound}", _compare_bound),
     (SUBJECT + "{bound:bound} (from|to|away-from)? {r:thing}", lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None),
     (SUBJECT + "{bound:bound} (from|to|away-from)? {you}", lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None),
-    (SUBJECT + "as {s:scale} as {b:thing} be?", _as_much),
+    (SUBJECT + "about? as {s:scale} as {b:thing} be?", _as_much),
     (SUBJECT + "{w:at_least} as {s:scale} as {b:thing}", lambda k: None),
     (SUBJECT + "{f:factor} as {s:scale} as {b:thing}", _as_much),
     (SUBJECT + "(more-than|more than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
     (SUBJECT + "(less-than|less than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
     (SUBJECT + "{f:factor} the? {q:quantity} of {b:thing}", lambda k: Compare(subject=k["a"], quantity=_Q.VOLUME if k["q"] is _Q.SIZE else k["q"], sense=Sense.EQUAL, other=k["b"], factor=k["f"], negated=bool(k.get("n")))),
-    (SUBJECT + "of? (the-same|the? same|equal) {q:quantity} as {b:thing}", _equal),
+    (SUBJECT + "about? of? (the-same|the? same|equal) {q:quantity} as {b:thing}", _equal),
     ("(be|do|have) {p:pair} (be|have|of)? (both)? (the-same|the? same|equal) (rel:INSIDE|in)? {q:quantity}", _equal),
     ("(be|do) {p:pair} (equally|the-same|as) {s:scale}", lambda k: _equal({**k, "q": k["s"][0]})),
     ("(be|do) {p:pair} (equally|the-same|as) {s:scale} (to|from|away-from) {you}", lambda k: _equal({**k, "q": k["s"][0]})),
@@ -381,7 +403,7 @@ COMPARE: Rows = [
 ]  # fmt: skip
 
 _WHICH_OF = "(have|be|appear|lie|come|located|do)? located? (have|appear|be)? "
-_CHOICE = ",? (:|-|of|between|rel:BETWEEN|among|from)? {things:things}"
+_CHOICE = ",? (:|-|of|between|rel:BETWEEN|among)? {things:things}"
 CHOOSE: Rows = [
     ("{w:which_one} (be|have|appear|lie|come|located|do) located? (have|appear|be)? {x:superlative} " + _CHOICE, _choose),
     ("(of|between|rel:BETWEEN|among|from|out of|comparing|compare|compared)? {things:things} ,? {w:which_one} (be|have|appear|lie|come|located|do) located? {x:superlative}", _choose),
@@ -399,6 +421,7 @@ DIFFERENCE: Rows = [
     ("how-much {c:comparative} (be|do|lie) {a:thing} (to|from|away-from) {r:thing} than {b:thing}", _difference),
     ("how-much (be|do|lie) {a:thing} {c:comparative} than {b:thing}", _difference),
     ("how-much (do|be) {a:thing} {c:comparative} than {b:thing}", _difference),
+    ("{q:how} be {a:thing} (than|compared (to|with)) {b:thing}", _difference),
     ("how-much {c:comparative} {a:thing} be than {b:thing}", _difference),
     ("{t:ratio_} {c:comparative} be {a:thing} (than|compared (to|with)) {b:thing}", lambda k: _difference({**k, "ratio": True})),
     ("{t:ratio_} as {s:scale} be {a:thing} as {b:thing}", lambda k: _difference({**k, "c": k["s"], "ratio": True})),
@@ -441,6 +464,7 @@ FITS: Rows = [
     ("be there (enough)? {q:quantity} (between|rel:BETWEEN) {p:pair} (for|to fit|to put) {a:thing}", _fits),
     ("be there (enough)? {q:quantity} (for|to fit|to put) {a:thing} (rel:INSIDE|in|inside|into) {b:thing}", _fits),
     ("be there (enough)? {q:quantity} (for|to fit|to put) {a:thing} (rel:ON|on|onto) {t:thing}", _fits),
+    ("be the {q:quantity} (between|rel:BETWEEN) {pl:thing} ({c:scale} enough|enough) (for|to fit) {a:thing}", lambda k: Fits(thing=k["a"], between=(k["pl"],)) if k["pl"].phrase.is_plural else None),
     ("be the {q:quantity} (between|rel:BETWEEN) {p:pair} ({c:scale} enough|enough) (for|to fit) {a:thing}", _fits),
     ("be {a:thing} {s:scale} enough (for|to fit|to go) {in_:into}? {o:opening}", _fits),
     ("be {a:thing} {s:scale} enough (for|to fit|to go) (rel:INSIDE|in|inside|into|through)? {b:thing}", _fits),
@@ -461,6 +485,7 @@ def add_choices(grammar: Grammar) -> None:
             ("how {s:scale}", lambda k: True if k["s"][0] is _Q.DISTANCE else None),
         ],
     )
+    grammar.add("sideways", [("{r:rel}", lambda k: True if k["r"] in (Relation.LEFT, Relation.RIGHT) else None)])
     grammar.add("apart_", [("how-far", lambda _: None)])
     grammar.add("bw", [("between/rel:BETWEEN", lambda _: True)])
     grammar.add("at_least", [("at-least", lambda _: True)])

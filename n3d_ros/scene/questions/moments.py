@@ -75,7 +75,10 @@ def _stamp_value(source: Source, place: int) -> list[tuple[int, int]]:
 
 
 def _clock_s(said: str, half_day: str | None) -> float | None:
-    hours, minutes, *seconds = said.split(":")
+    if said[-1].isalpha() or said[-1] == ".":
+        half_day = "pm" if "p" in said.lower() else "am"
+        said = re.sub(r"[^\d:.]|\.(?!\d)", "", said)
+    hours, minutes, *seconds = (said if ":" in said else f"{said}:00").split(":")
     hour = int(hours)
     if half_day is not None:
         if not 1 <= hour <= 12:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from n3d_ros.scene.phrases import ANYTHING, COLORS, QUALIFIERS, Phrase, singular
-from n3d_ros.scene.questions.lengths import measure_at, number_at
+from n3d_ros.scene.questions.lengths import measure_at, number_at, unit_of
 from n3d_ros.scene.questions.lexicon import expression_at, table
 from n3d_ros.scene.questions.patterns import Lexeme
 from n3d_ros.scene.questions.question import Extreme, Quantity, Relation, Thing
@@ -108,6 +108,8 @@ def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tupl
         return at + 1, Lexeme(word="time:", kind="time", value=word.plain)
     if (measured := measure_at(words, at)) is not None:
         return measured
+    if [_plain(words, at), _plain(words, at + 1)] == ["how", "many"] and (unit := unit_of(_plain(words, at + 2))):
+        return at + 3, Lexeme(word="units:", kind="units", value=unit)
     known = expression_at(words, at)
     if known is not None and known[1].kind == "lateral" and _names(words, at + known[0]):
         known = _shorter(words, at)  # "on the left box" is on a box
@@ -163,6 +165,9 @@ class _Chunk:
 
 
 def _phrase_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
+    if words[at].plain in ("nothing", "none") and words[at].kind == "word" and _plain(words, at + 1) != "of":
+        nothing = replace(anything(), is_any=True)
+        return at + 1, NounPhrase(thing=nothing, is_indefinite=True, determiner="no")
     chunk = _Chunk(at=at)
     _read_determiner(words, chunk)
     if measure_at(words, chunk.at) is not None:
@@ -251,7 +256,11 @@ def _read_extreme(words: Sequence[Word], chunk: _Chunk) -> None:
             chunk.extreme = (quantity, much is (_plain(words, at) == "most"))
             chunk.at = at + 1 + scale[0]
         return
-    if known is not None and known[1].kind == "sup":
+    is_better = known is not None and known[1].kind == "cmp" and chunk.determiner not in ("", "a", "an", "any", "no")
+    if is_better and known is not None:  # "the larger box", of two
+        end = at + known[0]
+        is_better = _names(words, end) or _plain(words, end) in ("one", "of") or _is_kind(words, end, "scale")
+    if known is not None and (known[1].kind == "sup" or is_better):
         chunk.extreme, chunk.rank, chunk.at = known[1].value, rank, at + known[0]
         number = number_at(words, chunk.at)
         if chunk.number is not None:
@@ -308,6 +317,8 @@ def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> b
     follows_name = _names(words, chunk.at + 1)
     if plain in ("one", "ones"):
         return False
+    if names and (number_at(words, chunk.at) or measure_at(words, chunk.at)):
+        return False  # "a block two hours ago"
     if names and _describes(word) and not follows_name and plain not in _ALSO_NAMES and not all(map(_describes, names)):
         return False  # "is the mug red"
     whole = expression_at(words, chunk.at)
@@ -388,10 +399,16 @@ def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPh
     return NounPhrase(
         thing=thing,
         number=chunk.number,
-        is_indefinite=chunk.determiner in _INDEFINITE or chunk.determiner == "",
+        is_indefinite=_is_indefinite(chunk, phrase),
         determiner=chunk.determiner,
         rank=chunk.rank if chunk.extreme is None and chunk.is_ranked else None,
     )
+
+
+def _is_indefinite(chunk: _Chunk, phrase: Phrase) -> bool:
+    if chunk.determiner:
+        return chunk.determiner in _INDEFINITE
+    return chunk.id is None and (phrase.is_plural or phrase.noun is None)
 
 
 def _elliptic(
@@ -400,7 +417,10 @@ def _elliptic(
     """ "The blue one" with the noun of the thing named before; without one, anything blue."""
     one = words[chunk.at]
     chunk.at += 1
-    earlier = _earlier(before)
+    phrase = Phrase.parse(" ".join(name.said for name in names))
+    earlier = _meant(
+        before, has_color=phrase is not None and bool(phrase.colors), has_extreme=chunk.extreme is not None
+    )
     nouns = [] if earlier is None else _nouns(earlier.thing.text)
     names = [*names, *([Word(plain=noun.lower(), said=noun) for noun in nouns] or [one])]
     phrase = _named(chunk, names, before)
@@ -450,8 +470,22 @@ def _earlier(before: Sequence[Lexeme]) -> NounPhrase | None:
     return next((lexeme.value for lexeme in reversed(before) if lexeme.kind == "np"), None)
 
 
+def _meant(before: Sequence[Lexeme], *, has_color: bool = False, has_extreme: bool = False) -> NounPhrase | None:
+    """The phrase whose noun "one" stands for: the newest of the same make, else the newest that places nothing."""
+    found = [
+        (lexeme.value, k > 0 and before[k - 1].kind == "rel") for k, lexeme in enumerate(before) if lexeme.kind == "np"
+    ]
+    for phrase, _ in reversed(found):
+        if (has_color and phrase.thing.phrase.colors) or (has_extreme and phrase.thing.extreme is not None):
+            return phrase  # type: ignore[no-any-return]
+    if before and before[-1].word == "and":
+        return _earlier(before)
+    free = [phrase for phrase, places in found if not places]
+    return free[-1] if free else _earlier(before)
+
+
 def _substitute(chunk: _Chunk, before: Sequence[Lexeme], *, is_plural: bool) -> NounPhrase:
-    earlier = _earlier(before)
+    earlier = _meant(before, has_extreme=chunk.extreme is not None)
     thing = anything() if earlier is None else Thing(phrase=earlier.thing.phrase, text=earlier.thing.text)
     phrase = replace(thing.phrase, is_plural=is_plural)
     thing = replace(thing, phrase=phrase, extreme=_extreme(chunk), is_other=chunk.is_other, id=chunk.id)

@@ -173,7 +173,11 @@ class _Row:
         starts, following = list[Start](), _OPEN
         for element in reversed(self.elements):
             own = element.start(grammar)
-            following = Start(own.words | following.words, own.kinds | following.kinds, following.is_open) if own.is_open else own
+            following = (
+                Start(own.words | following.words, own.kinds | following.kinds, following.is_open)
+                if own.is_open
+                else own
+            )
             starts.append(following)
         self.starts = tuple(reversed(starts))
 

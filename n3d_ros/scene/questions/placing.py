@@ -7,7 +7,6 @@ from typing import Any
 
 from n3d_ros.scene.questions.clauses import STANDS, SUBJECT, Kept, Rows, group
 from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
-from n3d_ros.scene.phrases import Phrase
 from n3d_ros.scene.questions.patterns import Grammar
 from n3d_ros.scene.questions.question import (
     ChoosePlaced,
@@ -23,6 +22,7 @@ from n3d_ros.scene.questions.question import (
     Where,
     Which,
 )
+from n3d_ros.scene.questions.things import colored
 
 _TO = "(relative|from|than|to|away-from|rel:NEXT_TO|compared (to|with))"
 _YOU = "(you|we|i|one)"
@@ -142,11 +142,21 @@ def _inverse(kept: Kept) -> Which | None:
 
 def _which_colored(kept: Kept) -> Which | None:
     thing: Thing = kept.get("a") or anything()
-    text = f"{' '.join(kept['c'])} {thing.text}"
-    phrase = Phrase.parse(text)
-    if phrase is None:
+    red = colored(thing, kept["c"])
+    return None if red is None else Which(thing=red, is_single=not red.phrase.is_plural)
+
+
+def _what_is(kept: Kept) -> Which | None:
+    """ "What is the thing on the table": what it is called; "what is the mug" asks for a description."""
+    thing: Thing = kept["a"]
+    if (
+        thing.id is not None
+        or thing.phrase.noun is not None
+        and not thing.phrase.is_plural
+        or not (thing.places or thing.bounds)
+    ):
         return None
-    return Which(thing=replace(thing, phrase=phrase, text=text), is_single=not phrase.is_plural)
+    return Which(thing=thing, is_single=not thing.phrase.is_plural)
 
 
 def _listed(kept: Kept) -> Which | None:
@@ -198,7 +208,7 @@ WHERE: Rows = [
     ("(what be|what|find|give me?|tell me?|show me?)? the? {where_position} of {a:thing} (be)?", _where),
     ("what be {a:thing} 's {where_position}", _where),
     ("(what|which) {where_position} (do|be) {a:thing} (have|use|rel:INSIDE|lie|located|at|in)?", _where),
-    ("be? (i|we) looking for {a:thing}", _where),
+    ("(i|we) be (looking|search) for {a:thing}", _where),
     ("(i|we) (can|do) not? (find|see) {a:thing} ,? where be {b:thing}", lambda k: _where(k) if k["a"] == k["b"] else None),
     ("where (do|have|can) (i|we|you) (leave|located|lie) {a:thing}", _where),
 ]  # fmt: skip
@@ -239,7 +249,8 @@ WHICH: Rows = [
     ("(what|whats) (do|can|have) " + _YOU + " can? (see|find|have|located) (there|here)? {p:place}?", _which),
     ("(what|whats) (do|can|have)? " + _YOU + " can? (see|find)", _which),
     ("(what|which|give|tell|name) (be|me)? {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
-    ("(list|describe|name|count|find|give|tell|show|what be) (me|us|to me)? {a:thing}", _listed),
+    ("(list|describe|name|count|find|give|tell|show) (me|us|to me)? {a:thing}", _listed),
+    ("(what|who|which) be {a:thing}", _what_is),
     ("what {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
     ("what do {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
     ("(list|describe|tell|show) (me|us)? what (you|we|i)? can? (see|be there|there be|find) {p:place}?", _which),
@@ -261,6 +272,7 @@ EXISTS: Rows = [
     ("there (be|appear|lie) {e:counted}", lambda k: k["e"]),
     ("there be {n:neg} {e:counted}", lambda k: replace(k["e"], negated=not k["e"].negated)),
     ("(do|can|have|be)? not? " + _YOU + " (can|do|have)? (see|find|have|located) {e:counted}", lambda k: k["e"]),
+    ("(do|can|have|be) {a:thing} (be)? (there|here|located|see)", lambda k: Exists(thing=k["a"])),
     ("(do|can|have|be) {s:some_thing} (be|lie|appear)? (exist|there|here|located|see)", lambda k: _one_or_more(k["s"])),
     ("{s:only_some}", lambda k: _one_or_more(k["s"])),
 ]  # fmt: skip
@@ -282,7 +294,7 @@ DIRECTION: Rows = [
     ("what be " + _HEADING + " (of|to|toward) {a:thing} " + _TO + " {b:thing}", _direction),
     ("what be " + _HEADING + " from {b:thing} to {a:thing}", _direction),
     ("what be " + _HEADING + " (of|to|toward) {a:thing}", _direction),
-    (_HEADING + " (can|do|be|must|have) " + _YOU + " (have to)? (find|see|look|go|turn|move|looking) (for|to)? (see|find|reach)? {a:thing} (from {b:thing})?", _direction),
+    (_HEADING + " (can|do|be|must|have) " + _YOU + " (have to)? (find|see|look|appear|fit|turn|move|looking) (for|to)? (see|find|reach)? {a:thing} (from {b:thing})?", _direction),
     ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading} " + _TO + " {b:thing}", _direction),
     ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading}", _direction),
     ("from {b:thing} ,? " + _HEADING + " be {a:thing}", _direction),
@@ -312,12 +324,27 @@ def add_headings(grammar: Grammar) -> None:
     ])  # fmt: skip
     grammar.add("asked", [("(which|what|whats|who) (one|of)?", lambda _: True)])
     grammar.add_reader("some_thing", _some_thing, "np")
-    grammar.add_reader("number_", lambda source, place: [
-        (end, int(value)) for end, value in source.read("number", place) if value == int(value)
-    ], "number")
+    grammar.add_reader(
+        "number_",
+        lambda source, place: [(end, int(value)) for end, value in source.read("number", place) if value == int(value)],
+        "number",
+    )
     grammar.add("sided", [("{x:extreme_of}", _sided)])
     grammar.add("numbered", [("{s:some_thing}", _numbered)])
-    grammar.add("bare_", [("{t:bare}", lambda k: True if k["t"].text.lower() in ("empty", "free", "bare", "clear", "vacant", "clean", "unoccupied") else None), ("empty", lambda _: True)])
+    grammar.add(
+        "bare_",
+        [
+            (
+                "{t:bare}",
+                lambda k: (
+                    True
+                    if k["t"].text.lower() in ("empty", "free", "bare", "clear", "vacant", "clean", "unoccupied")
+                    else None
+                ),
+            ),
+            ("empty", lambda _: True),
+        ],
+    )
     grammar.add("only_extreme", [("{p:extreme}", lambda k: k["p"].thing)])
     grammar.add(
         "only_some", [("{s:some_thing}", lambda k: k["s"] if k["s"][0].determiner in ("any", "some") else None)]

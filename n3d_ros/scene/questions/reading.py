@@ -7,7 +7,7 @@ are taken out, and what is left must be a pattern as a whole: no word that means
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, cast
 
@@ -18,7 +18,20 @@ from n3d_ros.scene.questions.lengths import unit_of
 from n3d_ros.scene.questions.moments import add_moments, without_moment
 from n3d_ros.scene.questions.noun_phrases import lexemes_of
 from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source, TooMuchWork
-from n3d_ros.scene.questions.question import Intent, IsPlaced, Place, Question, Relation, Thing, Viewpoint
+from n3d_ros.scene.questions.question import (
+    Difference,
+    Direction,
+    Intent,
+    IsPlaced,
+    Measure,
+    Place,
+    Question,
+    Relation,
+    Thing,
+    View,
+    Viewpoint,
+    Where,
+)
 from n3d_ros.scene.questions.things import add_said, add_things
 from n3d_ros.scene.questions.viewpoints import add_viewpoints, viewpoints
 from n3d_ros.scene.questions.words import Word, words_in
@@ -69,7 +82,7 @@ def read(text: str) -> Reading:
     unread: str | None = None
     for rest in beginnings(words):
         said = without_end(rest)
-        for kept in dict.fromkeys((said, without_hedges(said))):
+        for kept in dict.fromkeys((without_hedges(said), said)):
             try:
                 found = _read(text, kept)
                 if found.question is None and offered:
@@ -90,12 +103,23 @@ def _read(text: str, words: tuple[Word, ...]) -> Reading:
         source = Source(lexemes=rest, grammar=_grammar())
         intent = _intent(source)
         if intent is not None:
-            intent = _with_unit(intent, unit)
+            intent = _with_unit(_from_there(intent, viewpoint), unit)
         if intent is not None:
             return Reading(question=Question(text=text, intent=intent, viewpoint=viewpoint, moment=moment))
         if source.furthest > furthest:
             furthest, best = source.furthest, rest
     return Reading(question=None, unread=" ".join(lexeme.said for lexeme in best[furthest:] if lexeme.said))
+
+
+def _from_there(intent: Intent, viewpoint: Viewpoint) -> Intent:
+    """ "Where is it" asked of someone who stands at a thing is a direction from there."""
+    if viewpoint.view is not View.AT_THING:
+        return intent
+    if isinstance(intent, Where) and intent.relative_to is None:
+        return Direction(target=intent.thing, origin=viewpoint.at, as_clock=True)
+    if isinstance(intent, Direction) and intent.origin is None:
+        return replace(intent, origin=viewpoint.at)
+    return intent
 
 
 def _cores(lexemes: tuple[Lexeme, ...]) -> Iterator[tuple[tuple[Lexeme, ...], Viewpoint, str | None]]:
@@ -129,10 +153,7 @@ def _with_unit(intent: Intent, unit: str | None) -> Intent | None:
     """The same question with its answer wanted in a unit; None when it asks for no length."""
     if unit is None:
         return intent
-    from dataclasses import replace
-
-    known = any(field.name == "unit" for field in fields(intent))
-    return replace(intent, unit=unit) if known else None  # type: ignore[call-arg]
+    return replace(intent, unit=unit) if isinstance(intent, (Measure, Difference)) else None
 
 
 def _intent(source: Source) -> Intent | None:
@@ -145,12 +166,15 @@ def _intent(source: Source) -> Intent | None:
 
 def _strain(intent: Intent) -> int:
     """How much is hung on the things of a reading where it could be said of the sentence; the least is meant."""
+    nested = sum(1 for thing in _things(intent) for place in thing.places for one in place.references if one.is_other)
     if not isinstance(intent, IsPlaced):
-        return 0
+        return nested
     firm = (Relation.ON, Relation.INSIDE, Relation.UNDER)
     subject = sum(1 if place.relation in firm else 2 for place in intent.subject.places)
-    return subject + sum(
-        2 for reference in intent.references for place in reference.places if place.relation not in firm
+    return (
+        nested
+        + subject
+        + sum(2 for reference in intent.references for place in reference.places if place.relation not in firm)
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from n3d_ros.scene.questions.clauses import Kept, Rows
+from n3d_ros.scene.questions.noun_phrases import anything
 from n3d_ros.scene.questions.question import Changed, Describe, Intent, Measure, Quantity, Which
 
 
 def _described(kept: Kept) -> Intent:
     thing = kept["a"]
+    if thing.phrase.noun in _ALL_THERE_IS:
+        return Which(thing=anything("objects"))
     if thing.phrase.noun is None and not thing.phrase.words and thing.id is None and not thing.places:
         return Which(thing=thing)
     return Describe(thing=thing)
@@ -21,20 +24,25 @@ def _age(kept: Kept) -> Measure:
     return Measure(quantity=Quantity.AGE, thing=kept["a"])
 
 
+_ALL_THERE_IS = frozenset(
+    ("scene", "room", "picture", "image", "view", "surrounding", "environment", "world", "situation")
+)
+
 CHANGED: Rows = [
     ("(what|whats|anything) (have|be|do)? (been|be)? (change|different)", lambda _: Changed()),
-    ("(have|do|be) {a:bare} (be)? (change|different)", lambda k: Changed() if not k["a"].phrase.words else None),
-    ("(be there|what be|tell me|list|what|show me|find) (the|any|me)? (all)? {a:changes}", lambda _: Changed()),
+    ("(be there|what be|tell|list|show|find|describe) (me|us)? (the|any|all)? change", lambda _: Changed()),
+    ("(what|which) {t:bare} be new", lambda _: Changed(is_new=True)),
     ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (move)", lambda _: Changed()),
     ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (gone|taken)", lambda _: Changed(is_gone=True)),
     ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (new|appeared|appear|recently appeared|come)", lambda _: Changed(is_new=True)),
     ("(what|whats) be new", lambda _: Changed(is_new=True)),
     ("(be|have|do) {a:any_thing} (be|been)? (gone|taken)", lambda _: Changed(is_gone=True)),
     ("(be there|be|have|do) {a:any_thing} (be|been)? (new|appeared|appear)", lambda _: Changed(is_new=True)),
-    ("(be|have|do) {a:any_thing} (be|been)? (move)", lambda _: Changed()),
+    ("(be|have|do) {a:any_thing} (be|been)? (move|change|different)", lambda _: Changed()),
     ("(have|do|be) {a:thing} (have|be|been)? (move|change|change position|changed position)", lambda k: Changed(thing=k["a"])),
     ("{a:thing} (have|be) (been)? (move|change)", lambda k: Changed(thing=k["a"])),
-    ("(have|be) {a:thing} (be)? (gone|appeared)", lambda k: Changed(thing=k["a"])),
+    ("(have|be|do) {a:thing} (be)? gone", lambda k: Changed(thing=k["a"], is_gone=True)),
+    ("(have|be|do) {a:thing} (be)? (appeared|appear|new)", lambda k: Changed(thing=k["a"], is_new=True)),
 ]  # fmt: skip
 
 AGE: Rows = [
@@ -43,9 +51,9 @@ AGE: Rows = [
     ("when be {a:thing} (last-seen|last see|see last|see)", _age),
     ("how-long-ago (do|have|be) (you|we|i) (last-see|see|last) see? {a:thing} last?", _age),
     ("how-long-ago be {a:thing} (last-seen|see|last see|see last)", _age),
-    ("(what|when) be the last (time|moment)? (that)? (you|we|i)? (see|have see) {a:thing}", _age),
+    ("(what|when) be last-time (that)? (you|we|i)? (see|have see) {a:thing}", _age),
     ("how long have (you|we|i) not see {a:thing}", _age),
-    ("(what|when) be the last time {a:thing} be see", _age),
+    ("(what|when) be last-time (that)? {a:thing} be see", _age),
 ]  # fmt: skip
 
 DESCRIBE: Rows = [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from n3d_ros.scene.phrases import Phrase
 from n3d_ros.scene.questions.lengths import Length
 from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
 from n3d_ros.scene.questions.patterns import Grammar, Reading, Source
@@ -40,6 +41,7 @@ def add_things(grammar: Grammar) -> None:
         ("{a:thing} , {b:thing}", _all),
     ])  # fmt: skip
     grammar.add("pair", [("both? {a:thing} (and|to|or) {b:thing}", _all)])
+    grammar.add("any_thing", [("{a:bare}", lambda k: k["a"] if k["a"].is_any and k["a"].phrase.noun is None else None)])
     grammar.add("relation", [("{r:rel}", lambda k: k["r"]), ("{r:shift} (of|than|from)", lambda k: k["r"])])
     grammar.add("place", [
         ("between/rel:BETWEEN {p:pair}", lambda k: Place(relation=Relation.BETWEEN, references=k["p"])),
@@ -51,7 +53,7 @@ def add_things(grammar: Grammar) -> None:
         ("(less-than|at-most) {l:length} (away-from|from|of) {b:thing}", lambda k: _near((k["b"],), k["l"])),
         ("(less-than|at-most) {l:length} (away-from|from|of) {you}", lambda k: _near((), k["l"])),
         ("{r:lateral}", lambda k: _by_me(k["r"])),
-        ("{r:lateral} (of|from) {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
+        ("{r:lateral} of {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
     ])  # fmt: skip
     grammar.add("bound", [
         ("{c:cmp} than {l:length}", _bound_by_length), ("less {c:scale} than {b:bare}", lambda k: _bound_by_thing(k, less=True)),
@@ -210,9 +212,28 @@ def _with(thing: Thing, said: Any) -> Thing | None:
         return replace(group, extreme=thing.extreme) if group.extreme is None else None
     if isinstance(said, tuple) and said[0] == "except" and not thing.is_other:
         return replace(thing, is_other=True, others_of=said[1])
+    if isinstance(said, tuple) and said[0] == "colors":
+        return colored(thing, said[1])
     if isinstance(said, tuple) and said[0] == "bounds":
         return replace(thing, bounds=(*thing.bounds, *said[1]))
     return None
+
+
+def colored(thing: Thing, colors: tuple[str, ...]) -> Thing | None:
+    """The same thing with colours said behind it: "the box that is red".
+
+    Args:
+        thing: as read.
+        colors: its further colours.
+
+    Returns:
+        The thing; None when the words are too many for a name.
+    """
+    text = f"{' '.join(colors)} {thing.text}"
+    phrase = Phrase.parse(text)
+    if phrase is None:
+        return None
+    return replace(thing, phrase=replace(phrase, is_plural=thing.phrase.is_plural), text=text)
 
 
 def add_said(grammar: Grammar) -> None:
@@ -233,7 +254,8 @@ def add_said(grammar: Grammar) -> None:
         ("(that|which) (you|we|i) can? see", lambda _: ("bounds", ())),
         ("(you|we|i) can? see", lambda _: ("bounds", ())),
         ("(that|which) be (there|here|located)", lambda _: ("bounds", ())),
-        ("else", lambda _: ("bounds", ())),
+            ("(,? (that|which|who) be)? {c:hue}", lambda k: ("colors", k["c"])),
+            ("else", lambda _: ("bounds", ())),
     ])  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from n3d_ros.scene.questions.question import Thing, View, Viewpoint
 
 _SEEN = "(as|when|if|while)? (you|i|we|it|one)? (be)? (see|view|look|looking|observe)? "
 _STAND = "(if|when|while|suppose|assuming|imagine)? (that)? (i|you|we|someone|one|they|the {viewer}|he)? (be|can|do)? (lie|located|be)? (to)? (lie|located)? "
-_ONE = "(for|to|as|by) (someone|somebody|anyone|anybody|a person|an observer|one|{p:person}|those|me|you)? (who|that)? (be)? "
+_HERE = "((if|when|while|suppose|assuming|imagine) (that)? (i|you|we|someone|one) (be|can|do|have)? (be|lie|located) | (i|you|we) (be|lie) (lie|located)? | (when|while|if)? (located|lie) ) (to|back)? "
+_ONE = "(for|to|as|by|from|of) (someone|somebody|anyone|anybody|a person|an observer|one|{p:person}|those|me|you)? (who|that)? (be)? "
 
 
 def add_viewpoints(grammar: Grammar) -> None:
@@ -57,6 +58,7 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_STAND + "(on|from|at|to|rel:ON) (the)? (opposite-side|opposite side)", lambda _: opposite),
         (_STAND + "(other-side-of|rel:ON other-side-of|on other-side-of|opposite-side of|across) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
         (_STAND + "(behind|rel:BEHIND) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_ONE + "(lie|located)? (across|behind|rel:BEHIND|other-side-of) (from)? {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
         (_STAND + "across from {c:you}", lambda _: opposite),
         (_SEEN + "(from|on|rel:ON) (the)? opposite-side", lambda _: opposite),
         (_SEEN + "(from|on|rel:ON) (the)? (opposite-side of|other-side-of) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
@@ -72,13 +74,13 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_SEEN + "from {a:bare} 's {s:side} (facing|look-at) {f:bare}", lambda k: _at(k)),
         (_SEEN + "from {a:bare} 's {s:side} {w:straight}?", lambda k: _at(k)),
         (_SEEN + "from {a:bare} (facing|look-at|toward|to) {f:bare}", lambda k: _at(k)),
-        (_STAND + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking toward) {f:bare}", lambda k: _at(k)),
-        (_STAND + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? {w:straight}?", lambda k: _at(k)),
+        (_HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking toward) {f:bare}", lambda k: _at(k)),
+        (_HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? {w:straight}?", lambda k: _at(k)),
         ("(if|when|suppose) (i|you|we|someone) be {a:bare} (facing|look-at) {f:bare}", lambda k: _at(k)),
         ("(if|when|suppose) (i|you|we|someone) be {a:bare}", lambda k: _at(k)),
         (_ONE + "{n:standing_at} {a:bare} (and)? (facing|look-at) {f:bare}", lambda k: _at(k)),
         (_ONE + "{n:standing_at} {a:bare} {w:straight}?", lambda k: _at(k)),
-        (_STAND + "{n:standing_at} {c:you} ", lambda _: asker),
+        (_HERE + "{n:standing_at} {c:you} ", lambda _: asker),
     ])  # fmt: skip
     grammar.add("straight", [
         ("(facing-away-from|facing away from|look away from) {c:you}", lambda _: True),

@@ -14,10 +14,11 @@ _QUOTES = str.maketrans(
 )
 _TOKEN = re.compile(
     r"(?P<id>\d{1,9})_(?=[^\W\d_])"  # "3_coffee table", the reference's names
-    r"|(?P<time>\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?)(?![\d:])"
+    r"|(?P<time>\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:\s?[ap]\.?m\b\.?)?|\d{1,2}\s?[ap]\.?m\b\.?)(?![\d:])"
     r"|(?P<number>\d+(?:\.\d+)?)(?=(?:x\d|[^\d.]|\.(?!\d)|$))"
     r"|(?P<word>[^\W\d_][^\W_]*(?:[-/.&'][^\W_]+)*'?)"
-    r"|(?P<mark>[,;:?!.()\"\[\]<>#=-]|\.\.\.)"
+    r"|(?P<mark>[,;:?!.()\"\[\]<>#=-]|\.\.\.)",
+    re.IGNORECASE,
 )  # fmt: skip
 _CONTRACTIONS = {
     "whats": "what is", "wheres": "where is", "whos": "who is", "hows": "how is", "theres": "there is",
