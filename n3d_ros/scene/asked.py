@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from n3d_ros.scene.answers.wording import numbers
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, select, singular, words_of
-from n3d_ros.scene.query import numbers
 from n3d_ros.scene.scene import Scene
 
 MAX_NAMED = 8  # objects that a sentence names

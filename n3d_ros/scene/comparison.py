@@ -33,6 +33,17 @@ _COUNTS = {
         ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     )
 }
+_HOUR = re.compile(rf"\b(\d{{1,2}}|{'|'.join(list(_COUNTS)[1:])})[\s-]*o\W{{0,2}}clock")
+SAME = "about the same"  # what a comparison within the error comes to
+_SAME_WORDS = frozenset({"same", "equal", "equally", "identical"})
+_SIDE_WORDS = {
+    "left": frozenset({"left"}),
+    "right": frozenset({"right"}),
+    "front": frozenset({"front", "nearer", "closer"}),
+    "behind": frozenset({"behind", "farther", "further"}),
+    "above": frozenset({"above", "higher", "over"}),
+    "below": frozenset({"below", "lower", "under", "underneath", "beneath"}),
+}
 _YES, _NO = frozenset({"yes", "yeah", "true", "correct"}), frozenset({"no", "not", "none", "false", "incorrect"})
 
 
@@ -80,17 +91,19 @@ def spoken_value(text: str) -> SpokenValue:
     return SpokenValue(value=text.strip(), value_type=ValueType.TEXT)
 
 
-def agreement(value: object, value_type: ValueType, text: str) -> Agreement:
+def agreement(value: object, value_type: ValueType, text: str, *, words: str = "", unit: str = "m") -> Agreement:
     """Whether an answer in words says the same as a computed value.
 
     Args:
         value: computed; metres where it is a length.
         value_type: its kind.
         text: the other answer.
+        words: the computed value in words; tells the clock hour of a ``DIRECTION``.
+        unit: of a number; only lengths, ratios and counts are looked for in the text.
 
     Returns:
-        AGREE: the same yes or no, the same count, a number within ``NUMBER_TOLERANCE``, or the same word. UNKNOWN:
-        one of the two comes to no value of the kind.
+        AGREE: the same yes or no, the same count, a number within ``NUMBER_TOLERANCE``, the same clock hour, the same
+        word, or a name without its number. UNKNOWN: one of the two comes to no value of the kind.
     """
     same: bool | None = None
     if value_type is ValueType.BOOLEAN:
@@ -99,13 +112,34 @@ def agreement(value: object, value_type: ValueType, text: str) -> Agreement:
     elif value_type is ValueType.COUNT and isinstance(value, (int, float)):
         counts = _plain_numbers(text)
         same = None if not counts else float(value) in counts
-    elif value_type is ValueType.NUMBER and isinstance(value, (int, float)):
+    elif value_type is ValueType.NUMBER and isinstance(value, (int, float)) and unit in ("m", "1", ""):
         numbers = _lengths_m(text) or _plain_numbers(text)
         same = None if not numbers else abs(numbers[-1] - value) <= NUMBER_TOLERANCE * abs(value)
+    elif value_type is ValueType.DIRECTION:
+        mine, theirs = _clock_hours(words), _clock_hours(text)
+        same = None if not mine or not theirs else mine[-1] == theirs[-1]
     elif value_type is ValueType.TEXT and isinstance(value, str):
-        wanted, given = ({singular(word) for word in words_of(one)} for one in (value, text))
-        same = None if not wanted or not given else wanted <= given
+        same = _says(value, text)
     return Agreement.UNKNOWN if same is None else Agreement.AGREE if same else Agreement.DIFFER
+
+
+def _says(value: str, text: str) -> bool | None:
+    """Whether a text has the words of a value; ids ("mug 3") are ours alone, and a side has several words."""
+    given = {singular(word) for word in words_of(text)}
+    wanted = {singular(word) for word in words_of(value) if not word.isdigit()} - {"and"}
+    if value == SAME:
+        return bool(given & _SAME_WORDS) if given else None
+    sides = _SIDE_WORDS.get(value)
+    if sides is not None and given:
+        return bool(given & sides)
+    return None if not wanted or not given else wanted <= given
+
+
+def _clock_hours(text: str) -> list[int]:
+    """The hours of a clock face that a text names, with figures or words."""
+    found = _HOUR.findall(text.lower())
+    hours = [int(hour) if hour.isdigit() else int(_COUNTS[hour]) for hour in found]
+    return [hour for hour in hours if 1 <= hour <= 12]
 
 
 def _yes_or_no(text: str) -> bool | None:

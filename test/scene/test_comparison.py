@@ -27,10 +27,35 @@ from n3d_ros.scene.query import ValueType
         ("left", ValueType.TEXT, "It is on the Left.", Agreement.AGREE),
         ("left", ValueType.TEXT, "It is on the right.", Agreement.DIFFER),
         ((0.0, 1.0, 2.0), ValueType.POSITION, "At the left.", Agreement.UNKNOWN),
+        ("red box 3", ValueType.TEXT, "The red box is taller.", Agreement.AGREE),
+        ("red box 3", ValueType.TEXT, "The mug is taller.", Agreement.DIFFER),
+        ("mug 1 and bowl 2", ValueType.TEXT, "The bowl, and the mug.", Agreement.AGREE),
+        ("behind", ValueType.TEXT, "It is farther away.", Agreement.AGREE),
+        ("above", ValueType.TEXT, "It is lower than the box.", Agreement.DIFFER),
+        ("about the same", ValueType.TEXT, "They are equally tall.", Agreement.AGREE),
+        ("about the same", ValueType.TEXT, "The mug is taller.", Agreement.DIFFER),
     ],
 )
 def test_answers_are_compared_by_value(value: Any, kind: ValueType, text: str, how: Agreement) -> None:
     assert agreement(value, kind, text) is how
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("It is at 2 o'clock.", Agreement.AGREE),
+        ("At two o\u2019clock from the mug.", Agreement.AGREE),
+        ("First 5 o'clock, no: 2 o'clock.", Agreement.AGREE),
+        ("You will find it at 10 o'clock.", Agreement.DIFFER),
+        ("To the right.", Agreement.UNKNOWN),
+    ],
+)
+def test_clock_hours_are_compared(text: str, how: Agreement) -> None:
+    assert agreement((1.0, 0.0, 0.0), ValueType.DIRECTION, text, words="2 o'clock") is how
+
+
+def test_volumes_are_not_compared_with_lengths() -> None:
+    assert agreement(0.002, ValueType.NUMBER, "2 litres", unit="m^3") is Agreement.UNKNOWN
 
 
 @pytest.mark.parametrize(
