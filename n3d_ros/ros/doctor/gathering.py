@@ -21,7 +21,7 @@ from n3d_ros.ros.doctor.interfaces import interface_differences
 from n3d_ros.ros.doctor.listening import Ear, TransformEar
 from n3d_ros.ros.doctor.machine import Installation
 from n3d_ros.ros.doctor.node_facts import NodeEar
-from n3d_ros.ros.doctor.roles import Chosen, choose_topics
+from n3d_ros.ros.doctor.roles import Chosen, choose_topics, without_own
 from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, INFO_OF, Heard, Snapshot, Topic, Transforms
 from n3d_ros.ros.frame_assembly import FrameAssembler, FrameConfig
 from n3d_ros.ros.message_types import message_class
@@ -112,8 +112,12 @@ class _Gatherer:
         parameters = self._node_ear.parameters
         self._uses_sim_time = bool(parameters.get("use_sim_time", False))
         published = self._graph.published()
+        own = (self._name, *self._graph.others_of_this_package(self._name))
         chosen = choose_topics(
-            published=published, subscribed=subscribed, wanted=self._request.topics, preset=self._request.preset
+            published=without_own(published, own),
+            subscribed=subscribed,
+            wanted=self._request.topics,
+            preset=self._request.preset,
         )
         self._subscribe(chosen, published)
         self._spin_for(0.3)
@@ -236,6 +240,7 @@ class _Gatherer:
             interface_differences=interface_differences(),
             interface_hashes=self._graph.own_hashes(own_name(self._node)),
             has_gpu=host.has_gpu(),
+            model_is_there=host.model_is_there(str(self._node_ear.parameters.get("model", "") or "")),
         )
 
 

@@ -218,6 +218,20 @@ def has_gpu() -> bool:
     return any(Path(path).exists() for path in GPUS)
 
 
+def model_is_there(model: str) -> bool | None:
+    """Whether a model that is named by its folder is on this machine.
+
+    Args:
+        model: as the parameter has it.
+
+    Returns:
+        None for none and for a hub id.
+    """
+    if not model.startswith(("/", ".", "~")):
+        return None
+    return Path(model).expanduser().is_dir()
+
+
 def python_version() -> str:
     """The version of this Python.
 

@@ -82,5 +82,11 @@ def _model(snapshot: Snapshot) -> Iterator[Finding]:
     elif device.startswith("cpu") and report is not None and report.backend == "language_model":
         mend = "Install torch with CUDA for this GPU." if installation.has_gpu else "A GPU makes it seconds."
         yield warning("install.model", f"The model {model} runs on the processor: a look takes a minute.", mend)
+    elif installation.model_is_there is False:
+        mend = "Correct the parameter model; if the node runs on another machine, look there."
+        yield warning("install.model", f"The model folder {model} is not on this machine.", mend)
+    elif report is not None and report.backend != "language_model":
+        mend = "It is being loaded, or could not be: node.diagnostics and the node's log say which."
+        yield warning("install.model", f"The model {model} is named, and {report.backend} finds the objects.", mend)
     else:
-        yield ok("install.model", f"Model {model}{f' on {device}' if device else ''}.")
+        yield ok("install.model", f"The model {model} is named{f', on {device}' if device else ''}.")

@@ -77,6 +77,7 @@ class Installation:
         interface_differences: sentences where the built interfaces differ from those this version expects.
         interface_hashes: our own type hashes by type name.
         has_gpu: whether a GPU is seen.
+        model_is_there: whether the node's model is a folder that is here; None: none is named, or by a hub id.
     """
 
     python: str = ""
@@ -88,3 +89,4 @@ class Installation:
     interface_differences: tuple[str, ...] = ()
     interface_hashes: Mapping[str, str] = field(default_factory=nothing)
     has_gpu: bool = False
+    model_is_there: bool | None = None

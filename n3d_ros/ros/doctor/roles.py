@@ -67,6 +67,20 @@ def choose_topics(
     return chosen
 
 
+def without_own(graph: Graph, nodes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """A graph without what nodes of this package publish: their images are results, not cameras.
+
+    Args:
+        graph: types by topic.
+        nodes: full names.
+
+    Returns:
+        The rest.
+    """
+    prefixes = tuple(f"{name}/" for name in nodes)
+    return {topic: types for topic, types in graph.items() if not topic.startswith(prefixes)}
+
+
 def _expected(role: str, name: str, subscribed: Graph, all_types: Graph) -> str:
     """The type that a topic must have."""
     if role not in IMAGE_ROLES:

@@ -55,7 +55,7 @@ def _stamps(snapshot: Snapshot, role: str, heard: Heard) -> Iterator[Finding]:
     elif backwards:
         yield warning(
             f"{role}.stamp",
-            f"{WORDS[role]} stamps jumped back {backwards} times.",
+            f"{WORDS[role]} stamps jumped back {backwards} time{'s' * (backwards > 1)}.",
             "A bag that loops or a camera that restarted: scene and transforms start anew each time.",
             subject=subject,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from n3d_ros.ros.camera_presets import CameraPreset
+from n3d_ros.ros.camera_presets import TRANSPORT_ENDINGS, CameraPreset
 from n3d_ros.ros.doctor.findings import Finding, fault, ok, warning
+from n3d_ros.ros.doctor.roles import COMPRESSED, Chosen, choose_topics, without_own
 from n3d_ros.ros.doctor.snapshot import NODE_TOPICS, ROLES, Snapshot, Topic
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -152,7 +153,8 @@ def near_names(snapshot: Snapshot, role: str, wanted: str, presets: dict[str, Ca
     """
     types = (INFO_TYPE,) if role.endswith("info") else IMAGE_TYPES
     taken = {topic.name for topic in snapshot.topics.values()}
-    there = [name for name, kinds in snapshot.graph.items() if set(kinds) & set(types) and name not in taken]
+    cameras = without_own(snapshot.graph, (snapshot.node.name, *snapshot.node.others))
+    there = [name for name, kinds in cameras.items() if set(kinds) & set(types) and name not in taken]
     known = [preset.remappings.get(NODE_TOPICS[role], "") for preset in presets.values()]
     found = [name for name in there if name in known or name in _compressed(wanted)]
     word = "depth" if role.startswith("depth") else ""
@@ -192,12 +194,35 @@ def _preset_hint(snapshot: Snapshot, presets: dict[str, CameraPreset]) -> str:
 
 
 def _image_hint(snapshot: Snapshot) -> str:
-    """The image topics that are there."""
-    images = [name for name, kinds in snapshot.graph.items() if set(kinds) & set(IMAGE_TYPES)]
+    """How to start the node with the images that are there."""
+    cameras = without_own(snapshot.graph, (snapshot.node.name, *snapshot.node.others))
+    images = sorted(name for name, kinds in cameras.items() if set(kinds) & set(IMAGE_TYPES))
     if not images:
         return ""
+    chosen = choose_topics(published=cameras, subscribed={}, wanted={})
+    if all(role in chosen for role in ROLES):
+        return f"Images are on other topics: `{start_command(chosen)}`."
     more = f" and {len(images) - 8} more" if len(images) > 8 else ""
     return (
-        f"Images are on {', '.join(sorted(images)[:8])}{more}: remap to them "
-        "(`n3d start -r rgb/image:=...`), or name them here with --color and --depth."
+        f"Images are on {', '.join(images[:8])}{more}: remap to them (`n3d start -r rgb/image:=...`), or name them "
+        "here with --color and --depth."
     )
+
+
+def start_command(chosen: Mapping[str, Chosen]) -> str:
+    """The command that starts the node for these topics.
+
+    Args:
+        chosen: by role, all of them.
+
+    Returns:
+        A command line.
+    """
+    words = ["n3d start"]
+    for role in ROLES:
+        is_compressed = chosen[role].type_name == COMPRESSED
+        ending = TRANSPORT_ENDINGS[NODE_TOPICS[role]] if is_compressed else ""
+        words.append(f"-r {NODE_TOPICS[role]}{ending}:={chosen[role].name}")
+        if is_compressed:
+            words.append(f"-p {NODE_TOPICS[role].split('/')[0]}.transport:={ending.strip('/')}")
+    return " ".join(words)

@@ -227,7 +227,7 @@ SPOILT: list[tuple[str, Change, str, Level, str]] = [
         lambda s: s.with_topic("depth", heard=heard(picture=depth_picture(), stamps_ns=STAMPS_NS + STAMPS_NS[:2])),
         "depth.stamp",
         WARNING,
-        "jumped back 1 times",
+        "jumped back 1 time.",
     ),
     ("skew", moved(0.045), "pair.skew", FAULT, "45.0 ms apart"),
     (
@@ -436,6 +436,20 @@ SPOILT: list[tuple[str, Change, str, Level, str]] = [
         "torch with CUDA",
     ),
     (
+        "model folder that is not there",
+        lambda s: with_parameters(model="/m")(with_installation(model_is_there=False)(s)),
+        "install.model",
+        WARNING,
+        "/m is not on this machine",
+    ),
+    (
+        "model that is not in use",
+        lambda s: with_parameters(model="a/b")(with_node(report=report(backend="geometric", device="cpu"))(s)),
+        "install.model",
+        WARNING,
+        "geometric finds the objects",
+    ),
+    (
         "refused pair",
         lambda s: replace(s, assembly="Depth is not registered.", assembly_reason="unregistered_depth"),
         "pair.frame",
@@ -556,3 +570,28 @@ def test_the_nodes_own_subscriptions_go_before_names_and_the_users_before_both()
 def test_a_preset_names_topics_that_are_not_there() -> None:
     chosen = choose_topics(published={}, subscribed={}, wanted={}, preset=PRESETS["realsense"])
     assert {role: topic.name for role, topic in chosen.items()} == NAMES
+
+
+def test_images_of_our_own_are_no_camera() -> None:
+    graph = {"/n3d/debug/image": (IMAGE,), "/left/n3d/debug/image": (IMAGE,)}
+    system = Snapshot(graph=graph, node=NodeFacts(count=1, state="active", others=("/left/n3d",)))
+    found = [one for one in trouble(system) if one.check == "topics.published"]
+    assert "debug" not in found[0].mend and "No image topic" in found[0].mend
+
+
+def test_an_unknown_camera_gets_the_command_that_starts_the_node_for_it() -> None:
+    compressed = "sensor_msgs/msg/CompressedImage"
+    graph = {
+        "/front/rgb/image_raw/compressed": (compressed,),
+        "/front/rgb/camera_info": (INFO,),
+        "/front/depth/image": (IMAGE,),
+        "/front/depth/camera_info": (INFO,),
+        "/n3d/debug/image": (IMAGE,),
+    }
+    topics = {"color": Topic(name="/rgb/image")}
+    found = [one for one in trouble(Snapshot(graph=graph, topics=topics)) if one.check == "topics.published"]
+    assert (
+        "`n3d start -r rgb/image/compressed:=/front/rgb/image_raw/compressed -p rgb.transport:=compressed "
+        "-r rgb/camera_info:=/front/rgb/camera_info -r depth/image:=/front/depth/image "
+        "-r depth/camera_info:=/front/depth/camera_info`" in found[0].mend
+    )

@@ -239,7 +239,7 @@ def test_a_writer_without_the_transport_profile_is_named_with_its_process() -> N
 
 
 def test_nothing_running_is_said_soon_and_in_json() -> None:
-    environment = {**ros_environment(), "ROS_DOMAIN_ID": str(DOMAIN_ID + 1)}
+    environment = {**ros_environment(), "ROS_DOMAIN_ID": str(DOMAIN_ID + 50)}
     command = [sys.executable, "-m", "n3d_ros.cli", "doctor", "--seconds", "0.5", "--json"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     document = json.loads(result.stdout)
