@@ -162,7 +162,7 @@ def _on(_: Relation, body: Body, reference: Body, context: Context) -> Standing:
     if reference.surface.kind == "wall":
         return _on_wall(body, reference)
     direct = _on_surface(body, reference)
-    if direct.holds is Holds.YES:
+    if direct.holds is Holds.YES or reference.surface.kind == "floor":  # what is on a table is not on the floor
         return direct
     for carrier in context.bodies:
         if carrier.id == body.id or rests_on(body, carrier, context).holds is not Holds.YES:

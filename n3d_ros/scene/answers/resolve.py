@@ -17,7 +17,7 @@ from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.places import place_words, stands_at
 from n3d_ros.scene.answers.relations import Holds
 from n3d_ros.scene.answers.wording import MAX_NAMED, counted, echo, listed
-from n3d_ros.scene.phrases import select
+from n3d_ros.scene.phrases import select, singular, words_of
 from n3d_ros.scene.questions.question import Extreme, Place, Relation, SizeBound, Thing
 
 MAX_MEANINGS = 16  # combinations of meanings that are followed up
@@ -110,8 +110,10 @@ def _called(thing: Thing, context: Context, named: Sequence[Body]) -> Meaning:
     bodies, notes = chosen.objects, chosen.notes
     if thing.id is not None:
         bodies = tuple(body for body in bodies if body.id == thing.id)
+    bodies = _headed(thing, bodies)
     surfaces = _surfaces(thing, context)
-    if not bodies and surfaces:
+    noun = thing.phrase.noun
+    if surfaces and not (bodies and (noun is None or any(_has_head(body, noun) for body in bodies))):
         bodies, notes = surfaces, ()
     elif not chosen.is_understood and not context.query.open_vocabulary and not _means_surface(thing):
         raise unknown(thing, context)
@@ -126,6 +128,23 @@ def _called(thing: Thing, context: Context, named: Sequence[Body]) -> Meaning:
     if bodies and bodies[0].surface is not None:
         step = f"{counted(len(bodies), 'surface')} of the kind {bodies[0].label}{names}."
     return Meaning(bodies=bodies, steps=(" ".join([step, *notes]),), notes=notes, fitting=len(bodies))
+
+
+def _headed(thing: Thing, bodies: tuple[Body, ...]) -> tuple[Body, ...]:
+    """Without things that have the noun in front only, where another has it as its head: a lamp is no floor."""
+    noun = thing.phrase.noun
+    if noun is None or not any(_has_head(body, noun) for body in bodies):
+        return bodies
+    return tuple(
+        body
+        for body in bodies
+        if _has_head(body, noun) or noun not in {singular(word) for word in words_of(body.label)}
+    )
+
+
+def _has_head(body: Body, noun: str) -> bool:
+    """Whether a label, or one of several with a slash between them, ends with the noun."""
+    return any(singular(words[-1]) == noun for part in body.label.split("/") if (words := words_of(part)))
 
 
 def id_of(body: Body) -> int | str:
