@@ -12,6 +12,7 @@ from n3d_ros.errors import CancelledError, N3dError, QueryError, StatusCode, Tra
 from n3d_ros.inference.grounder import GroundingRequest
 from n3d_ros.ros.asks import Ask, Kind, Reply
 from n3d_ros.ros.config import BOTH, BOXES, MODEL, MemoryConfig, RequestConfig
+from n3d_ros.ros.conversions import clean_frame_id
 from n3d_ros.ros.freshness import Freshness
 from n3d_ros.ros.outcomes import CameraView, FrameOutcome, Memory
 from n3d_ros.ros.pairing import RgbdPair
@@ -253,7 +254,7 @@ class AnswerDesk:
         pair = past or self.freshness.pair
         if pair is None:
             raise N3dError(self._explain(), code=StatusCode.NO_FRAME)
-        stamp_ns, frame_id = pair.stamp_ns, pair.color.header.frame_id
+        stamp_ns, frame_id = pair.stamp_ns, clean_frame_id(pair.color.header.frame_id)
 
         def found(detection: Detection3D) -> None:
             run.tell((detection,), frame_id, stamp_ns, "grounding")

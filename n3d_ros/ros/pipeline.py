@@ -34,6 +34,7 @@ from n3d_ros.inference.grounder import (
 )
 from n3d_ros.inference.timing import Stages
 from n3d_ros.ros.config import AUTO, NONE, PipelineConfig
+from n3d_ros.ros.conversions import clean_frame_id
 from n3d_ros.ros.frame_assembly import FrameAssembler
 from n3d_ros.ros.outcomes import CameraView as CameraView
 from n3d_ros.ros.outcomes import FrameOutcome as FrameOutcome
@@ -205,7 +206,7 @@ class FramePipeline:
     ) -> FrameOutcome:
         """The outcome of a look, whatever happens."""
         stages = Stages()
-        blank = FrameOutcome(stamp_ns=pair.stamp_ns, frame_id=pair.color.header.frame_id)
+        blank = FrameOutcome(stamp_ns=pair.stamp_ns, frame_id=clean_frame_id(pair.color.header.frame_id))
         try:
             outcome = self._ground(pair, request, stages, blank, on_detection, is_cancelled, looks_back=looks_back)
         except N3dError as error:

@@ -1,0 +1,98 @@
+"""Clocks that jump, stand still or never come: the node forgets what is from another time, and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+pytest.importorskip("n3d_msgs", reason="needs the built interface package")
+
+from n3d_msgs.srv import Locate, SpatialQuery
+from rosgraph_msgs.msg import Clock
+
+from fault_harness import running
+from n3d_ros.errors import StatusCode
+from n3d_ros.ros.conversions import ns_to_stamp
+from node_harness import NodeClient, NodeProcess, wait_until
+
+SECOND = 1_000_000_000
+SetClock = Callable[[float], None]
+
+
+@contextmanager
+def simulated(**settings: Any) -> Iterator[tuple[NodeProcess, NodeClient, SetClock]]:
+    """A node that takes the time from /clock, and a way to set it."""
+    with running({"use_sim_time": "true", **settings}) as (node, client):
+        client.wait_connected()
+        clock = client.node.create_publisher(Clock, "/clock", 10)
+        assert wait_until(lambda: clock.get_subscription_count() > 0)
+
+        def set_clock(seconds: float) -> None:
+            for _ in range(5):  # /clock is best effort
+                clock.publish(Clock(clock=ns_to_stamp(round(seconds * SECOND))))
+                time.sleep(0.02)
+
+        yield node, client, set_clock
+
+
+def ask(client: NodeClient, timeout_s: float = 2.0) -> Any:
+    return client.call(client.locate, Locate.Request(phrase="red block", timeout_s=timeout_s))
+
+
+def test_jumps_back_and_forth_leave_a_node_that_answers_at_each_new_time() -> None:
+    with simulated() as (node, client, set_clock):
+        for seconds in (1000, 10, 5000, 4999, 4000, 1_000_000, 1, 2):
+            set_clock(seconds)
+            assert client.send_good(stamp_ns=seconds * SECOND).objects
+            response = ask(client)
+            assert response.success, (seconds, response.status.message)
+            assert abs(response.image_age_s) < 10
+        assert "jumped back" in node.log
+
+
+def test_after_a_jump_forward_the_old_image_is_stale_and_the_next_one_is_used() -> None:
+    with simulated() as (_, client, set_clock):
+        set_clock(100)
+        assert client.send_good(stamp_ns=100 * SECOND).objects
+        set_clock(160)
+        response = ask(client, 0.3)
+        assert response.status.code == StatusCode.STALE_FRAME, response.status
+        assert client.send_good(stamp_ns=160 * SECOND).objects
+        assert ask(client).success
+
+
+def test_a_clock_that_stands_still_holds_up_neither_answers_nor_time_outs() -> None:
+    with simulated() as (_, client, set_clock):
+        set_clock(100)
+        assert client.send_good(stamp_ns=100 * SECOND).objects
+        for number in range(1, 6):  # the bag is paused: no clock, and images of the next moments
+            assert client.send_good(stamp_ns=100 * SECOND + number).objects
+        assert ask(client).success
+        response = client.call(client.query, SpatialQuery.Request(question="how many blocks are there?"))
+        assert response.value.number == 1.0
+        began_s = time.monotonic()
+        asked = SpatialQuery.Request(question="how many blocks?", target_frame="nowhere", timeout_s=0.5)
+        assert client.call(client.query, asked).status.code == StatusCode.NO_TRANSFORM
+        assert time.monotonic() - began_s < 10
+        assert wait_until(lambda: len(client.heard["diagnostics"]) >= 3, 10.0), "diagnostics go on"
+
+
+def test_without_any_clock_requests_run_out_of_time_and_images_are_used() -> None:
+    with simulated() as (_, client, _set_clock):
+        response = ask(client, 0.3)
+        assert response.status.code == StatusCode.NO_FRAME, response.status
+        assert client.send_good(stamp_ns=50 * SECOND).objects
+        assert ask(client).success
+
+
+def test_images_of_another_clock_than_the_nodes_are_told_by_their_arrival() -> None:
+    with running() as (_, client):  # a bag played without use_sim_time
+        client.wait_connected()
+        for seconds in (1_600_000_000, 1_500_000_000, 1_700_000_000):
+            assert client.send_good(stamp_ns=seconds * SECOND).objects
+            assert ask(client).success
