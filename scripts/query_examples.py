@@ -31,7 +31,7 @@ QUESTIONS = Path(__file__).with_suffix(".yaml")
 BAG = ROOT / "demo/tabletop"
 SETTINGS = {"output_frame": "map"}  # positions in a frame that stands still, as most robots have it
 WITH_STEPS = ("steps",)  # blocks that show how the answer was reached
-WIDTH = 116
+WIDTH = 88
 BLOCK = re.compile(r"(<!-- answers: (\w+) -->\n).*?(<!-- end of answers -->)", re.DOTALL)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
