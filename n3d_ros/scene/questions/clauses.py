@@ -12,7 +12,7 @@ from n3d_ros.scene.questions.question import Extreme, Quantity, Relation, Sense,
 Kept = dict[str, Any]
 Rows = list[tuple[str, Callable[[Kept], Any]]]
 
-STANDS = "(located|lie|appear|to|be|come|have|fit)? (to? be|to? have)? located? "
+STANDS = "(located|lie|appear|to|be|come|have)? (to? be|to? have)? located? "
 SUBJECT = (
     "(be not? {a:thing} {n:neg}? | {a:thing} be {n:neg}? | (do|can|have) not? {a:thing} {n:neg}? | {a:thing} (do|can) {n:neg}? | {a:thing} {v:standing} ) "
     + STANDS
@@ -46,10 +46,13 @@ def add_clauses(grammar: Grammar) -> None:
         ("{c:comparative}", lambda k: Extreme(quantity=k["c"][0], most=k["c"][1])),
         ("{c:comparative} (to|from|away-from) {you}", lambda k: _nearness(k["c"], None)),
         ("{c:comparative} (to|from|away-from) {r:thing}", lambda k: _nearness(k["c"], k["r"])),
+        ("use up? the? most {q:quantity}", lambda k: Extreme(quantity=_as_compared(k["q"]), most=True)),
+        ("use up? the? least {q:quantity}", lambda k: Extreme(quantity=_as_compared(k["q"]), most=False)),
+        ("have? the? most {q:quantity}", lambda k: Extreme(quantity=_as_compared(k["q"]), most=True)),
+        ("have? the? least {q:quantity}", lambda k: Extreme(quantity=_as_compared(k["q"]), most=False)),
         ("the {c:comparative} one?", lambda k: Extreme(quantity=k["c"][0], most=k["c"][1])),
     ])  # fmt: skip
-    grammar.add(
-        "options", [("{a:option} or {b:option}", lambda k: (k["a"], k["b"])), ("{a:option}", lambda k: (k["a"],))]
+    grammar.add("options", [("{a:option} ,? {b:option} ,? or {c:option}", lambda k: (k["a"], k["b"], k["c"])), ("{a:option} or {b:option}", lambda k: (k["a"], k["b"])), ("{a:option}", lambda k: (k["a"],))]
     )
     grammar.add("option", [("{r:rel}", lambda k: k["r"]), ("{r:lateral}", lambda k: k["r"]), ("{r:shift}", lambda k: k["r"]),
                            ("(to|on)? the? left (side|hand)?", lambda _: Relation.LEFT),
@@ -68,6 +71,11 @@ def _by(scale: tuple[Quantity, bool], quantity: Quantity) -> tuple[Quantity, boo
     if quantity is Quantity.SIZE or quantity is Quantity.GAP:
         quantity = Quantity.VOLUME
     return quantity, scale[1]
+
+
+def _as_compared(quantity: Quantity) -> Quantity:
+    """The quantity that things compare by: space and size are volume."""
+    return Quantity.VOLUME if quantity in (Quantity.GAP, Quantity.SIZE) else quantity
 
 
 def _nearness(scale: tuple[Quantity, bool], reference: Thing | None) -> Extreme | None:

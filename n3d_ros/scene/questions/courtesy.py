@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
+from n3d_ros.scene.questions.lengths import number_at
 from n3d_ros.scene.questions.words import Word
 
 _BEFORE = """
@@ -22,7 +23,7 @@ can you check if|could you check if|can you check whether|could you check whethe
 can you determine if|determine if|determine whether|can you see if|could you see if|see if|see whether|find out if|find out whether|find out|figure out|work out|can you find out
 is it true that|is it correct that|is it the case that|is it right that|would you say that|would you say|do you think that|do you think|do you believe that|do you believe|is it so that|am i right that|am i right in thinking that|can you say whether|can you say if|tell me if|tell me whether|i wonder if|i wonder whether|let me know if|let me know whether
 can you explain|could you explain|explain|explain to me|any idea|any idea about|do you have any idea|do you have an idea|do you have any idea about|have you any idea|do you have any information on|do you have details about|do you have details on|do you have information about
-help me|help me to|help me find out|i need|i need you to|i want|i want you to|i would like you to|i would like|i am curious|i am curious about|i am interested in|i am trying to find out|i am trying to|out of curiosity
+help me|help me to|help me find out|i need|i need you to|i want|i want you to|i would like you to|i would like|i am curious|i am curious about|i am interested in|i am trying to find out|i am trying to|out of curiosity|tell
 give me|give us|provide|provide me with|provide me|can you give me|could you give me|would you give me|can you provide|could you provide|could you provide me with|can you provide me with|can you please provide|could you please provide|can you share|share
 what do you think is|do we know|does anyone know|who knows|remind me|can you remind me|could you remind me|by the way|in your opinion|if you can|if possible|for me|if you do not mind|if you could
 in this image|in this picture|in this scene|in the image|in the picture|in the scene|in this photo|in the photo|in this view|in this frame|looking at the image|looking at the scene|looking at this image|looking at the picture|based on the image|based on the scene|based on the picture|according to the image|given the image|given the scene|considering the scene|in this room|as far as you can see|as far as you know|as far as you can tell
@@ -205,6 +206,8 @@ def without_hedges(words: Sequence[Word]) -> tuple[Word, ...]:
     kept, at = list[Word](), 0
     while at < len(words):
         step = _step(words, at, "anywhere")
+        if step and words[at].plain in ("exactly", "precisely") and number_at(words, at + step):
+            step = 0  # "exactly two"
         if step == 0:
             kept.append(words[at])
         at += step or 1

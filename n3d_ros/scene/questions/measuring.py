@@ -161,6 +161,12 @@ def _equal(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
+def _all_equal(kept: Kept) -> Compare | None:
+    """Are the two mugs equally tall: a plural thing compared with itself."""
+    thing: Thing = kept["a"]
+    return _equal({**kept, "b": thing}) if thing.phrase.is_plural else None
+
+
 def _choose(kept: Kept) -> Choose | None:
     extreme: Extreme = kept["x"]
     return Choose(candidates=kept["things"], extreme=extreme)
@@ -224,6 +230,7 @@ def add_measures(grammar: Grammar) -> None:
     grammar.add("direction_of_order", [
         ("from (the|left)? {a:sup_or_side} to (the)? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("from (the|left)? {a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
+        ("{a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} (to|first) (the)? {b:sup_or_side}? (last)?", lambda k: _from_to(k["a"], k.get("b"))),
     ])  # fmt: skip
     grammar.add("sup_or_side", [
@@ -339,6 +346,9 @@ MEASURE: Rows = [
     # how many centimetres
     ("{u:units} (away|apart|off)? be {a:thing} (away|off|located)? (from|to|away-from) {b:thing}", lambda k: _measure({**k, "q": _Q.DISTANCE})),
     ("{u:units} (away|apart|off)? be {p:pair} (away|apart)? each-other?", lambda k: _measure_pair({**k, "q": _Q.DISTANCE})),
+    ("{u:units} (away|apart|off)? be {a:thing} (away|apart)? each-other?", lambda k: _measure_all_between({**k, "q": _Q.DISTANCE})),
+    ("{f:how_distant} {r:ahead} {b:thing} be {a:thing}", lambda k: Difference(quantity=_Q.DISTANCE, subject=k["a"], other=k["b"])),
+    ("{f:how_distant} be {a:thing} {r:ahead} {b:thing}", lambda k: Difference(quantity=_Q.DISTANCE, subject=k["a"], other=k["b"])),
     ("{u:units} (be there|there be|lie)? (between|rel:BETWEEN) {p:pair}", lambda k: _measure_pair({**k, "q": _Q.DISTANCE})),
     ("{u:units} (away|off)? be {a:thing} (away|off)? ((from|to|away-from) {you})?", lambda k: _measure({**k, "q": _Q.DISTANCE})),
     ("{u:units} {s:scale} be {a:thing}", lambda k: _measure({**k, "q": _how(k["s"])})),
@@ -348,7 +358,7 @@ MEASURE: Rows = [
     ("{q:how} (be|do|can|lie) {a:thing} (be|located)?", _measure_one),
     ("{q:how} {a:thing} (be|lie)", _measure_one),
     ("how-much {q2:quantity} (do|be) {a:thing} (use|have|need) {h:aside}", _extent),
-    ("how-much {q:quantity} (do|be) {a:thing} (have|use|need)?", lambda k: _measure_one({**k, "q": _Q.SIZE if k["q"] is _Q.GAP else k["q"]})),
+    ("how-much {q:quantity} (do|be) {a:thing} (have|use|need)? up?", lambda k: _measure_one({**k, "q": _Q.SIZE if k["q"] is _Q.GAP else k["q"]})),
     ("how-much {q:quantity} be there? {r:bw} {p:pair}", _measure_pair),
     ("how-much {q:quantity} be there? {r:bw} {a:thing}", _measure_all_between),
     ("how-much {q:quantity} there be? {r:bw} {p:pair}", _measure_pair),
@@ -382,7 +392,10 @@ COMPARE: Rows = [
     (SUBJECT + "{bound:bound} (from|to|away-from)? {r:thing}", lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None),
     (SUBJECT + "{bound:bound} (from|to|away-from)? {you}", lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None),
     (SUBJECT + "about? as {s:scale} as {b:thing} be?", _as_much),
-    (SUBJECT + "{w:at_least} as {s:scale} as {b:thing}", lambda k: None),
+    (SUBJECT + "at-least {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
+    (SUBJECT + "at-most {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
+    (SUBJECT + "at-least as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
+    (SUBJECT + "at-most as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
     (SUBJECT + "{f:factor} as {s:scale} as {b:thing}", _as_much),
     (SUBJECT + "(more-than|more than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
     (SUBJECT + "(less-than|less than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
@@ -394,6 +407,8 @@ COMPARE: Rows = [
     ("(be|do) {p:pair} (equally|the-same|as) {s:scale} (to|from|away-from) {r:thing}", lambda k: _equal({**k, "q": k["s"][0]})),
     ("(be|do) {p:pair} (rel:INSIDE|in|at)? (the-same|the? same|equal) {q:quantity} (to|from|away-from) {you}", _equal),
     ("(be|do) {p:pair} (rel:INSIDE|in|at)? (the-same|the? same|equal) {q:quantity} (to|from|away-from) {r:thing}", _equal),
+    ("(be|do|have) {a:thing} (be|have|of)? (both|all)? (the-same|the? same|equal) (rel:INSIDE|in)? {q:quantity}", _all_equal),
+    ("(be|do) {a:thing} (both|all)? (equally|the-same|as) {s:scale}", lambda k: _all_equal({**k, "q": k["s"][0]})),
     ("be the {q:quantity} of {a:thing} (the-same|the? same|equal) (as|to) (the {q2:quantity} of|that of)? {b:thing}", _equal),
     ("be the {q:quantity} of {a:thing} {c:cmp} than (the {q2:quantity} of|that of)? {b:thing}", lambda k: _compare({**k, "c": (k["q"], k["c"][1])})),
     (SUBJECT + "{e:extreme_thing}", _compare_extreme),
@@ -405,8 +420,8 @@ COMPARE: Rows = [
 _WHICH_OF = "(have|be|appear|lie|come|located|do)? located? (have|appear|be)? "
 _CHOICE = ",? (:|-|of|between|rel:BETWEEN|among)? {things:things}"
 CHOOSE: Rows = [
-    ("{w:which_one} (be|have|appear|lie|come|located|do) located? (have|appear|be)? {x:superlative} " + _CHOICE, _choose),
-    ("(of|between|rel:BETWEEN|among|from|out of|comparing|compare|compared)? {things:things} ,? {w:which_one} (be|have|appear|lie|come|located|do) located? {x:superlative}", _choose),
+    ("{w:which_one} (be|have|appear|lie|come|located|do)? located? (have|appear|be)? {x:superlative} " + _CHOICE, _choose),
+    ("(of|between|rel:BETWEEN|among|from|out of|comparing|compare|compared)? {things:things} (,|:|-)? {w:which_one} (be|have|appear|lie|come|located|do) located? {x:superlative}", _choose),
     ("{w:which_one} ,? (of|:)? {things:things} ,? " + _WHICH_OF + "{x:superlative}", _choose),
     ("which (of|between|rel:BETWEEN|among) {things:things} (be|have|appear|lie|come|located) located? {x:superlative}", _choose),
     ("(be|do|have) {things:things} {x:superlative}", lambda k: None),
@@ -436,13 +451,19 @@ DIFFERENCE: Rows = [
     ("(what be)? the? ratio of (the)? {q:quantity} of {a:thing} (to|and) (the {q2:quantity} of|that of)? {b:thing}", lambda k: _difference({**k, "ratio": True})),
 ]  # fmt: skip
 
-_SORT = "(sort|list|give|what be|tell|show|which be|name|measure|find)? (me|us)? "
+_SORT = "(sort|list|give|what be|tell|show|which be|name|measure|find|located|put)? (me|us)? "
 ORDER: Rows = [
     (_SORT + "{things:things} ,? (sort|sorted)? {by:by_what}", _order),
     (_SORT + "{a:thing} ,? (sort|sorted)? {by:by_what}", _order),
     (_SORT + "depth-order of {things:things}", lambda k: _order({**k, "by": (_Q.DISTANCE, True, None)})),
     (_SORT + "depth-order of {a:thing}", lambda k: _order({**k, "by": (_Q.DISTANCE, True, None)})),
     (_SORT + "(the)? sort of {things:things} ,? {by:by_what}", _order),
+    (_SORT + "(the)? sort {by:by_what} (of|for) {things:things}", _order),
+    (_SORT + "(the)? sort {by:by_what} (of|for) {a:thing}", _order),
+    ("(in|rel:INSIDE)? (which|what) sort (be|do) {things:things} (lie|come|located|appear)? {by:by_what}", _order),
+    ("(in|rel:INSIDE)? (which|what) sort (be|do) {a:thing} (lie|come|located|appear)? {by:by_what}", _order),
+    ("{d:direction_of_order} ,? " + _SORT + "{things:things}", lambda k: _order({**k, "by": (*k["d"], None)})),
+    ("{d:direction_of_order} ,? " + _SORT + "{a:thing}", lambda k: _order({**k, "by": (*k["d"], None)})),
     (_SORT + "(the)? sort of {a:thing} ,? {by:by_what}", _order),
     (_SORT + "(the)? {q:ordered} sort of {things:things}", lambda k: _order({**k, "by": (k["q"], True, None)})),
     (_SORT + "(these|them|this|it|everything|all)? {by:by_what} (,|:)? {things:things}", _order),
@@ -454,6 +475,8 @@ ORDER: Rows = [
 
 _CAN = "((do|can|be) not? {a:thing} (be|to)? (fit|able to fit|small enough to fit)|{a:thing} can? fit|(can|do) (i|we|you) (fit|put|place|located) {a:thing}|(can|do) {a:thing} be (located|fit)) "
 FITS: Rows = [
+    ("can {a:thing} lie (on|rel:ON) {t:thing}", _fits),
+    ("be (a|the)? {o:opening} {c:scale}? enough (for|to fit) {a:thing}", _fits),
     (_CAN + "{in_:into} {o:opening}", _fits),
     (_CAN + "(rel:INSIDE|in|inside|into|within|through|down) (of)? {b:thing}", _fits),
     (_CAN + "(between|rel:BETWEEN|in-between|rel:INSIDE the gap between|in the {q:quantity} between|rel:INSIDE the {q:quantity} rel:BETWEEN|rel:INSIDE the {q:quantity} between) {p:pair}", _fits),
@@ -486,6 +509,7 @@ def add_choices(grammar: Grammar) -> None:
         ],
     )
     grammar.add("sideways", [("{r:rel}", lambda k: True if k["r"] in (Relation.LEFT, Relation.RIGHT) else None)])
+    grammar.add("ahead", [("{r:rel}", lambda k: True if k["r"] in (Relation.FRONT, Relation.BEHIND) else None)])
     grammar.add("apart_", [("how-far", lambda _: None)])
     grammar.add("bw", [("between/rel:BETWEEN", lambda _: True)])
     grammar.add("at_least", [("at-least", lambda _: True)])

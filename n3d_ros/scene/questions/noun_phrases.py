@@ -28,7 +28,7 @@ _SOFT = frozenset((
     "can", "saw", "watch", "show", "order", "point", "measure", "view", "hand", "face", "back", "top", "bottom", "front",
     "support", "holder", "rest", "clock", "label", "print", "second", "stand", "cover", "sort", "mark", "spot", "cause",
     "light", "slip", "slide", "pass", "square", "room", "space", "list", "compact", "form", "plant", "low", "like",
-    "side", "hour", "offer", "past", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
+    "side", "hour", "offer", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
     "middle", "kind", "live", "rank", "note", "board", "object", "us", "double", "number", "count", "capacity", "bulk",
 ))  # fmt: skip
 """Words of asking that name a thing behind an article or a describing word: "the can", "a tin can"."""
@@ -113,7 +113,7 @@ def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tupl
     known = expression_at(words, at)
     if known is not None and known[1].kind == "lateral" and _names(words, at + known[0]):
         known = _shorter(words, at)  # "on the left box" is on a box
-    if known is not None and known[0] > 1:
+    if known is not None and known[0] > 1 and known[1].kind != "sup":
         return at + known[0], known[1]
     if (phrase := _phrase_at(words, at, before)) is not None:
         end, value = phrase
@@ -328,7 +328,10 @@ def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> b
     if known is None:
         return plain not in _COUNTED
     if plain == "can":
-        return bool(names or chunk.determiner) and _plain(words, chunk.at + 1) not in ("i", "you", "we", "it", "they")
+        following = _plain(words, chunk.at + 1)
+        if names:
+            return _follows_adjective(names) or following not in ("i", "you", "we", "it", "they", "be", "fit", "the", "see")
+        return bool(chunk.determiner) and following not in ("i", "you", "we", "it", "they")
     if known.kind == "scale":
         return follows_name or (_is_scale(words, chunk.at + 1) and _names(words, chunk.at + 2)) or (
             bool(chunk.determiner or names) and _plain(words, chunk.at + 1) in ("one", "ones")
@@ -408,7 +411,7 @@ def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPh
 def _is_indefinite(chunk: _Chunk, phrase: Phrase) -> bool:
     if chunk.determiner:
         return chunk.determiner in _INDEFINITE
-    return chunk.id is None and (phrase.is_plural or phrase.noun is None)
+    return chunk.id is None and (phrase.is_plural or phrase.noun is None or chunk.number is not None)
 
 
 def _elliptic(

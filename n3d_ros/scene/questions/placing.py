@@ -137,7 +137,9 @@ def _inverse(kept: Kept) -> Which | None:
     relation = _INVERSE.get(kept["r"])
     if relation is None:
         return None
-    return Which(thing=replace(anything(), places=(Place(relation=relation, references=(kept["a"],)),)))
+    thing: Thing = kept.get("t") or anything()
+    thing = anything() if thing.phrase.noun == "surface" else thing
+    return Which(thing=replace(thing, places=(Place(relation=relation, references=(kept["a"],)),)))
 
 
 def _which_colored(kept: Kept) -> Which | None:
@@ -171,7 +173,10 @@ def _count(kept: Kept) -> Count | None:
     return None if thing is None else Count(thing=group(thing))
 
 
-def _where(kept: Kept) -> Where:
+def _where(kept: Kept) -> Where | None:
+    extreme = kept["a"].extreme
+    if "b" in kept and extreme is not None and extreme.quantity is Quantity.DISTANCE and extreme.reference is None:
+        return None  # "the nearest mug to the plate"
     return Where(thing=kept["a"], relative_to=kept.get("b"))
 
 
@@ -236,19 +241,22 @@ WHICH: Rows = [
     ("{w:asked} " + STANDS + "{p:place}", _which_one),
     ("(what|which) be {a:thing} (be|located|lie)? {r:rel}", _inverse),
     ("(what|which) do {a:thing} (lie|be) {r:rel}", _inverse),
+    ("(of|between|rel:BETWEEN|among) {a:thing} ,? {w:asked} (be|have|appear|lie|located)? located? {x:superlative}", _which),
+    ("(on|rel:ON) (what|which) {t:bare}? (be|do) {b:thing} (located|lie)?", lambda k: _inverse({"r": Relation.ON, "a": k["b"], "t": k.get("t")})),
+    ("(what|which) {t:bare} (be|do) {a:thing} (located|lie)? {r:rel}", _inverse),
     ("{w:asked} {a:thing} be {c:hue}", _which_colored),
     ("(what|which) be {c:hue}", _which_colored),
     ("{w:asked}? {a:thing} (be|lie|appear|do|have) there? " + STANDS + "{p:place}", _which_one),
     ("{w:asked} (of|among)? {a:thing} (be|appear|have) {b:bound}", _which_one),
     ("(what|whats|which) be {b:bound}", _which),
     ("{w:asked} (of|among|:)? {a:thing} (be|have|appear|lie|come|located)? located? {x:superlative}", _which),
-    ("(what|which) (be|have|appear|lie|come|located) located? {x:superlative} (of all|among them)?", _which),
+    ("(what|which|who) (be|have|appear|lie|come|located) located? {x:superlative} (of all|among them)?", _which),
     ("(what|whats|which) {a:thing} (be|lie) (there|here|located)?", _which),
     ("(what|which|whats) (be)? the? {a:thing} (there be|be there)", _which),
     ("(what|whats|which) {a:thing} (do|can|have) not? " + _YOU + " can? (see|find|have|know) {p:place}?", _which),
     ("(what|whats) (do|can|have) " + _YOU + " can? (see|find|have|located) (there|here)? {p:place}?", _which),
     ("(what|whats) (do|can|have)? " + _YOU + " can? (see|find)", _which),
-    ("(what|which|give|tell|name) (be|me)? {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
+    ("(what|which|who|give|tell|name) (be|me)? {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
     ("(list|describe|name|count|find|give|tell|show) (me|us|to me)? {a:thing}", _listed),
     ("(what|who|which) be {a:thing}", _what_is),
     ("what {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
@@ -258,12 +266,14 @@ WHICH: Rows = [
 ]  # fmt: skip
 
 COUNT: Rows = [
-    ("how-many of? {a:thing} (be|lie|appear|do|can|have)? (there|you|we|i)? (be|lie|see|find|have|located)? located? {p:place}?", _count),
+    ("how-many of? {a:thing} (be|lie|appear|do|can|have)? (there|you|we|i|be)? (be|lie|see|find|have|located)? located? {p:place}?", _count),
     ("how-many of? {a:thing} there be {p:place}?", _count),
     ("how-many of? {a:thing} (be|lie|appear) {b:bound}", _count),
     ("how-many of? {a:thing} can? (you|we|i) can? (see|find|have|located) {p:place}?", _count),
     ("(what be|count|give|tell|find)? (me|us)? number-of {a:thing} (there be|be there)? {p:place}?", _count),
     ("count up? (me|of)? {a:thing}", _count),
+    ("how-many of? {a:thing} (be|appear) {h:hue}", lambda k: _count({"a": colored(k["a"], k["h"])})),
+    ("what number-of {a:thing} (be|lie) (there|located)? {p:place}?", _count),
     ("how-many (be|lie|do|can) (there|you|we|located|i)? (see|find|located)? {p:place}", _count),
 ]  # fmt: skip
 
@@ -274,7 +284,8 @@ EXISTS: Rows = [
     ("(do|can|have|be)? not? " + _YOU + " (can|do|have)? (see|find|have|located) {e:counted}", lambda k: k["e"]),
     ("(do|can|have|be) {a:thing} (be)? (there|here|located|see)", lambda k: Exists(thing=k["a"])),
     ("(do|can|have|be) {s:some_thing} (be|lie|appear)? (exist|there|here|located|see)", lambda k: _one_or_more(k["s"])),
-    ("{s:only_some}", lambda k: _one_or_more(k["s"])),
+    ("(do|can|be) not? {b:thing} hold {s:some_thing}", lambda k: _one_or_more((k["s"][0], replace(k["s"][1], places=(*k["s"][1].places, Place(relation=Relation.INSIDE, references=(k["b"],))))))),
+    ("have? {s:only_some}", lambda k: _one_or_more(k["s"])),
 ]  # fmt: skip
 
 SIDE: Rows = [
@@ -287,6 +298,7 @@ SIDE: Rows = [
 
 _HEADING = "(at|in|to|from|on|toward)? (what|which|the)? {d:heading}"
 DIRECTION: Rows = [
+    ("in-terms-of (the|a)? {d:heading} ,? where be {a:thing} ((relative|from|to) {b:thing})?", _direction),
     (_HEADING + " (be|do|can|lie|have) {a:thing} " + STANDS + "(at|in|on)? " + _TO + " {b:thing}", _direction),
     (_HEADING + " (be|do|can|lie|have) {a:thing} " + STANDS + "(at|in|on)?", _direction),
     (_HEADING + " (of|from|to|toward) {a:thing} " + _TO + " {b:thing}", _direction),
@@ -347,7 +359,7 @@ def add_headings(grammar: Grammar) -> None:
     )
     grammar.add("only_extreme", [("{p:extreme}", lambda k: k["p"].thing)])
     grammar.add(
-        "only_some", [("{s:some_thing}", lambda k: k["s"] if k["s"][0].determiner in ("any", "some") else None)]
+        "only_some", [("{s:some_thing}", lambda k: k["s"] if k["s"][0].determiner in ("any", "some") or k["s"][1].is_any and k["s"][1].phrase.noun is None else None)]
     )
 
 

@@ -6,7 +6,7 @@ are taken out, and what is left must be a pattern as a whole: no word that means
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, cast
@@ -19,11 +19,16 @@ from n3d_ros.scene.questions.moments import add_moments, without_moment
 from n3d_ros.scene.questions.noun_phrases import lexemes_of
 from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source, TooMuchWork
 from n3d_ros.scene.questions.question import (
+    Changed,
+    Count,
     Difference,
     Direction,
+    Exists,
+    Fits,
     Intent,
     IsPlaced,
     Measure,
+    Order,
     Place,
     Question,
     Relation,
@@ -92,7 +97,21 @@ def read(text: str) -> Reading:
             if found.question is not None:
                 return found
             unread = found.unread if unread is None or len(found.unread) < len(unread) else unread
-    return Reading(question=None, unread=unread or text.strip())
+    return Reading(question=None, unread=_second(text, words) or unread or text.strip())
+
+
+_ASKING = frozenset(("what", "where", "which", "who", "how", "when", "is", "are", "does", "do", "did", "was", "can"))
+
+
+def _second(text: str, words: Sequence[Word]) -> str | None:
+    """The second question of a text that asks two, of which the first alone is understood."""
+    for at in range(2, len(words) - 1):
+        if words[at].plain in ("and", "?", ".", ";", ",") and words[at + 1].plain in _ASKING:
+            if _read(text, without_hedges(without_end(words[:at]))).question is not None:
+                said = " ".join(word.said for word in words[at:] if word.said)
+                return f"{said.lstrip('?.;, ')} (one question at a time)"
+            return None
+    return None
 
 
 def _read(text: str, words: tuple[Word, ...]) -> Reading:
@@ -102,13 +121,34 @@ def _read(text: str, words: tuple[Word, ...]) -> Reading:
     for rest, viewpoint, unit in _cores(lexemes):
         source = Source(lexemes=rest, grammar=_grammar())
         intent = _intent(source)
-        if intent is not None:
-            intent = _with_unit(_from_there(intent, viewpoint), unit)
+        if intent is not None and (view := _settled(intent, viewpoint)) is None:
+            intent = None
+        elif intent is not None:
+            intent = _with_unit(_from_there(intent, viewpoint := view or viewpoint), unit)
         if intent is not None:
             return Reading(question=Question(text=text, intent=intent, viewpoint=viewpoint, moment=moment))
         if source.furthest > furthest:
             furthest, best = source.furthest, rest
     return Reading(question=None, unread=" ".join(lexeme.said for lexeme in best[furthest:] if lexeme.said))
+
+
+def _settled(intent: Intent, viewpoint: Viewpoint) -> Viewpoint | None:
+    """The viewpoint of a question; None when the words taken for one cannot mean that here."""
+    if viewpoint.view is not View.AT_THING:
+        return viewpoint
+    if isinstance(intent, (Changed, Order, Count, Fits, Exists)) and not _needs_view(intent):
+        return None
+    if viewpoint.at is not None:
+        return viewpoint
+    if isinstance(intent, Direction) and intent.origin is not None:
+        return replace(viewpoint, at=intent.origin)
+    return None
+
+
+def _needs_view(intent: Intent) -> bool:
+    """Whether a question speaks of sides, which depend on who looks."""
+    sides = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND)
+    return any(place.relation in sides for thing in _things(intent) for place in thing.places)
 
 
 def _from_there(intent: Intent, viewpoint: Viewpoint) -> Intent:

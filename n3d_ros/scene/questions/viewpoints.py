@@ -11,7 +11,7 @@ from n3d_ros.scene.questions.question import Thing, View, Viewpoint
 
 _SEEN = "(as|when|if|while)? (you|i|we|it|one)? (be)? (see|view|look|looking|observe)? "
 _STAND = "(if|when|while|suppose|assuming|imagine)? (that)? (i|you|we|someone|one|they|the {viewer}|he)? (be|can|do)? (lie|located|be)? (to)? (lie|located)? "
-_HERE = "((if|when|while|suppose|assuming|imagine) (that)? (i|you|we|someone|one) (be|can|do|have)? (be|lie|located) | (i|you|we) (be|lie) (lie|located)? | (when|while|if)? (located|lie) ) (to|back)? "
+_HERE = "((if|when|while|suppose|assuming|imagine)? (that|you|i)? (located|lie) | (if|when|while|suppose|assuming|imagine) (that)? (i|you|we|someone|one) (be|can|do|have)? (be|lie|located) | (i|you|we) (be|lie) (lie|located)? | (when|while|if)? (located|lie) ) (to|back)? "
 _ONE = "(for|to|as|by|from|of) (someone|somebody|anyone|anybody|a person|an observer|one|{p:person}|those|me|you)? (who|that)? (be)? "
 
 
@@ -57,8 +57,11 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_STAND + "(facing|look-at) {c:viewer}", lambda _: opposite),
         (_STAND + "(on|from|at|to|rel:ON) (the)? (opposite-side|opposite side)", lambda _: opposite),
         (_STAND + "(other-side-of|rel:ON other-side-of|on other-side-of|opposite-side of|across) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
-        (_STAND + "(behind|rel:BEHIND) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
-        (_ONE + "(lie|located)? (across|behind|rel:BEHIND|other-side-of) (from)? {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_HERE + "(behind|rel:BEHIND) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_ONE + "(lie|located)? (across|behind|rel:BEHIND|other-side-of|opposite) (from|to)? {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (_ONE + "(lie|located)? (across|opposite) (from|to)? {c:you}", lambda _: opposite),
+        (_SEEN + "facing {f:bare} from {a:bare}", lambda k: _at(k)),
+        ("(if|when|while)? (i|you|we)? (be)? facing {f:bare}", lambda k: Viewpoint(view=View.AT_THING, facing=k["f"])),
         (_STAND + "across from {c:you}", lambda _: opposite),
         (_SEEN + "(from|on|rel:ON) (the)? opposite-side", lambda _: opposite),
         (_SEEN + "(from|on|rel:ON) (the)? (opposite-side of|other-side-of) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
