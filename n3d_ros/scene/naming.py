@@ -46,9 +46,10 @@ def settled_name(votes: Sequence[tuple[str, float]]) -> str | None:
     plain, weight = next(((one, w) for one, w in votes if not names_a_thing(one)), ("", 0.0))
     if plain and weight > support[best] and not refines(best, plain):
         return plain
-    finer: str | None = best
-    while finer is not None:  # ends: each name has more words than the one before
-        best, finer = finer, next((one for one, _ in names if refines(one, finer)), None)
+    passed = {best}  # labels of several synonyms may refine each other in a ring
+    while (finer := next((one for one, _ in names if one not in passed and refines(one, best)), None)) is not None:
+        best = finer
+        passed.add(best)
     return best
 
 
@@ -62,7 +63,7 @@ def refines(name: str, label: str) -> bool:
     Returns:
         True when it names a thing, and nothing in the label contradicts it.
     """
-    if not names_a_thing(name):
+    if name == label or not names_a_thing(name):
         return False
     said = _words(name)
     if names_a_thing(label):

@@ -104,3 +104,12 @@ def test_an_object_takes_the_more_precise_name_at_once_and_another_one_by_votes(
         robot.look([MUG], found=[replace(detect(MUG, FRONT), label="laptop")])
     assert robot.scene.objects[0].label == "laptop"
     assert len(robot.scene.objects) == 1
+
+
+@pytest.mark.parametrize(
+    "labels", [("coffee mug/mug",), ("<script>alert(1)</script>",), ("a b/c", "c d/b", "b a/d c"), ("/", "//", "mug/")]
+)
+def test_labels_of_synonyms_come_to_one_of_them_whatever_they_are(labels: tuple[str, ...]) -> None:
+    votes = [(label, 1.0) for label in labels]
+    assert settled_name(votes) in labels
+    assert not any(refines(label, label) for label in labels)
