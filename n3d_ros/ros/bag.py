@@ -10,13 +10,15 @@ import contextlib
 import heapq
 import logging
 import shutil
+import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mcap.exceptions import EndOfFile
 from mcap.records import Channel, Message, Schema
@@ -32,8 +34,11 @@ from n3d_ros.ros.message_types import message_class, message_definition, type_na
 
 logger = logging.getLogger(__name__)
 
+ResultT = TypeVar("ResultT")
+
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 SUFFIXES = (".mcap", ".db3")
+WRITE_ERRORS = (OSError, sqlite3.Error)  # of a disk that is full, or gone
 METADATA_VERSION: Literal[8] = 8  # read by Iron, Jazzy and Kilted; Humble reads what it knows of it
 MAX_RECORD_BYTES = 1 << 30  # one MCAP record; a corrupt length must not claim more memory
 UNIX_TIME_ZERO = 0
@@ -538,6 +543,7 @@ class BagWriter:
     """Writes a rosbag2 recording that is whole or is not there. Use it as a context manager.
 
     Leaving the context normally, or by KeyboardInterrupt, completes the bag; any other exception leaves ``NAME.part``.
+    It may be used from several threads, one at a time.
 
     Args:
         path: folder to make.
@@ -559,6 +565,8 @@ class BagWriter:
         self._compress = compress and storage == "mcap"
         self._storage = STORAGES[storage]
         self._writer: Writer | None = None
+        # SQLite's objects may be used only in the thread that made them, and recorders write in a thread of their own.
+        self._thread = ThreadPoolExecutor(1, "bag-storage") if storage == "sqlite3" else None
         self._connections: dict[str, Connection] = {}
         self.message_count = 0
         self.byte_count = 0
@@ -589,10 +597,33 @@ class BagWriter:
             self._writer = Writer(self._part / self.path.name, version=METADATA_VERSION, storage_plugin=self._storage)
             if self._compress:
                 self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-            self._writer.open()
-        except OSError as error:
-            raise BagError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
+            self._in_storage(self._writer.open)
+        except WRITE_ERRORS as error:
+            self._give_up()
+            raise BagError(f"{self.path}: cannot be written ({_disk_reason(error)}).") from error
         return self
+
+    def _in_storage(self, function: Callable[..., ResultT], *args: Any, **kwargs: Any) -> ResultT:
+        """Calls a function of the storage where that may be called."""
+        if self._thread is None:
+            return function(*args, **kwargs)
+        return self._thread.submit(function, *args, **kwargs).result()
+
+    def _stopped(self, error: BaseException) -> BagError:
+        """What is told when writing fails."""
+        return BagError(
+            f"{self.path}: writing stopped ({_disk_reason(error)}). What was written so far is in {self._part}."
+        )
+
+    def _give_up(self) -> None:
+        """Ends writing; the part stays under its own name."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with contextlib.suppress(Exception):  # what is wrong with the storage was said already
+                self._in_storage(writer.abort)
+            _abandoned.add(self._part.resolve())
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -600,10 +631,8 @@ class BagWriter:
         """Completes the bag, or leaves the part of it under its own name."""
         if kind is None or issubclass(kind, KeyboardInterrupt):
             self.close()
-        elif self._writer is not None:
-            self._writer.abort()
-            self._writer = None
-            _abandoned.add(self._part.resolve())
+        else:
+            self._give_up()
 
     def _clear_part(self) -> None:
         """Removes what an earlier writer left under the name of the part, where that is allowed."""
@@ -639,13 +668,17 @@ class BagWriter:
         if name in self._connections:
             raise BagError(f"Topic {name} was added to {self.path} already.")
         text = message_definition(type_) if definition is None else definition
-        self._connections[name] = self._open_writer().add_connection(
-            name,
-            type_,
-            msgdef=text,
-            rihs01=type_hash(type_, text),
-            offered_qos_profiles=[_qos_to_rosbags(qos or TopicQos())],
-        )
+        try:
+            self._connections[name] = self._in_storage(
+                self._open_writer().add_connection,
+                name,
+                type_,
+                msgdef=text,
+                rihs01=type_hash(type_, text),
+                offered_qos_profiles=[_qos_to_rosbags(qos or TopicQos())],
+            )
+        except WRITE_ERRORS as error:
+            raise self._stopped(error) from error
 
     def write(self, topic: str, stamp_ns: int, message: Any) -> None:
         """Writes one message.
@@ -665,9 +698,9 @@ class BagWriter:
             self.add_topic(topic, type_name(message))
         data = bytes(message) if raw else canonical(serialize(message), type_name(message))
         try:
-            self._open_writer().write(self._connections[topic], stamp_ns, data)
-        except OSError as error:
-            raise BagError(f"{self.path}: writing stopped ({error.strerror or error}).") from error
+            self._in_storage(self._open_writer().write, self._connections[topic], stamp_ns, data)
+        except WRITE_ERRORS as error:
+            raise self._stopped(error) from error
         self.message_count += 1
         self.byte_count += len(data)
 
@@ -677,24 +710,25 @@ class BagWriter:
         Raises:
             BagError: the place was taken meanwhile, or the disk is full.
         """
-        writer, self._writer = self._writer, None
-        if writer is None:
+        if self._writer is None:
             return
         try:
-            writer.close()
+            self._in_storage(self._writer.close)
+            self._writer = None
             self._check_place()
             if self.path.exists():
                 shutil.rmtree(self.path)
             (self._part / self.path.name).rename(self.path)
             self._part.rmdir()
-        except OSError as error:
-            raise BagError(f"{self.path}: completing the bag failed ({error.strerror or error}).") from error
+        except WRITE_ERRORS as error:
+            raise BagError(f"{self.path}: completing the bag failed ({_disk_reason(error)}).") from error
+        finally:
+            self._give_up()
 
     def discard(self) -> None:
         """Ends the bag without a trace of it; what was there before under its name stays."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.abort()
+        if self._writer is not None:
+            self._give_up()
             shutil.rmtree(self._part, ignore_errors=True)
 
     def _open_writer(self) -> Writer:
@@ -702,6 +736,11 @@ class BagWriter:
         if self._writer is None:
             raise BagError(f"{self.path} is not open for writing.")
         return self._writer
+
+
+def _disk_reason(error: BaseException) -> str:
+    """Why writing failed, in words."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def serialize(message: Any) -> bytes:
