@@ -131,10 +131,12 @@ def reads_as_question(text: str) -> bool:
         text: any.
 
     Returns:
-        True when it ends in a question mark or begins with a word that asks.
+        True when it ends in a question mark, begins with a word that asks, or can be read as a question ("order the
+        boxes by height", "find the red box").
     """
     words = text.strip().lower().split(maxsplit=1)
-    return bool(words) and (text.rstrip().endswith("?") or words[0].strip(",.:;!") in QUESTION_WORDS)
+    asks = bool(words) and (text.rstrip().endswith("?") or words[0].strip(",.:;!") in QUESTION_WORDS)
+    return asks or (bool(words) and read(text).question is not None)
 
 
 def request_timeout(asked_s: float, default_s: float) -> float:

@@ -33,6 +33,7 @@ from n3d_ros.ros.loading import (
     model_from_config,
     told,
 )
+from n3d_ros.ros.looking import STOPPED, Look
 from n3d_ros.ros.model_keeper import ModelFactory, ModelKeeper
 from n3d_ros.ros.name_watch import NameWatch
 from n3d_ros.ros.pacing import Pacer
@@ -48,7 +49,8 @@ from n3d_ros.ros.worker import Worker
 
 NODE_NAME = "n3d"
 WARN_EVERY_S = 5.0  # the same reason is logged again after this time
-ANSWER_GRACE_S = 0.5  # time for answers to reach their clients when the node goes down
+ANSWER_GRACE_S = 1.0  # longest wait for the executor to take answers up when the node goes down ...
+SENDING_S = 0.2  # ... and then for them to leave: rclpy sends after a handler has ended, and tells nobody
 PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
 HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
 TF_MARGIN_S = 2.0  # longer than images are kept, so that the oldest lies between two transforms
@@ -172,7 +174,7 @@ class N3dNode(LifecycleNode):
         self._results = Results(self, self._ledger)
         self._desk = AnswerDesk(
             self._pipeline,
-            clock_ns=lambda: int(self.get_clock().now().nanoseconds),
+            clock_ns=self._clock_ns,
             config=lambda: self.config.request,
             explain=self._explain,
             memory=lambda: self.config.memory,
@@ -390,39 +392,24 @@ class N3dNode(LifecycleNode):
     # ----------------------------------------------------------------------------------------------- worker's thread
 
     def _on_pair_in_worker(self, pair: RgbdPair) -> None:
-        pipeline, results, worker, config = self._pipeline, self._results, self._worker, self.config
+        pipeline, results, worker = self._pipeline, self._results, self._worker
         if pipeline is None or results is None or worker is None:
+            self._ledger.count_drop(*STOPPED)
             return
-        started_ns, started_s = int(self.get_clock().now().nanoseconds), time.perf_counter()
-        why = list[tuple[str, str]]()
-
-        def is_cancelled() -> bool:
-            if self._inputs is None:
-                why[:] = [("deactivated", "The node was deactivated while it looked at a pair of images.")]
-            elif pipeline.is_open_vocabulary and worker.should_yield():
-                why[:] = [("preempted", "A request came while a pair of images was looked at; it goes first.")]
-            return bool(why) or worker.stopping
-
-        outcome = pipeline.process(pair, nouns=config.language_model.nouns, is_cancelled=is_cancelled)
-        if worker.stopping:
-            return
-        if outcome.status is StatusCode.CANCELLED and why:
-            outcome = replace(outcome, reason=why[0][0], message=why[0][1])
-            self._pacer.reset()
-        if not outcome.is_ok:
-            self._ledger.count_drop(outcome.reason, outcome.message)
-            if outcome.status is not StatusCode.CANCELLED:
-                self._warn(outcome.reason, outcome.message)
-        stage_ms = results.publish(
-            outcome,
-            pipeline,
-            started_ns=started_ns,
-            started_s=started_s,
-            markers=config.markers,
-            debug=config.debug,
+        look = Look(
+            pipeline=pipeline,
+            results=results,
+            worker=worker,
+            ledger=self._ledger,
+            config=self.config,
+            is_active=lambda: self._inputs is not None,
+            clock_ns=self._clock_ns,
         )
-        if outcome.is_ok:
-            self._ledger.count_used(stage_ms)
+        outcome = look.at(pair)
+        if outcome.status is StatusCode.CANCELLED:
+            self._pacer.reset()
+        elif not outcome.is_ok:
+            self._warn(outcome.reason, outcome.message)
 
     def _start_anew(self) -> None:
         if self._pipeline is not None:
@@ -431,6 +418,9 @@ class N3dNode(LifecycleNode):
             self._results.clear_markers()
 
     # ------------------------------------------------------------------------------------------------------- helpers
+
+    def _clock_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
 
     def _call_worker(self, function: Callable[[], None]) -> None:
         if self._worker is not None:
@@ -467,11 +457,14 @@ class N3dNode(LifecycleNode):
     def close(self) -> None:
         """Answers what waits and what runs, stops the worker; the node can then be destroyed."""
         self._is_closing = True
+        is_asked = self._requests.open > 0
         self._stop_inputs(going_down())
         self._release()
         deadline_s = time.monotonic() + ANSWER_GRACE_S
         while self._requests.open and time.monotonic() < deadline_s:
             time.sleep(0.01)
+        if is_asked:
+            time.sleep(SENDING_S)
 
 
 def going_down() -> N3dError:

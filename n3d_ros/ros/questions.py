@@ -83,7 +83,7 @@ class QuestionContext:
             now_ns=self.now_ns,
             open_vocabulary=self.pipeline.is_open_vocabulary,
         )
-        result = answer(seen, query)
+        result = answer(seen, query, question=self.ask.question)
         return said_reply(result, seen, place, *(() if before is None else (before,))), place
 
     def _viewer(self, place: Placement) -> RigidTransform:

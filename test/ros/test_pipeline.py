@@ -383,7 +383,16 @@ def test_a_phrase_about_the_past_is_read_as_one_about_the_present() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("red box", False), ("where is it", True), ("the box?", True), ("", False), ("Is it near", True)],
+    [
+        ("red box", False),
+        ("where is it", True),
+        ("the box?", True),
+        ("", False),
+        ("Is it near", True),
+        ("order the boxes by height", True),
+        ("find the red box", True),
+        ("the box left of the mug", False),
+    ],
 )
 def test_a_question_is_told_from_a_phrase(text: str, expected: bool) -> None:
     assert reads_as_question(text) is expected
