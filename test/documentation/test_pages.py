@@ -98,7 +98,7 @@ def test_parameters_that_pages_name_exist() -> None:
         f"{page.relative_to(ROOT)}: {name}"
         for page in PAGES
         if "decisions" not in page.parts
-        and page.name not in ("experiments.md", "cameras.md")  # of their day, of drivers
+        and page.name not in ("experiments.md", "cameras.md", "doctor.md")  # of their day, of drivers, of checks
         for name in pattern.findall(CHECKS.sub("", page.read_text(encoding="utf-8")))
         if name not in known and not name.endswith(".py") and not any(one.startswith(f"{name}.") for one in known)
     }
@@ -116,8 +116,11 @@ def test_checks_of_the_doctor_that_pages_name_exist() -> None:
     sources = "".join(path.read_text() for path in sorted((ROOT / "n3d_ros/ros/doctor").glob("*.py")))
     text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     named = {name for line in CHECKS.findall(text) for name in re.findall(r"`(.+?)`", line)}
+    table = (ROOT / "docs/doctor.md").read_text(encoding="utf-8").partition("## What is looked at")[2]
+    listed = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(.+?)`", row)}
     assert len(named) > 15
-    for name in named:
+    assert named <= listed
+    for name in listed:
         group, _, rest = name.partition(".")
         assert f'"{name}"' in sources or (group in ("color", "depth") and f'"{{role}}.{rest}"' in sources), name
 
