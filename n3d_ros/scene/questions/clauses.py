@@ -52,7 +52,13 @@ def add_clauses(grammar: Grammar) -> None:
         ("have? the? least {q:quantity}", lambda k: Extreme(quantity=_as_compared(k["q"]), most=False)),
         ("the {c:comparative} one?", lambda k: Extreme(quantity=k["c"][0], most=k["c"][1])),
     ])  # fmt: skip
-    grammar.add("options", [("{a:option} ,? {b:option} ,? or {c:option}", lambda k: (k["a"], k["b"], k["c"])), ("{a:option} or {b:option}", lambda k: (k["a"], k["b"])), ("{a:option}", lambda k: (k["a"],))]
+    grammar.add(
+        "options",
+        [
+            ("{a:option} ,? {b:option} ,? or {c:option}", lambda k: (k["a"], k["b"], k["c"])),
+            ("{a:option} or {b:option}", lambda k: (k["a"], k["b"])),
+            ("{a:option}", lambda k: (k["a"],)),
+        ],
     )
     grammar.add("option", [("{r:rel}", lambda k: k["r"]), ("{r:lateral}", lambda k: k["r"]), ("{r:shift}", lambda k: k["r"]),
                            ("(to|on)? the? left (side|hand)?", lambda _: Relation.LEFT),

@@ -89,6 +89,8 @@ class Length:
 def unit_of(word: str) -> str | None:
     """The unit that a word names, as answers write it; None when it names none."""
     known = _UNITS_M.get(word)
+    if known is None and word in _UNITS_M3:
+        return "ml" if word.startswith("m") and word != "m3" else "l" if word.startswith("l") else None
     return None if known is None else known[0]
 
 

@@ -231,7 +231,8 @@ def add_measures(grammar: Grammar) -> None:
         ("from (the|left)? {a:sup_or_side} to (the)? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("from (the|left)? {a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
-        ("{a:sup_or_side} (to|first) (the)? {b:sup_or_side}? (last)?", lambda k: _from_to(k["a"], k.get("b"))),
+        ("{a:sup_or_side} to the? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
+        ("{a:sup_or_side} first", lambda k: _from_to(k["a"], None)),
     ])  # fmt: skip
     grammar.add("sup_or_side", [
         ("the? {p:extreme} (object|one)?", lambda k: (k["p"].thing.extreme.quantity, k["p"].thing.extreme.most)),
@@ -311,10 +312,10 @@ def _difference_(kept: Kept) -> Difference | None:
 _UNIT = " (in|rel:INSIDE)? {u:unit}?"
 MEASURE: Rows = [
     # how far
-    ("(how-far|how-close) (be|do|can|lie) {p:pair} (away|apart|located)? each-other?" + " {h:aside}", _aside),
-    ("(how-far|how-close) (be|do|can|lie) {a:thing} (away|apart|located|lie)? (from|to|away-from|relative) {b:thing} {h:aside}", _aside),
-    ("(how-far|how-close) {h:aside} (be|do|can|lie) {a:thing} (away|apart|located|lie)? (from|to|away-from|relative) {b:thing}", _aside),
-    ("(how-far|how-close) (away|apart)? {h:aside} (be|do|can|lie) {p:pair} (away|apart)? each-other?", _aside),
+    ("(how-far|how-far-apart|how-close) (be|do|can|lie) {p:pair} (away|apart|located)? each-other?" + " {h:aside}", _aside),
+    ("(how-far|how-far-apart|how-close) (be|do|can|lie) {a:thing} (away|apart|located|lie)? (from|to|away-from|relative) {b:thing} {h:aside}", _aside),
+    ("(how-far|how-far-apart|how-close) {h:aside} (be|do|can|lie) {a:thing} (away|apart|located|lie)? (from|to|away-from|relative) {b:thing}", _aside),
+    ("(how-far|how-far-apart|how-close) (away|apart)? {h:aside} (be|do|can|lie) {p:pair} (away|apart)? each-other?", _aside),
     ("how-much {q:quantity} be there? (between|rel:BETWEEN) {p:pair} {h:aside}", _aside),
     ("(what be)? the? {q:quantity} {h:aside}? (between|rel:BETWEEN) {p:pair} {h:aside}", _aside),
     ("(what be)? the? {q:quantity} {h:aside} (between|rel:BETWEEN) {p:pair}", _aside),
@@ -504,13 +505,13 @@ def add_choices(grammar: Grammar) -> None:
     grammar.add(
         "how_distant",
         [
-            ("(how-far|how-close)", lambda _: True),
+            ("(how-far|how-far-apart|how-close)", lambda _: True),
             ("how {s:scale}", lambda k: True if k["s"][0] is _Q.DISTANCE else None),
         ],
     )
     grammar.add("sideways", [("{r:rel}", lambda k: True if k["r"] in (Relation.LEFT, Relation.RIGHT) else None)])
     grammar.add("ahead", [("{r:rel}", lambda k: True if k["r"] in (Relation.FRONT, Relation.BEHIND) else None)])
-    grammar.add("apart_", [("how-far", lambda _: None)])
+    grammar.add("apart_", [("how-far-apart", lambda _: True)])
     grammar.add("bw", [("between/rel:BETWEEN", lambda _: True)])
     grammar.add("at_least", [("at-least", lambda _: True)])
     grammar.add("extreme_thing", [("(the)? {t:thing}", lambda k: k["t"] if k["t"].extreme is not None else None)])

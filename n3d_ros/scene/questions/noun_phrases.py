@@ -330,7 +330,17 @@ def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> b
     if plain == "can":
         following = _plain(words, chunk.at + 1)
         if names:
-            return _follows_adjective(names) or following not in ("i", "you", "we", "it", "they", "be", "fit", "the", "see")
+            return _follows_adjective(names) or following not in (
+                "i",
+                "you",
+                "we",
+                "it",
+                "they",
+                "be",
+                "fit",
+                "the",
+                "see",
+            )
         return bool(chunk.determiner) and following not in ("i", "you", "we", "it", "they")
     if known.kind == "scale":
         return follows_name or (_is_scale(words, chunk.at + 1) and _names(words, chunk.at + 2)) or (

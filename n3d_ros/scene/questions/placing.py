@@ -207,6 +207,7 @@ WHERE: Rows = [
     ("where {a:thing} (be|lie|appear|come)? located?", _where),
     ("where (can|do|have|be)? not? " + _YOU + " can? (last|last-see|see|find|located|look|looking)? (see|find|for|rel:INSIDE)? {a:thing} last?", _where),
     ("where be {a:thing} be? (see|last|last-seen)", _where),
+    ("(can|do) (you|we|i) find {a:thing} (for me)?", lambda k: _where(k) if not k["a"].is_any and not (k["a"].phrase.is_plural and not k["a"].count) else None),
     ("(find|show|look|looking|search|give|tell) (me|to|at|for|rel:NEXT_TO|out)? (for|to)? {a:thing} (for me)?", _where),
     ("(find|show|tell) (me|us|out)? where {a:thing} be? located?", _where),
     ("(find|show|tell) (me|us|out)? where be {a:thing} located?", _where),
@@ -359,7 +360,17 @@ def add_headings(grammar: Grammar) -> None:
     )
     grammar.add("only_extreme", [("{p:extreme}", lambda k: k["p"].thing)])
     grammar.add(
-        "only_some", [("{s:some_thing}", lambda k: k["s"] if k["s"][0].determiner in ("any", "some") or k["s"][1].is_any and k["s"][1].phrase.noun is None else None)]
+        "only_some",
+        [
+            (
+                "{s:some_thing}",
+                lambda k: (
+                    k["s"]
+                    if k["s"][0].determiner in ("any", "some") or k["s"][1].is_any and k["s"][1].phrase.noun is None
+                    else None
+                ),
+            )
+        ],
     )
 
 
