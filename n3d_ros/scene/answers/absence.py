@@ -10,7 +10,7 @@ from n3d_ros.scene.answers.body import Body, body_of
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.describing import place_of
 from n3d_ros.scene.answers.naming import bound_told, called, place_told
-from n3d_ros.scene.answers.wording import duration, echo, limited, listed
+from n3d_ros.scene.answers.wording import counted, duration, echo, limited, listed
 from n3d_ros.scene.phrases import select, vocabulary
 from n3d_ros.scene.questions.question import Thing
 
@@ -119,5 +119,5 @@ def none_there(
     names = listed([body.the for body in fitting])
     text = f"None of the objects that fit {called(thing)} is {place}: I know {names}."
     if not place:
-        text = f"There are only {len(fitting)} objects that fit {called(thing)}: {names}."
+        text = f"Only {counted(len(fitting), 'object')} would fit {called(thing)}: {names}."
     return context.refusal(StatusCode.NOT_FOUND, limited([text, *notes]), *steps)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from n3d_ros.errors import StatusCode
+from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.changes import changed
 from n3d_ros.scene.answers.coloring import is_colored
 from n3d_ros.scene.answers.comparing import choose, compare, difference, in_order
@@ -98,10 +101,12 @@ def _contexts(question: Question, scene: Scene, query: SpatialQuery) -> list[Con
             replace(asker, sight=base.at(stand.one, facing[0].one if facing else None))
             for stand, *facing in combined(things, asker)
         ]
-    return [replace(asker, sight=asker.view.opposite(_across(viewpoint, asker)))]
+    centers = [body.center for body in asker.bodies] or [asker.view.origin + asker.view.forward]
+    middle = np.mean(centers, axis=0)
+    return [replace(asker, sight=asker.view.opposite(_across(viewpoint, asker), middle))]
 
 
-def _across(viewpoint: Viewpoint, context: Context) -> Any:
+def _across(viewpoint: Viewpoint, context: Context) -> Body | None:
     """What the opposite viewer stands behind; which one of several makes no difference."""
     return None if viewpoint.at is None else combined([viewpoint.at], context)[0][0].one
 

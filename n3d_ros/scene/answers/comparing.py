@@ -310,9 +310,8 @@ def _chosen_words(
     if len(order) == 2 and ordinal == 1:
         return compared_word(quantity, 1 if most else -1, reference)
     word = " ".join(filter(None, [ORDINALS.get(ordinal, ""), SUPERLATIVES[quantity][0 if most else 1]]))
-    return (
-        f"the {word}" if reference is None else f"{word} {'to' if word.endswith('closest') else 'from'} {reference.the}"
-    )
+    word = f"the {word}" if reference is None or ordinal > 1 else word
+    return word if reference is None else f"{word} {'to' if word.endswith('closest') else 'from'} {reference.the}"
 
 
 def order_step(order: Sequence[tuple[Body, Measured]], quantity: Quantity, reference: Body | None) -> str:

@@ -165,8 +165,11 @@ def _foremost(relation: Relation, bodies: list[Body], context: Context) -> Findi
         row = listed([body.the for body in level])
         sentence = f"{row[:1].upper()}{row[1:]} are at about the same place, within the measuring error."
         return in_words(SAME, (sentence,), bodies=level, steps=steps)
-    row = listed([body.the for body in bodies], joiner="or")
-    return in_words("neither", (f"Neither {row} is {SIDE_WORDS[relation]} the other.",), bodies=bodies, steps=steps)
+    row = listed([body.the for body in bodies], joiner="nor")
+    sentence = f"Neither {row} is {SIDE_WORDS[relation]} the other."
+    if len(bodies) == 1:
+        sentence = f"I know only {row}, and nothing to compare it with."
+    return in_words("neither", (sentence,), bodies=bodies, steps=steps)
 
 
 def _those(relation: Relation, bodies: list[Body], reference: Body, context: Context) -> Finding:
@@ -179,7 +182,7 @@ def _those(relation: Relation, bodies: list[Body], reference: Body, context: Con
     kept = [body for body, stands in found if stands.holds is Holds.YES]
     if not kept:
         row = listed([body.the for body in bodies], joiner="nor")
-        sentence = f"Neither {row} is {where}." if len(bodies) > 1 else f"{row} is not {where}."
+        sentence = f"Neither {row} is {where}." if len(bodies) > 1 else f"{row[:1].upper()}{row[1:]} is not {where}."
         return in_words("neither", (sentence,), bodies=[*bodies, reference], steps=steps)
     row = listed([body.the for body in kept])
     sentence = f"{row[:1].upper()}{row[1:]} {'is' if len(kept) == 1 else 'are'} {where}."

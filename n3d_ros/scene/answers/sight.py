@@ -51,20 +51,25 @@ class Sight:
         """(3,) unit vector: ahead, perpendicular to ``up`` and ``left``."""
         return np.cross(self.left, self.up)
 
-    def opposite(self, across: Body | None) -> Sight:
+    def opposite(self, across: Body | None, middle: FloatArray) -> Sight:
         """The sight of someone who faces this viewer: turned by half a turn about the vertical.
 
         Args:
             across: the thing behind which that viewer stands, if one was named.
+            middle: (3,) metres: what both look at where none was named. The other viewer is taken to be as far behind
+                it as this one is before it.
 
         Returns:
-            Left and right, front and behind are exchanged; distances from the viewer stay this viewer's.
+            Left and right, front and behind are exchanged.
         """
+        pivot = middle if across is None else across.center
         half_turn = 2 * np.outer(self.up, self.up) - np.eye(3)
         whose = f"from behind {across.the}, facing the {self.viewer}" if across else f"facing the {self.viewer}"
         return replace(
             self,
+            origin=pivot + half_turn @ (self.origin - pivot),
             forward=half_turn @ self.forward,
+            viewer="opposite viewer",
             left=half_turn @ self.left,
             note=f"As seen by someone {whose}: left and right, front and behind are exchanged.",
         )
