@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, progress
 from n3d_ros.cli.start import add_model_argument, model_parameters, parse_parameters
 
 if TYPE_CHECKING:
+    from n3d_ros.ros.bag import BagReader
     from n3d_ros.ros.bag_questions import BagQuestion
     from n3d_ros.ros.camera_topics import CameraTopics
     from n3d_ros.ros.config import NodeConfig
@@ -101,26 +103,28 @@ class BagRun:
     Args:
         summary: what came of it.
         recording: which bag it is.
-        topics: the camera's.
-        start_ns: when it begins.
-        duration_s: of the bag.
     """
 
     summary: OfflineSummary
     recording: RecordingIdentity
-    topics: CameraTopics
-    start_ns: int
-    duration_s: float
 
 
-def work_through(args: argparse.Namespace, config: NodeConfig, *, output: Path | None, **options: Any) -> BagRun:
+def work_through(
+    args: argparse.Namespace,
+    config: NodeConfig,
+    *,
+    output: Path | None,
+    prepare: Callable[[BagReader, CameraTopics], dict[str, Any]] | None = None,
+    **options: Any,
+) -> BagRun:
     """Works through the bag with a progress bar; Ctrl-C ends it in order.
 
     Args:
         args: with what ``add_bag_arguments`` adds.
         config: the node's settings.
         output: folder for results; None: none are written.
-        options: further ones of ``run_bag``; a function named ``begin`` is given the open bag first.
+        prepare: given the open bag and its topics, gives further options of ``run_bag``.
+        options: further ones of ``run_bag``.
 
     Returns:
         What came of it.
@@ -138,9 +142,8 @@ def work_through(args: argparse.Namespace, config: NodeConfig, *, output: Path |
         loading = LoadingProgress(lambda line: print(line, file=sys.stderr, flush=True), lambda: False)
         grounder = grounder_from_config(config, loading)
         seconds = reader.duration_ns / 1e9
-        begin = options.pop("begin", None)
-        if begin is not None:
-            begin(reader)
+        options.update(prepare(reader, topics) if prepare is not None else {})
+        options.setdefault("config", config)
         try:
             with progress(seconds, "run", bar_format=RATE_FORMAT) as bar, on_stop_signal(stopped.set):
 
@@ -152,12 +155,10 @@ def work_through(args: argparse.Namespace, config: NodeConfig, *, output: Path |
                     output,
                     topics=topics,
                     grounder=grounder,
-                    config=config,
                     on_progress=advance,
                     should_stop=stopped.is_set,
                     **options,
                 )
         finally:
             grounder.close()
-        recording = identity_of(reader, topics)
-        return BagRun(summary=summary, recording=recording, topics=topics, start_ns=reader.start_ns, duration_s=seconds)
+        return BagRun(summary=summary, recording=identity_of(reader, topics))

@@ -177,12 +177,10 @@ def running_node(
         The process; it is over after the block.
     """
     from n3d_ros.cli.start import node_command, started
-    from n3d_ros.ros.bag_pass import load_transforms
-    from n3d_ros.ros.demo import output_frame_of
+    from n3d_ros.ros.bag_pass import output_frame_of
 
-    camera_frame = next(iter(reader.messages([topics.color]))).deserialize().header.frame_id
     parameters: dict[str, Any] = {"use_sim_time": True, **topics.parameters, **(further or {})}
-    if frame := output_frame_of(load_transforms(reader), camera_frame):
+    if frame := output_frame_of(reader, topics):
         parameters["output_frame"] = frame
     command = node_command(remappings=topics.remappings, parameters=parameters)
     if module := os.environ.get(NODE_MODULE_VARIABLE):

@@ -94,6 +94,7 @@ COMMANDS: dict[str, CommandEntry] = {
         summary="look at a running system: name each fault and its mend", module="n3d_ros.cli.doctor"
     ),
     "run": CommandEntry(summary="find the objects of a whole bag, offline", module="n3d_ros.cli.run"),
+    "report": CommandEntry(summary="make one HTML page of a whole bag", module="n3d_ros.cli.report"),
     "replay": CommandEntry(summary="play a bag over ROS in real time", module="n3d_ros.cli.replay"),
     "record": CommandEntry(summary="record topics into a bag", module="n3d_ros.cli.record"),
     "bag-from-images": CommandEntry(

@@ -149,6 +149,7 @@ def given_tolerances(args: argparse.Namespace) -> dict[str, float]:
 def _checked_output(args: argparse.Namespace) -> Path | None:
     """The folder for results, before the work begins; also refuses what could not be written at its end."""
     from n3d_ros.errors import BagError, ConfigurationError
+    from n3d_ros.ros.bag import refuse_inside_bag
     from n3d_ros.ros.offline import RESULTS_FILE
 
     if not args.output and not args.save and not args.compare:
@@ -160,6 +161,7 @@ def _checked_output(args: argparse.Namespace) -> Path | None:
     for name in filter(None, (args.save, args.junit)):
         if not Path(name).absolute().parent.is_dir():
             raise BagError(f"{name}: its folder is not there; make it first.")
+        refuse_inside_bag(Path(name).absolute().parent)
     if not args.output:
         return None
     output = Path(args.output)

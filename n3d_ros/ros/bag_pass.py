@@ -27,7 +27,7 @@ from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import stamp_to_ns, store_tf_message
 from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair, RgbdPairer
-from n3d_ros.ros.pipeline import FrameOutcome, FramePipeline
+from n3d_ros.ros.pipeline import FIXED_FRAMES, FrameOutcome, FramePipeline
 from n3d_ros.scene.objects import SceneObject
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
@@ -241,6 +241,23 @@ def load_transforms(reader: BagReader, on_drop: Callable[[str, str], None] | Non
             if on_drop is not None:
                 on_drop("bad_transform", sentence)
     return buffer
+
+
+def output_frame_of(reader: BagReader, topics: CameraTopics) -> str:
+    """The fixed frame results of a bag are best given in.
+
+    Args:
+        reader: an open bag.
+        topics: the camera's topics.
+
+    Returns:
+        The first of map, odom and world that is connected with the camera; empty (the image's own) when none is.
+    """
+    image = _first_message(reader, topics.color)
+    if image is None:
+        return ""
+    transforms, camera_frame = load_transforms(reader), image.header.frame_id
+    return next((name for name in FIXED_FRAMES if transforms.can_transform(name, camera_frame)), "")
 
 
 def _first_message(reader: BagReader, name: str) -> Any:

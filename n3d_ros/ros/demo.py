@@ -31,7 +31,7 @@ from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import msg_to_detection, stamp_to_ns
 from n3d_ros.ros.frame_assembly import FrameAssembler
 from n3d_ros.ros.offline import look_clearness
-from n3d_ros.ros.pipeline import FIXED_FRAMES, GRAVITY_FRAMES
+from n3d_ros.ros.pipeline import GRAVITY_FRAMES
 from n3d_ros.ros.record import Recorder
 from n3d_ros.ros.replay import ReplayConfig, Replayer, ReplaySummary
 from n3d_ros.ros.report_pictures import picture_objects, write_pictures
@@ -101,19 +101,6 @@ class DemoRecord:
     answers: list[Answer] = field(default_factory=list)
     replay: ReplaySummary | None = None
     recorded_messages: int = 0
-
-
-def output_frame_of(transforms: TransformBuffer, camera_frame: str) -> str:
-    """The fixed frame results of a bag are best given in.
-
-    Args:
-        transforms: all of the bag.
-        camera_frame: the colour image's frame.
-
-    Returns:
-        The first of map, odom and world that is connected with the camera; empty (the image's own) when none is.
-    """
-    return next((name for name in FIXED_FRAMES if transforms.can_transform(name, camera_frame)), "")
 
 
 def topics_to_replay(reader: BagReader) -> tuple[str, ...]:

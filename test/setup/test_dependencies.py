@@ -128,7 +128,7 @@ def imported_modules(folder: Path) -> set[str]:
 
 def test_nothing_is_imported_that_is_not_declared() -> None:
     modules = {"cv2": "python3-opencv", "yaml": "python3-yaml", "PIL": "python3-pil"}
-    modules |= {name: f"python3-{name}" for name in ("numpy", "scipy", "tqdm")}
+    modules |= {name: f"python3-{name}" for name in ("jinja2", "numpy", "scipy", "tqdm")}
     undeclared = (
         imported_modules(ROOT / "n3d_ros") - set(sys.stdlib_module_names) - {"n3d_ros", "model_training", "benchmarks"}
     )

@@ -67,6 +67,17 @@ def test_the_ament_index_finds_launch_files_and_configuration() -> None:
     assert (share / "config/fastdds.xml").is_file()
 
 
+def test_an_installed_copy_finds_the_page_of_reports(tmp_path: Path) -> None:
+    build = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path / "installed")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=100)
+    ask = "from importlib.resources import files; import n3d_ros; print(n3d_ros.__file__)\n"
+    ask += "print(files('n3d_ros.ros.report').joinpath('templates').joinpath('report.html').is_file())"
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-c", ask]
+    answer = subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True, timeout=60)
+    assert answer.stdout.splitlines() == [str(tmp_path / "installed/n3d_ros/__init__.py"), "True"]
+
+
 def test_the_transport_profile_has_room_for_several_images() -> None:
     root = ElementTree.parse(ROOT / "config/fastdds.xml").getroot()
     name = "{http://www.eprosima.com}"
