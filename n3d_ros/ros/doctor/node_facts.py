@@ -36,7 +36,7 @@ class NodeEar:
         name: full name of the node that is asked.
     """
 
-    PATIENCE_S = 2.0  # for state and parameters
+    PATIENCE_S = 6.0  # for state and parameters: the executor of a busy node is slow
 
     def __init__(self, node: Any, name: str) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
@@ -50,6 +50,7 @@ class NodeEar:
         self._state = node.create_client(GetState, f"{name}/get_state")
         self._parameters = node.create_client(GetParameters, f"{name}/get_parameters")
         self._waiting: list[Any] = []
+        self._asked: tuple[str, ...] = ()
         self._subscriptions = [
             node.create_subscription(FrameReport, f"{name}/frame_report", self._reports.append, LISTENING),
             node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, LISTENING),
@@ -65,7 +66,7 @@ class NodeEar:
         state = self._state.call_async(GetState.Request())
         state.add_done_callback(self._on_state)
         # One request each: a node without one of them (another version) refuses them all at once.
-        self._waiting = [state]
+        self._waiting, self._asked = [state], PARAMETERS
         for name in PARAMETERS:
             future = self._parameters.call_async(GetParameters.Request(names=[name]))
             future.add_done_callback(lambda done, name=name: self._on_parameter(name, done))
@@ -111,6 +112,7 @@ class NodeEar:
             others=graph.others_of_this_package(self._name),
             state=self.state,
             parameters=self.parameters,
+            untold=tuple(name for name in self._asked if name not in self.parameters),
             diagnostics=tuple(self._diagnostics.values()),
             report=report_of(self._reports),
             all_nodes=tuple(graph.node_names()),

@@ -48,6 +48,13 @@ def check_node(snapshot: Snapshot) -> Iterator[Finding]:
             subject=node.name,
         )
     yield _state(snapshot)
+    if node.untold:
+        yield warning(
+            "node.parameters",
+            f"{node.name} did not tell {', '.join(node.untold)}; the defaults are taken for them here.",
+            "It is too busy to answer, or of another version: look again, or see its log.",
+            subject=node.name,
+        )
     yield from _diagnostics(snapshot)
     if node.report is not None:
         yield from _report(snapshot, node.report)

@@ -217,6 +217,7 @@ class NodeFacts:
         others: full names of other nodes of this package.
         state: lifecycle state; empty: it did not tell.
         parameters: value by name, those that checks need; empty: it did not tell.
+        untold: names of parameters that it was asked for and did not tell.
         diagnostics: (level 0 to 3, name, message) of its entries on /diagnostics.
         report: of its frames; None: none came.
         all_nodes: full names of all nodes, each as often as it is there.
@@ -227,6 +228,7 @@ class NodeFacts:
     others: tuple[str, ...] = ()
     state: str = ""
     parameters: Facts = field(default_factory=nothing)
+    untold: tuple[str, ...] = ()
     diagnostics: tuple[tuple[int, str, str], ...] = ()
     report: Report | None = None
     all_nodes: tuple[str, ...] = ()

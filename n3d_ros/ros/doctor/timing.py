@@ -139,6 +139,7 @@ def _clock(snapshot: Snapshot) -> Iterator[Finding]:
     clock = snapshot.others.get("/clock")
     is_published = clock is not None and bool(clock.publishers)
     ticks = clock is not None and clock.heard is not None and clock.heard.count > 0
+    known = "use_sim_time" in snapshot.node.parameters
     simulated = bool(snapshot.parameter("use_sim_time", default=False))
     if simulated and not ticks:
         why = "is published and silent" if is_published else "is published by nobody"
@@ -148,7 +149,7 @@ def _clock(snapshot: Snapshot) -> Iterator[Finding]:
             f"Publish it (`n3d replay --clock`, the simulator), or `ros2 param set {snapshot.node.name} use_sim_time "
             "false`.",
         )
-    elif is_published and clock is not None and snapshot.node.parameters and not simulated:
+    elif is_published and clock is not None and known and not simulated:
         yield warning(
             "time.clock",
             f"/clock is published by {clock.nodes}, and {snapshot.node.name} does not use it.",
@@ -157,5 +158,5 @@ def _clock(snapshot: Snapshot) -> Iterator[Finding]:
     elif clock is not None and len(clock.publishers) > 1:
         mend = "Stop all but one: time jumps back and forth, and the scene starts anew with every jump."
         yield warning("time.clock", f"/clock has {len(clock.publishers)} publishers: {clock.nodes}.", mend)
-    elif snapshot.node.parameters:
+    elif known:
         yield ok("time.clock", "The node uses /clock." if simulated else "The node uses the time of day.")

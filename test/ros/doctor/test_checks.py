@@ -380,6 +380,7 @@ SPOILT: list[tuple[str, Change, str, Level, str]] = [
     ("inactive", with_node(state="inactive"), "node.state", FAULT, "ros2 lifecycle set /n3d activate"),
     ("unconfigured", with_node(state="unconfigured"), "node.state", FAULT, "set /n3d configure` and"),
     ("hangs", with_node(state=""), "node.state", FAULT, "does not answer"),
+    ("silent parameters", with_node(untold=("model",)), "node.parameters", WARNING, "did not tell model"),
     ("no frames", with_node(report=None), "node.report", WARNING, "reported no frame"),
     (
         "drops",
@@ -595,3 +596,9 @@ def test_an_unknown_camera_gets_the_command_that_starts_the_node_for_it() -> Non
         "-r rgb/camera_info:=/front/rgb/camera_info -r depth/image:=/front/depth/image "
         "-r depth/camera_info:=/front/depth/camera_info`" in found[0].mend
     )
+
+
+def test_a_clock_setting_that_was_not_told_is_not_guessed() -> None:
+    system = with_other("/clock", publishers=(CLOCK,), heard=heard())(well())
+    silent = replace(system, node=replace(system.node, parameters={}, untold=("use_sim_time",)))
+    assert "time.clock" not in {one.check for one in examine(silent, PRESETS)}
