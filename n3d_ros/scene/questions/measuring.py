@@ -207,6 +207,39 @@ def _colored(kept: Kept) -> IsColored:
     return IsColored(subject=kept["a"], colors=kept["colors"], negated=bool(kept.get("n")))
 
 
+def _compare_gap(kept: Kept) -> Compare | None:
+    """Is the gap between A and B more than 10 cm?"""
+    if kept["q"] not in _PAIRWISE:
+        return None
+    more, metres = kept["b"]
+    return Compare(
+        subject=kept["p"][0], quantity=kept["q"], sense=sense(more), bound=metres, reference=kept["p"][1]
+    )  # fmt: skip
+
+
+def _compare_limit(kept: Kept) -> Compare | None:
+    """Is the height of A more than 10 cm?"""
+    if kept["q"] in (_Q.POSITION, _Q.COLOR, _Q.SHAPE, _Q.NAME, _Q.SIZE, _Q.VOLUME, _Q.FOOTPRINT, _Q.GAP):
+        return None
+    more, metres = kept["b"]
+    return Compare(subject=kept["a"], quantity=kept["q"], sense=sense(more), bound=metres)
+
+
+def _compare_pairs(kept: Kept) -> Compare | None:
+    """Is the distance between R and A greater than that between R and B?"""
+    (first, second), (third, fourth) = kept["p"], kept["p2"]
+    if kept["q"] is not _Q.DISTANCE:
+        return None
+    for reference, subject, again, other in (
+        (first, second, third, fourth), (second, first, third, fourth), (first, second, fourth, third), (second, first, fourth, third),
+    ):  # fmt: skip
+        if reference == again:
+            return Compare(
+                subject=subject, quantity=_Q.DISTANCE, sense=sense(kept["c"][1]), other=other, reference=reference
+            )  # fmt: skip
+    return None
+
+
 def add_measures(grammar: Grammar) -> None:
     """Adds the rules for quantities: ``how``, ``aside``, ``unit``, ``factor``, ``by_what``, ``opening``, ``hues``.
 
@@ -383,6 +416,13 @@ MEASURE: Rows = [
 ]  # fmt: skip
 
 COMPARE: Rows = [
+    ("(be|do) the? {q:quantity} (between|rel:BETWEEN) {p:pair} {b:limit}", _compare_gap),
+    ("(be|do) the? {q:quantity} (from|of) {a:thing} (to|from) {r:thing} {b:limit}", lambda k: _compare_gap({**k, "p": (k["a"], k["r"])})),
+    ("(be|do) the? {q:quantity} of {a:thing} {b:limit}", _compare_limit),
+    ("(be|do) {a:bare} 's {q:quantity} {b:limit}", _compare_limit),
+    ("(be|do) the? {q:quantity} (between|rel:BETWEEN|from) {p:pair} {c:cmp} than (the|that)? {q2:quantity}? (between|rel:BETWEEN|from) {p2:pair}", _compare_pairs),
+    ("be {a:bare} 's {q:quantity} {c:cmp} than {b:bare} ('s {q2:quantity}?)?", lambda k: _compare({**k, "c": (k["q"], k["c"][1])})),
+    ("be the? {q:quantity} of {a:thing} {colors:hues}", lambda k: _colored(k) if k["q"] is _Q.COLOR else None),
     (SUBJECT + "{c:comparative} (than|as) {b:thing}", _compare),
     (SUBJECT + "{c:comparative} {r:bare} than {b:thing}", _compare),
     (SUBJECT + "{c:comparative} (to|from|away-from) {you} (than|as) {b:thing}", _compare),
@@ -401,6 +441,8 @@ COMPARE: Rows = [
     (SUBJECT + "(more-than|more than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
     (SUBJECT + "(less-than|less than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
     (SUBJECT + "{f:factor} the? {q:quantity} of {b:thing}", lambda k: Compare(subject=k["a"], quantity=_Q.VOLUME if k["q"] is _Q.SIZE else k["q"], sense=Sense.EQUAL, other=k["b"], factor=k["f"], negated=bool(k.get("n")))),
+    (SUBJECT + "(rel:INSIDE|at)? (the-same|the? same|equal) {q:quantity} (from|to|away-from) {r:bare} (as|than) {b:thing} be?", _equal),
+    (SUBJECT + "as {s:scale} (from|to|away-from) {r:bare} as {b:thing} be?", lambda k: _equal({**k, "q": k["s"][0]})),
     (SUBJECT + "about? of? (the-same|the? same|equal) {q:quantity} as {b:thing}", _equal),
     ("(be|do|have) {p:pair} (be|have|of)? (both)? (the-same|the? same|equal) (rel:INSIDE|in)? {q:quantity}", _equal),
     ("(be|do) {p:pair} (equally|the-same|as) {s:scale}", lambda k: _equal({**k, "q": k["s"][0]})),
@@ -511,6 +553,10 @@ def add_choices(grammar: Grammar) -> None:
     )
     grammar.add("sideways", [("{r:rel}", lambda k: True if k["r"] in (Relation.LEFT, Relation.RIGHT) else None)])
     grammar.add("ahead", [("{r:rel}", lambda k: True if k["r"] in (Relation.FRONT, Relation.BEHIND) else None)])
+    grammar.add("limit", [
+        ("{s:sense} {l:length}", lambda k: (k["s"], k["l"].metres) if k["l"].power == 1 else None),
+        ("{c:cmp} than {l:length}", lambda k: (k["c"][1], k["l"].metres) if k["l"].power == 1 else None),
+    ])  # fmt: skip
     grammar.add("apart_", [("how-far-apart", lambda _: True)])
     grammar.add("bw", [("between/rel:BETWEEN", lambda _: True)])
     grammar.add("at_least", [("at-least", lambda _: True)])

@@ -25,10 +25,9 @@ _ANY = frozenset(("a", "an", "some", "any", "another", "no", "either"))
 _ANYTHING_AT_ALL = frozenset(("anything", "something", "stuff"))
 _ALSO_NAMES = frozenset(("light", "rose", "short", "other"))
 _SOFT = frozenset((
-    "can", "saw", "watch", "show", "order", "point", "measure", "view", "hand", "face", "back", "top", "bottom", "front",
+    "can", "saw", "watch", "show", "order", "measure", "hand", "face", "back", "top", "bottom", "front",
     "support", "holder", "rest", "clock", "label", "print", "second", "stand", "cover", "sort", "mark", "spot", "cause",
-    "light", "slip", "slide", "pass", "square", "room", "space", "list", "compact", "form", "plant", "low", "like",
-    "side", "hour", "offer", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
+    "light", "slip", "slide", "pass", "square", "room", "space", "list", "compact", "form", "plant", "low", "like", "hour", "offer", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
     "middle", "kind", "live", "rank", "note", "board", "object", "us", "double", "number", "count", "capacity", "bulk",
 ))  # fmt: skip
 """Words of asking that name a thing behind an article or a describing word: "the can", "a tin can"."""

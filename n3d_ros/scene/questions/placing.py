@@ -13,6 +13,7 @@ from n3d_ros.scene.questions.question import (
     Count,
     Direction,
     Exists,
+    Extreme,
     IsPlaced,
     Place,
     Quantity,
@@ -65,7 +66,7 @@ def _one_or_more(some: tuple[NounPhrase, Thing]) -> Exists:
     return Exists(thing=thing, negated=phrase.determiner == "no")
 
 
-def _is_placed(kept: Kept) -> IsPlaced:
+def _is_placed(kept: Kept) -> IsPlaced | None:
     place: Place | None = kept.get("p")
     if place is not None:
         options, references, within_m = (place.relation,), place.references, place.within_m
@@ -73,6 +74,8 @@ def _is_placed(kept: Kept) -> IsPlaced:
         options, within_m = tuple(kept["o"]), None
         references = (kept["b"],) if "b" in kept else ()
     negated = bool(kept.get("n"))
+    if Relation.BETWEEN in options and len(references) < 2 and not (references and references[0].phrase.is_plural):
+        return None
     return IsPlaced(
         subject=kept["a"], options=options, references=references, within_m=within_m, negated=negated
     )  # fmt: skip
@@ -94,6 +97,8 @@ def _with_all(kept: Kept) -> Thing | None:
     thing: Thing = kept["a"] if "a" in kept else anything()
     if "p" in kept:
         thing = replace(thing, places=(*thing.places, kept["p"]))
+    if "p2" in kept:
+        thing = replace(thing, places=(*thing.places, kept["p2"]))
     if "b" in kept:
         thing = replace(thing, bounds=(*thing.bounds, kept["b"]))
     if "x" in kept:
@@ -130,6 +135,11 @@ def _each_other(kept: Kept) -> IsPlaced | None:
     if not thing.phrase.is_plural:
         return None
     return IsPlaced(subject=thing, options=kept["o"], references=(replace(thing, is_other=True),))
+
+
+def _none_colored(kept: Kept) -> Exists | None:
+    thing = colored(kept["z"], kept["c"])
+    return None if thing is None else Exists(thing=thing, negated=True)
 
 
 def _inverse(kept: Kept) -> Which | None:
@@ -215,17 +225,17 @@ WHERE: Rows = [
     ("what be {a:thing} 's {where_position}", _where),
     ("(what|which) {where_position} (do|be) {a:thing} (have|use|rel:INSIDE|lie|located|at|in)?", _where),
     ("(i|we) be (looking|search) for {a:thing}", _where),
-    ("(i|we) (can|do) not? (find|see) {a:thing} ,? where be {b:thing}", lambda k: _where(k) if k["a"] == k["b"] else None),
+    ("(i|we) (can|do) not? (find|see) {a:thing} ,? where be {b:thing}", lambda k: Where(thing=k["a"]) if k["a"] == k["b"] else None),
     ("where (do|have|can) (i|we|you) (leave|located|lie) {a:thing}", _where),
 ]  # fmt: skip
 
 PLACED: Rows = [
     ("(be|do|have|can) not? {s:some_thing} " + STANDS + "{p:place}", _there),
     ("(be|do|have) not? {a:thing} {e:bare_}", _empty),
-    (SUBJECT + "either? {o:options} {b:thing}", _is_placed),
-    (SUBJECT + "either? {o:options} {you}", _is_placed),
-    ("be {p:pair} located? {o:options} each-other", lambda k: IsPlaced(subject=k["p"][0], options=k["o"], references=(k["p"][1],))),
-    ("be {a:thing} located? {o:options} each-other", _each_other),
+    (SUBJECT + "either? {o:options_of} {b:thing}", _is_placed),
+    (SUBJECT + "either? {o:options_of} {you}", _is_placed),
+    ("be {p:pair} located? {o:options_of} each-other", lambda k: IsPlaced(subject=k["p"][0], options=k["o"], references=(k["p"][1],))),
+    ("be {a:thing} located? {o:options_of} each-other", _each_other),
     (SUBJECT + "{p:place}", _is_placed),
     (SUBJECT + "{o:options} (than|of|from|compared (to|with)) {b:thing}", _is_placed),
     (SUBJECT + "either? {o:options}", _is_placed),
@@ -237,7 +247,7 @@ CHOOSE_PLACED: Rows = [
 ]  # fmt: skip
 
 WHICH: Rows = [
-    ("(what|whats) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place}", _which),
+    ("(what|whats|who) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place} (and {p2:place})?", _which),
     ("(what|whats) (be|lie|appear) (there|located|here)?", _which),
     ("{w:asked} " + STANDS + "{p:place}", _which_one),
     ("(what|which) be {a:thing} (be|located|lie)? {r:rel}", _inverse),
@@ -245,6 +255,7 @@ WHICH: Rows = [
     ("(of|between|rel:BETWEEN|among) {a:thing} ,? {w:asked} (be|have|appear|lie|located)? located? {x:superlative}", _which),
     ("(on|rel:ON) (what|which) {t:bare}? (be|do) {b:thing} (located|lie)?", lambda k: _inverse({"r": Relation.ON, "a": k["b"], "t": k.get("t")})),
     ("(what|which) {t:bare} (be|do) {a:thing} (located|lie)? {r:rel}", _inverse),
+    ("{w:asked} {a:thing} be (the)? {n:ordinal} (one)? {f:counted_from}", lambda k: _which({"a": k["a"], "x": Extreme(quantity=k["f"][0], most=k["f"][1], rank=k["n"])})),
     ("{w:asked} {a:thing} be {c:hue}", _which_colored),
     ("(what|which) be {c:hue}", _which_colored),
     ("{w:asked}? {a:thing} (be|lie|appear|do|have) there? " + STANDS + "{p:place}", _which_one),
@@ -281,6 +292,8 @@ COUNT: Rows = [
 EXISTS: Rows = [
     ("(be|appear|do|can|have) not? there (be|appear|lie|exist)? {e:counted}", lambda k: k["e"]),
     ("there (be|appear|lie) {e:counted}", lambda k: k["e"]),
+    ("(be|do|have) {z:none} " + STANDS + "{p:place}", lambda k: Exists(thing=replace(k["z"], places=(k["p"],)), negated=True)),
+    ("be {z:none} {c:hue}", _none_colored),
     ("there be {n:neg} {e:counted}", lambda k: replace(k["e"], negated=not k["e"].negated)),
     ("(do|can|have|be)? not? " + _YOU + " (can|do|have)? (see|find|have|located) {e:counted}", lambda k: k["e"]),
     ("(do|can|have|be) {a:thing} (be)? (there|here|located|see)", lambda k: Exists(thing=k["a"])),

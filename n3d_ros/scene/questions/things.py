@@ -22,6 +22,7 @@ def add_things(grammar: Grammar) -> None:
         grammar: what they are added to.
     """
     grammar.add_reader("bare", _bare, "np", "extreme")
+    grammar.add_reader("none", _none, "np")
     grammar.add_reader("thing", _thing, "np", "extreme")
     grammar.add("counted_from", [
         ("from/on (the|my)? left (side)?", lambda _: (Quantity.LATERAL, False)), ("from/on (the|my)? right (side)?", lambda _: (Quantity.LATERAL, True)),
@@ -158,7 +159,15 @@ def _bare(source: Source, place: int) -> Iterator[Reading]:
     lexeme = source.at(place)
     if lexeme is not None and lexeme.kind in ("np", "extreme"):
         phrase: NounPhrase = lexeme.value
-        yield place + 1, phrase.thing
+        if phrase.determiner != "none":
+            yield place + 1, phrase.thing
+
+
+def _none(source: Source, place: int) -> Iterator[Reading]:
+    """ "None of the boxes": the boxes."""
+    lexeme = source.at(place)
+    if lexeme is not None and lexeme.kind == "np" and lexeme.value.determiner == "none":
+        yield place + 1, lexeme.value.thing
 
 
 def _thing(source: Source, place: int) -> Iterator[Reading]:
@@ -191,6 +200,8 @@ def _said_of(source: Source, place: int, thing: Thing, more: int) -> Iterator[Re
 
 
 def _with(thing: Thing, said: Any) -> Thing | None:
+    if isinstance(said, tuple) and said[0] == "and":
+        return _with(thing, said[1]) if thing.places else None
     if isinstance(said, Place):
         return replace(thing, places=(*thing.places, said))
     if isinstance(said, SizeBound):
@@ -255,6 +266,7 @@ def add_said(grammar: Grammar) -> None:
         ("(you|we|i) can? see", lambda _: ("bounds", ())),
         ("(that|which) be (there|here|located)", lambda _: ("bounds", ())),
             ("(,? (that|which|who) be)? {c:hue}", lambda k: ("colors", k["c"])),
+            ("(and|but) (that be|be)? {p:place}", lambda k: ("and", k["p"])),
             ("else", lambda _: ("bounds", ())),
     ])  # fmt: skip
 
