@@ -52,8 +52,12 @@ def add_clauses(grammar: Grammar) -> None:
         ("have? the? least {q:quantity}", lambda k: Extreme(quantity=_as_compared(k["q"]), most=False)),
         ("the {c:comparative} one?", lambda k: Extreme(quantity=k["c"][0], most=k["c"][1])),
     ])  # fmt: skip
-    grammar.add(
-        "options",
+    grammar.add("options_of", [
+        ("{a:option} ,? {b:option} ,? or {c:relation}", lambda k: (k["a"], k["b"], k["c"])),
+        ("{a:option} or {b:relation}", lambda k: (k["a"], k["b"])),
+        ("{a:relation}", lambda k: (k["a"],)),
+    ])  # fmt: skip
+    grammar.add("options",
         [
             ("{a:option} ,? {b:option} ,? or {c:option}", lambda k: (k["a"], k["b"], k["c"])),
             ("{a:option} or {b:option}", lambda k: (k["a"], k["b"])),

@@ -421,7 +421,7 @@ COMPARE: Rows = [
     ("(be|do) the? {q:quantity} of {a:thing} {b:limit}", _compare_limit),
     ("(be|do) {a:bare} 's {q:quantity} {b:limit}", _compare_limit),
     ("(be|do) the? {q:quantity} (between|rel:BETWEEN|from) {p:pair} {c:cmp} than (the|that)? {q2:quantity}? (between|rel:BETWEEN|from) {p2:pair}", _compare_pairs),
-    ("be {a:bare} 's {q:quantity} {c:cmp} than {b:bare} ('s {q2:quantity}?)?", lambda k: _compare({**k, "c": (k["q"], k["c"][1])})),
+    ("be {a:bare} 's {q:quantity} {c:cmp} than {b:bare} (be|('s {q2:quantity}?))?", lambda k: _compare({**k, "c": (k["q"], k["c"][1])})),
     ("be the? {q:quantity} of {a:thing} {colors:hues}", lambda k: _colored(k) if k["q"] is _Q.COLOR else None),
     (SUBJECT + "{c:comparative} (than|as) {b:thing}", _compare),
     (SUBJECT + "{c:comparative} {r:bare} than {b:thing}", _compare),
