@@ -1,9 +1,9 @@
-"""Starts the node for a camera, and RViz when asked.
+"""Starts the node for a camera, and RViz or a page for the browser when asked.
 
     ros2 launch n3d_ros n3d.launch.py camera:=realsense
     ros2 launch n3d_ros n3d.launch.py camera:=generic rgb_image:=/my/rgb rgb_camera_info:=/my/rgb_info \
         depth_image:=/my/depth depth_camera_info:=/my/depth_info
-    ros2 launch n3d_ros n3d.launch.py camera:=realsense model:=/models/N3D-VLM
+    ros2 launch n3d_ros n3d.launch.py camera:=realsense model:=/models/N3D-VLM view:=true
     ros2 launch n3d_ros n3d.launch.py --show-args
 
 Values on the command line win over those of `params_file`, which win over `config/n3d.yaml`; an empty value leaves the
@@ -11,10 +11,11 @@ parameter alone. The camera's own driver is not started: `config/cameras.yaml` s
 """
 
 import contextlib
+import sys
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -69,6 +70,9 @@ def generate_launch_description() -> LaunchDescription:
             argument("log_level", "info", "debug, info, warn, error or fatal"),
             argument("rviz", "false", "true starts RViz with config/n3d.rviz"),
             argument("rviz_config", "", "another RViz file"),
+            argument("view", "false", "true serves a page for the browser (n3d view)"),
+            argument("view_host", "127.0.0.1", "address of the page; 0.0.0.0 for browsers of other machines"),
+            argument("view_port", "8080", "port of the page"),
             OpaqueFunction(function=launch_setup),
         ]
     )
@@ -92,7 +96,11 @@ def launch_setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     hints = [] if any(topics.values()) else _hints(preset)  # who names topics knows what the camera does
     started = [*_transport(context), *hints, node]
-    return [*started, _rviz(values, preset)] if _is_true("rviz", values["rviz"]) else started
+    if _is_true("rviz", values["rviz"]):
+        started.append(_rviz(values, preset))
+    if _is_true("view", values["view"]):
+        started.append(_view(values))
+    return started
 
 
 def _values(context: LaunchContext) -> dict[str, str]:
@@ -101,6 +109,7 @@ def _values(context: LaunchContext) -> dict[str, str]:
         *TOPIC_ARGUMENTS,
         *PARAMETER_ARGUMENTS,
         *("camera", "camera_prefix", "params_file", "namespace", "name", "log_level", "rviz", "rviz_config"),
+        *("view", "view_host", "view_port"),
     ]
     return {name: LaunchConfiguration(name).perform(context).strip() for name in names}
 
@@ -147,9 +156,21 @@ def _hints(preset: CameraPreset) -> list[LaunchDescriptionEntity]:
     return [LogInfo(msg=f"[{preset.name}] {line}") for line in (*lines, *preset.notes)]
 
 
+def _full_name(values: dict[str, str], name: str) -> str:
+    """A name in the node's namespace, from the root."""
+    return "/".join(["", *filter(None, [values["namespace"].strip("/"), name])])
+
+
+def _view(values: dict[str, str]) -> ExecuteProcess:
+    """The page for the browser; the node goes on when it ends, for instance because its packages are missing."""
+    command = [sys.executable, "-m", "n3d_ros.cli", "view", "--node", _full_name(values, values["name"])]
+    address = ["--host", values["view_host"], "--port", values["view_port"]]
+    return ExecuteProcess(cmd=[*command, *address], name="view", output="screen")
+
+
 def _rviz(values: dict[str, str], preset: CameraPreset) -> Node:
     """RViz with its topics led to this node's, looking from the frame that results are in."""
-    here = "/".join(["", *filter(None, [values["namespace"].strip("/"), values["name"]])])
+    here = _full_name(values, values["name"])
     config = values["rviz_config"] or str(share_file("config", "n3d.rviz"))
     return Node(
         package="rviz2",
@@ -160,6 +181,9 @@ def _rviz(values: dict[str, str], preset: CameraPreset) -> Node:
         parameters=[
             {"use_sim_time": bool(values["use_sim_time"]) and _is_true("use_sim_time", values["use_sim_time"])}
         ],
-        remappings=[(f"/n3d/{topic}", f"{here}/{topic}") for topic in RVIZ_TOPICS],
+        remappings=[
+            *((f"/n3d/{topic}", f"{here}/{topic}") for topic in RVIZ_TOPICS),
+            ("/clicked_point", _full_name(values, "clicked_point")),
+        ],
         output="log",
     )

@@ -29,7 +29,7 @@ AUTO = "auto"
 PLAYERS = ["n3d", "ros2"]
 PASSED_ON = (
     *("params_file", "namespace", "name", "grounder", "output_frame", "autostart", "log_level", "rviz", "rviz_config"),
-    *("camera_prefix", "model"),
+    *("camera_prefix", "model", "view", "view_host", "view_port"),
 )
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 TOPIC_ARGUMENTS = {
@@ -67,6 +67,9 @@ def generate_launch_description() -> LaunchDescription:
             argument("log_level", "info", "debug, info, warn, error or fatal"),
             argument("rviz", "false", "true starts RViz"),
             argument("rviz_config", "", "another RViz file"),
+            argument("view", "false", "true serves a page for the browser (n3d view)"),
+            argument("view_host", "127.0.0.1", "address of the page; 0.0.0.0 for browsers of other machines"),
+            argument("view_port", "8080", "port of the page"),
             OpaqueFunction(function=launch_setup),
         ]
     )

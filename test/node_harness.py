@@ -120,12 +120,13 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
 class NodeClient:
     """Publishes what a camera would and keeps what the node says."""
 
-    def __init__(self, node_name: str = "n3d") -> None:
+    def __init__(self, node_name: str = "n3d", *, namespace: str = "") -> None:
         ros_environment()
+        node_name = f"{namespace}/{node_name}".strip("/")
         self._closing = False
         self.context = Context()
         rclpy.init(context=self.context, domain_id=DOMAIN_ID)
-        self.node = rclpy.create_node("n3d_test_client", context=self.context)
+        self.node = rclpy.create_node("n3d_test_client", namespace=namespace, context=self.context)
         self.publishers = {
             "color": self.node.create_publisher(Image, "rgb/image", 10),
             "depth": self.node.create_publisher(Image, "depth/image", 10),

@@ -125,12 +125,39 @@ def test_rviz_shows_this_nodes_topics_from_the_camera_or_the_output_frame(n3d: A
     assert n3d(rviz="true", output_frame="map").node("rviz2").arguments[3] == "map"
 
 
+def test_points_clicked_in_rviz_go_to_this_node(n3d: Any) -> None:
+    assert dict(n3d(rviz="true", namespace="left").node("rviz2").remappings)["/clicked_point"] == "/left/clicked_point"
+
+
+def test_a_page_for_the_browser_is_served_for_this_node_on_this_machine_alone(n3d: Any, replay: Any) -> None:
+    assert not n3d().all(ExecuteProcess)
+    for started in (n3d(view="true", namespace="left", name="eye"), replay(bag="b", camera="generic", view="true")):
+        page = started.all(ExecuteProcess)[0 if started.arguments.get("bag") is None else -2]
+        assert page.cmd[:4] == [sys.executable, "-m", "n3d_ros.cli", "view"]
+        assert page.cmd[6:] == ["--host", "127.0.0.1", "--port", "8080"]
+    (page,) = n3d(view="true", namespace="left", name="eye").all(ExecuteProcess)
+    assert page.cmd[4:6] == ["--node", "/left/eye"]
+
+
+def test_the_pages_command_is_one_that_n3d_view_takes(n3d: Any) -> None:
+    import argparse
+
+    from n3d_ros.cli import view as command
+
+    (page,) = n3d(view="true", view_host="0.0.0.0", view_port="9001").all(ExecuteProcess)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    command.add_arguments(parser)
+    taken = parser.parse_args(page.cmd[4:])
+    assert (taken.node, taken.host, taken.port) == ("/n3d", "0.0.0.0", 9001)
+
+
 def test_the_log_level_reaches_the_node(n3d: Any) -> None:
     assert n3d(log_level="debug").node("n3d_node").arguments == ["--ros-args", "--log-level", "debug"]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rviz": "maybe"}, {"autostart": "2"}, {"params_file": "/nowhere.yaml"}, {"use_sim_time": "x"}]
+    "wrong",
+    [{"rviz": "maybe"}, {"view": "?"}, {"autostart": "2"}, {"params_file": "/nowhere.yaml"}, {"use_sim_time": "x"}],
 )
 def test_wrong_values_are_refused_by_name(n3d: Any, wrong: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):

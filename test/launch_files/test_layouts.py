@@ -112,7 +112,7 @@ def test_rviz_is_remapped_for_every_topic_it_reads(
     node = execute(repository / "launch" / "n3d.launch.py", {}, rviz="true", name="other").node("rviz2")
     remapped = dict(node.remappings)
     assert {topic for _, topic in rviz_topics(rviz)} <= set(remapped)
-    assert set(remapped) <= set(node_interfaces["topics"])
+    assert set(remapped) <= {*node_interfaces["topics"], *node_interfaces["inputs"]}
 
 
 @pytest.mark.ros
