@@ -39,8 +39,23 @@ def amount(quantity: Quantity, body: Body, context: Context, reference: Body | N
     """
     if quantity is Quantity.AGE:
         return age_of(body, context)
+    if quantity is Quantity.ELEVATION and reference is None:
+        reference = ground_of(context)
     needs_viewer = (reference is None and quantity in FROM_VIEWER) or quantity is Quantity.LATERAL
     return measure(quantity, body, context.view if needs_viewer else context.axes, reference)
+
+
+def ground_of(context: Context) -> Body | None:
+    """The surface from which heights count where none is named: the floor, else the largest level one.
+
+    Args:
+        context: what is known.
+
+    Returns:
+        The surface; None: heights count from the viewer.
+    """
+    level = [one for one in context.surfaces if one.label != "wall"]
+    return max(level, key=lambda one: (one.label == "floor", one.box.volume), default=None)
 
 
 def age_of(body: Body, context: Context) -> Measured:

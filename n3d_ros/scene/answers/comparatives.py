@@ -41,7 +41,7 @@ SUPERLATIVES: Mapping[Quantity, tuple[str, str]] = {
     Quantity.VERTICAL_DISTANCE: ("vertically farthest", "vertically closest"),
     Quantity.GAP: ("most separate", "least separate"),
     Quantity.ELEVATION: ("highest", "lowest"),
-    Quantity.LATERAL: ("farthest right", "farthest left"),
+    Quantity.LATERAL: ("rightmost", "leftmost"),
     Quantity.AGE: ("seen longest ago", "seen most recently"),
 }
 """Quantity -> words for most and least."""

@@ -70,7 +70,7 @@ def exists(intent: Exists, context: Context) -> SpatialAnswer:
         said = f"{'Yes' if holds else 'No'}."
         if (intent.thing.count, intent.at_least, intent.at_most) != (None, None, None):
             said = f"{said[:-1]}, {counted(len(bodies), 'object')} match{'es' if len(bodies) == 1 else ''}."
-        places = [f"The {body.name} is {place_of(body, context)}." for body in bodies]
+        places = [f"The {body.name} is {place_of(body, context, briefly=len(bodies) > 1)}." for body in bodies]
         return replace(yes_or_no(holds, [], bodies=bodies), sentences=(said, *places))
 
     return settled([intent.thing], context, compute, together=TOGETHER)
@@ -109,7 +109,7 @@ def which(intent: Which, context: Context) -> SpatialAnswer:
             sentence = f"The {bodies[0].name} is {place_of(bodies[0], context)}, {size_of(bodies[0])}."
             return in_words(bodies[0].name, (sentence,), bodies=bodies, steps=steps)
         names = listed([body.name for body in bodies])
-        places = [f"The {body.name} is {place_of(body, context)}." for body in bodies]
+        places = [f"The {body.name} is {place_of(body, context, briefly=True)}." for body in bodies]
         head = f'{counted(len(bodies), "object")} match "{told(intent.thing)}": {names}.'
         if intent.is_single:
             return Finding(status=StatusCode.AMBIGUOUS, sentences=(head, *places), bodies=bodies, steps=tuple(steps))
@@ -120,7 +120,8 @@ def which(intent: Which, context: Context) -> SpatialAnswer:
 
 def _listed(bodies: tuple[Body, ...], context: Context) -> Finding:
     """Everything, with place and size."""
-    lines = [f"The {body.name} is {place_of(body, context)}, {size_of(body)}." for body in bodies]
+    briefly = len(bodies) > 1
+    lines = [f"The {body.name} is {place_of(body, context, briefly=briefly)}, {size_of(body)}." for body in bodies]
     head = f"I see {counted(len(bodies), 'object')}." if bodies else "I see no objects."
     steps = [measured_step(body, context) for body in bodies[:MAX_NAMED]]
     names = listed([body.name for body in bodies]) or NONE

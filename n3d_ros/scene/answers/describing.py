@@ -13,12 +13,13 @@ from n3d_ros.scene.answers.wording import LEVEL_M, echo, numbers
 NANOSECONDS = 1e-9
 
 
-def place_of(body: Body, context: Context) -> str:
+def place_of(body: Body, context: Context, *, briefly: bool = False) -> str:
     """Where a body is, in the words people use for that frame.
 
     Args:
         body: the body.
         context: who looks, and the scene's frame.
+        briefly: whether the viewer's words do without coordinates, as one of several places.
 
     Returns:
         Such as "0.85 m ahead of the camera, 0.12 m to the right"; coordinates too where a viewpoint was given.
@@ -27,7 +28,8 @@ def place_of(body: Body, context: Context) -> str:
     if context.sight is None:
         return at
     words = from_viewer(body.center, context.sight)
-    return words if context.query.viewpoint is None and not context.sight.note else f"{words}, {at}"
+    needs_no_numbers = briefly or (context.query.viewpoint is None and not context.sight.note)
+    return words if needs_no_numbers else f"{words}, {at}"
 
 
 def from_viewer(point: FloatArray, sight: Sight) -> str:

@@ -76,7 +76,7 @@ def _room(intent: Fits, body: Body, others: Sequence[Body], context: Context) ->
     words = " by ".join(length(side) for side in sides)
     kind = {1: "its shortest edge against the gap", 2: "its two shorter edges against the opening"}
     return _Room(
-        name=f"{'through a gap of' if len(sides) == 1 else 'through an opening of' if len(sides) == 2 else 'in a room of'} {words}",  # noqa: E501
+        name=f"{'through a gap of' if len(sides) == 1 else 'through an opening of' if len(sides) == 2 else 'in a box of'} {words}",  # noqa: E501
         lengths=tuple(Measured(value=side, stddev=0.0) for side in sides),
         edges=edges[: len(sides)],
         rule=f"{kind.get(len(sides), 'its sorted edges against the three lengths')}, turned as needed",

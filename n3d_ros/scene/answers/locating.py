@@ -60,7 +60,7 @@ def _where(thing: Thing, meaning: Meaning, context: Context) -> Finding:
     """Where the one body is; all of them when several were asked for."""
     bodies = meaning.bodies
     steps = tuple(measured_step(body, context) for body in bodies[:MAX_NAMED])
-    places = [f"The {body.name} is {place_of(body, context)}." for body in bodies]
+    places = [f"The {body.name} is {place_of(body, context, briefly=len(bodies) > 1)}." for body in bodies]
     if len(bodies) > 1:
         head = f"{counted(len(bodies), 'object')} match {called(thing)}."
         return Finding(sentences=(head, *places), bodies=bodies, steps=steps)

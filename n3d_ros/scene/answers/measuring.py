@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.absence import departed
-from n3d_ros.scene.answers.amounts import age_of, amount
+from n3d_ros.scene.answers.amounts import age_of, amount, ground_of
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.comparatives import MEASURED_AS
 from n3d_ros.scene.answers.context import Context, UnansweredError
@@ -78,7 +78,7 @@ def _one(intent: Measure, body: Body, reference: Body | None, context: Context) 
     if quantity is Quantity.SIZE:
         return _size(body, context)
     if quantity is Quantity.ELEVATION and reference is None:
-        reference = next((surface for surface in context.surfaces if surface.label == "floor"), None)
+        reference = ground_of(context)
     value = amount(quantity, body, context, reference)
     words = Measured(value=abs(value.value), stddev=0.0, unit=value.unit).words(intent.unit)
     bodies = [body, *([reference] if reference is not None else [])]

@@ -307,7 +307,7 @@ def _widest(body: Body, context: Context) -> float:
 
 
 def _between(body: Body, references: Sequence[Body], context: Context) -> Standing:
-    """On the way between two centres, not farther beside it than a third of its length or the bodies' half widths."""
+    """On the way between two centres, not farther beside it than a third of its length or half the widest body."""
     start, end = references[0], references[-1]
     way = end.center - start.center
     length_m = float(np.linalg.norm(way))
@@ -316,8 +316,8 @@ def _between(body: Body, references: Sequence[Body], context: Context) -> Standi
     from_start = body.center - start.center
     share = float(from_start @ way) / length_m**2
     beside_m = float(np.linalg.norm(from_start - share * way))
-    widths = (_widest(body, context) + max(_widest(start, context), _widest(end, context))) / 2
-    bound_m = max(length_m / 3, min(widths, length_m))
+    widest = max(_widest(one, context) for one in (body, start, end))
+    bound_m = max(length_m / 3, min(widest / 2, length_m))
     step = (
         f"{body.name} lies at {100 * share:.0f} % of the way from {start.name} to {end.name} ({length(length_m)}) and "
         f"{beside_m:.3f} m beside it (bound {bound_m:.3f} m)."
