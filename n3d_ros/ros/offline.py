@@ -80,7 +80,7 @@ class RunTally:
     answers: list[Answered] = field(default_factory=list)
     latest: dict[int, SceneObject] = field(default_factory=dict)
     latest_frame: str = ""
-    newest: tuple[SceneObject, ...] = ()
+    known: tuple[SceneObject, ...] = ()
     best: tuple[FrameOutcome, tuple[SceneObject, ...]] | None = None
     best_clearness: int = -(10**9)
     ok: int = 0
@@ -113,7 +113,7 @@ class RunTally:
             self.latest.clear()
             self.latest_frame = outcome.output_frame
         self.latest.update({item.id: item for item in objects})
-        self.newest = objects
+        self.known = () if outcome.scene is None else outcome.scene.objects
         clearness = look_clearness([item.observations for item in objects], self.ok)
         if objects and clearness >= self.best_clearness:
             self.best, self.best_clearness = (outcome, objects), clearness
@@ -174,7 +174,7 @@ def run_bag(
         grounder: finds the objects; closed by the caller.
         config: the node's settings; None: the defaults.
         questions: what to ask on the way, and at the end.
-        last_questions: gives more to ask at the end, from the objects of the last image.
+        last_questions: gives more to ask at the end, from the objects that the scene then holds.
         on_look: told of what comes of each pair.
         on_drop: told of each image or pair without a result: reason, sentence, time in the bag.
         include_images: copy the images into the annotated bag too.
@@ -210,7 +210,7 @@ def run_bag(
         bag_pass = BagPass(reader, topics, grounder, settings, listeners, questions)
         bag_pass.run(also_read=annotated.copied if annotated else (), should_stop=should_stop)
         if last_questions is not None and not bag_pass.interrupted:
-            tally.answers.extend(map(bag_pass.ask, last_questions(tally.newest)))
+            tally.answers.extend(map(bag_pass.ask, last_questions(tally.known)))
     summary = tally.summary(bag_pass, grounder, time.perf_counter() - started)
     if output is not None:
         write_json(output / RESULTS_FILE, _document(reader, topics, grounder, tally, summary))

@@ -16,15 +16,16 @@ def default_questions(objects: Sequence[SceneObject]) -> tuple[BagQuestion, ...]
     """Questions that a scene gives rise to.
 
     Args:
-        objects: of the last image.
+        objects: that the scene holds.
 
     Returns:
-        At most nine; only things whose name no other one bears are asked for singly.
+        At most nine; only things whose name no other one bears are asked for singly, those seen last first.
     """
-    names = [item.label for item in sorted(objects, key=lambda item: (-item.observations, item.id))]
+    ranked = sorted(objects, key=lambda item: (-item.last_seen_ns, -item.observations, item.id))
+    names = [item.label for item in ranked]
     names = [name for name in names if len(name) <= MAX_NAME_CHARS and name.isprintable()]
     counts = Counter(names)
-    single = [name for name in names if counts[name] == 1]
+    single = [name for name in names if counts[name] == 1 and not _is_said_by_another(name, names)]
     texts = [FIRST, "How many objects are there?"]
     texts += [f"How many {name}s are there?" for name, count in counts.items() if count > 1][:1]
     if single:
@@ -39,6 +40,12 @@ def default_questions(objects: Sequence[SceneObject]) -> tuple[BagQuestion, ...]
     if len(names) > 1:
         texts.append("What is the largest object?")
     return tuple(BagQuestion(text=text) for text in texts)
+
+
+def _is_said_by_another(name: str, names: Sequence[str]) -> bool:
+    """Whether another name has all words of this one, as "red and white box" has those of "red box"."""
+    words = set(name.split())
+    return any(words < set(other.split()) for other in names)
 
 
 def questions_on_the_way(duration_s: float) -> tuple[BagQuestion, ...]:

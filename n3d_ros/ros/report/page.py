@@ -29,9 +29,11 @@ TEMPLATE = "report.html"
 MAX_PAGE_BYTES = 10_000_000
 QUALITIES = (82, 60, 35)  # of the pictures: a page that would be too large gets poorer ones, then fewer
 MAX_OBJECTS = 200  # rows
+OPEN_OBJECTS = 25  # of these that are not folded away
 MAX_ANSWERS = 200
 MAX_STEPS = 40  # of an answer
 MAX_TEXT_CHARS = 2000
+MAX_VALUE_CHARS = 80
 MAX_LABELS = 24  # named in the words for a picture
 LISTED_SHARE = 10  # objects seen in less than one look of so many are not drawn in the map
 
@@ -114,6 +116,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "stages": stage_rows(material),
         "dropped": sorted(summary.dropped.items(), key=lambda item: -item[1]),
         "objects": [_object_row(track, material) for track in tracks[:MAX_OBJECTS]],
+        "open_objects": OPEN_OBJECTS,
         "objects_left_out": max(0, len(tracks) - MAX_OBJECTS),
         "timeline": timeline_of(material, answers),
         "answers": [_answer_card(i, one, material) for i, one in enumerate(answers, start=1)],
@@ -150,7 +153,7 @@ def _css_color(word: str | None, key: int) -> str:
 def _answer_card(number: int, answered: Answered, material: ReportMaterial) -> dict[str, Any]:
     """One question with its answer."""
     reply = answered.reply
-    value = reply.value_text
+    value = reply.value_text if len(reply.value_text) <= MAX_VALUE_CHARS else ""  # a longer one repeats the sentence
     return {
         "number": number,
         "text": answered.question.text,

@@ -244,11 +244,12 @@ def test_steps_are_told_with_the_parts_they_consist_of(bag: Path) -> None:
 
 
 def test_the_questions_nobody_asked_are_understood_and_about_the_scene(bag: Path) -> None:
-    labels = ["red box", "blue mug", "green ball", "green ball"]
+    labels = ["red box", "blue mug", "green ball", "green ball", "large blue mug"]
     summary = reported(bag, ScriptedGrounder(lambda _: labels)).summary
     questions = default_questions(summary.latest)
     texts = [question.text for question in questions]
-    assert any("red box" in text and "blue mug" in text for text in texts)
+    assert any("the red box" in text and "the large blue mug" in text for text in texts)
+    assert not any("the blue mug" in text for text in texts), "two are blue mugs"
     assert "How many green balls are there?" in texts and not any("the green ball" in text for text in texts)
     assert [text for text in texts if read(text).question is None] == []
     assert [one.at_s for one in questions_on_the_way(9.0)] == [4.5]
