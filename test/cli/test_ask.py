@@ -272,14 +272,14 @@ def camera(node: NodeProcess) -> Iterator[Camera]:
     client.close()
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "n3d_ros.cli", "ask", "--node", "/asked", *words]
+def command(*words: str, node: str = "/asked") -> list[str]:
+    return [sys.executable, "-m", "n3d_ros.cli", "ask", "--node", node, *words]
 
 
-def asked(camera: Camera, words: list[str], lines: str = "") -> tuple[int, str, str]:
+def asked(camera: Camera, words: list[str], lines: str = "", node: str = "/asked") -> tuple[int, str, str]:
     """Exit code and outputs of the command, while images come."""
     process = subprocess.Popen(
-        command(*words),
+        command(*words, node=node),
         env=ros_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -335,9 +335,11 @@ def test_ctrl_c_cancels_the_question_in_the_node_and_keeps_the_prompt(
         screen = ""
         os.write(terminal, b"\x03")
         assert shows("Interrupted."), screen
+        assert shows("n3d> "), screen
         screen = ""
         os.write(terminal, b"red block\n")
         assert shows("Found 1"), screen
+        assert shows("n3d> "), screen
         os.write(terminal, b"\x04")
         assert wait_until(lambda: os.waitpid(pid, os.WNOHANG) != (0, 0), 15.0), screen
         pid = 0
@@ -347,3 +349,17 @@ def test_ctrl_c_cancels_the_question_in_the_node_and_keeps_the_prompt(
             os.waitpid(pid, 0)
         os.close(terminal)
     assert (tmp_path / "n3d" / "ask_history").read_text().splitlines() == ["slow", "red block"]
+
+
+def test_what_a_slow_model_finds_is_told_while_it_looks() -> None:
+    """A model that never ends: its boxes come on the way, and what was found until the deadline at the end."""
+    node = NodeProcess({"model": "talking", "continuous": "false"}, name="talker")
+    camera = Camera("talker")
+    try:
+        camera.wait_connected()
+        code, output, errors = asked(camera, ["endless mugs", "--timeout", "4"], node="/talker")
+    finally:
+        camera.close()
+        node.end()
+    assert code == cli.EXIT_FAILED and output.startswith("TIMEOUT: Partial:"), output
+    assert " s: grounding" in errors and "found mug" in errors

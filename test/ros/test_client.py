@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
 from n3d_msgs.srv import SpatialQuery
 
-from n3d_ros.errors import StatusCode
+from n3d_ros.errors import N3dError, StatusCode
+from n3d_ros.ros import client
 from n3d_ros.ros.asks import Reply
-from n3d_ros.ros.client import query_response_to_dict, status_name
+from n3d_ros.ros.client import NO_NODE, NodeClient, query_response_to_dict, status_name
 from n3d_ros.ros.requests import fill_answer
 from n3d_ros.scene.query import ValueType
 
@@ -36,3 +38,31 @@ def test_the_value_of_an_answer_reaches_json_with_its_type(value: Any, value_typ
 
 def test_codes_of_a_later_version_are_told_by_number() -> None:
     assert (status_name(1), status_name(200)) == ("NOT_FOUND", "200")
+
+
+class NeverDone:
+    """A future whose node has died."""
+
+    def done(self) -> bool:
+        return False
+
+
+class Idle:
+    """An executor with nothing to do."""
+
+    def spin_once(self, *, timeout_sec: float) -> None:
+        time.sleep(min(timeout_sec, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("is_there", "limit_s", "words"), [(False, 60.0, "went away"), (True, 0.2, "did not answer in time")]
+)
+def test_an_answer_is_not_waited_for_longer_than_it_can_come(
+    is_there: bool, limit_s: float, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "GONE_S", 0.1)
+    asking = NodeClient.__new__(NodeClient)
+    asking._executor = Idle()
+    with pytest.raises(N3dError, match=words) as caught:
+        asking._awaited(NeverDone(), time.monotonic() + limit_s, "/n3d/ground", lambda: is_there)
+    assert (caught.value.reason == NO_NODE) is not is_there
