@@ -34,7 +34,7 @@ def count(intent: Count, context: Context) -> SpatialAnswer:
     """
 
     def compute(meaning: Meaning) -> Finding:
-        bodies = meaning.bodies
+        bodies = _counted(intent.thing, meaning)
         match = "object matches" if len(bodies) == 1 else "objects match"
         named = f": {listed([body.name for body in bodies])}" if bodies else ""
         sentences = [f'{len(bodies)} {match} "{told(intent.thing)}"{named}.']
@@ -62,7 +62,7 @@ def exists(intent: Exists, context: Context) -> SpatialAnswer:
     """
 
     def compute(meaning: Meaning) -> Finding:
-        bodies = meaning.bodies
+        bodies = _counted(intent.thing, meaning)
         holds = _is_number(len(bodies), intent) != intent.negated
         if not bodies:
             rest = (departed_words(intent.thing, context), known_words(context))
@@ -74,6 +74,11 @@ def exists(intent: Exists, context: Context) -> SpatialAnswer:
         return replace(yes_or_no(holds, [], bodies=bodies), sentences=(said, *places))
 
     return settled([intent.thing], context, compute, together=TOGETHER)
+
+
+def _counted(thing: Thing, meaning: Meaning) -> tuple[Body, ...]:
+    """The bodies that count: a surface only where it was asked for by name."""
+    return meaning.bodies if thing.phrase.noun else tuple(body for body in meaning.bodies if body.known is not None)
 
 
 def _is_number(found: int, intent: Exists) -> bool:

@@ -190,8 +190,11 @@ def rests_on(body: Body, carrier: Body, context: Context) -> Standing:
     space = side_by_side(body, carrier, up)
     free_m = space.value - half_a - half_b
     bound_m = _rest_bound(hypot(space.stddev, error_a, error_b))
+    if abs(free_m) > bound_m or space.value <= 0:  # footprints cost more than all the rest
+        height = f"{_zeroed(free_m)} m above the top of {carrier.name} (bound +- {bound_m:.3f} m)"
+        return Standing(holds=Holds.NO, step=f"The bottom of {body.name} is {height}.")
     share = shared_footprint(body.box, carrier.box, up)
-    holds = abs(free_m) <= bound_m and share >= CARRIED_SHARE and space.value > 0
+    holds = share >= CARRIED_SHARE
     step = (
         f"The bottom of {body.name} is {_zeroed(free_m)} m above the top of {carrier.name} (bound +- {bound_m:.3f} m), "
         f"and {100 * share:.0f} % of its footprint lies over it (bound {100 * CARRIED_SHARE:.0f} %)."
@@ -235,12 +238,15 @@ def _under(_: Relation, body: Body, reference: Body, context: Context) -> Standi
         step = f"The top of {body.name} is {-top_m:.3f} m below the {reference.name}."
         return Standing(holds=_yes(top_m <= REST_M and is_over), step=step)
     below = side_by_side(reference, body, up)
+    if below.sign <= 0:
+        step = f"The centre of {body.name} is {below.figures()} below that of {reference.name}."
+        return Standing(holds=Holds.NO, step=step)
     share = max(shared_footprint(body.box, reference.box, up), shared_footprint(reference.box, body.box, up))
     step = (
         f"The centre of {body.name} is {below.figures()} below that of {reference.name}, and {100 * share:.0f} % of "
         f"the footprint of one lies under the other (bound {100 * CARRIED_SHARE:.0f} %)."
     )
-    holds = below.sign > 0 and share >= CARRIED_SHARE and not _is_inside(body, reference)
+    holds = share >= CARRIED_SHARE and not _is_inside(body, reference)
     return Standing(holds=_yes(holds), step=step)
 
 
@@ -285,19 +291,22 @@ def _next_to(_: Relation, body: Body, reference: Body, context: Context) -> Stan
     bound_m = max(NEXT_TO_M, widest / 2)
     heights = body.half_extent(up)[0] + reference.half_extent(up)[0]
     is_level = abs(side_by_side(body, reference, up).value) <= heights + NEXT_TO_M
-    touches = [
-        where
-        for where, stands in (
-            ("on", rests_on(body, reference, context)),
-            ("under", rests_on(reference, body, context)),
-            ("inside", _inside(Relation.INSIDE, body, reference, context)),
-            ("around", _inside(Relation.INSIDE, reference, body, context)),
-        )
-        if reference.surface is None and body.surface is None and stands.holds is Holds.YES
-    ]
     step = f"{gap.length_m:.3f} m of free space lie between {body.name} and {reference.name} (bound {bound_m:.3f} m)"
-    step += f", but it is {touches[0]} it." if touches else "." if is_level else ", but their heights differ too much."
-    return Standing(holds=_yes(gap.length_m <= bound_m and is_level and not touches), step=step)
+    if gap.length_m > bound_m or not is_level:
+        return Standing(holds=Holds.NO, step=step + ("." if is_level else ", but their heights differ too much."))
+    contact = _contact(body, reference, context)
+    return Standing(holds=_yes(not contact), step=f"{step}, but it is {contact} it." if contact else f"{step}.")
+
+
+def _contact(body: Body, reference: Body, context: Context) -> str:
+    """How two bodies touch that are not beside each other; empty when they are, or when one is a surface."""
+    if body.surface is not None or reference.surface is not None:
+        return ""
+    if rests_on(body, reference, context).holds is Holds.YES:
+        return "on"
+    if rests_on(reference, body, context).holds is Holds.YES:
+        return "under"
+    return "inside" if _is_inside(body, reference) else "around" if _is_inside(reference, body) else ""
 
 
 def _widest(body: Body, context: Context) -> float:
