@@ -235,7 +235,7 @@ def _compare_pairs(kept: Kept) -> Compare | None:
     ):  # fmt: skip
         if reference == again:
             return Compare(
-                subject=subject, quantity=_Q.DISTANCE, sense=sense(kept["c"][1]), other=other, reference=reference
+                subject=subject, quantity=_Q.DISTANCE, sense=sense(kept["m"]), other=other, reference=reference
             )  # fmt: skip
     return None
 
@@ -420,8 +420,8 @@ COMPARE: Rows = [
     ("(be|do) the? {q:quantity} (from|of) {a:thing} (to|from) {r:thing} {b:limit}", lambda k: _compare_gap({**k, "p": (k["a"], k["r"])})),
     ("(be|do) the? {q:quantity} of {a:thing} {b:limit}", _compare_limit),
     ("(be|do) {a:bare} 's {q:quantity} {b:limit}", _compare_limit),
-    ("(be|do) the? {q:quantity} (between|rel:BETWEEN|from) {p:pair} {c:cmp} than (the|that)? {q2:quantity}? (between|rel:BETWEEN|from) {p2:pair}", _compare_pairs),
-    ("be {a:bare} 's {q:quantity} {c:cmp} than {b:bare} (be|('s {q2:quantity}?))?", lambda k: _compare({**k, "c": (k["q"], k["c"][1])})),
+    ("(be|do) the? {q:quantity} (between|rel:BETWEEN|from) {p:pair} {m:more_or_less} (the|that)? {q2:quantity}? (between|rel:BETWEEN|from) {p2:pair}", _compare_pairs),
+    ("be {a:bare} 's {q:quantity} {m:more_or_less} {b:bare} (be|('s {q2:quantity}?))?", lambda k: _compare({**k, "c": (k["q"], k["m"])})),
     ("be the? {q:quantity} of {a:thing} {colors:hues}", lambda k: _colored(k) if k["q"] is _Q.COLOR else None),
     (SUBJECT + "{c:comparative} (than|as) {b:thing}", _compare),
     (SUBJECT + "{c:comparative} {r:bare} than {b:thing}", _compare),
@@ -453,7 +453,7 @@ COMPARE: Rows = [
     ("(be|do|have) {a:thing} (be|have|of)? (both|all)? (the-same|the? same|equal) (rel:INSIDE|in)? {q:quantity}", _all_equal),
     ("(be|do) {a:thing} (both|all)? (equally|the-same|as) {s:scale}", lambda k: _all_equal({**k, "q": k["s"][0]})),
     ("be the {q:quantity} of {a:thing} (the-same|the? same|equal) (as|to) (the {q2:quantity} of|that of)? {b:thing}", _equal),
-    ("be the {q:quantity} of {a:thing} {c:cmp} than (the {q2:quantity} of|that of)? {b:thing}", lambda k: _compare({**k, "c": (k["q"], k["c"][1])})),
+    ("be the {q:quantity} of {a:thing} {m:more_or_less} (the {q2:quantity} of|that of)? {b:thing}", lambda k: _compare({**k, "c": (k["q"], k["m"])})),
     (SUBJECT + "{e:extreme_thing}", _compare_extreme),
     (SUBJECT + "have? {x:extreme_of}", _compare_extreme),
     (SUBJECT + "have? {x:extreme_of} (of|among) {b:thing}", _compare_extreme),
@@ -553,6 +553,7 @@ def add_choices(grammar: Grammar) -> None:
     )
     grammar.add("sideways", [("{r:rel}", lambda k: True if k["r"] in (Relation.LEFT, Relation.RIGHT) else None)])
     grammar.add("ahead", [("{r:rel}", lambda k: True if k["r"] in (Relation.FRONT, Relation.BEHIND) else None)])
+    grammar.add("more_or_less", [("{c:cmp} than", lambda k: k["c"][1]), ("{s:sense}", lambda k: k["s"])])
     grammar.add("limit", [
         ("{s:sense} {l:length}", lambda k: (k["s"], k["l"].metres) if k["l"].power == 1 else None),
         ("{c:cmp} than {l:length}", lambda k: (k["c"][1], k["l"].metres) if k["l"].power == 1 else None),

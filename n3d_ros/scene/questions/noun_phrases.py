@@ -23,6 +23,7 @@ _DETERMINERS = frozenset(
 _INDEFINITE = frozenset(("a", "an", "some", "any", "another", "no"))
 _ANY = frozenset(("a", "an", "some", "any", "another", "no", "either"))
 _ANYTHING_AT_ALL = frozenset(("anything", "something", "stuff"))
+_NO_PARTICIPLES = frozenset(("moped", "steed", "hundred", "toolshed", "seabed", "flatbed", "infrared"))
 _ALSO_NAMES = frozenset(("light", "rose", "short", "other"))
 _SOFT = frozenset((
     "can", "saw", "watch", "show", "order", "measure", "hand", "face", "back", "top", "bottom", "front",
@@ -320,6 +321,8 @@ def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> b
         return False  # "a block two hours ago"
     if names and _describes(word) and not follows_name and plain not in _ALSO_NAMES and not all(map(_describes, names)):
         return False  # "is the mug red"
+    if names and plain.endswith("ed") and len(plain) > 4 and not follows_name and plain not in _NO_PARTICIPLES:
+        return False  # "the mug owned by": what was done to it is no part of its name
     whole = expression_at(words, chunk.at)
     if whole is not None and whole[0] > 1:
         return False
