@@ -10,19 +10,15 @@ A pair that cannot be used ends as an outcome with a status, a reason and a sent
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from n3d_ros.detection import Detection3D
 from n3d_ros.errors import BackendError, InputError, N3dError, StatusCode, TransformError
 from n3d_ros.frame import RgbdFrame
-from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import (
     Grounder,
@@ -33,7 +29,7 @@ from n3d_ros.inference.grounder import (
     is_open_vocabulary,
 )
 from n3d_ros.inference.timing import Stages
-from n3d_ros.ros.config import AUTO, NONE, PipelineConfig
+from n3d_ros.ros.config import PipelineConfig
 from n3d_ros.ros.conversions import clean_frame_id
 from n3d_ros.ros.frame_assembly import FrameAssembler
 from n3d_ros.ros.outcomes import CameraView as CameraView
@@ -42,6 +38,9 @@ from n3d_ros.ros.outcomes import Memory as Memory
 from n3d_ros.ros.outcomes import Placement as Placement
 from n3d_ros.ros.outcomes import TransformLookup as TransformLookup
 from n3d_ros.ros.pairing import RgbdPair
+from n3d_ros.ros.poses import FIXED_FRAMES as FIXED_FRAMES
+from n3d_ros.ros.poses import GRAVITY_FRAMES as GRAVITY_FRAMES
+from n3d_ros.ros.poses import Poses
 from n3d_ros.scene.history import SceneHistory
 from n3d_ros.scene.naming import asked_refinement
 from n3d_ros.scene.objects import SceneObject
@@ -49,10 +48,6 @@ from n3d_ros.scene.recall import recalled
 from n3d_ros.scene.scene import Scene
 
 logger = logging.getLogger(__name__)
-
-FIXED_FRAMES = ("map", "odom", "world")  # REP-105: frames in which things that stand still stay where they are
-GRAVITY_FRAMES = (*FIXED_FRAMES, "base_link")  # REP-103: their z axis points up (base_link's while the robot is level)
-LOOKUP_STEP_S = 0.005  # between two looks for a transform that is still on its way
 
 
 class FramePipeline:
@@ -89,8 +84,8 @@ class FramePipeline:
         self._failures = 0
         self._topics = (color_topic, depth_topic)
         self._grounder = grounder
-        self._lookup = lookup
-        self._now_s = now_s
+        self._poses = Poses(lambda: self.config, lookup, now_s)
+        self.lookup, self.placement = self._poses.lookup, self._poses.placement
         self._assembler = self._new_assembler()
         self._scene: Scene | None = None
         self.next_id = first_id
@@ -288,10 +283,10 @@ class FramePipeline:
         with stages.timed("assemble"):
             frame = self._assemble(pair)
         with stages.timed("tf"):
-            scene_frame, scene_T_camera = self._scene_pose(frame)
+            scene_frame, scene_T_camera = self._poses.scene_pose(frame)
             output_frame = self.config.output_frame or frame.frame_id
             output_T_camera = self.lookup(output_frame, frame.frame_id, frame.stamp_ns)
-            up = self._up(frame)
+            up = self._poses.up(frame)
         with stages.timed("ground"):
             result = self.grounder.ground(
                 frame, replace(request, up=up), on_detection=on_detection, is_cancelled=is_cancelled
@@ -386,7 +381,7 @@ class FramePipeline:
             return scene
         for known_ns in (scene.stamp_ns, stamp_ns):  # a frame that has just appeared is not known at the former yet
             with suppress(TransformError):
-                return scene.transformed(scene_frame, self._lookup(scene_frame, scene.frame_id, known_ns))
+                return scene.transformed(scene_frame, self.lookup(scene_frame, scene.frame_id, known_ns, wait=False))
         return Scene(frame_id=scene_frame, stamp_ns=0, next_id=self.next_id)
 
     def _recalled_scene(
@@ -408,71 +403,6 @@ class FramePipeline:
             self._scene = replace(self._scene, next_id=self.next_id)
         return scene
 
-    def _scene_pose(self, frame: RgbdFrame) -> tuple[str, RigidTransform]:
-        """The scene's fixed frame, and the camera's pose in it at the frame's stamp."""
-        wanted = self.config.scene_frame
-        if wanted == AUTO:
-            wanted = self._first_connected(FIXED_FRAMES, frame.frame_id) or frame.frame_id
-        return wanted, self.lookup(wanted, frame.frame_id, frame.stamp_ns)
-
-    def _up(self, frame: RgbdFrame) -> FloatArray | None:
-        """The direction against gravity in the camera's frame; None when tf knows none."""
-        wanted = self.config.gravity_frame
-        if wanted == NONE:
-            return None
-        if wanted == AUTO:
-            connected = self._first_connected(GRAVITY_FRAMES, frame.frame_id)
-            if connected is None:
-                return None
-            wanted = connected
-        try:
-            camera_T_gravity = self.lookup(frame.frame_id, wanted, frame.stamp_ns)
-        except TransformError:
-            if self.config.gravity_frame != AUTO:
-                raise
-            return None  # nobody asked for this frame: the grounder can do without
-        up: FloatArray = camera_T_gravity.rotate(np.array([0.0, 0.0, 1.0]))
-        return up
-
-    def _first_connected(self, candidates: tuple[str, ...], camera_frame: str) -> str | None:
-        """The first of the frames that tf connects with the camera at any time."""
-        for candidate in candidates:
-            try:
-                self._lookup(candidate, camera_frame)
-            except TransformError:
-                continue
-            return candidate
-        return None
-
-    def lookup(self, target: str, source: str, stamp_ns: int | None = None, *, wait: bool = True) -> RigidTransform:
-        """The transform; waits up to ``tf.wait_s`` for one that is still on its way.
-
-        Args:
-            target: frame to express points in.
-            source: frame the points are given in.
-            stamp_ns: nanoseconds; None: the newest known.
-            wait: False in the executor's thread: tf arrives there, so a wait could only end in vain.
-
-        Returns:
-            ``target_T_source``.
-
-        Raises:
-            TransformError: not known, still after the wait.
-        """
-        if target == source:
-            return RigidTransform.identity()
-        try:
-            return self._lookup(target, source, stamp_ns)
-        except TransformError:
-            if not wait or self._now_s is None or self._first_connected((target,), source) is None:
-                raise  # frames that are not connected at any time are not about to be
-        deadline = self._now_s() + self.config.tf.wait_s
-        while self._now_s() < deadline:
-            time.sleep(LOOKUP_STEP_S)
-            with suppress(TransformError):
-                return self._lookup(target, source, stamp_ns)
-        return self._lookup(target, source, stamp_ns)
-
     def objects(self, outcome: FrameOutcome) -> tuple[SceneObject, ...]:
         """The objects that this very frame shows, as the scene knows them, in the output frame.
 
@@ -487,32 +417,6 @@ class FramePipeline:
         output_T_scene = outcome.output_T_camera @ outcome.scene_T_camera.inverse()
         scene = outcome.scene.transformed(outcome.output_frame, output_T_scene)
         return tuple(known for known in scene.objects if known.last_seen_ns == outcome.stamp_ns)
-
-    def placement(self, scene: Scene, view: CameraView, target_frame: str, *, wait: bool = True) -> Placement:
-        """Where a remembered scene and its camera are in the frame a request is answered in.
-
-        Args:
-            scene: the scene the answer rests on.
-            view: from where it was seen.
-            target_frame: frame asked for; empty: ``output_frame``, else that of the scene's image.
-            wait: as in ``lookup``.
-
-        Returns:
-            The placement at the scene's stamp.
-
-        Raises:
-            TransformError: tf does not connect the frames at the stamp.
-        """
-        target = target_frame or self.config.output_frame or view.frame_id
-        if target == scene.frame_id:
-            target_T_scene = RigidTransform.identity()
-        elif target == view.frame_id:
-            target_T_scene = view.scene_T_camera.inverse()
-        else:
-            target_T_scene = self.lookup(target, scene.frame_id, scene.stamp_ns, wait=wait)
-        target_T_camera = target_T_scene @ view.scene_T_camera
-        up = None if view.up_camera is None else target_T_camera.rotate(view.up_camera)
-        return Placement(frame_id=target, target_T_scene=target_T_scene, target_T_camera=target_T_camera, up=up)
 
 
 def _looks_for_everything(request: GroundingRequest) -> bool:
