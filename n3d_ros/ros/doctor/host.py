@@ -18,6 +18,8 @@ from n3d_ros.ros.transport import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 
 SHARED_MEMORY = Path("/dev/shm")  # where Fast DDS keeps its segments; only read here
 SEGMENT = re.compile(r"(fastdds|fastrtps)_(?P<id>[0-9a-f]{16})")
+PORT = re.compile(r"(fastdds|fastrtps)_port(?P<port>\d{4,5})_el")
+FIRST_PORT, PORTS_PER_DOMAIN = 7400, 250  # of the DDS Interoperability Wire Protocol, 9.6.1.3
 MIDDLEWARE_VARIABLES = (
     PROFILE_VARIABLE,
     OLD_PROFILE_VARIABLE,
@@ -89,6 +91,7 @@ def examine_host(before: tuple[int, int], disk_path: str = ".") -> Host:
         shared_memory_free_bytes=shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else None,
         stale_segment_bytes=sum(stale),
         stale_segments=len(stale),
+        domains=domains_here(),
         receive_buffer_bytes=int(_read("/proc/sys/net/core/rmem_max").strip() or 0),
     )
 
@@ -128,6 +131,26 @@ def stale_segments() -> list[int]:
     """
     locked = locked_inodes()
     return [size for size, inode in _segments() if inode not in locked] if locked else []
+
+
+def domains_here() -> dict[int, tuple[int, ...]]:
+    """ROS domains that processes of this machine take part in, as the shared-memory ports of Fast DDS tell.
+
+    Returns:
+        Process numbers by domain.
+    """
+    locked = locked_inodes()
+    found: dict[int, set[int]] = {}
+    with contextlib.suppress(OSError):
+        for path in SHARED_MEMORY.iterdir():
+            match = PORT.fullmatch(path.name)
+            if match is None or int(match["port"]) < FIRST_PORT:
+                continue
+            with contextlib.suppress(OSError):  # it may vanish at any moment
+                pid = locked.get(path.stat().st_ino)
+                if pid is not None:
+                    found.setdefault((int(match["port"]) - FIRST_PORT) // PORTS_PER_DOMAIN, set()).add(pid)
+    return {domain: tuple(sorted(pids)) for domain, pids in sorted(found.items())}
 
 
 def process_facts(pid: int) -> Process:

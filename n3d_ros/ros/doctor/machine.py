@@ -10,7 +10,7 @@ from typing import Any
 Facts = Mapping[str, Any]
 
 
-def nothing() -> Facts:
+def nothing() -> Mapping[Any, Any]:
     """No facts.
 
     Returns:
@@ -48,6 +48,7 @@ class Host:
         shared_memory_free_bytes: of /dev/shm; None: there is none.
         stale_segment_bytes: in shared memory left by processes that are gone.
         stale_segments: number of them.
+        domains: processes of this machine by the ROS domain that they take part in, where that can be told.
         receive_buffer_bytes: largest of a socket; 0: unknown.
     """
 
@@ -60,6 +61,7 @@ class Host:
     shared_memory_free_bytes: int | None = None
     stale_segment_bytes: int = 0
     stale_segments: int = 0
+    domains: Mapping[int, tuple[int, ...]] = field(default_factory=nothing)
     receive_buffer_bytes: int = 0
 
 

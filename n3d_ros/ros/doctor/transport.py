@@ -49,6 +49,12 @@ def _network(snapshot: Snapshot) -> Finding:
     only = environment.get("ROS_LOCALHOST_ONLY", "0") == "1" or reach == "LOCALHOST"
     where = "this machine only" if only else f"discovery range {reach}"
     text = f"Domain {domain}, {snapshot.installation.middleware}, {where}."
+    elsewhere = {number: pids for number, pids in snapshot.host.domains.items() if str(number) != domain}
+    if elsewhere and not snapshot.graph:
+        number = max(elsewhere, key=lambda one: len(elsewhere[one]))
+        there = "; ".join(f"domain {one}: process {', '.join(map(str, those[:4]))}" for one, those in elsewhere.items())
+        mend = f"`export ROS_DOMAIN_ID={number}` here, or the same number on both sides."
+        return warning("ros.domain", f"{text} Nobody is here, but on this machine ROS runs in {there}.", mend)
     if reach == "OFF":
         mend = "Unset ROS_AUTOMATIC_DISCOVERY_RANGE, or name peers in ROS_STATIC_PEERS."
         return fault("ros.domain", text, mend)

@@ -374,6 +374,13 @@ SPOILT: list[tuple[str, Change, str, Level, str]] = [
         FAULT,
         "ROS_STATIC_PEERS",
     ),
+    (
+        "another domain",
+        lambda s: replace(with_host(domains={7: (21, 22)})(s), graph={}),
+        "ros.domain",
+        WARNING,
+        "export ROS_DOMAIN_ID=7",
+    ),
     ("not running", with_node(count=0, others=("/left/n3d",)), "node.running", WARNING, "/left/n3d"),
     ("two nodes", with_node(count=2), "node.name", FAULT, "2 nodes are called /n3d"),
     ("two others", with_node(all_nodes=("/n3d", "/a", "/a")), "ros.node_names", WARNING, "/a"),

@@ -62,3 +62,13 @@ def test_an_end_is_told_to_be_here_elsewhere_or_unknown() -> None:
 def test_packages_are_found_with_their_versions() -> None:
     versions = host.package_versions()
     assert versions["numpy"] and "." in versions["numpy"]
+
+
+def test_domains_are_told_by_the_ports_that_processes_hold(segments: Path) -> None:
+    for port in (7413, 7413 + 24 * 250, 7006):
+        (segments / f"fastdds_port{port}_el").touch()
+    with (segments / f"fastdds_port{7413 + 24 * 250}_el").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if Path(lock.name).stat().st_ino not in host.locked_inodes():
+            pytest.skip("the kernel does not show locks here")
+        assert host.domains_here() == {24: (os.getpid(),)}
