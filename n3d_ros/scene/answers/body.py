@@ -33,6 +33,7 @@ class Body:
         name: as answers call it, without article: "red box 3", "table".
         label: as it is labelled, for phrases.
         box: the oriented box, scene frame; of a surface its seen extent, flat.
+        axes: (3, 3) the box's axes as columns, kept because the box computes them anew each time.
         uncertainty: of the box; zero for a surface, whose height is an average over many points.
         known: the object; None for a surface.
         surface: the surface; None for an object.
@@ -41,6 +42,7 @@ class Body:
     name: str
     label: str
     box: Box3D
+    axes: FloatArray
     uncertainty: BoxUncertainty
     known: SceneObject | None = None
     surface: SupportSurface | None = None
@@ -79,7 +81,7 @@ class Body:
         Returns:
             Metres, both.
         """
-        shares = np.abs(direction @ self.box.rotation) / 2
+        shares = np.abs(direction @ self.axes) / 2
         return float(shares @ self.box.size), float(np.linalg.norm(shares * self.uncertainty.size_stddev_m))
 
     def center_variance(self, direction: FloatArray) -> float:
@@ -107,6 +109,7 @@ def body_of(known: SceneObject) -> Body:
         name=f"{echo(known.label)} {known.id}",
         label=known.label,
         box=known.box,
+        axes=known.box.rotation,
         uncertainty=known.uncertainty,
         known=known,
     )
@@ -124,15 +127,14 @@ def surface_bodies(surfaces: Sequence[SupportSurface]) -> tuple[Body, ...]:
     kept = [surface for surface in surfaces if len(surface.outline) >= 3]
     kinds = [surface.kind for surface in kept]
     return tuple(
-        Body(
-            name=kind if kinds.count(kind) == 1 else f"{kind} {kinds[: i + 1].count(kind)} (surface)",
-            label=kind,
-            box=_flat_box(surface),
-            uncertainty=_EXACT,
-            surface=surface,
-        )
+        _surface_body(surface, kind if kinds.count(kind) == 1 else f"{kind} {kinds[: i + 1].count(kind)} (surface)")
         for i, (kind, surface) in enumerate(zip(kinds, kept, strict=True))
     )
+
+
+def _surface_body(surface: SupportSurface, name: str) -> Body:
+    box = _flat_box(surface)
+    return Body(name=name, label=surface.kind, box=box, axes=box.rotation, uncertainty=_EXACT, surface=surface)
 
 
 _EXACT = BoxUncertainty(center_covariance_m2=np.zeros((3, 3)), size_stddev_m=np.zeros(3), yaw_stddev_rad=0.0)

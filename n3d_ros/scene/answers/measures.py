@@ -108,7 +108,7 @@ def edges_of(body: Body, sight: Sight) -> Edges:
     Returns:
         The edges.
     """
-    axes = body.box.rotation
+    axes = body.axes
     height = int(np.argmax(np.round(np.abs(sight.up @ axes), 9)))
     across = np.round(np.abs(sight.left @ axes), 9)
     first, second = (k for k in range(3) if k != height)

@@ -286,11 +286,17 @@ def _rest_bound(stddev_m: float) -> float:
 
 def _next_to(_: Relation, body: Body, reference: Body, context: Context) -> Standing:
     """Little free space at one height, and neither on nor in the other."""
-    up, gap = context.axes.up, gap_between(body.box, reference.box)
+    up = context.axes.up
     widest = max(_widest(body, context), _widest(reference, context)) if reference.surface is None else 0.0
     bound_m = max(NEXT_TO_M, widest / 2)
     heights = body.half_extent(up)[0] + reference.half_extent(up)[0]
     is_level = abs(side_by_side(body, reference, up).value) <= heights + NEXT_TO_M
+    reach_m = float(np.linalg.norm(body.box.size) + np.linalg.norm(reference.box.size)) / 2
+    at_least_m = float(np.linalg.norm(body.center - reference.center)) - reach_m
+    if at_least_m > bound_m:
+        step = f"More than {at_least_m:.3f} m of free space lie between {body.name} and {reference.name}"
+        return Standing(holds=Holds.NO, step=f"{step} (bound {bound_m:.3f} m).")
+    gap = gap_between(body.box, reference.box)
     step = f"{gap.length_m:.3f} m of free space lie between {body.name} and {reference.name} (bound {bound_m:.3f} m)"
     if gap.length_m > bound_m or not is_level:
         return Standing(holds=Holds.NO, step=step + ("." if is_level else ", but their heights differ too much."))
