@@ -47,11 +47,11 @@ class Visitor:
         self._follows = False
         self._drawn: dict[str, Any] = {}
         gui = client.gui
-        with gui.add_form(None) as form:
-            self._text = gui.add_text("Question", "", hint="Press Enter to ask.")
-            button = gui.add_button("Ask")
-        form.on_submit(lambda _: self.ask(self._text.value))
-        button.on_click(lambda _: form.submit())
+        # A line end asks. viser's forms know Enter too, but lose the letters typed just before it (viser 1.1.1).
+        self._text = gui.add_text("Question", "", multiline=True, hint="Enter asks.")
+        self._text.on_update(lambda _: self._typed())
+        button = gui.add_button("Ask")
+        button.on_click(lambda _: self._take())
         examples = gui.add_button_group("Examples", EXAMPLES)
         examples.on_click(lambda _: self.ask(examples.value))
         look = gui.add_button("Look from behind the camera", color="gray")
@@ -65,7 +65,7 @@ class Visitor:
         Args:
             text: in words.
         """
-        question = text.strip()[:MAX_QUESTION_CHARS]
+        question = " ".join(text.split())[:MAX_QUESTION_CHARS]
         if not question:
             return
         with self._lock:
@@ -89,6 +89,16 @@ class Visitor:
                 on_failure=lambda sentence: say(failed_html(question, sentence)),
             )
         )
+
+    def _typed(self) -> None:
+        """Asks once there is a line end."""
+        if "\n" in self._text.value:
+            self._take()
+
+    def _take(self) -> None:
+        """Asks what is in the box, and empties it."""
+        text, self._text.value = self._text.value, ""
+        self.ask(text)
 
     def clicked(self, key: str) -> None:
         """Says what a box is.

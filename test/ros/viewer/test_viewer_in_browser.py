@@ -1,0 +1,270 @@
+"""The page in a real browser: by itself, and with the real node on the shipped bag."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+pytest.importorskip("n3d_msgs", reason="needs the built interface package")
+pytest.importorskip("viser", reason="needs the extra [view]")
+
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.ros.viewer.composing import SceneMoment
+from n3d_ros.ros.viewer.page import Page
+from n3d_ros.ros.viewer.page_server import PageServer
+from n3d_ros.ros.viewer.shown import shown_boxes
+from n3d_ros.ros.viewer.texts import NodeHealth
+from node_harness import DOMAIN_ID, ros_environment
+from page_browser import eventually, keep_screenshot, open_browser, page_in_tab, page_text
+from viewer_messages import make_object
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+CAMERA = ["--camera", "realsense", "--prefix", "/camera"]
+COMPRESSED = ["-p", "rgb.transport:=compressed", "-p", "depth.transport:=compressedDepth", "-p", "use_sim_time:=true"]
+HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>'
+
+
+class Running:
+    """A command of the package, as a process."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "n3d_ros.cli", *arguments],
+            env=ros_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def end(self) -> int:
+        """Its exit code after SIGINT."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            code = self.process.wait(20.0)
+        finally:
+            self.process.kill()
+            self._reader.join(2.0)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with open_browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
+
+
+# ------------------------------------------------------------------------------------------------- the page by itself
+
+
+@pytest.fixture
+def clicks() -> list[str]:
+    """Keys of the boxes that were clicked."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, clicks: list[str]) -> Iterator[Page]:
+    """A page that no node feeds, opened in the browser."""
+    server = PageServer("127.0.0.1", 0)
+    made = Page(server, lambda _, key: clicks.append(key))
+    with page_in_tab(browser, server.url):
+        assert eventually(server.get_clients)
+        yield made
+    server.stop()
+
+
+def test_a_label_that_is_markup_is_read_as_text(page: Page, browser: Any) -> None:
+    boxes = shown_boxes([make_object(label=HOSTILE[:60])], RigidTransform.identity())
+    page.show(SceneMoment(frame_name=HOSTILE, boxes=boxes, trouble=HOSTILE))
+    page.show_health(NodeHealth(name=HOSTILE, state=HOSTILE, level=2, sentences=(HOSTILE,)))
+    assert eventually(lambda: HOSTILE in page_text(browser))
+    assert f"#1 {HOSTILE[:60]}" in page_text(browser)
+    assert browser.execute_script("return window.harmed") is None
+    assert browser.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_objects_that_left_are_gone_and_those_that_come_back_are_there(page: Page, browser: Any) -> None:
+    near = shown_boxes([make_object(1, label="mug"), make_object(2, label="can")], RigidTransform.identity())
+    picture = np.full((30, 40, 3), (10, 200, 30), np.uint8)
+    page.show(SceneMoment(frame_name="map", boxes=near, picture=picture))
+    assert eventually(lambda: "#2 can" in page_text(browser))
+    page.show(SceneMoment(frame_name="map", boxes=near[:1]))
+    assert eventually(lambda: "#2 can" not in page_text(browser))
+    page.show(SceneMoment(frame_name="map", boxes=near))
+    assert eventually(lambda: "#2 can" in page_text(browser))
+
+
+def test_a_click_on_a_box_tells_which_one_it_is(page: Page, browser: Any, clicks: list[str]) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    room = make_object(77, center=(0.0, 0.0, 0.0), size=(1.0, 1.0, 1.0))  # at the middle of every first view
+    page.show(SceneMoment(frame_name="map", boxes=shown_boxes([room], RigidTransform.identity())))
+    assert eventually(lambda: "#77" in page_text(browser))
+    canvas = max(browser.find_elements(By.TAG_NAME, "canvas"), key=lambda one: one.rect["width"])
+
+    def clicked() -> list[str]:
+        ActionChains(browser).move_to_element(canvas).click().perform()
+        return eventually(lambda: clicks, 2.0)
+
+    assert eventually(clicked)
+    assert set(clicks) == {"77"}
+
+
+# ------------------------------------------------------------------------------------------------------ with the node
+
+
+@pytest.fixture(scope="module")
+def robot(repository: Path) -> Iterator[dict[str, Running]]:
+    """The node, a bag that plays again and again, and the page's process."""
+    bag = str(repository / "demo" / "tabletop")
+    running = {
+        "node": Running("start", *CAMERA, *COMPRESSED),
+        "replay": Running("replay", bag, "--loop", "--clock", "--rate", "0.5"),
+        "view": Running("view", "--port", "0"),
+    }
+    yield running
+    codes = {name: one.end() for name, one in running.items()}
+    assert codes["view"] == 0, running["view"].output
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Any]:
+    """A node that sees who subscribes to what."""
+    from n3d_ros.ros.session import ros_node
+
+    ros_environment()
+    before = os.environ.get("ROS_DOMAIN_ID")
+    os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
+    with ros_node("n3d_view_test") as node:
+        yield node
+    os.environ.pop("ROS_DOMAIN_ID")
+    if before is not None:
+        os.environ["ROS_DOMAIN_ID"] = before
+
+
+def subscribed_by_page(listener: Any) -> set[str]:
+    """Topics of node and camera that the page listens to."""
+    from rclpy.node import NodeNameNonExistentError
+
+    try:
+        topics = listener.get_subscriber_names_and_types_by_node("n3d_view", "/")
+    except NodeNameNonExistentError:
+        return set()
+    return {name for name, _ in topics if name.startswith(("/n3d/", "/camera/", "/tf", "/diagnostics"))}
+
+
+def url_of(robot: dict[str, Running]) -> str:
+    """Where the page is."""
+    assert eventually(lambda: re.search(r"http://\S+", robot["view"].output)), robot["view"].output
+    return str(re.findall(r"http://\S+", robot["view"].output)[0])
+
+
+@pytest.fixture(scope="module")
+def opened(robot: dict[str, Running], browser: Any) -> Iterator[Any]:
+    """The browser, on the page."""
+    with page_in_tab(browser, url_of(robot)):
+        yield browser
+
+
+def ask(browser: Any, question: str) -> None:
+    """Types a question and presses Enter."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    assert eventually(lambda: browser.find_elements(By.CSS_SELECTOR, "textarea"))
+    box = browser.find_element(By.CSS_SELECTOR, "textarea")
+    box.send_keys(question)
+    box.send_keys(Keys.ENTER)
+
+
+def answers(browser: Any) -> list[str]:
+    """Texts of the answers, the newest first."""
+    script = "return [...document.querySelectorAll('.n3d-answer')].map(one => one.innerText)"
+    return [str(one) for one in browser.execute_script(script)]
+
+
+def test_while_nobody_looks_the_robot_sends_nothing(robot: dict[str, Running], listener: Any) -> None:
+    url_of(robot)
+    assert eventually(lambda: "n3d_view" in listener.get_node_names())
+    assert subscribed_by_page(listener) == set()
+
+
+def test_the_page_shows_picture_objects_and_figures(robot: dict[str, Running], opened: Any, tmp_path: Path) -> None:
+    assert eventually(lambda: re.search(r"#\d+ purple bowl", page_text(opened))), robot["view"].output
+    picture = opened.execute_script("return document.querySelector('img').naturalWidth")
+    assert picture == 480
+    assert eventually(lambda: "3-D view in map" in page_text(opened))
+    text = page_text(opened)
+    assert re.search(r"image pairs\s+\d+ came, \d+ used", text)
+    assert "geometric on cpu" in text
+    assert eventually(lambda: re.search(r"/n3d\s+active", page_text(opened)))
+    assert keep_screenshot(opened, tmp_path, "page.png").stat().st_size > 50_000
+
+
+def test_the_page_listens_while_somebody_looks(opened: Any, listener: Any) -> None:
+    wanted = {"/n3d/objects", "/n3d/frame_report", "/diagnostics", "/tf", "/camera/color/image_raw/compressed"}
+    assert eventually(lambda: wanted <= subscribed_by_page(listener)), subscribed_by_page(listener)
+
+
+def test_a_question_is_answered_below_its_box(opened: Any, tmp_path: Path) -> None:
+    ask(opened, "where is the purple bowl?")
+    assert eventually(lambda: [one for one in answers(opened) if "purple bowl" in one])
+    assert "answered in" in answers(opened)[0]
+    keep_screenshot(opened, tmp_path, "answer.png")
+
+
+def test_a_question_that_is_markup_is_shown_as_text(opened: Any) -> None:
+    before = len(answers(opened))
+    ask(opened, HOSTILE)
+    assert eventually(lambda: len(answers(opened)) > before)
+    assert HOSTILE in page_text(opened)
+    assert opened.execute_script("return window.harmed") is None
+
+
+def test_a_node_that_goes_away_is_told_and_one_that_comes_back_is_shown(robot: dict[str, Running], opened: Any) -> None:
+    assert robot["node"].end() == 0
+    assert eventually(lambda: re.search(r"/n3d\s+absent", page_text(opened)))
+    robot["node"] = Running("start", *CAMERA, *COMPRESSED)
+    assert eventually(lambda: re.search(r"/n3d\s+active", page_text(opened)))
+    assert eventually(lambda: "Nothing new for" not in page_text(opened))
+
+
+def test_the_browser_had_nothing_to_complain_about(opened: Any) -> None:
+    complaints = [one for one in opened.get_log("browser") if one["level"] == "SEVERE"]
+    assert [one["message"] for one in complaints if "favicon" not in one["message"]] == []
+
+
+def test_once_nobody_looks_any_more_the_subscriptions_end(opened: Any, listener: Any) -> None:
+    page = opened.current_window_handle
+    opened.switch_to.new_window("tab")
+    left = opened.current_window_handle
+    opened.switch_to.window(page)
+    opened.close()
+    opened.switch_to.window(left)
+    assert eventually(lambda: subscribed_by_page(listener) == set())
