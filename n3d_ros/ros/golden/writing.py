@@ -38,6 +38,9 @@ LENGTH_DECIMALS = 4  # of metres: a tenth of a millimetre
 TURN_DECIMALS = 5  # of quaternions: a hundred-thousandth moves the end of a metre by 0.02 mm
 SCORE_DECIMALS = 3
 UNKNOWN_YAW_RAD = 0.5  # standard deviation from which the yaw is a guess: round things have pi / sqrt(3)
+ROUND_SHAPES = ("cylinder", "bowl", "ball")
+SQUARE_SHARE = 0.15  # level sides that differ by less: a round thing that stands
+FACES_SHOWN = 0.8  # support ratio from which the points show the faces of a box, and so its yaw
 WITHOUT_EFFECT = (
     "autostart",
     "tf.",
@@ -103,8 +106,19 @@ def _object_of(item: Mapping[str, Any]) -> ExpectedObject:
         # Twice: a rounded quaternion is not of length 1, and what the file holds is read and normalised once more.
         box=_box_of(box.center, box.size, box.orientation_xyzw),
         score=None if item["score"] is None else round(item["score"], SCORE_DECIMALS),
-        any_yaw=item["yaw_stddev_rad"] > UNKNOWN_YAW_RAD,
+        any_yaw=item["yaw_stddev_rad"] > UNKNOWN_YAW_RAD or _may_be_round(item, box),
     )
+
+
+def _may_be_round(item: Mapping[str, Any], box: Box3D) -> bool:
+    """Whether a thing may look the same however it is turned about its z axis.
+
+    It stands, is as wide as deep, and is known to be round, or its points do not lie on the faces of the box.
+    """
+    width, depth = box.size[:2]
+    support = item["support_ratio"]
+    looks_round = item["shape"] in ROUND_SHAPES or (support is not None and support < FACES_SHOWN)
+    return looks_round and bool(abs(width - depth) < SQUARE_SHARE * max(width, depth))
 
 
 def _box_of(center: ArrayLike, size: ArrayLike, orientation_xyzw: ArrayLike) -> Box3D:

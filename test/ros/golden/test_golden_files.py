@@ -92,6 +92,8 @@ def test_numbers_are_rounded_and_read_back_to_the_very_same() -> None:
                     "orientation_xyzw": (quaternion / np.linalg.norm(quaternion)).tolist(),
                     "score": float(rng.uniform()),
                     "yaw_stddev_rad": 0.01,
+                    "shape": None,
+                    "support_ratio": None,
                 }
             ],
         }
@@ -101,6 +103,35 @@ def test_numbers_are_rounded_and_read_back_to_the_very_same() -> None:
         )
         for name in ("center", "size", "orientation_xyzw"):
             assert (getattr(again.images[0].objects[0].box, name) == getattr(image.objects[0].box, name)).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "stddev", "support", "any_yaw"),
+    [
+        ("box", [0.2, 0.2, 0.1], 0.01, 0.9, False),
+        ("box", [0.2, 0.2, 0.1], 1.8, 0.9, True),
+        ("box", [0.2, 0.2, 0.1], 0.01, 0.6, True),  # a can taken for a box
+        ("box", [0.3, 0.2, 0.1], 0.01, 0.6, False),
+        ("bowl", [0.2, 0.19, 0.1], 0.01, 0.9, True),
+        ("cylinder", [0.3, 0.1, 0.1], 0.01, 0.9, False),  # it lies
+        (None, [0.2, 0.2, 0.1], 0.01, None, False),
+    ],
+)
+def test_only_what_looks_the_same_all_round_may_be_turned(
+    shape: str | None, size: list[float], stddev: float, support: float | None, any_yaw: bool
+) -> None:
+    item = {
+        "label": "thing",
+        "center_m": [0, 0, 1],
+        "size_m": size,
+        "orientation_xyzw": [0, 0, 0, 1],
+        "score": None,
+        "yaw_stddev_rad": stddev,
+        "shape": shape,
+        "support_ratio": support,
+    }
+    image = image_of({"stamp_ns": 1, "frame_id": "map", "status": "OK", "objects": [item]})
+    assert image.objects[0].any_yaw is any_yaw
 
 
 def test_a_hand_written_file_needs_little() -> None:
