@@ -14,6 +14,7 @@ from n3d_ros.ros.loading import grounder_from_config, model_from_config
 from n3d_ros.ros.managed_node import NODE_NAME, GrounderFactory, N3dNode
 from n3d_ros.ros.model_keeper import ModelFactory
 from n3d_ros.ros.plain_text import plain
+from n3d_ros.ros.session import middleware_errors
 from n3d_ros.ros.spinning import Spinner, ros_log_handler
 
 
@@ -37,7 +38,8 @@ def run(
     rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)
     logging.getLogger("n3d_ros").addHandler(ros_log_handler())
     try:
-        node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
+        with middleware_errors():
+            node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
     except ConfigurationError as error:
         rclpy.logging.get_logger(NODE_NAME).fatal(plain(error.message))
         rclpy.try_shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,32 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
+
+from n3d_ros.errors import ConfigurationError
+from n3d_ros.ros.plain_text import plain
+
+
+@contextlib.contextmanager
+def middleware_errors() -> Iterator[None]:
+    """Turns what the middleware raises when it refuses a node into an error for people.
+
+    Yields:
+        Nothing; a node is made inside.
+
+    Raises:
+        ConfigurationError: with the middleware's reason.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__name__ != "RCLError":  # of a private module of rclpy
+            raise
+        security = (
+            " ROS_SECURITY_ENABLE is set: it takes a middleware with security plugins, and keys of the enclave that "
+            "--enclave names in ROS_SECURITY_KEYSTORE."
+        )
+        hint = security if os.environ.get("ROS_SECURITY_ENABLE", "").lower() == "true" else ""
+        raise ConfigurationError(f"The middleware makes no node: {plain(str(error))}.{hint}") from error
 
 
 @contextlib.contextmanager
@@ -26,7 +53,8 @@ def ros_node(name: str, *, use_sim_time: bool = False) -> Iterator[Any]:
     context = rclpy.Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     overrides = [Parameter("use_sim_time", Parameter.Type.BOOL, use_sim_time)]
-    node = rclpy.create_node(name, context=context, parameter_overrides=overrides)
+    with middleware_errors():
+        node = rclpy.create_node(name, context=context, parameter_overrides=overrides)
     try:
         yield node
     finally:
