@@ -32,6 +32,11 @@ _RELATIONS: dict[Relation, tuple[str, ...]] = {
     ),
     Relation.BETWEEN: ("between", "in between", "in [the] middle of", "in [the] space between", "amid", "midway between", "halfway between"),
 }  # fmt: skip
+_RELATION_WORDS = {
+    Relation.INSIDE: "in", Relation.ON: "on", Relation.NEXT_TO: "by", Relation.BETWEEN: "between",
+    Relation.BEHIND: "behind", Relation.ABOVE: "above",
+}  # fmt: skip
+"""What patterns call an expression of several words by."""
 _STRESSED = ("directly", "right", "just", "immediately", "straight", "exactly", "somewhere")  # before a relation
 _SIDES: dict[Relation, tuple[str, ...]] = {
     Relation.LEFT: ("to/on/at/toward/in [the] [far] left [hand] [side/part/half]", "leftward", "on [the] left side"),
@@ -235,7 +240,7 @@ def _spelled(entry: str) -> Iterator[tuple[str, ...]]:
 def _entries() -> Iterator[tuple[str, Lexeme]]:
     for relation, entries in _RELATIONS.items():
         for entry in entries:
-            yield entry, Lexeme(word=f"rel:{relation.name}", kind="rel", value=relation)
+            yield entry, Lexeme(word=_RELATION_WORDS.get(relation, "rel:"), kind="rel", value=relation)
     for relation, entries in _SIDES.items():
         for entry in entries:
             yield entry, Lexeme(word="side:", kind="lateral", value=relation)

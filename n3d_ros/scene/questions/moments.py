@@ -18,7 +18,7 @@ def add_moments(grammar: Grammar) -> None:
     Args:
         grammar: what it is added to.
     """
-    said = "(at|since|as of|from|around|by|around|rel:NEXT_TO|in)? (then)? (about)? "
+    said = "(at|since|as of|from|around|by|in)? (then)? (about)? "
     grammar.add("clock_time", [
         ("{t:time} {h:half_day}?", lambda k: _clock_s(k["t"], k.get("h"))),
         ("{n:number} {h:half_day}", lambda k: _clock_s(f"{int(k['n'])}:00", k["h"])),
@@ -30,8 +30,8 @@ def add_moments(grammar: Grammar) -> None:
     grammar.add_reader("stamp_value", _stamp_value)
     grammar.add("moment", [
         ("(since|from|at)? (about)? {d:duration} (ago|before|earlier|back)", lambda k: Moment(ago_s=k["d"])),
-        ("(in|within|over|during|rel:INSIDE|over|for|since|rel:ABOVE) the? (last|past|previous) {d:period}", lambda k: Moment(ago_s=k["d"])),
-        ("(in|within|over|during|since|rel:INSIDE) the? (last|past|previous) {d:unit_of_time}", lambda k: Moment(ago_s=k["d"])),
+        ("(in|within|over|during|for|since|above) the? (last|past|previous) {d:period}", lambda k: Moment(ago_s=k["d"])),
+        ("(in|within|over|during|since) the? (last|past|previous) {d:unit_of_time}", lambda k: Moment(ago_s=k["d"])),
         (said + "the? time? {c:clock_time}", lambda k: Moment(clock_s=k["c"])),
         ("(at|since|from)? the? {w:stamp_word} (stamp|of)? {s:stamp_value}", lambda k: Moment(stamp_ns=k["s"])),
     ])  # fmt: skip

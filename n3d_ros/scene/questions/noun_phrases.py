@@ -1,48 +1,19 @@
-"""From words to lexemes: known expressions and measures become one each, and what lies between them names things.
-
-No dictionary of things is needed: every word that has no part in asking names something.
-"""
+"""What a run of naming words means, and what stands for it later: "it", "the blue one", "the other"."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from n3d_ros.scene.phrases import ANYTHING, COLORS, QUALIFIERS, Phrase, singular
-from n3d_ros.scene.questions.lengths import measure_at, number_at, unit_of
-from n3d_ros.scene.questions.lexicon import expression_at, table
+from n3d_ros.scene.phrases import COLORS, QUALIFIERS, Phrase
 from n3d_ros.scene.questions.patterns import Lexeme
-from n3d_ros.scene.questions.question import Extreme, Quantity, Relation, Thing
-from n3d_ros.scene.questions.words import Word
+from n3d_ros.scene.questions.question import Thing
 
-_DETERMINERS = frozenset(
+DETERMINERS = frozenset(
     ("a", "an", "the", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "some",
      "any", "every", "each", "all", "both", "no", "another")
 )  # fmt: skip
-_INDEFINITE = frozenset(("a", "an", "some", "any", "another", "no"))
-_ANY = frozenset(("a", "an", "some", "any", "another", "no", "either"))
-_ANYTHING_AT_ALL = frozenset(("anything", "something", "stuff"))
-_NO_PARTICIPLES = frozenset(("moped", "steed", "hundred", "toolshed", "seabed", "flatbed", "infrared"))
-_ALSO_NAMES = frozenset(("light", "rose", "short", "other"))
-_SOFT = frozenset((
-    "can", "saw", "watch", "show", "order", "measure", "hand", "face", "back", "top", "bottom", "front",
-    "support", "holder", "rest", "clock", "label", "print", "second", "stand", "cover", "sort", "mark", "spot", "cause",
-    "light", "slip", "slide", "pass", "square", "room", "space", "list", "compact", "form", "plant", "low", "like", "hour", "offer", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
-    "middle", "kind", "live", "rank", "note", "board", "object", "us", "double", "number", "count", "capacity", "bulk",
-))  # fmt: skip
-"""Words of asking that name a thing behind an article or a describing word: "the can", "a tin can"."""
-_VIEWERS = frozenset(("camera", "viewer", "observer", "robot", "viewpoint", "sensor", "photographer"))
-_PRONOUNS = frozenset(("it", "they", "them"))
-_PICK = {"left": (Quantity.LATERAL, False), "right": (Quantity.LATERAL, True), "front": (Quantity.DISTANCE, False),
-         "back": (Quantity.DISTANCE, True), "rear": (Quantity.DISTANCE, True), "top": (Quantity.ELEVATION, True),
-         "bottom": (Quantity.ELEVATION, False), "upper": (Quantity.ELEVATION, True), "lower": (Quantity.ELEVATION, False),
-         "far": (Quantity.DISTANCE, True), "left-hand": (Quantity.LATERAL, False), "right-hand": (Quantity.LATERAL, True)}  # fmt: skip
-"""Adjectives of place that choose among things: "the left box", "the top book"."""
-_PORTIONS = frozenset(
-    ("pair", "set", "piece", "bunch", "group", "pieces", "sets", "pairs", "kind", "type", "couple", "bit")
-)
-_COUNTED = {"a": 0, "an": 0}
+VIEWERS = frozenset(("camera", "viewer", "observer", "robot", "viewpoint", "sensor", "photographer"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,426 +37,19 @@ class NounPhrase:
     rank: int | None = None
 
 
+
 def anything(text: str = "object") -> Thing:
     """The thing that may be anything at all."""
     return Thing(phrase=Phrase.parse("object") or Phrase(words=(), is_plural=False, text=text), text=text)
 
 
-def lexemes_of(words: Sequence[Word]) -> tuple[Lexeme, ...]:
-    """The lexemes of a question.
 
-    Args:
-        words: of the question.
-
-    Returns:
-        Expressions, measures, noun phrases, numbers and marks in order.
-    """
-    found = list[Lexeme]()
-    at = 0
-    while at < len(words):
-        end, lexeme = _lexeme_at(words, at, found)
-        if lexeme.word == "'s" and not _owns(words, end):
-            lexeme = Lexeme(word="be")  # "the mug's on the table"
-        found.append(replace(lexeme, said=" ".join(word.said for word in words[at:end] if word.said)))
-        at = end
-    return tuple(found)
-
-
-def _owns(words: Sequence[Word], at: int) -> bool:
-    """Whether what follows a possessive is what a thing can have: a quantity, a point of view."""
-    known = expression_at(words, at) if at < len(words) else None
-    return known is not None and (
-        known[1].kind in ("quantity", "lateral") or known[1].word in ("point-of-view", "side", "position", "own", "view")
-        or known[1].kind in ("sup", "cmp")
-    )  # fmt: skip
-
-
-def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, Lexeme]:
-    word = words[at]
-    if word.kind == "mark":
-        return at + 1, Lexeme(word=word.plain, kind="mark")
-    if word.kind == "time":
-        return at + 1, Lexeme(word="time:", kind="time", value=word.plain)
-    if (measured := measure_at(words, at)) is not None:
-        return measured
-    if [_plain(words, at), _plain(words, at + 1)] == ["how", "many"] and (unit := unit_of(_plain(words, at + 2))):
-        return at + 3, Lexeme(word="units:", kind="units", value=unit)
-    known = expression_at(words, at)
-    if known is not None and known[1].kind == "lateral" and _names(words, at + known[0]):
-        known = _shorter(words, at)  # "on the left box" is on a box
-    if known is not None and known[0] > 1 and known[1].kind != "sup":
-        return at + known[0], known[1]
-    if (phrase := _phrase_at(words, at, before)) is not None:
-        end, value = phrase
-        return end, _as_lexeme(value, words[at:end])
-    if known is not None:
-        return at + 1, known[1]
-    if (number := number_at(words, at)) is not None:
-        return number[0], Lexeme(word="number:", kind="number", value=number[1])
-    return at + 1, Lexeme(word=word.plain, kind="unknown")
-
-
-def _shorter(words: Sequence[Word], at: int) -> tuple[int, Lexeme] | None:
-    known = table().get((words[at].plain,))
-    return None if known is None else (1, known)
-
-
-def _names(words: Sequence[Word], at: int) -> bool:
-    """Whether the word at a place has no part in asking."""
-    return at < len(words) and words[at].kind == "word" and (words[at].plain,) not in table() and (
-        words[at].plain not in ("please", "now", "currently")
-    )  # fmt: skip
-
-
-def _as_lexeme(phrase: NounPhrase, words: Sequence[Word]) -> Lexeme:
-    said = [word.plain for word in words if word.plain not in _DETERMINERS]
-    if len(said) == 1 and said[0] in _VIEWERS:
-        return Lexeme(word="viewer:", kind="viewer", value=said[0])
-    if phrase.is_bare_extreme:
-        return Lexeme(word="extreme:", kind="extreme", value=phrase)
-    return Lexeme(word="thing:", kind="np", value=phrase)
-
-
-# --- one noun phrase --------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, kw_only=True)
-class _Chunk:
-    """A noun phrase while it is read."""
-
-    at: int
-    determiner: str = ""
-    number: int | None = None
-    extreme: tuple[Quantity, bool] | None = None
-    rank: int = 1
-    count: int = 1
-    id: int | None = None
-    is_other: bool = False
-    is_ranked: bool = False
-
-
-def _phrase_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
-    if words[at].plain in ("nothing", "none") and words[at].kind == "word" and _plain(words, at + 1) != "of":
-        nothing = replace(anything(), is_any=True)
-        return at + 1, NounPhrase(thing=nothing, is_indefinite=True, determiner="no")
-    chunk = _Chunk(at=at)
-    _read_determiner(words, chunk)
-    if measure_at(words, chunk.at) is not None:
-        return None  # "a 20 cm gap"
-    _read_number(words, chunk)
-    _read_extreme(words, chunk)
-    if chunk.at < len(words) and words[chunk.at].kind == "id":
-        chunk.id = int(words[chunk.at].plain)
-        chunk.at += 1
-    names = _read_names(words, chunk)
-    _read_id(words, chunk, names)
-    if names and _plain(words, chunk.at) in ("one", "ones") and all(map(_describes, names)):
-        return _elliptic(words, chunk, names, before)
-    if names:
-        return chunk.at, _named(chunk, names, before)
-    return _nameless(words, at, chunk, before)
-
-
-def _plain(words: Sequence[Word], at: int) -> str:
-    return words[at].plain if at < len(words) else ""
-
-
-def _read_determiner(words: Sequence[Word], chunk: _Chunk) -> None:
-    first, following = _plain(words, chunk.at), _plain(words, chunk.at + 1)
-    if first in ("all", "any", "some", "each", "one", "both", "none", "every", "either", "most") and following == "of":
-        if _plain(words, chunk.at + 2) in _DETERMINERS or _names(words, chunk.at + 2):
-            chunk.determiner, chunk.at = first, chunk.at + 2
-    if _plain(words, chunk.at) in _DETERMINERS:
-        chunk.determiner = chunk.determiner or _plain(words, chunk.at)
-        chunk.at += 1
-        if _plain(words, chunk.at) in _DETERMINERS and _plain(words, chunk.at - 1) in ("all", "both"):
-            chunk.at += 1
-    while _plain(words, chunk.at) in ("same", "very", "only", "exact", "single"):
-        if not _opens(words, chunk.at + 1):
-            break
-        chunk.at += 1
-    if _plain(words, chunk.at) in ("other", "another", "remaining", "else"):
-        chunk.is_other = True
-        chunk.at += 1
-    elif chunk.determiner == "another":
-        chunk.is_other = True
-
-
-def _opens(words: Sequence[Word], at: int) -> bool:
-    return _names(words, at)
-
-
-def _read_number(words: Sequence[Word], chunk: _Chunk) -> None:
-    if _plain(words, chunk.at) == "one" and not _names(words, chunk.at + 1):
-        return
-    number = number_at(words, chunk.at)
-    if number is None or not (number[1] == int(number[1])):
-        return
-    end, value = number
-    starts = _names(words, end) or _plain(words, end) in ("other", "of") or _is_kind(words, end, "sup", "scale")
-    starts = starts or (chunk.determiner != "" and _plain(words, end) in ("one", "ones"))
-    if starts and 0 <= value <= 1000:
-        chunk.number, chunk.at = int(value), end
-        if _plain(words, end) == "of":
-            chunk.at += 1
-            chunk.at += _plain(words, chunk.at) in _DETERMINERS
-        elif _plain(words, end) == "other":
-            chunk.is_other, chunk.at = True, end + 1
-
-
-def _is_kind(words: Sequence[Word], at: int, *kinds: str) -> bool:
-    known = expression_at(words, at) if at < len(words) else None
-    return known is not None and known[1].kind in kinds
-
-
-def _read_extreme(words: Sequence[Word], chunk: _Chunk) -> None:
-    """Superlative with rank and count: "second largest", "two nearest", "leftmost three"."""
-    at = chunk.at
-    rank = 1
-    known = expression_at(words, at)
-    if known is not None and known[1].kind == "ordinal":
-        rank, at = int(known[1].value), at + known[0]
-        at += _plain(words, at) in ("most",) and _is_kind(words, at + 1, "scale")
-        known = expression_at(words, at)
-    elif _plain(words, at) == "last" and chunk.determiner == "the" and _is_kind(words, at + 1, "sup"):
-        return
-    elif _plain(words, at) in ("most", "least") and _is_kind(words, at + 1, "scale"):
-        scale = expression_at(words, at + 1)
-        if scale is not None:
-            quantity, much = scale[1].value
-            chunk.extreme = (quantity, much is (_plain(words, at) == "most"))
-            chunk.at = at + 1 + scale[0]
-        return
-    is_better = known is not None and known[1].kind == "cmp" and chunk.determiner not in ("", "a", "an", "any", "no")
-    if is_better and known is not None:  # "the larger box", of two
-        end = at + known[0]
-        is_better = _names(words, end) or _plain(words, end) in ("one", "of") or _is_kind(words, end, "scale")
-    if known is not None and (known[1].kind == "sup" or is_better):
-        chunk.extreme, chunk.rank, chunk.at = known[1].value, rank, at + known[0]
-        number = number_at(words, chunk.at)
-        if chunk.number is not None:
-            chunk.count = chunk.number
-        elif number is not None and (_names(words, number[0])) and _plain(words, chunk.at) != "one":
-            chunk.count, chunk.number, chunk.at = int(number[1]), int(number[1]), number[0]
-        return
-    if at > chunk.at and (_names(words, at) or _plain(words, at) in ("one", "ones")):
-        chunk.rank, chunk.at, chunk.is_ranked = rank, at, True
-        return
-    pick = _PICK.get(_plain(words, at))
-    names_follow = _names(words, at + 1) or _plain(words, at + 1) in ("one", "ones")
-    if pick is not None and chunk.determiner not in ("", "a", "an") and names_follow:
-        chunk.extreme, chunk.rank, chunk.at = pick, rank, at + 1
-
-
-def _read_names(words: Sequence[Word], chunk: _Chunk) -> list[Word]:
-    """The naming words at a place; "cup of coffee" and "man with the hat" are one name."""
-    names = list[Word]()
-    while chunk.at < len(words):
-        word = words[chunk.at]
-        if _is_naming(words, chunk, names) or (
-            word.plain == "'s" and names and _names(words, chunk.at + 1) and names[-1].plain not in _VIEWERS
-        ):
-            names.append(word)
-            chunk.at += 1
-        elif word.plain in ("of", "with") and names and (step := _joined(words, chunk.at, names)):
-            names += words[chunk.at : chunk.at + step]
-            chunk.at += step
-        elif word.plain == "and" and names and names[-1].plain in COLORS and _plain(words, chunk.at + 1) in COLORS:
-            names.append(word)
-            chunk.at += 1
-        elif word.plain == "," and names and _describes(names[-1]) and _describes_a_name(words, chunk.at + 1):
-            chunk.at += 1
-        else:
-            break
-    return names
-
-
-def _describes(word: Word) -> bool:
-    return word.plain in COLORS or word.plain in QUALIFIERS
-
-
-def _describes_a_name(words: Sequence[Word], at: int) -> bool:
-    """Whether a describing word stands there with a name behind it: the comma of "small, red box"."""
-    return at < len(words) and _describes(words[at]) and _names(words, at + 1)
-
-
-def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> bool:
-    word = words[chunk.at]
-    if word.kind != "word":
-        return False
-    plain = word.plain
-    follows_name = _names(words, chunk.at + 1)
-    if plain in ("one", "ones"):
-        return False
-    if names and (number_at(words, chunk.at) or measure_at(words, chunk.at)):
-        return False  # "a block two hours ago"
-    if names and _describes(word) and not follows_name and plain not in _ALSO_NAMES and not all(map(_describes, names)):
-        return False  # "is the mug red"
-    if names and plain.endswith("ed") and len(plain) > 4 and not follows_name and plain not in _NO_PARTICIPLES:
-        return False  # "the mug owned by": what was done to it is no part of its name
-    whole = expression_at(words, chunk.at)
-    if whole is not None and whole[0] > 1:
-        return False
-    known = table().get((plain,))
-    if known is None:
-        return plain not in _COUNTED
-    if plain == "can":
-        following = _plain(words, chunk.at + 1)
-        if names:
-            return _follows_adjective(names) or following not in (
-                "i",
-                "you",
-                "we",
-                "it",
-                "they",
-                "be",
-                "fit",
-                "the",
-                "see",
-            )
-        return bool(chunk.determiner) and following not in ("i", "you", "we", "it", "they")
-    if known.kind == "scale":
-        return follows_name or (_is_scale(words, chunk.at + 1) and _names(words, chunk.at + 2)) or (
-            bool(chunk.determiner or names) and _plain(words, chunk.at + 1) in ("one", "ones")
-        )  # fmt: skip
-    if known.kind == "quantity" or plain in _PICK:
-        # "the colour printer", "the right shoe": part of a name where another naming word follows
-        return follows_name and bool(chunk.determiner) and plain not in ("left", "right") and known.kind == "quantity" and (
-            expression_at(words, chunk.at) or (0, None)
-        )[0] == 1  # fmt: skip
-    is_last = not follows_name
-    return plain in _SOFT and is_last and ((bool(chunk.determiner) and not names) or _follows_adjective(names)) and (
-        _plain(words, chunk.at + 1) not in ("of", "to", "side", "view")
-    )  # fmt: skip
-
-
-def _is_scale(words: Sequence[Word], at: int) -> bool:
-    known = table().get((_plain(words, at),))
-    return known is not None and known.kind == "scale"
-
-
-def _follows_adjective(names: Sequence[Word]) -> bool:
-    return bool(names) and all(_describes(word) for word in names)
-
-
-def _joined(words: Sequence[Word], at: int, names: Sequence[Word]) -> int:
-    """How many words the rest of a joined name takes: "of coffee", "with the hat"; 0: it is none."""
-    end = at + 1
-    article = _plain(words, end) in ("a", "an", "the", "my", "your", "its", "his", "her", "their")
-    end += article
-    start = end
-    if names[-1].plain in ("object", "objects", "things", "thing", "items", "item") and _plain(words, at) == "of":
-        return 0
-    while _names(words, end) or (_is_scale(words, end) and _names(words, end + 1)):
-        end += 1
-    return end - at if end > start else 0
-
-
-def _read_id(words: Sequence[Word], chunk: _Chunk, names: list[Word]) -> None:
-    """The number behind a name: "box 3", "object number 7", "object #7"."""
-    at = chunk.at
-    while at < len(words) and words[at].plain in ("number", "#", "no", "no.", "nr", "id", "."):
-        at += 1
-    known = words[at] if at < len(words) else None
-    if measure_at(words, at) is not None:
-        return
-    if known is not None and known.kind == "number" and known.plain.isdigit() and (names or at > chunk.at):
-        if len(known.plain) <= 9 and _plain(words, at + 1) not in ("times", "%"):
-            chunk.id, chunk.at = int(known.plain), at + 1
-
-
-def _text_of(names: Sequence[Word]) -> str:
-    """Names as written; a possessive stays with its word."""
-    return re.sub(r"\s+(['\u2019]s)\b", r"\1", " ".join(name.said for name in names if name.said))
-
-
-def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPhrase:
-    if len(names) > 2 and names[0].plain in _PORTIONS and names[1].plain == "of":
-        names = names[2:]
-    text = _text_of(names)
-    phrase = Phrase.parse(text) or Phrase(words=(), is_plural=False, text=text)
-    if chunk.determiner in ("all", "these", "those", "both", "every", "each") or (chunk.number or 1) > 1:
-        phrase = replace(phrase, is_plural=True)
-    thing = Thing(
-        phrase=phrase, text=text, extreme=_extreme(chunk), is_other=chunk.is_other, id=chunk.id,
-        is_any=chunk.determiner in _ANY or (phrase.noun is None and names[-1].plain in _ANYTHING_AT_ALL),
-        is_each=chunk.determiner in ("every", "each", "none"), count=chunk.number,
-    )  # fmt: skip
-    return NounPhrase(
-        thing=thing,
-        number=chunk.number,
-        is_indefinite=_is_indefinite(chunk, phrase),
-        determiner=chunk.determiner,
-        rank=chunk.rank if chunk.extreme is None and chunk.is_ranked else None,
-    )
-
-
-def _is_indefinite(chunk: _Chunk, phrase: Phrase) -> bool:
-    if chunk.determiner:
-        return chunk.determiner in _INDEFINITE
-    return chunk.id is None and (phrase.is_plural or phrase.noun is None or chunk.number is not None)
-
-
-def _elliptic(
-    words: Sequence[Word], chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]
-) -> tuple[int, NounPhrase]:
-    """ "The blue one" with the noun of the thing named before; without one, anything blue."""
-    one = words[chunk.at]
-    chunk.at += 1
-    phrase = Phrase.parse(" ".join(name.said for name in names))
-    earlier = _meant(
-        before, has_color=phrase is not None and bool(phrase.colors), has_extreme=chunk.extreme is not None
-    )
-    nouns = [] if earlier is None else _nouns(earlier.thing.text)
-    names = [*names, *([Word(plain=noun.lower(), said=noun) for noun in nouns] or [one])]
-    phrase = _named(chunk, names, before)
-    if one.plain == "ones":
-        several = replace(phrase.thing.phrase, is_plural=True)
-        phrase = replace(phrase, thing=replace(phrase.thing, phrase=several))
-    return chunk.at, phrase
-
-
-def _nouns(text: str) -> list[str]:
-    """The words of a name without the colours and qualities before them."""
-    names = text.split()
-    while len(names) > 1 and (names[0].lower() in COLORS or names[0].lower() in QUALIFIERS or names[0] == "and"):
-        names = names[1:]
-    return names
-
-
-def _extreme(chunk: _Chunk) -> Extreme | None:
-    if chunk.extreme is None:
-        return None
-    quantity, most = chunk.extreme
-    return Extreme(quantity=quantity, most=most, rank=chunk.rank, count=chunk.count)
-
-
-def _nameless(words: Sequence[Word], at: int, chunk: _Chunk, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
-    """What stands for a name: "it", "the other one", "the largest", "object 3" without its noun ("#3")."""
-    said_one = _plain(words, chunk.at) in ("one", "ones")
-    if said_one and (chunk.determiner or chunk.extreme or chunk.is_other or chunk.number):
-        chunk.at += 1
-        is_plural = words[chunk.at - 1].plain == "ones"
-        return chunk.at, _substitute(chunk, before, is_plural=is_plural)
-    if chunk.extreme is not None:
-        return chunk.at, NounPhrase(
-            thing=replace(anything(), extreme=_extreme(chunk)), is_bare_extreme=True, determiner=chunk.determiner
-        )
-    if chunk.is_other and chunk.determiner in ("the", "another"):
-        is_plural = _plain(words, chunk.at - 1) == "others"
-        return chunk.at, _substitute(chunk, before, is_plural=is_plural)
-    if chunk.id is not None:
-        return chunk.at, NounPhrase(thing=replace(anything(), id=chunk.id))
-    if words[at].plain in _PRONOUNS and (earlier := _earlier(before)) is not None:
-        return at + 1, replace(earlier, is_indefinite=False, determiner="it")
-    return None
-
-
-def _earlier(before: Sequence[Lexeme]) -> NounPhrase | None:
+def earlier_phrase(before: Sequence[Lexeme]) -> NounPhrase | None:
     return next((lexeme.value for lexeme in reversed(before) if lexeme.kind == "np"), None)
 
 
-def _meant(before: Sequence[Lexeme], *, has_color: bool = False, has_extreme: bool = False) -> NounPhrase | None:
+
+def meant_by_one(before: Sequence[Lexeme], *, has_color: bool = False, has_extreme: bool = False) -> NounPhrase | None:
     """The phrase whose noun "one" stands for: the newest of the same make, else the newest that places nothing."""
     found = [
         (lexeme.value, k > 0 and before[k - 1].kind == "rel") for k, lexeme in enumerate(before) if lexeme.kind == "np"
@@ -494,22 +58,16 @@ def _meant(before: Sequence[Lexeme], *, has_color: bool = False, has_extreme: bo
         if (has_color and phrase.thing.phrase.colors) or (has_extreme and phrase.thing.extreme is not None):
             return phrase  # type: ignore[no-any-return]
     if before and before[-1].word == "and":
-        return _earlier(before)
+        return earlier_phrase(before)
     free = [phrase for phrase, places in found if not places]
-    return free[-1] if free else _earlier(before)
+    return free[-1] if free else earlier_phrase(before)
 
 
-def _substitute(chunk: _Chunk, before: Sequence[Lexeme], *, is_plural: bool) -> NounPhrase:
-    earlier = _meant(before, has_extreme=chunk.extreme is not None)
-    thing = anything() if earlier is None else Thing(phrase=earlier.thing.phrase, text=earlier.thing.text)
-    phrase = replace(thing.phrase, is_plural=is_plural)
-    thing = replace(thing, phrase=phrase, extreme=_extreme(chunk), is_other=chunk.is_other, id=chunk.id)
-    return NounPhrase(thing=thing, determiner=chunk.determiner, number=chunk.number)
 
+def naming_words(text: str) -> list[str]:
+    """The words of a name without the colours and qualities before them."""
+    names = text.split()
+    while len(names) > 1 and (names[0].lower() in COLORS or names[0].lower() in QUALIFIERS or names[0] == "and"):
+        names = names[1:]
+    return names
 
-def bare_color(phrase: NounPhrase) -> bool:
-    """Whether a noun phrase is a colour and nothing else."""
-    return phrase.thing.phrase.noun is None and bool(phrase.thing.phrase.colors) and not phrase.determiner
-
-
-__all__ = ["ANYTHING", "NounPhrase", "Relation", "anything", "bare_color", "lexemes_of", "singular"]

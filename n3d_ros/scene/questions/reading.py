@@ -11,12 +11,12 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-from n3d_ros.scene.questions import measuring, placing, remembering
+from n3d_ros.scene.questions import comparing, fitting, listing, measuring, ordering, placing, remembering
 from n3d_ros.scene.questions.clauses import add_clauses
 from n3d_ros.scene.questions.courtesy import beginnings, without_choices, without_end, without_hedges
 from n3d_ros.scene.questions.lengths import unit_of
+from n3d_ros.scene.questions.lexemes import lexemes_of
 from n3d_ros.scene.questions.moments import add_moments, without_moment
-from n3d_ros.scene.questions.noun_phrases import lexemes_of
 from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source, TooMuchWork
 from n3d_ros.scene.questions.question import (
     Changed,
@@ -220,7 +220,7 @@ def _strain(intent: Intent) -> int:
 
 _KINDS = (
     "changed", "age", "choose_placed", "choose", "order", "difference", "fits", "direction", "side", "count", "measure",
-    "where", "compare", "exists", "placed", "which", "describe",
+    "where", "compare", "exists", "there", "placed", "which", "describe",
 )  # fmt: skip
 
 
@@ -231,18 +231,20 @@ def _grammar() -> Grammar:
     add_said(grammar)
     add_clauses(grammar)
     placing.add_places(grammar)
-    placing.add_headings(grammar)
+    listing.add_lists(grammar)
     measuring.add_measures(grammar)
-    measuring.add_choices(grammar)
+    comparing.add_comparisons(grammar)
+    ordering.add_orders(grammar)
+    fitting.add_openings(grammar)
     add_viewpoints(grammar)
     add_moments(grammar)
     for rule, rows in (
         ("changed", remembering.CHANGED), ("age", remembering.AGE), ("describe", remembering.DESCRIBE),
         ("choose_placed", placing.CHOOSE_PLACED), ("direction", placing.DIRECTION), ("side", placing.SIDE),
-        ("count", placing.COUNT), ("where", placing.WHERE), ("exists", placing.EXISTS), ("placed", placing.PLACED),
-        ("which", placing.WHICH), ("choose", measuring.CHOOSE), ("order", measuring.ORDER),
-        ("difference", measuring.DIFFERENCE), ("fits", measuring.FITS), ("measure", measuring.MEASURE),
-        ("compare", measuring.COMPARE),
+        ("count", listing.COUNT), ("where", placing.WHERE), ("exists", listing.EXISTS), ("there", listing.THERE), ("placed", placing.PLACED),
+        ("which", listing.WHICH), ("choose", comparing.CHOOSE), ("order", ordering.ORDER),
+        ("difference", measuring.DIFFERENCE), ("fits", fitting.FITS), ("measure", measuring.MEASURE),
+        ("compare", comparing.COMPARE),
     ):  # fmt: skip
         grammar.add(rule, rows)
     for rule in tuple(grammar.rules):

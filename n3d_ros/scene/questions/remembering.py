@@ -60,7 +60,8 @@ AGE: Rows = [
 ]  # fmt: skip
 
 DESCRIBE: Rows = [
-    ("(describe|tell|tell me|tell us|say) (about|of|more about|me about|something about|me more about|everything about)? {a:thing} (to me|for me)?", _described),
+    ("describe {a:thing} (to me|for me)?", _described),
+    ("(describe|tell|tell me|tell us|say) (about|of|more about|me about|something about|me more about|everything about) {a:thing} (to me|for me)?", _described),
     ("(what|everything|anything) (do|can)? (you|we) (know|do-know|tell|tell me|say) (about|of|me about|us about) {a:thing}", _described),
     ("what can you (tell|say) (me|us)? (about|of) {a:thing}", _described),
     ("do (you|we) (know|have) (anything|something) about {a:thing}", _described),

@@ -45,8 +45,8 @@ def add_things(grammar: Grammar) -> None:
     grammar.add("any_thing", [("{a:bare}", lambda k: k["a"] if k["a"].is_any and k["a"].phrase.noun is None else None)])
     grammar.add("relation", [("{r:rel}", lambda k: k["r"]), ("{r:shift} (of|than|from)", lambda k: k["r"])])
     grammar.add("place", [
-        ("between/rel:BETWEEN {p:pair}", lambda k: Place(relation=Relation.BETWEEN, references=k["p"])),
-        ("between/rel:BETWEEN {a:thing}", _between_all),
+        ("between {p:pair}", lambda k: Place(relation=Relation.BETWEEN, references=k["p"])),
+        ("between {a:thing}", _between_all),
         ("{r:relation} {you}", lambda k: _by_me(k["r"])),
         ("{r:relation} {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
         ("within {l:length} (of|from) {b:thing}", lambda k: _near((k["b"],), k["l"])),
