@@ -85,6 +85,18 @@ def test_commands_of_n3d_are_written_with_options_they_have(name: str, monkeypat
             pytest.fail(f"{line}: {error}")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_launch_files_are_started_with_arguments_they_have(name: str) -> None:
+    for line in shell_lines(ROOT / name):
+        words = shlex.split(line, comments=True) if line.startswith("ros2 launch n3d_ros ") else []
+        if len(words) < 4:
+            continue
+        source = (ROOT / "launch" / words[3]).read_text(encoding="utf-8")
+        for word in words[4:]:
+            argument, given, _ = word.partition(":=")
+            assert word == "..." or not given or re.search(rf'argument\(\s*"{argument}"', source), line
+
+
 @pytest.mark.ros
 def test_parameters_that_pages_name_exist() -> None:
     pytest.importorskip("rclpy", reason="the node's configuration needs ROS 2")
