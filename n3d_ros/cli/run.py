@@ -240,10 +240,12 @@ def print_rarely_seen(count: int) -> None:
 
 def _tell(summary: OfflineSummary, output: Path | None) -> None:
     """Prints what was found."""
+    from n3d_ros.ros.golden.telling import one_line
+
     rows = [
         [
             str(item.id),
-            item.label,
+            one_line(item.label),
             *(number(float(value), 3) for value in item.box.center),
             " x ".join(f"{100 * value:.1f}" for value in item.box.size),
             str(item.observations),
@@ -263,7 +265,7 @@ def _tell(summary: OfflineSummary, output: Path | None) -> None:
     place = f"; results in {output}/" if output is not None else ""
     print(f"\n{summary.frames_ok} of {summary.frames} frames with a result, {rate:.1f} frames/s{place}")
     for reason, count in sorted(summary.dropped.items()):
-        print(f"  {count} x {reason}: {summary.why.get(reason, '')}")
+        print(f"  {count} x {reason}: {one_line(summary.why.get(reason, ''), 1000)}")
 
 
 def print_answer(answered: Answered) -> None:
