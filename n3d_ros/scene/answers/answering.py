@@ -12,12 +12,13 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.changes import changed
 from n3d_ros.scene.answers.coloring import is_colored
-from n3d_ros.scene.answers.comparing import choose, compare, difference, in_order
+from n3d_ros.scene.answers.comparing import compare, difference
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.counting import count, exists, which
 from n3d_ros.scene.answers.fitting import fits
 from n3d_ros.scene.answers.locating import describe, direction, side, where
 from n3d_ros.scene.answers.measuring import measured
+from n3d_ros.scene.answers.ordering import choose, in_order
 from n3d_ros.scene.answers.placing import choose_placed, is_placed
 from n3d_ros.scene.answers.resolve import combined
 from n3d_ros.scene.answers.wording import duration, limited

@@ -8,11 +8,11 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.absence import departed_words, known_words
 from n3d_ros.scene.answers.amounts import ranked
 from n3d_ros.scene.answers.body import Body
-from n3d_ros.scene.answers.comparing import chosen
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.describing import measured_step, place_of, size_of
 from n3d_ros.scene.answers.finding import Finding, in_words, settled, yes_or_no
 from n3d_ros.scene.answers.naming import told
+from n3d_ros.scene.answers.ordering import chosen
 from n3d_ros.scene.answers.resolve import Meaning
 from n3d_ros.scene.answers.wording import MAX_NAMED, counted, listed
 from n3d_ros.scene.questions.question import Count, Exists, Thing, Which

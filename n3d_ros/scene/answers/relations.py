@@ -7,31 +7,25 @@ and between compare the boxes; each says in its step what was measured and again
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from math import hypot, sqrt
+from math import sqrt
 
 import numpy as np
 
 from n3d_ros.geometry.arrays import FloatArray
-from n3d_ros.geometry.iou import intersection_volume
 from n3d_ros.scene.answers.body import Body
+from n3d_ros.scene.answers.contact import contact, inside, on, under
 from n3d_ros.scene.answers.context import Context
-from n3d_ros.scene.answers.measures import SIGMAS, Measured, along, edges_of, side_by_side
+from n3d_ros.scene.answers.measures import Measured, along, edges_of, side_by_side
 from n3d_ros.scene.answers.sight import Sight
-from n3d_ros.scene.answers.spacing import gap_between, nearest_in, shared_footprint, within_outline
+from n3d_ros.scene.answers.spacing import gap_between, nearest_in
+from n3d_ros.scene.answers.standing import Holds as Holds
+from n3d_ros.scene.answers.standing import Standing as Standing
+from n3d_ros.scene.answers.standing import yes_if
 from n3d_ros.scene.answers.wording import length
 from n3d_ros.scene.questions.question import Relation
 
-REST_M = 0.03  # a carried object's bottom may be measured so far off the carrier's top
-REST_DEEPEST_M = 0.10  # however unsure the boxes are, more is no contact
-CARRIED_SHARE = 0.3  # of the footprint that must lie over the carrier
-INSIDE_SHARE = 0.5  # of the volume that must lie in the container
 NEXT_TO_M = 0.10  # free space that is always small enough for "next to"
 NEXT_TO_VIEWER_M = 0.5  # the same, from a person or robot
-BESIDE_OUTLINE_M = 0.05  # the seen edge of a surface is ragged
-ON_WALL_M = 0.10  # how far from a wall something may hang on it
-
 SIDES = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND, Relation.ABOVE, Relation.BELOW)
 """Relations with an opposite, in pairs."""
 OPPOSITES = {SIDES[k]: SIDES[k ^ 1] for k in range(6)}
@@ -58,29 +52,6 @@ SIDE_WORDS = {
 }
 
 
-class Holds(Enum):
-    """Whether a relation holds."""
-
-    YES = "yes"
-    NO = "no"
-    LEVEL = "within the measuring error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a body stands to others.
-
-    Args:
-        holds: whether the relation asked for holds.
-        margin: for sides: how far on that side, below 0 on the other one; None for other relations.
-        step: a sentence with the numbers.
-    """
-
-    holds: Holds
-    step: str
-    margin: Measured | None = None
-
-
 def standing(relation: Relation, body: Body, references: Sequence[Body], context: Context) -> Standing:
     """How a body stands to others.
 
@@ -97,7 +68,9 @@ def standing(relation: Relation, body: Body, references: Sequence[Body], context
         return _to_viewer(relation, body, context)
     if relation is Relation.BETWEEN:
         return _between(body, references, context)
-    return _RELATIONS[relation](relation, body, references[0], context)
+    if relation in _TOUCHING:
+        return _TOUCHING[relation](body, references[0], context)
+    return _side(relation, body, references[0], context)
 
 
 def side_direction(relation: Relation, sight: Sight) -> FloatArray:
@@ -142,7 +115,7 @@ def _to_viewer(relation: Relation, body: Body, context: Context) -> Standing:
         way = nearest_in(body.box, sight.origin[None])[0] - sight.origin
         free_m = float(np.linalg.norm(way))
         step = f"{free_m:.3f} m lie between the {sight.viewer} and {body.name} (bound {NEXT_TO_VIEWER_M:.3f} m)."
-        return Standing(holds=_yes(free_m <= NEXT_TO_VIEWER_M), step=step)
+        return Standing(holds=yes_if(free_m <= NEXT_TO_VIEWER_M), step=step)
     relation = Relation.BELOW if relation is Relation.UNDER else relation
     flipped = {Relation.FRONT: Relation.BEHIND, Relation.BEHIND: Relation.FRONT}.get(relation, relation)
     margin = along(body, sight, side_direction(flipped, sight))
@@ -155,136 +128,10 @@ def _to_viewer(relation: Relation, body: Body, context: Context) -> Standing:
 # --- on, under, inside ------------------------------------------------------------------------------------------------
 
 
-def _on(_: Relation, body: Body, reference: Body, context: Context) -> Standing:
-    """Resting on a surface or object; on a surface also what rests on something that rests there."""
-    if reference.surface is None:
-        return rests_on(body, reference, context)
-    if reference.surface.kind == "wall":
-        return _on_wall(body, reference)
-    direct = _on_surface(body, reference)
-    if direct.holds is Holds.YES or reference.surface.kind == "floor":  # what is on a table is not on the floor
-        return direct
-    for carrier in context.bodies:
-        if carrier.id == body.id or rests_on(body, carrier, context).holds is not Holds.YES:
-            continue
-        if _on_surface(carrier, reference).holds is Holds.YES:
-            return Standing(
-                holds=Holds.YES, step=f"{body.name} rests on {carrier.name}, which is on the {reference.name}."
-            )
-    return direct
-
-
-def rests_on(body: Body, carrier: Body, context: Context) -> Standing:
-    """Whether a body rests on top of an object: its bottom at the other's top, its footprint over the other's.
-
-    Args:
-        body: the carried one.
-        carrier: the object that may carry it.
-        context: for the vertical.
-
-    Returns:
-        Whether it does, with the numbers.
-    """
-    up = context.axes.up
-    (half_a, error_a), (half_b, error_b) = body.half_extent(up), carrier.half_extent(up)
-    space = side_by_side(body, carrier, up)
-    free_m = space.value - half_a - half_b
-    bound_m = _rest_bound(hypot(space.stddev, error_a, error_b))
-    if abs(free_m) > bound_m or space.value <= 0:  # footprints cost more than all the rest
-        height = f"{_zeroed(free_m)} m above the top of {carrier.name} (bound +- {bound_m:.3f} m)"
-        return Standing(holds=Holds.NO, step=f"The bottom of {body.name} is {height}.")
-    share = shared_footprint(body.box, carrier.box, up)
-    holds = share >= CARRIED_SHARE
-    step = (
-        f"The bottom of {body.name} is {_zeroed(free_m)} m above the top of {carrier.name} (bound +- {bound_m:.3f} m), "
-        f"and {100 * share:.0f} % of its footprint lies over it (bound {100 * CARRIED_SHARE:.0f} %)."
-    )
-    return Standing(holds=_yes(holds), step=step)
-
-
-def _on_surface(body: Body, reference: Body) -> Standing:
-    """Whether a body rests on a surface."""
-    surface = reference.surface
-    assert surface is not None
-    half, error = body.half_extent(surface.normal)
-    free_m = float(surface.height_m(body.center)) - half
-    bound_m = _rest_bound(hypot(error, sqrt(body.center_variance(surface.normal))))
-    is_over = within_outline(surface, body.center, margin_m=BESIDE_OUTLINE_M)
-    step = (
-        f"The bottom of {body.name} is {_zeroed(free_m)} m above the {reference.name} (bound +- {bound_m:.3f} m), "
-        f"{'within' if is_over else 'outside'} its outline."
-    )
-    return Standing(holds=_yes(abs(free_m) <= bound_m and is_over), step=step)
-
-
-def _on_wall(body: Body, reference: Body) -> Standing:
-    """Whether a body hangs at a wall."""
-    surface = reference.surface
-    assert surface is not None
-    free_m = float(surface.height_m(body.center)) - body.half_extent(surface.normal)[0]
-    step = f"{body.name} is {free_m:.3f} m from the {reference.name} (bound {ON_WALL_M:.3f} m)."
-    is_over = within_outline(surface, body.center, margin_m=BESIDE_OUTLINE_M)
-    return Standing(holds=_yes(abs(free_m) <= ON_WALL_M and is_over), step=step)
-
-
-def _under(_: Relation, body: Body, reference: Body, context: Context) -> Standing:
-    """Below, and overlapping seen from above."""
-    up = context.axes.up
-    if body.surface is not None:  # "what is under the mug": what carries it
-        return _on_surface(reference, body)
-    if reference.surface is not None:
-        top_m = float(reference.surface.height_m(body.center)) + body.half_extent(reference.surface.normal)[0]
-        is_over = within_outline(reference.surface, body.center, margin_m=BESIDE_OUTLINE_M)
-        step = f"The top of {body.name} is {-top_m:.3f} m below the {reference.name}."
-        return Standing(holds=_yes(top_m <= REST_M and is_over), step=step)
-    below = side_by_side(reference, body, up)
-    if below.sign <= 0:
-        step = f"The centre of {body.name} is {below.figures()} below that of {reference.name}."
-        return Standing(holds=Holds.NO, step=step)
-    share = max(shared_footprint(body.box, reference.box, up), shared_footprint(reference.box, body.box, up))
-    step = (
-        f"The centre of {body.name} is {below.figures()} below that of {reference.name}, and {100 * share:.0f} % of "
-        f"the footprint of one lies under the other (bound {100 * CARRIED_SHARE:.0f} %)."
-    )
-    holds = share >= CARRIED_SHARE and not _is_inside(body, reference)
-    return Standing(holds=_yes(holds), step=step)
-
-
-def _inside(_: Relation, body: Body, reference: Body, context: Context) -> Standing:
-    """Within the box of the container, at least by half; an open one may be overtopped."""
-    if reference.surface is not None:
-        return _on(Relation.ON, body, reference, context)
-    share = intersection_volume(body.box, reference.box) / body.box.volume
-    is_center = bool(reference.box.contains(body.center))
-    step = (
-        f"{100 * share:.0f} % of {body.name} lies within the box of {reference.name} (bound "
-        f"{100 * INSIDE_SHARE:.0f} %); its centre lies {'inside' if is_center else 'outside'}."
-    )
-    return Standing(holds=_yes(_is_inside(body, reference)), step=step)
-
-
-def _is_inside(body: Body, reference: Body) -> bool:
-    """Whether the smaller of two boxes lies in the other by its centre or by half."""
-    if body.box.volume >= reference.box.volume:
-        return False
-    share = intersection_volume(body.box, reference.box) / body.box.volume
-    return bool(reference.box.contains(body.center)) or share >= INSIDE_SHARE
-
-
-def _zeroed(value_m: float) -> str:
-    """Millimetres without a negative zero."""
-    return f"{round(value_m, 3) + 0.0:.3f}"
-
-
-def _rest_bound(stddev_m: float) -> float:
-    """How far two faces that touch may be measured apart."""
-    return min(max(REST_M, SIGMAS * stddev_m), REST_DEEPEST_M)
-
-
 # --- next to, between -------------------------------------------------------------------------------------------------
 
 
-def _next_to(_: Relation, body: Body, reference: Body, context: Context) -> Standing:
+def _next_to(body: Body, reference: Body, context: Context) -> Standing:
     """Little free space at one height, and neither on nor in the other."""
     up = context.axes.up
     widest = max(_widest(body, context), _widest(reference, context)) if reference.surface is None else 0.0
@@ -300,19 +147,8 @@ def _next_to(_: Relation, body: Body, reference: Body, context: Context) -> Stan
     step = f"{gap.length_m:.3f} m of free space lie between {body.name} and {reference.name} (bound {bound_m:.3f} m)"
     if gap.length_m > bound_m or not is_level:
         return Standing(holds=Holds.NO, step=step + ("." if is_level else ", but their heights differ too much."))
-    contact = _contact(body, reference, context)
-    return Standing(holds=_yes(not contact), step=f"{step}, but it is {contact} it." if contact else f"{step}.")
-
-
-def _contact(body: Body, reference: Body, context: Context) -> str:
-    """How two bodies touch that are not beside each other; empty when they are, or when one is a surface."""
-    if body.surface is not None or reference.surface is not None:
-        return ""
-    if rests_on(body, reference, context).holds is Holds.YES:
-        return "on"
-    if rests_on(reference, body, context).holds is Holds.YES:
-        return "under"
-    return "inside" if _is_inside(body, reference) else "around" if _is_inside(reference, body) else ""
+    touch = contact(body, reference, context)
+    return Standing(holds=yes_if(not touch), step=f"{step}, but it is {touch} it." if touch else f"{step}.")
 
 
 def _widest(body: Body, context: Context) -> float:
@@ -337,17 +173,12 @@ def _between(body: Body, references: Sequence[Body], context: Context) -> Standi
         f"{body.name} lies at {100 * share:.0f} % of the way from {start.name} to {end.name} ({length(length_m)}) and "
         f"{beside_m:.3f} m beside it (bound {bound_m:.3f} m)."
     )
-    return Standing(holds=_yes(0 < share < 1 and beside_m <= bound_m), step=step)
+    return Standing(holds=yes_if(0 < share < 1 and beside_m <= bound_m), step=step)
 
 
-def _yes(holds: bool) -> Holds:
-    return Holds.YES if holds else Holds.NO
-
-
-_RELATIONS: Mapping[Relation, Callable[[Relation, Body, Body, Context], Standing]] = {
-    **dict.fromkeys(SIDES, _side),
-    Relation.ON: _on,
-    Relation.UNDER: _under,
-    Relation.INSIDE: _inside,
+_TOUCHING: Mapping[Relation, Callable[[Body, Body, Context], Standing]] = {
+    Relation.ON: on,
+    Relation.UNDER: under,
+    Relation.INSIDE: inside,
     Relation.NEXT_TO: _next_to,
 }
