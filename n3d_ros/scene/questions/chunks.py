@@ -1,4 +1,4 @@
-"""Noun phrases: article, number, superlative, describing words, the name and its number, "the second largest red box 3"."""
+"""Noun phrases: article, number, superlative, describing words, name and its number: "the second largest red box 3"."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def _is_indefinite(chunk: _Chunk, phrase: Phrase) -> bool:
 def _elliptic(
     words: Sequence[Word], chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]
 ) -> tuple[int, NounPhrase]:
-    """ "The blue one" with the noun of the thing named before; without one, anything blue."""
+    """As in "The blue one" with the noun of the thing named before; without one, anything blue."""
     one = words[chunk.at]
     chunk.at += 1
     phrase = Phrase.parse(" ".join(name.said for name in names))

@@ -14,7 +14,8 @@ Rows = list[tuple[str, Callable[[Kept], Any]]]
 
 STANDS = "(located|lie|appear|to|be|come|have)? (to? be|to? have)? located? "
 SUBJECT = (
-    "(be not? {a:thing} {n:neg}? | {a:thing} be {n:neg}? | (do|can|have) not? {a:thing} {n:neg}? | {a:thing} (do|can) {n:neg}? | {a:thing} {v:standing} ) "
+    "(be not? {a:thing} {n:neg}? | {a:thing} be {n:neg}? | (do|can|have) not? {a:thing} {n:neg}? | {a:thing} "
+        "(do|can) {n:neg}? | {a:thing} {v:standing} ) "
     + STANDS
 )
 """Yes or no, asked or stated: "is the mug", "does the mug lie", "the mug is"; "isn't the mug" expects a yes, so only a
@@ -64,7 +65,8 @@ def add_clauses(grammar: Grammar) -> None:
             ("{a:option}", lambda k: (k["a"],)),
         ],
     )
-    grammar.add("option", [("{r:rel}", lambda k: k["r"]), ("{r:lateral}", lambda k: k["r"]), ("{r:shift}", lambda k: k["r"]),
+    grammar.add("option", [("{r:rel}", lambda k: k["r"]), ("{r:lateral}", lambda k: k["r"]), ("{r:shift}",
+        lambda k: k["r"]),
                            ("(to|on)? the? left (side|hand)?", lambda _: Relation.LEFT),
                            ("(to|on)? the? right (side|hand)?", lambda _: Relation.RIGHT),
                            ("front", lambda _: Relation.FRONT), ("higher", lambda _: Relation.ABOVE),

@@ -140,7 +140,8 @@ def _compare_pairs(kept: Kept) -> Compare | None:
     if kept["q"] is not _Q.DISTANCE:
         return None
     for reference, subject, again, other in (
-        (first, second, third, fourth), (second, first, third, fourth), (first, second, fourth, third), (second, first, fourth, third),
+        (first, second, third, fourth), (second, first, third, fourth), (first, second, fourth, third), (second,
+            first, fourth, third),
     ):  # fmt: skip
         if reference == again:
             return Compare(
@@ -170,7 +171,8 @@ def add_comparisons(grammar: Grammar) -> None:
         "factor", [("twice", lambda _: 2.0), ("half", lambda _: 0.5), ("{n:number} times", lambda k: k["n"] or None)]
     )
     grammar.add("hues", [("{a:hue} or {b:hue} or {c:hue}", lambda k: (*k["a"], *k["b"], *k["c"])),
-                         ("{a:hue} or {b:hue}", lambda k: (*k["a"], *k["b"])), ("{a:hue}", lambda k: k["a"])])  # fmt: skip
+                         ("{a:hue} or {b:hue}", lambda k: (*k["a"], *k["b"])), ("{a:hue}", lambda k: k["a"
+                             ])])  # fmt: skip
     grammar.add_reader("hue", _hue, "np")
     grammar.add("more_or_less", [("{c:cmp} than", lambda k: k["c"][1]), ("{s:sense}", lambda k: k["s"])])
     grammar.add("limit", [
@@ -181,11 +183,21 @@ def add_comparisons(grammar: Grammar) -> None:
 
 COMPARE: Rows = [
     ("(be|do) the? {q:quantity} between {p:pair} {b:limit}", _compare_gap),
-    ("(be|do) the? {q:quantity} (from|of) {a:thing} (to|from) {r:thing} {b:limit}", lambda k: _compare_gap({**k, "p": (k["a"], k["r"])})),
+    (
+        "(be|do) the? {q:quantity} (from|of) {a:thing} (to|from) {r:thing} {b:limit}",
+        lambda k: _compare_gap({**k, "p": (k["a"], k["r"])}),
+    ),
     ("(be|do) the? {q:quantity} of {a:thing} {b:limit}", _compare_limit),
     ("(be|do) {a:bare} 's {q:quantity} {b:limit}", _compare_limit),
-    ("(be|do) the? {q:quantity} (between|from) {p:pair} {m:more_or_less} (the|that)? {q2:quantity}? (between|from) {p2:pair}", _compare_pairs),
-    ("be {a:bare} 's {q:quantity} {m:more_or_less} {b:bare} (be|('s {q2:quantity}?))?", lambda k: _compare({**k, "c": (k["q"], k["m"])})),
+    (
+        "(be|do) the? {q:quantity} (between|from) {p:pair} {m:more_or_less} (the|that)? {q2:quantity}? "
+        "(between|from) {p2:pair}",
+        _compare_pairs,
+    ),
+    (
+        "be {a:bare} 's {q:quantity} {m:more_or_less} {b:bare} (be|('s {q2:quantity}?))?",
+        lambda k: _compare({**k, "c": (k["q"], k["m"])}),
+    ),
     ("be the? {q:quantity} of {a:thing} {colors:hues}", lambda k: _colored(k) if k["q"] is _Q.COLOR else None),
     (SUBJECT + "{c:comparative} (than|as) {b:thing}", _compare),
     (SUBJECT + "{c:comparative} {r:bare} than {b:thing}", _compare),
@@ -194,8 +206,14 @@ COMPARE: Rows = [
     (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than to? {b:thing} be?", _compare),
     (SUBJECT + "{f:factor} {c:comparative} than {b:thing}", lambda k: _compare({**k, "f": k["f"]})),
     (SUBJECT + "have? {bound:bound}", _compare_bound),
-    (SUBJECT + "{bound:bound} (from|to|away-from)? {r:thing}", lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None),
-    (SUBJECT + "{bound:bound} (from|to|away-from)? {you}", lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None),
+    (
+        SUBJECT + "{bound:bound} (from|to|away-from)? {r:thing}",
+        lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None,
+    ),
+    (
+        SUBJECT + "{bound:bound} (from|to|away-from)? {you}",
+        lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None,
+    ),
     (SUBJECT + "about? as {s:scale} as {b:thing} be?", _as_much),
     (SUBJECT + "at-least {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
     (SUBJECT + "at-most {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
@@ -204,20 +222,38 @@ COMPARE: Rows = [
     (SUBJECT + "{f:factor} as {s:scale} as {b:thing}", _as_much),
     (SUBJECT + "(more-than|more than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
     (SUBJECT + "(less-than|less than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
-    (SUBJECT + "{f:factor} the? {q:quantity} of {b:thing}", lambda k: Compare(subject=k["a"], quantity=_Q.VOLUME if k["q"] is _Q.SIZE else k["q"], sense=Sense.EQUAL, other=k["b"], factor=k["f"], negated=bool(k.get("n")))),
-    (SUBJECT + "(in|at)? (the-same|the? same|equal) {q:quantity} (from|to|away-from) {r:bare} (as|than) {b:thing} be?", _equal),
+    (SUBJECT + "{f:factor} the? {q:quantity} of {b:thing}", lambda k: Compare(subject=k["a"], quantity=_Q.VOLUME if k[
+        "q"] is _Q.SIZE else k["q"], sense=Sense.EQUAL, other=k["b"], factor=k["f"], negated=bool(k.get("n")))),
+    (
+        SUBJECT
+        + "(in|at)? (the-same|the? same|equal) {q:quantity} (from|to|away-from) {r:bare} (as|than) {b:thing} be?",
+        _equal,
+    ),
     (SUBJECT + "as {s:scale} (from|to|away-from) {r:bare} as {b:thing} be?", lambda k: _equal({**k, "q": k["s"][0]})),
     (SUBJECT + "about? of? (the-same|the? same|equal) {q:quantity} as {b:thing}", _equal),
     ("(be|do|have) {p:pair} (be|have|of)? (both)? (the-same|the? same|equal) (in)? {q:quantity}", _equal),
     ("(be|do) {p:pair} (equally|the-same|as) {s:scale}", lambda k: _equal({**k, "q": k["s"][0]})),
-    ("(be|do) {p:pair} (equally|the-same|as) {s:scale} (to|from|away-from) {you}", lambda k: _equal({**k, "q": k["s"][0]})),
-    ("(be|do) {p:pair} (equally|the-same|as) {s:scale} (to|from|away-from) {r:thing}", lambda k: _equal({**k, "q": k["s"][0]})),
+    (
+        "(be|do) {p:pair} (equally|the-same|as) {s:scale} (to|from|away-from) {you}",
+        lambda k: _equal({**k, "q": k["s"][0]}),
+    ),
+    (
+        "(be|do) {p:pair} (equally|the-same|as) {s:scale} (to|from|away-from) {r:thing}",
+        lambda k: _equal({**k, "q": k["s"][0]}),
+    ),
     ("(be|do) {p:pair} (in|at)? (the-same|the? same|equal) {q:quantity} (to|from|away-from) {you}", _equal),
     ("(be|do) {p:pair} (in|at)? (the-same|the? same|equal) {q:quantity} (to|from|away-from) {r:thing}", _equal),
     ("(be|do|have) {a:thing} (be|have|of)? (both|all)? (the-same|the? same|equal) (in)? {q:quantity}", _all_equal),
     ("(be|do) {a:thing} (both|all)? (equally|the-same|as) {s:scale}", lambda k: _all_equal({**k, "q": k["s"][0]})),
-    ("be the {q:quantity} of {a:thing} (the-same|the? same|equal) (as|to) (the {q2:quantity} of|that of)? {b:thing}", _equal),
-    ("be the {q:quantity} of {a:thing} {m:more_or_less} (the {q2:quantity} of|that of)? {b:thing}", lambda k: _compare({**k, "c": (k["q"], k["m"])})),
+    (
+        "be the {q:quantity} of {a:thing} (the-same|the? same|equal) (as|to) (the {q2:quantity} of|that of)? "
+        "{b:thing}",
+        _equal,
+    ),
+    (
+        "be the {q:quantity} of {a:thing} {m:more_or_less} (the {q2:quantity} of|that of)? {b:thing}",
+        lambda k: _compare({**k, "c": (k["q"], k["m"])}),
+    ),
     (SUBJECT + "{e:extreme_thing}", _compare_extreme),
     (SUBJECT + "have? {x:extreme_of}", _compare_extreme),
     (SUBJECT + "have? {x:extreme_of} (of|among) {b:thing}", _compare_extreme),
@@ -226,11 +262,18 @@ COMPARE: Rows = [
 _WHICH_OF = "(have|be|appear|lie|come|located|do)? located? (have|appear|be)? "
 _CHOICE = ",? (:|-|of|between|among)? {things:things}"
 CHOOSE: Rows = [
-    ("{w:which_one} (be|have|appear|lie|come|located|do)? located? (have|appear|be)? {x:superlative} " + _CHOICE, _choose),
-    ("(of|between|among|from|out of|comparing|compare|compared)? {things:things} (,|:|-)? {w:which_one} (be|have|appear|lie|come|located|do) located? {x:superlative}", _choose),
+    ("{w:which_one} (be|have|appear|lie|come|located|do)? located? (have|appear|be)? {x:superlative} " + _CHOICE,
+        _choose),
+    (
+        "(of|between|among|from|out of|comparing|compare|compared)? {things:things} (,|:|-)? {w:which_one} "
+        "(be|have|appear|lie|come|located|do) located? {x:superlative}",
+        _choose,
+    ),
     ("{w:which_one} ,? (of|:)? {things:things} ,? " + _WHICH_OF + "{x:superlative}", _choose),
     ("which (of|between|among) {things:things} (be|have|appear|lie|come|located) located? {x:superlative}", _choose),
-    ("(be|do|have) {things:things} {x:superlative}", lambda k: None),
-    ("(what|who|which) be {e:only_extreme} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"].extreme)),
-    ("(what|who|which) be {e:extreme_thing} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"].extreme)),
+    ("(be|do|have) {things:things} {x:superlative}", lambda _: None),
+    ("(what|who|which) be {e:only_extreme} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"
+        ].extreme)),
+    ("(what|who|which) be {e:extreme_thing} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"
+        ].extreme)),
 ]  # fmt: skip

@@ -9,35 +9,86 @@ from n3d_ros.scene.questions.lengths import number_at
 from n3d_ros.scene.questions.words import Word
 
 _BEFORE = """
-please|kindly|hey|hi|hello|dear|robot|hey robot|so|now|okay|well|um|uh|hmm|oh|and|then|also|actually|look|listen|excuse me|sorry
-thanks|thank you|just|quickly|quick question|question|one question|tell me|tell us|please tell me|say|let me know|show me
+please|kindly|hey|hi|hello|dear|robot|hey robot|so|now|okay|well|um|uh|hmm|oh|and|then|also|actually|look|listen
+excuse me|sorry
+thanks|thank you|just|quickly|quick question|question|one question|tell me|tell us|please tell me|say|let me know
+show me
 i wonder|i am wondering|i was wondering|i wanted to ask|i want to ask|i would like to ask|i have a question
-i want to know|i would like to know|i need to know|i want you to tell me|i would like you to tell me|we need to know|we want to know
-can you tell me|could you tell me|would you tell me|will you tell me|can you say|could you say|can you let me know|could you let me know
-can you please tell me|could you please tell me|would you please tell me|can you kindly tell me|could you kindly tell me|can you tell|could you tell
-would you mind telling me|do you mind telling me|do you know|do you happen to know|do you know by any chance|would you know|would you happen to know
-can you|could you|would you|will you|would you please|could you please|can you please|would you be able to|are you able to|is it possible to|whether|if|to|can we|could we|can i|could i|may i
+i want to know|i would like to know|i need to know|i want you to tell me|i would like you to tell me
+we need to know|we want to know
+can you tell me|could you tell me|would you tell me|will you tell me|can you say|could you say|can you let me know
+could you let me know
+can you please tell me|could you please tell me|would you please tell me|can you kindly tell me
+could you kindly tell me|can you tell|could you tell
+would you mind telling me|do you mind telling me|do you know|do you happen to know|do you know by any chance
+would you know|would you happen to know
+can you|could you|would you|will you|would you please|could you please|can you please|would you be able to
+are you able to|is it possible to|whether|if|to|can we|could we|can i|could i|may i
 would you be so kind as to|would you be so kind to|be so kind as to|would you be kind enough to
-can you confirm if|could you confirm if|can you confirm whether|could you confirm whether|can you confirm that|could you confirm that|please confirm if|confirm if|confirm whether|confirm that
-can you check if|could you check if|can you check whether|could you check whether|check if|check whether|please check if|please check whether|can you verify that|can you verify if|verify that|verify if|verify whether|could you verify if|could you verify whether
-can you determine if|determine if|determine whether|can you see if|could you see if|see if|see whether|find out if|find out whether|find out|figure out|work out|can you find out
-is it true that|is it correct that|is it the case that|is it right that|would you say that|would you say|do you think that|do you think|do you believe that|do you believe|is it so that|am i right that|am i right in thinking that|can you say whether|can you say if|tell me if|tell me whether|i wonder if|i wonder whether|let me know if|let me know whether
-can you explain|could you explain|explain|explain to me|any idea|any idea about|do you have any idea|do you have an idea|do you have any idea about|have you any idea|do you have any information on|do you have details about|do you have details on|do you have information about
-help me|help me to|help me find out|i need|i need you to|i want|i want you to|i would like you to|i would like|i am curious|i am curious about|i am interested in|i am trying to find out|i am trying to|out of curiosity|tell
-give me|give us|provide|provide me with|provide me|can you give me|could you give me|would you give me|can you provide|could you provide|could you provide me with|can you provide me with|can you please provide|could you please provide|can you share|share
-what do you think is|do we know|does anyone know|who knows|remind me|can you remind me|could you remind me|by the way|in your opinion|if you can|if possible|for me|if you do not mind|if you could
-in this image|in this picture|in this scene|in the image|in the picture|in the scene|in this photo|in the photo|in this view|in this frame|looking at the image|looking at the scene|looking at this image|looking at the picture|based on the image|based on the scene|based on the picture|according to the image|given the image|given the scene|considering the scene|in this room|as far as you can see|as far as you know|as far as you can tell
-the question is|my question is|here is a question|answer me|answer this|answer the question|please answer|just tell me|could you also tell me|can you also tell me|i would love to know|i would appreciate knowing|it would be great to know
+can you confirm if|could you confirm if|can you confirm whether|could you confirm whether|can you confirm that
+could you confirm that|please confirm if|confirm if|confirm whether|confirm that
+can you check if|could you check if|can you check whether|could you check whether|check if|check whether
+please check if|please check whether|can you verify that|can you verify if|verify that|verify if|verify whether
+could you verify if|could you verify whether
+can you determine if|determine if|determine whether|can you see if|could you see if|see if|see whether|find out if
+find out whether|find out|figure out|work out|can you find out
+is it true that|is it correct that|is it the case that|is it right that|would you say that|would you say
+do you think that|do you think|do you believe that|do you believe|is it so that|am i right that
+am i right in thinking that|can you say whether|can you say if|tell me if|tell me whether|i wonder if
+i wonder whether|let me know if|let me know whether
+can you explain|could you explain|explain|explain to me|any idea|any idea about|do you have any idea
+do you have an idea|do you have any idea about|have you any idea|do you have any information on
+do you have details about|do you have details on|do you have information about
+help me|help me to|help me find out|i need|i need you to|i want|i want you to|i would like you to|i would like
+i am curious|i am curious about|i am interested in|i am trying to find out|i am trying to|out of curiosity|tell
+give me|give us|provide|provide me with|provide me|can you give me|could you give me|would you give me
+can you provide|could you provide|could you provide me with|can you provide me with|can you please provide
+could you please provide|can you share|share
+what do you think is|do we know|does anyone know|who knows|remind me|can you remind me|could you remind me
+by the way|in your opinion|if you can|if possible|for me|if you do not mind|if you could
+in this image|in this picture|in this scene|in the image|in the picture|in the scene|in this photo|in the photo
+in this view|in this frame|looking at the image|looking at the scene|looking at this image|looking at the picture
+based on the image|based on the scene|based on the picture|according to the image|given the image|given the scene
+considering the scene|in this room|as far as you can see|as far as you know|as far as you can tell
+the question is|my question is|here is a question|answer me|answer this|answer the question|please answer
+just tell me|could you also tell me|can you also tell me|i would love to know|i would appreciate knowing
+it would be great to know
 """.strip().replace("\n", "|").split("|")  # fmt: skip
 _AFTER = """
-please|thanks|thank you|thank you very much|thanks a lot|many thanks|cheers|right|correct|is it not|are they not|is not it|does it not|do they not|was it not|were they not|is it|are they|does it|do you think|would you say|or not|or is it not|yes or no|true or false|okay|yes|no|huh|eh
-right now|now|currently|at the moment|at present|at this moment|today|this time|for me|here|around here|over there|there|over here|in here|out there|around|in total|altogether|overall|all together|all told|in all|at all
-in the scene|in this scene|in the image|in this image|in the picture|in this picture|in the photo|in this photo|in view|in sight|in the view|in your view|in the frame|in this frame|in the current view|in front of you at the moment|in the room|in this room|in the camera view|in the field of view|in your field of view|in the workspace|in the world|in the camera image|in the current image|in the current scene|within the scene|within the image|within the room|of the scene|of this scene|in the area|in this area|in the environment
-can you see|do you see|can you tell|do you think|you think|can you tell me|could you tell me|do you know|can you say|if you can|if possible|if you do not mind|by any chance|exactly|precisely|approximately|roughly|more or less|about|again|anyway|then|in your opinion|as far as you know|as far as you can see|as far as you can tell|robot|that you can see|that you see|you can see|you see|that are visible|that is visible|that are there|which are visible|in meters roughly|as shown|in the shot|or so|i wonder|i am wondering|by chance|if any
-would you know|tell me|let me know|explain|just curious|for sure|indeed|actually|really|or what|or otherwise|from what you see|in reality|you know
+please|thanks|thank you|thank you very much|thanks a lot|many thanks|cheers|right|correct|is it not|are they not
+is not it|does it not|do they not|was it not|were they not|is it|are they|does it|do you think|would you say|or not
+or is it not|yes or no|true or false|okay|yes|no|huh|eh
+right now|now|currently|at the moment|at present|at this moment|today|this time|for me|here|around here|over there
+there|over here|in here|out there|around|in total|altogether|overall|all together|all told|in all|at all
+in the scene|in this scene|in the image|in this image|in the picture|in this picture|in the photo|in this photo
+in view|in sight|in the view|in your view|in the frame|in this frame|in the current view
+in front of you at the moment|in the room|in this room|in the camera view|in the field of view
+in your field of view|in the workspace|in the world|in the camera image|in the current image|in the current scene
+within the scene|within the image|within the room|of the scene|of this scene|in the area|in this area
+in the environment
+can you see|do you see|can you tell|do you think|you think|can you tell me|could you tell me|do you know
+can you say|if you can|if possible|if you do not mind|by any chance|exactly|precisely|approximately|roughly
+more or less|about|again|anyway|then|in your opinion|as far as you know|as far as you can see
+as far as you can tell|robot|that you can see|that you see|you can see|you see|that are visible|that is visible
+that are there|which are visible|in meters roughly|as shown|in the shot|or so|i wonder|i am wondering|by chance
+if any
+would you know|tell me|let me know|explain|just curious|for sure|indeed|actually|really|or what|or otherwise
+from what you see|in reality|you know
 """.strip().replace("\n", "|").split("|")  # fmt: skip
 _ANYWHERE = """
-please|kindly|actually|really|currently|approximately|roughly|exactly|precisely|by any chance|right now|at the moment|as far as you can see|as far as you can tell|as far as you know|just|simply|perhaps|maybe|possibly|do you think|would you say|in this scene|in the scene|in the image|in this image|in this picture|in the picture|in the photo|in this photo|in the current scene|clearly|apparently|obviously|um|uh|still|indeed|ever|also|actual|approximate|estimated|rough|exact|precise|overall|current|given|on average|in total|altogether|by chance|visually|physically|in reality|taking this photo|taking this picture|taking the photo|that took this photo|an estimation of|an estimate of|a rough estimate of|a rough estimation of|an approximation of|a measurement of|an idea of|some idea of|the estimation of|an indication of|an estimate for|details about the|details on the|the measurement of|the value of|information about|information on|in the room|on average|any idea of|any idea|in detail|more or less|around about|or so|highlighted by a red box|highlighted by a blue box|highlighted by a green box|highlighted by a red bounding box|highlighted by a blue bounding box|actual physical|then|quite|somewhat|slightly|visibly|noticeably|relatively|if i may ask|would that be|i guess|i suppose|i think|in question|here|together|in your view|in view|in sight|in the current view|in the field of view|in the camera view
+please|kindly|actually|really|currently|approximately|roughly|exactly|precisely|by any chance|right now
+at the moment|as far as you can see|as far as you can tell|as far as you know|just|simply|perhaps|maybe|possibly
+do you think|would you say|in this scene|in the scene|in the image|in this image|in this picture|in the picture
+in the photo|in this photo|in the current scene|clearly|apparently|obviously|um|uh|still|indeed|ever|also|actual
+approximate|estimated|rough|exact|precise|overall|current|given|on average|in total|altogether|by chance|visually
+physically|in reality|taking this photo|taking this picture|taking the photo|that took this photo|an estimation of
+an estimate of|a rough estimate of|a rough estimation of|an approximation of|a measurement of|an idea of
+some idea of|the estimation of|an indication of|an estimate for|details about the|details on the|the measurement of
+the value of|information about|information on|in the room|on average|any idea of|any idea|in detail|more or less
+around about|or so|highlighted by a red box|highlighted by a blue box|highlighted by a green box
+highlighted by a red bounding box|highlighted by a blue bounding box|actual physical|then|quite|somewhat|slightly
+visibly|noticeably|relatively|if i may ask|would that be|i guess|i suppose|i think|in question|here|together
+in your view|in view|in sight|in the current view|in the field of view|in the camera view
 """.strip().replace("\n", "|").split("|")  # fmt: skip
 _STILL_MEANT = frozenset(("here", "together", "then", "given", "just", "current", "right now"))
 

@@ -33,7 +33,7 @@ def add_openings(grammar: Grammar) -> None:
     ])  # fmt: skip
     grammar.add(
         "container",
-        [("{t:bare}", lambda k: True), ("(a|the|an)? {q:quantity}", lambda k: True if k["q"] is _Q.GAP else None)],
+        [("{t:bare}", lambda _: True), ("(a|the|an)? {q:quantity}", lambda k: True if k["q"] is _Q.GAP else None)],
     )
     grammar.add("sizes", [
         ("{l:lengths}", lambda k: k["l"]),
@@ -66,7 +66,11 @@ FITS: Rows = [
     ("be (a|the)? {o:opening} {c:scale}? enough (for|to fit) {a:thing}", _fits),
     (_CAN + "{in_:into} {o:opening}", _fits),
     (_CAN + "(in|inside|into|within|through|down) (of)? {b:thing}", _fits),
-    (_CAN + "(between|between|in-between|in the gap between|in the {q:quantity} between|in the {q:quantity} between|in the {q:quantity} between) {p:pair}", _fits),
+    (
+        _CAN + "(between|between|in-between|in the gap between|in the {q:quantity} between|in the {q:quantity} "
+        "between|in the {q:quantity} between) {p:pair}",
+        _fits,
+    ),
     (_CAN + "(through|in|into|inside) the? {q:quantity} between {p:pair}", _fits),
     (_CAN + "(on|onto) {t:thing}", _fits),
     ("be there (enough)? {q:quantity} (for {a:thing})? between {p:pair} for {a:thing}", _fits),
@@ -74,7 +78,10 @@ FITS: Rows = [
     ("be there (enough)? {q:quantity} between {p:pair} (for|to fit|to put) {a:thing}", _fits),
     ("be there (enough)? {q:quantity} (for|to fit|to put) {a:thing} (in|inside|into) {b:thing}", _fits),
     ("be there (enough)? {q:quantity} (for|to fit|to put) {a:thing} (on|onto) {t:thing}", _fits),
-    ("be the {q:quantity} between {pl:thing} ({c:scale} enough|enough) (for|to fit) {a:thing}", lambda k: Fits(thing=k["a"], between=(k["pl"],)) if k["pl"].phrase.is_plural else None),
+    (
+        "be the {q:quantity} between {pl:thing} ({c:scale} enough|enough) (for|to fit) {a:thing}",
+        lambda k: Fits(thing=k["a"], between=(k["pl"],)) if k["pl"].phrase.is_plural else None,
+    ),
     ("be the {q:quantity} between {p:pair} ({c:scale} enough|enough) (for|to fit) {a:thing}", _fits),
     ("be {a:thing} {s:scale} enough (for|to fit|to go) {in_:into}? {o:opening}", _fits),
     ("be {a:thing} {s:scale} enough (for|to fit|to go) (in|inside|into|through)? {b:thing}", _fits),

@@ -41,7 +41,8 @@ def _owns(words: Sequence[Word], at: int) -> bool:
     """Whether what follows a possessive is what a thing can have: a quantity, a point of view."""
     known = expression_at(words, at) if at < len(words) else None
     return known is not None and (
-        known[1].kind in ("quantity", "lateral") or known[1].word in ("point-of-view", "side", "position", "own", "view")
+        known[1].kind in ("quantity", "lateral") or known[1].word in ("point-of-view", "side", "position", "own",
+            "view")
         or known[1].kind in ("sup", "cmp")
     )  # fmt: skip
 

@@ -46,7 +46,7 @@ def _one_or_more(some: tuple[NounPhrase, Thing]) -> Exists:
 
 
 def _there(kept: Kept) -> Exists:
-    """ "Is a mug on the table?" asks whether there is one."""
+    """As in "Is a mug on the table?" asks whether there is one."""
     phrase, thing = kept["s"]
     thing = replace(thing, places=(*thing.places, kept["p"]))
     return _one_or_more((phrase, thing))
@@ -84,7 +84,7 @@ def _which(kept: Kept) -> Which | None:
 
 
 def _which_one(kept: Kept) -> Which | None:
-    """ "Which box is on the table" asks for one, "which boxes are" for all."""
+    """As in "Which box is on the table" asks for one, "which boxes are" for all."""
     which = _which(kept)
     if which is None or "w" not in kept:
         return which
@@ -104,7 +104,7 @@ def _none_colored(kept: Kept) -> Exists | None:
 
 
 def _inverse(kept: Kept) -> Which | None:
-    """ "What is the mug standing on" is what is under it."""
+    """As in "What is the mug standing on" is what is under it."""
     relation = _INVERSE.get(kept["r"])
     if relation is None:
         return None
@@ -122,7 +122,7 @@ def _which_colored(kept: Kept) -> Which | None:
 
 
 def _what_is(kept: Kept) -> Which | None:
-    """ "What is the thing on the table": what it is called; "what is the mug" asks for a description."""
+    """As in "What is the thing on the table": what it is called; "what is the mug" asks for a description."""
     thing: Thing = kept["a"]
     if (
         thing.id is not None
@@ -211,9 +211,15 @@ WHICH: Rows = [
     ("(what|which) be {a:thing} (be|located|lie)? {r:rel}", _inverse),
     ("(what|which) do {a:thing} (lie|be) {r:rel}", _inverse),
     ("(of|between|among) {a:thing} ,? {w:asked} (be|have|appear|lie|located)? located? {x:superlative}", _which),
-    ("(on) (what|which) {t:bare}? (be|do) {b:thing} (located|lie)?", lambda k: _inverse({"r": Relation.ON, "a": k["b"], "t": k.get("t")})),
+    (
+        "(on) (what|which) {t:bare}? (be|do) {b:thing} (located|lie)?",
+        lambda k: _inverse({"r": Relation.ON, "a": k["b"], "t": k.get("t")}),
+    ),
     ("(what|which) {t:bare} (be|do) {a:thing} (located|lie)? {r:rel}", _inverse),
-    ("{w:asked} {a:thing} be (the)? {n:ordinal} (one)? {f:counted_from}", lambda k: _which({"a": k["a"], "x": Extreme(quantity=k["f"][0], most=k["f"][1], rank=k["n"])})),
+    (
+        "{w:asked} {a:thing} be (the)? {n:ordinal} (one)? {f:counted_from}",
+        lambda k: _which({"a": k["a"], "x": Extreme(quantity=k["f"][0], most=k["f"][1], rank=k["n"])}),
+    ),
     ("{w:asked} {a:thing} be {c:hue}", _which_colored),
     ("(what|which) be {c:hue}", _which_colored),
     ("{w:asked}? {a:thing} (be|lie|appear|do|have) there? " + STANDS + "{p:place}", _which_one),
@@ -226,16 +232,29 @@ WHICH: Rows = [
     ("(what|whats|which) {a:thing} (do|can|have) not? " + _YOU + " can? (see|find|have|know) {p:place}?", _which),
     ("(what|whats) (do|can|have) " + _YOU + " can? (see|find|have|located) (there|here)? {p:place}?", _which),
     ("(what|whats) (do|can|have)? " + _YOU + " can? (see|find)", _which),
-    ("(what|which|who|give|tell|name) (be|me)? {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
+    (
+        "(what|which|who|give|tell|name) (be|me)? {e:extreme_thing}",
+        lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1),
+    ),
     ("(list|describe|name|count|find|show) (me|us|to me)? {a:thing}", _listed),
     ("(what|who|which) be {a:thing}", _what_is),
-    ("what {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
-    ("what do {a:thing} hold", lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),)))),
+    (
+        "what {a:thing} hold",
+        lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),))),
+    ),
+    (
+        "what do {a:thing} hold",
+        lambda k: Which(thing=replace(anything(), places=(Place(relation=Relation.INSIDE, references=(k["a"],)),))),
+    ),
     ("(list|describe|tell|show) (me|us)? what (you|we|i)? can? (see|be there|there be|find) {p:place}?", _which),
     ("(list|tell|show) (me|us)? what be {p:place}", _which),
 ]  # fmt: skip
 COUNT: Rows = [
-    ("how-many of? {a:thing} (be|lie|appear|do|can|have)? (there|you|we|i|be)? (be|lie|see|find|have|located)? located? {p:place}?", _count),
+    (
+        "how-many of? {a:thing} (be|lie|appear|do|can|have)? (there|you|we|i|be)? "
+        "(be|lie|see|find|have|located)? located? {p:place}?",
+        _count,
+    ),
     ("how-many of? {a:thing} there be {p:place}?", _count),
     ("how-many of? {a:thing} (be|lie|appear) {b:bound}", _count),
     ("how-many of? {a:thing} can? (you|we|i) can? (see|find|have|located) {p:place}?", _count),
@@ -248,13 +267,17 @@ COUNT: Rows = [
 EXISTS: Rows = [
     ("(be|appear|do|can|have) not? there (be|appear|lie|exist)? {e:counted}", lambda k: k["e"]),
     ("there (be|appear|lie) {e:counted}", lambda k: k["e"]),
-    ("(be|do|have) {z:none} " + STANDS + "{p:place}", lambda k: Exists(thing=replace(k["z"], places=(k["p"],)), negated=True)),
+    (
+        "(be|do|have) {z:none} " + STANDS + "{p:place}",
+        lambda k: Exists(thing=replace(k["z"], places=(k["p"],)), negated=True),
+    ),
     ("be {z:none} {c:hue}", _none_colored),
     ("there be {n:neg} {e:counted}", lambda k: replace(k["e"], negated=not k["e"].negated)),
     ("(do|can|have|be)? not? " + _YOU + " (can|do|have)? (see|find|have|located) {e:counted}", lambda k: k["e"]),
     ("(do|can|have|be) {a:thing} (be)? (there|here|located|see)", lambda k: Exists(thing=k["a"])),
     ("(do|can|have|be) {s:some_thing} (be|lie|appear)? (exist|there|here|located|see)", lambda k: _one_or_more(k["s"])),
-    ("(do|can|be) not? {b:thing} hold {s:some_thing}", lambda k: _one_or_more((k["s"][0], replace(k["s"][1], places=(*k["s"][1].places, Place(relation=Relation.INSIDE, references=(k["b"],))))))),
+    ("(do|can|be) not? {b:thing} hold {s:some_thing}", lambda k: _one_or_more((k["s"][0], replace(k["s"][1],
+        places=(*k["s"][1].places, Place(relation=Relation.INSIDE, references=(k["b"],))))))),
     ("have? {s:only_some}", lambda k: _one_or_more(k["s"])),
 ]  # fmt: skip
 

@@ -30,7 +30,10 @@ def add_moments(grammar: Grammar) -> None:
     grammar.add_reader("stamp_value", _stamp_value)
     grammar.add("moment", [
         ("(since|from|at)? (about)? {d:duration} (ago|before|earlier|back)", lambda k: Moment(ago_s=k["d"])),
-        ("(in|within|over|during|for|since|above) the? (last|past|previous) {d:period}", lambda k: Moment(ago_s=k["d"])),
+        (
+            "(in|within|over|during|for|since|above) the? (last|past|previous) {d:period}",
+            lambda k: Moment(ago_s=k["d"]),
+        ),
         ("(in|within|over|during|since) the? (last|past|previous) {d:unit_of_time}", lambda k: Moment(ago_s=k["d"])),
         (said + "the? time? {c:clock_time}", lambda k: Moment(clock_s=k["c"])),
         ("(at|since|from)? the? {w:stamp_word} (stamp|of)? {s:stamp_value}", lambda k: Moment(stamp_ns=k["s"])),

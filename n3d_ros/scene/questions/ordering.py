@@ -24,7 +24,8 @@ def _order(kept: Kept) -> Order:
 def _side_scale(relation: Relation) -> tuple[Quantity, bool] | None:
     return {
         Relation.LEFT: (_Q.LATERAL, False), Relation.RIGHT: (_Q.LATERAL, True), Relation.FRONT: (_Q.DISTANCE, False),
-        Relation.BEHIND: (_Q.DISTANCE, True), Relation.ABOVE: (_Q.ELEVATION, True), Relation.BELOW: (_Q.ELEVATION, False),
+        Relation.BEHIND: (_Q.DISTANCE, True), Relation.ABOVE: (_Q.ELEVATION, True), Relation.BELOW: (_Q.ELEVATION,
+            False),
     }.get(relation)  # fmt: skip
 
 
@@ -51,21 +52,38 @@ def add_orders(grammar: Grammar) -> None:
     ])  # fmt: skip
     grammar.add("sup_or_side", [
         ("the? {p:extreme} (object|one)?", lambda k: (k["p"].thing.extreme.quantity, k["p"].thing.extreme.most)),
-        ("{s:scale}", lambda k: k["s"]), ("left", lambda _: (_Q.LATERAL, False)), ("right", lambda _: (_Q.LATERAL, True)),
-        ("front", lambda _: (_Q.DISTANCE, False)), ("back", lambda _: (_Q.DISTANCE, True)), ("top", lambda _: (_Q.ELEVATION, True)),
-        ("bottom", lambda _: (_Q.ELEVATION, False)), ("{r:lateral}", lambda k: _side_scale(k["r"])), ("to the? left", lambda _: (_Q.LATERAL, False)), ("to the? right", lambda _: (_Q.LATERAL, True)),
+        ("{s:scale}", lambda k: k["s"]), ("left", lambda _: (_Q.LATERAL, False)), ("right", lambda _: (_Q.LATERAL,
+            True)),
+        ("front", lambda _: (_Q.DISTANCE, False)), ("back", lambda _: (_Q.DISTANCE, True)), ("top",
+            lambda _: (_Q.ELEVATION, True)),
+        ("bottom", lambda _: (_Q.ELEVATION, False)), ("{r:lateral}", lambda k: _side_scale(k["r"])), ("to the? left",
+            lambda _: (_Q.LATERAL, False)), ("to the? right", lambda _: (_Q.LATERAL, True)),
     ])  # fmt: skip
     grammar.add("by_what", [
-        ("(by|according to|based on|in-order of|in order of|in terms of|in-terms-of|in) (the|their)? {q:ordered}", lambda k: (k["q"], True, None)),
-        ("(by|in-order of|according to|based on) (the|their)? {q:ordered} (to|from) {you}", lambda k: (k["q"], True, None)),
-        ("(by|in-order of|according to) (the|their)? {q:ordered} (to|from) {r:thing}", lambda k: (k["q"], True, k["r"])),
+        (
+            "(by|according to|based on|in-order of|in order of|in terms of|in-terms-of|in) (the|their)? "
+            "{q:ordered}",
+            lambda k: (k["q"], True, None),
+        ),
+        (
+            "(by|in-order of|according to|based on) (the|their)? {q:ordered} (to|from) {you}",
+            lambda k: (k["q"], True, None),
+        ),
+        (
+            "(by|in-order of|according to) (the|their)? {q:ordered} (to|from) {r:thing}",
+            lambda k: (k["q"], True, k["r"]),
+        ),
         ("(in-order)? ,? {d:direction_of_order}", lambda k: (*k["d"], None)),
-        ("(by|in-order of|according to) (the|their)? {q:ordered} ,? {d:direction_of_order}", lambda k: (k["q"], k["d"][1], None)),
+        (
+            "(by|in-order of|according to) (the|their)? {q:ordered} ,? {d:direction_of_order}",
+            lambda k: (k["q"], k["d"][1], None),
+        ),
         ("(in-order)? ,? {d:direction_of_order} (to|from) {you}", lambda k: (*k["d"], None)),
         ("(in-order)? ,? {d:direction_of_order} (to|from) {r:thing}", lambda k: (*k["d"], k["r"])),
     ])  # fmt: skip
     grammar.add("ordered", [("depth", lambda _: _Q.DISTANCE), ("how-far", lambda _: _Q.DISTANCE),
-                            ("{q:quantity}", lambda k: _Q.VOLUME if k["q"] is _Q.SIZE else _Q.LATERAL if k["q"] is _Q.POSITION else k["q"])])  # fmt: skip
+                            ("{q:quantity}", lambda k: _Q.VOLUME if k["q"] is _Q.SIZE else _Q.LATERAL if k["q"
+                                ] is _Q.POSITION else k["q"])])  # fmt: skip
 
 _SORT = "(sort|list|give|what be|tell|show|which be|name|measure|find|located|put)? (me|us)? "
 ORDER: Rows = [
@@ -86,5 +104,8 @@ ORDER: Rows = [
     (_SORT + "(these|them|everything|all)? {by:by_what} (,|:)? {a:thing}", _order),
     (_SORT + "(these|them|everything|all) {by:by_what}", lambda k: _order({**k, "a": anything()})),
     (_SORT + "{by:by_what} ,? {things:things}", _order),
-    ("(from) {by:direction_of_order} ,? (sort|list|what be|how be)? (the sort of)? {things:things} (sort)?", lambda k: None),
+    (
+        "(from) {by:direction_of_order} ,? (sort|list|what be|how be)? (the sort of)? {things:things} (sort)?",
+        lambda _: None,
+    ),
 ]  # fmt: skip

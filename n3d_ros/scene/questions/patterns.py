@@ -131,7 +131,7 @@ class _Literal:
             source.passed(place + 1)
             yield place + 1, ()
 
-    def start(self, grammar: Grammar) -> Start:
+    def start(self, _grammar: Grammar) -> Start:
         return Start(words=self.words)
 
 

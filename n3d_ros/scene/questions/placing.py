@@ -76,7 +76,7 @@ def _choose(kept: Kept) -> ChoosePlaced | None:
 
 
 def _sided(kept: Kept) -> Place | None:
-    """ "The leftmost" of two is the one further left."""
+    """As in "The leftmost" of two is the one further left."""
     extreme = kept["x"]
     if extreme.quantity is not Quantity.LATERAL or extreme.rank != 1:
         return None
@@ -115,9 +115,16 @@ WHERE: Rows = [
     ("where be {a:thing} (last-seen|see last?|last located)?", _where),
     ("where (in|on|at)? (be|do|can|have) {a:thing} " + STANDS, _where),
     ("where {a:thing} (be|lie|appear|come)? located?", _where),
-    ("where (can|do|have|be)? not? " + _YOU + " can? (last|last-see|see|find|located|look|looking)? (see|find|for|in)? {a:thing} last?", _where),
+    (
+        "where (can|do|have|be)? not? " + _YOU
+        + " can? (last|last-see|see|find|located|look|looking)? (see|find|for|in)? {a:thing} last?",
+        _where,
+    ),
     ("where be {a:thing} be? (see|last|last-seen)", _where),
-    ("(can|do) (you|we|i) find {a:thing} (for me)?", lambda k: _where(k) if not k["a"].is_any and not (k["a"].phrase.is_plural and not k["a"].count) else None),
+    (
+        "(can|do) (you|we|i) find {a:thing} (for me)?",
+        lambda k: _where(k) if not k["a"].is_any and not (k["a"].phrase.is_plural and not k["a"].count) else None,
+    ),
     ("(find|show|look|looking|search) (me|to|at|for|by|out)? (for|to)? {a:thing} (for me)?", _where),
     ("(find|show|tell) (me|us|out)? where {a:thing} be? located?", _where),
     ("(find|show|tell) (me|us|out)? where be {a:thing} located?", _where),
@@ -125,13 +132,19 @@ WHERE: Rows = [
     ("what be {a:thing} 's {where_position}", _where),
     ("(what|which) {where_position} (do|be) {a:thing} (have|use|in|lie|located|at)?", _where),
     ("(i|we) be (looking|search) for {a:thing}", _where),
-    ("(i|we) (can|do) not? (find|see) {a:thing} ,? where be {b:thing}", lambda k: Where(thing=k["a"]) if k["a"] == k["b"] else None),
+    (
+        "(i|we) (can|do) not? (find|see) {a:thing} ,? where be {b:thing}",
+        lambda k: Where(thing=k["a"]) if k["a"] == k["b"] else None,
+    ),
     ("where (do|have|can) (i|we|you) (leave|located|lie) {a:thing}", _where),
 ]  # fmt: skip
 PLACED: Rows = [
     (SUBJECT + "either? {o:options_of} {b:thing}", _is_placed),
     (SUBJECT + "either? {o:options_of} {you}", _is_placed),
-    ("be {p:pair} located? {o:options_of} each-other", lambda k: IsPlaced(subject=k["p"][0], options=k["o"], references=(k["p"][1],))),
+    (
+        "be {p:pair} located? {o:options_of} each-other",
+        lambda k: IsPlaced(subject=k["p"][0], options=k["o"], references=(k["p"][1],)),
+    ),
     ("be {a:thing} located? {o:options_of} each-other", _each_other),
     (SUBJECT + "{p:place}", _is_placed),
     (SUBJECT + "{o:options} (than|of|from|compared (to|with)) {b:thing}", _is_placed),
@@ -142,11 +155,24 @@ CHOOSE_PLACED: Rows = [
     ("(of|between|among|from)? {things:things} ,? {w:which_one} " + STANDS + "{p:stood}", _choose),
 ]  # fmt: skip
 SIDE: Rows = [
-    ("(on|in|at|to)? (which|what) side (of|from|relative) {b:thing} (be|do|can|lie) {a:thing} " + STANDS + "on?", _side),
-    ("(on|in|at|to)? (which|what) side (be|do|can|lie) {a:thing} " + STANDS + "(on)? (of|from|relative) {b:thing}", _side),
+    (
+        "(on|in|at|to)? (which|what) side (of|from|relative) {b:thing} (be|do|can|lie) {a:thing} " + STANDS + "on?",
+        _side,
+    ),
+    (
+        "(on|in|at|to)? (which|what) side (be|do|can|lie) {a:thing} " + STANDS
+        + "(on)? (of|from|relative) {b:thing}",
+        _side,
+    ),
     ("how (be|do) {a:thing} " + STANDS + "(relative|to|from|compared (to|with)|than|with) {b:thing}", _side),
-    ("how be {p:pair} (located|compared|relative)? each-other?", lambda k: Side(subject=k["p"][0], reference=k["p"][1])),
-    ("what be the spatial? (relation|relationship) (of|between) {p:pair}", lambda k: Side(subject=k["p"][0], reference=k["p"][1])),
+    (
+        "how be {p:pair} (located|compared|relative)? each-other?",
+        lambda k: Side(subject=k["p"][0], reference=k["p"][1]),
+    ),
+    (
+        "what be the spatial? (relation|relationship) (of|between) {p:pair}",
+        lambda k: Side(subject=k["p"][0], reference=k["p"][1]),
+    ),
 ]  # fmt: skip
 _HEADING = "(at|in|to|from|on|toward)? (what|which|the)? {d:heading}"
 DIRECTION: Rows = [
@@ -158,7 +184,12 @@ DIRECTION: Rows = [
     ("what be " + _HEADING + " (of|to|toward) {a:thing} " + _TO + " {b:thing}", _direction),
     ("what be " + _HEADING + " from {b:thing} to {a:thing}", _direction),
     ("what be " + _HEADING + " (of|to|toward) {a:thing}", _direction),
-    (_HEADING + " (can|do|be|must|have) " + _YOU + " (have to)? (find|see|look|appear|fit|turn|move|looking) (for|to)? (see|find|reach)? {a:thing} (from {b:thing})?", _direction),
+    (
+        _HEADING + " (can|do|be|must|have) " + _YOU
+        + " (have to)? (find|see|look|appear|fit|turn|move|looking) (for|to)? (see|find|reach)? {a:thing} (from "
+        "{b:thing})?",
+        _direction,
+    ),
     ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading} " + _TO + " {b:thing}", _direction),
     ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading}", _direction),
     ("from {b:thing} ,? " + _HEADING + " be {a:thing}", _direction),

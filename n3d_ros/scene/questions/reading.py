@@ -152,7 +152,7 @@ def _needs_view(intent: Intent) -> bool:
 
 
 def _from_there(intent: Intent, viewpoint: Viewpoint) -> Intent:
-    """ "Where is it" asked of someone who stands at a thing is a direction from there."""
+    """As in "Where is it" asked of someone who stands at a thing is a direction from there."""
     if viewpoint.view is not View.AT_THING:
         return intent
     if isinstance(intent, Where) and intent.relative_to is None:
@@ -241,7 +241,8 @@ def _grammar() -> Grammar:
     for rule, rows in (
         ("changed", remembering.CHANGED), ("age", remembering.AGE), ("describe", remembering.DESCRIBE),
         ("choose_placed", placing.CHOOSE_PLACED), ("direction", placing.DIRECTION), ("side", placing.SIDE),
-        ("count", listing.COUNT), ("where", placing.WHERE), ("exists", listing.EXISTS), ("there", listing.THERE), ("placed", placing.PLACED),
+        ("count", listing.COUNT), ("where", placing.WHERE), ("exists", listing.EXISTS), ("there", listing.THERE), (
+            "placed", placing.PLACED),
         ("which", listing.WHICH), ("choose", comparing.CHOOSE), ("order", ordering.ORDER),
         ("difference", measuring.DIFFERENCE), ("fits", fitting.FITS), ("measure", measuring.MEASURE),
         ("compare", comparing.COMPARE),

@@ -34,7 +34,10 @@ CHANGED: Rows = [
     ("(what|which) {t:bare} be new", lambda _: Changed(is_new=True)),
     ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (move)", lambda _: Changed()),
     ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (gone|taken)", lambda _: Changed(is_gone=True)),
-    ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (new|appeared|appear|recently appeared|come)", lambda _: Changed(is_new=True)),
+    (
+        "(what|which {t:bare}|whats) (have|be|do)? (been|be)? (new|appeared|appear|recently appeared|come)",
+        lambda _: Changed(is_new=True),
+    ),
     ("{a:any_thing} new", lambda _: Changed(is_new=True)),
     ("{a:any_thing} (gone|taken)", lambda _: Changed(is_gone=True)),
     ("{a:any_thing} (change|move|different)", lambda _: Changed()),
@@ -42,7 +45,10 @@ CHANGED: Rows = [
     ("(be|have|do) {a:any_thing} (be|been)? (gone|taken)", lambda _: Changed(is_gone=True)),
     ("(be there|be|have|do) {a:any_thing} (be|been)? (new|appeared|appear)", lambda _: Changed(is_new=True)),
     ("(be|have|do) {a:any_thing} (be|been)? (move|change|different)", lambda _: Changed()),
-    ("(have|do|be) {a:thing} (have|be|been)? (move|change|change position|changed position)", lambda k: Changed(thing=k["a"])),
+    (
+        "(have|do|be) {a:thing} (have|be|been)? (move|change|change position|changed position)",
+        lambda k: Changed(thing=k["a"]),
+    ),
     ("{a:thing} (have|be) (been)? (move|change)", lambda k: Changed(thing=k["a"])),
     ("(have|be|do) {a:thing} (be)? gone", lambda k: Changed(thing=k["a"], is_gone=True)),
     ("(have|be|do) {a:thing} (be)? (appeared|appear|new)", lambda k: Changed(thing=k["a"], is_new=True)),
@@ -61,8 +67,16 @@ AGE: Rows = [
 
 DESCRIBE: Rows = [
     ("describe {a:thing} (to me|for me)?", _described),
-    ("(describe|tell|tell me|tell us|say) (about|of|more about|me about|something about|me more about|everything about) {a:thing} (to me|for me)?", _described),
-    ("(what|everything|anything) (do|can)? (you|we) (know|do-know|tell|tell me|say) (about|of|me about|us about) {a:thing}", _described),
+    (
+        "(describe|tell|tell me|tell us|say) (about|of|more about|me about|something about|me more "
+        "about|everything about) {a:thing} (to me|for me)?",
+        _described,
+    ),
+    (
+        "(what|everything|anything) (do|can)? (you|we) (know|do-know|tell|tell me|say) (about|of|me about|us "
+        "about) {a:thing}",
+        _described,
+    ),
     ("what can you (tell|say) (me|us)? (about|of) {a:thing}", _described),
     ("do (you|we) (know|have) (anything|something) about {a:thing}", _described),
     ("what do {a:thing} look-like", _described),

@@ -25,16 +25,25 @@ def add_things(grammar: Grammar) -> None:
     grammar.add_reader("none", _none, "np")
     grammar.add_reader("thing", _thing, "np", "extreme")
     grammar.add("counted_from", [
-        ("from/on (the|my)? left (side)?", lambda _: (Quantity.LATERAL, False)), ("from/on (the|my)? right (side)?", lambda _: (Quantity.LATERAL, True)),
-        ("from the? (front|camera)", lambda _: (Quantity.DISTANCE, False)), ("from {you}", lambda _: (Quantity.DISTANCE, False)),
-        ("from the? back", lambda _: (Quantity.DISTANCE, True)), ("from the? top", lambda _: (Quantity.ELEVATION, True)),
-        ("from the? bottom", lambda _: (Quantity.ELEVATION, False)), ("{r:lateral}", lambda k: (Quantity.LATERAL, k["r"] is Relation.RIGHT) if k["r"] in (Relation.LEFT, Relation.RIGHT) else None),
+        ("from/on (the|my)? left (side)?", lambda _: (Quantity.LATERAL, False)), ("from/on (the|my)? right (side)?",
+            lambda _: (Quantity.LATERAL, True)),
+        ("from the? (front|camera)", lambda _: (Quantity.DISTANCE, False)), ("from {you}",
+            lambda _: (Quantity.DISTANCE, False)),
+        ("from the? back", lambda _: (Quantity.DISTANCE, True)), ("from the? top", lambda _: (Quantity.ELEVATION,
+            True)),
+        ("from the? bottom", lambda _: (Quantity.ELEVATION, False)), ("{r:lateral}", lambda k: (Quantity.LATERAL, k[
+            "r"] is Relation.RIGHT) if k["r"] in (Relation.LEFT, Relation.RIGHT) else None),
     ])  # fmt: skip
     grammar.add("you", [("viewer", lambda _: True), ("{viewer}", lambda _: True), ("the {viewer}", lambda _: True),
-                        ("me/you", lambda _: True), ("my/your position", lambda _: True), ("where i/you/we be/lie", lambda _: True),
+                        ("me/you", lambda _: True), ("my/your position", lambda _: True), ("where i/you/we be/lie",
+                            lambda _: True),
                         ("my/your {quantity}", lambda _: True), ("here", lambda _: True)])  # fmt: skip
     grammar.add("things", [
-        ("{a:thing} ,? (and/or)? ,? {b:thing} ,? (and/or)? ,? {c:thing} ,? (and/or)? ,? {d:thing} ,? (and/or) {e:thing}", _all),
+        (
+            "{a:thing} ,? (and/or)? ,? {b:thing} ,? (and/or)? ,? {c:thing} ,? (and/or)? ,? {d:thing} ,? "
+            "(and/or) {e:thing}",
+            _all,
+        ),
         ("{a:thing} ,? {b:thing} ,? {c:thing} ,? (and/or) {d:thing}", _all),
         ("{a:thing} (,|and|or) {b:thing} (,? and/or|,) {c:thing}", _all),
         ("both? {a:thing} ,? and/or {b:thing}", _all),
@@ -57,12 +66,18 @@ def add_things(grammar: Grammar) -> None:
         ("{r:lateral} of {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
     ])  # fmt: skip
     grammar.add("bound", [
-        ("{c:cmp} than {l:length}", _bound_by_length), ("less {c:scale} than {b:bare}", lambda k: _bound_by_thing(k, less=True)),
+        (
+            "{c:cmp} than {l:length}",
+            _bound_by_length), ("less {c:scale} than {b:bare}", lambda k: _bound_by_thing(k, less=True),
+        ),
         ("{c:cmp} than {b:bare}", _bound_by_thing),
         ("more {c:scale} than {b:bare}", _bound_by_thing),
         ("{s:sense} {l:length} {c:scale}", _bound_by_sense), ("{s:sense} {l:length} {c:far_from}", _bound_by_sense),
         ("{s:sense} {l:length} in? {q:quantity}", _bound_by_sense),
-        ("with a? {q:quantity} {s:sense} {l:length}", _bound_by_sense), ("with a? {q:quantity} of {s:sense} {l:length}", _bound_by_sense),
+        (
+            "with a? {q:quantity} {s:sense} {l:length}",
+            _bound_by_sense), ("with a? {q:quantity} of {s:sense} {l:length}", _bound_by_sense,
+        ),
         ("{c:cmp} (away|up|off)? than {l:length}", _bound_by_length),
     ])  # fmt: skip
     grammar.add(
@@ -73,7 +88,8 @@ def add_things(grammar: Grammar) -> None:
         ],
     )
     grammar.add("sense", [("more-than", lambda _: True), ("less-than", lambda _: False), ("over/above", lambda _: True),
-                          ("under/below", lambda _: False), ("at-least", lambda _: True), ("at-most", lambda _: False)])  # fmt: skip
+                          ("under/below", lambda _: False), ("at-least", lambda _: True), ("at-most",
+                              lambda _: False)])  # fmt: skip
     grammar.add("extreme_of", [
         ("{x:any_extreme} (away|up|down)? (to|from|away-from) {you}", lambda k: k["x"]),
         ("{x:any_extreme} (away|up|down)? (to|from|away-from)? {r:bare}", lambda k: _from_thing(k["x"], k["r"])),
@@ -84,7 +100,10 @@ def add_things(grammar: Grammar) -> None:
         ("the? most {s:scale}", lambda k: Extreme(quantity=k["s"][0], most=k["s"][1])),
         ("the? least {s:scale}", lambda k: Extreme(quantity=k["s"][0], most=not k["s"][1])),
         ("with? (the|a)? {s:sup} {q:quantity}", lambda k: _of_quantity(k["s"], k["q"])),
-        ("with? {p:extreme} {q:quantity}", lambda k: _of_quantity((k["p"].thing.extreme.quantity, k["p"].thing.extreme.most), k["q"])),
+        (
+            "with? {p:extreme} {q:quantity}",
+            lambda k: _of_quantity((k["p"].thing.extreme.quantity, k["p"].thing.extreme.most), k["q"]),
+        ),
     ])  # fmt: skip
 
 
@@ -164,7 +183,7 @@ def _bare(source: Source, place: int) -> Iterator[Reading]:
 
 
 def _none(source: Source, place: int) -> Iterator[Reading]:
-    """ "None of the boxes": the boxes."""
+    """As in "None of the boxes": the boxes."""
     lexeme = source.at(place)
     if lexeme is not None and lexeme.kind == "np" and lexeme.value.determiner == "none":
         yield place + 1, lexeme.value.thing
@@ -179,7 +198,7 @@ def _thing(source: Source, place: int) -> Iterator[Reading]:
     found = list(_said_of(source, end, thing, MAX_SAID_OF))
     rank = source.lexemes[place].value.rank
     if rank is not None:  # "the second box from the left"
-        found = [reading for reading in _ranked(source, end, thing, rank)]
+        found = list(_ranked(source, end, thing, rank))
     yield from sorted(found, key=lambda reading: -reading[0])
 
 

@@ -1,4 +1,4 @@
-"""From where a question is meant: "from my side", "for someone facing the camera", "standing at the mug facing the box"."""
+"""From where a question is meant: "from my side", "for someone facing the camera", "standing at the mug"."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def add_viewpoints(grammar: Grammar) -> None:
     grammar.add("view", [
         (_SEEN + "(from|in|relative|of) (the)? {r:robot} 's? own? {s:side}", lambda _: camera),
         (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:robot}", lambda _: camera),
-        (_SEEN + "(by|to|for|relative|from) {r:viewer}", lambda k: camera if k["r"] in ("camera", "robot", "sensor", "photographer") else asker),
+        (
+            _SEEN + "(by|to|for|relative|from) {r:viewer}",
+            lambda k: camera if k["r"] in ("camera", "robot", "sensor", "photographer") else asker,
+        ),
         (_SEEN + "(from|in|relative) {r:asker} 's? own? {s:side}", lambda _: asker),
         (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:asker}", lambda _: asker),
         ("(from|as) (where)? (i|we) (be|lie|look|see) (it|this|them|now|here|at)?", lambda _: asker),
@@ -56,28 +59,47 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_ONE + "(look-at|facing|looking) {c:you}", lambda _: opposite),
         (_STAND + "(facing|look-at) {c:viewer}", lambda _: opposite),
         (_STAND + "(on|from|at|to) (the)? (opposite-side|opposite side)", lambda _: opposite),
-        (_STAND + "(other-side-of|on other-side-of|opposite-side of|across) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (
+            _STAND + "(other-side-of|on other-side-of|opposite-side of|across) {a:bare}",
+            lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
+        ),
         (_HERE + "(behind) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
-        (_ONE + "(lie|located)? (across|behind|other-side-of|opposite) (from|to)? {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (
+            _ONE + "(lie|located)? (across|behind|other-side-of|opposite) (from|to)? {a:bare}",
+            lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
+        ),
         (_ONE + "(lie|located)? (across|opposite) (from|to)? {c:you}", lambda _: opposite),
         (_SEEN + "facing {f:bare} from {a:bare}", lambda k: _at(k)),
         ("(if|when|while)? (i|you|we)? (be)? facing {f:bare}", lambda k: Viewpoint(view=View.AT_THING, facing=k["f"])),
         (_STAND + "across from {c:you}", lambda _: opposite),
         (_SEEN + "(from|on) (the)? opposite-side", lambda _: opposite),
-        (_SEEN + "(from|on) (the)? (opposite-side of|other-side-of) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (
+            _SEEN + "(from|on) (the)? (opposite-side of|other-side-of) {a:bare}",
+            lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
+        ),
         (_SEEN + "from (behind) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
         (_SEEN + "from (behind|in the back)", lambda _: opposite),
-        (_STAND + "(behind) {a:bare} (facing|look-at) (the)? {c:you}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
+        (
+            _STAND + "(behind) {a:bare} (facing|look-at) (the)? {c:you}",
+            lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
+        ),
         (_SEEN + "from (the)? {s:side} of someone (facing|look-at) {c:you}", lambda _: opposite),
         ("(if|when) (the|my|your)? {s:side} (be)? (reverse|opposite)", lambda _: opposite),
         ("(with|from|in) (the|a)? (reverse|opposite) {s:side}", lambda _: opposite),
         # at a thing
-        (_SEEN + "from (the)? {s:side} of {a:bare} (facing|look-at|looking|toward|to|towards) {f:bare}", lambda k: _at(k)),
+        (
+            _SEEN + "from (the)? {s:side} of {a:bare} (facing|look-at|looking|toward|to|towards) {f:bare}",
+            lambda k: _at(k),
+        ),
         (_SEEN + "from (the)? {s:side} of {a:bare} {w:straight}?", lambda k: _at(k)),
         (_SEEN + "from {a:bare} 's {s:side} (facing|look-at) {f:bare}", lambda k: _at(k)),
         (_SEEN + "from {a:bare} 's {s:side} {w:straight}?", lambda k: _at(k)),
         (_SEEN + "from {a:bare} (facing|look-at|toward|to) {f:bare}", lambda k: _at(k)),
-        (_HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking toward) {f:bare}", lambda k: _at(k)),
+        (
+            _HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking "
+            "toward) {f:bare}",
+            lambda k: _at(k),
+        ),
         (_HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? {w:straight}?", lambda k: _at(k)),
         ("(if|when|suppose) (i|you|we|someone) be {a:bare} (facing|look-at) {f:bare}", lambda k: _at(k)),
         ("(if|when|suppose) (i|you|we|someone) be {a:bare}", lambda k: _at(k)),
@@ -106,7 +128,7 @@ class Seen:
     """A question without the words that say from where it is meant, and the viewpoint they say."""
 
     lexemes: tuple[Lexeme, ...]
-    viewpoint: Viewpoint = Viewpoint()
+    viewpoint: Viewpoint
 
 
 def viewpoints(grammar: Grammar, lexemes: tuple[Lexeme, ...], rule: str = "view") -> Iterator[Seen]:
