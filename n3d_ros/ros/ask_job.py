@@ -13,6 +13,15 @@ from n3d_ros.ros.asks import Ask, Reply
 LATE_S = 2.0  # a grounder that stops at the deadline by itself is cut off only so much later: it returns what it has
 
 
+def going_down() -> N3dError:
+    """What a client is told whose request the node cannot finish any more.
+
+    Returns:
+        The error, code ``SHUTTING_DOWN``.
+    """
+    return N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
+
+
 class AskJob:
     """A request in the worker's queue; answers its client exactly once.
 
@@ -107,7 +116,7 @@ class AskJob:
 
     def _is_cancelled(self) -> bool:
         if self._stop_error is None and self._is_stopping():
-            self._stop_error = N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
+            self._stop_error = going_down()
         late_s = LATE_S if self._desk.is_open_vocabulary else 0.0
         if self._stop_error is None and time.monotonic() > self._end_s + late_s:
             self._stop_error = N3dError(

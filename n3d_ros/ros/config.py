@@ -15,6 +15,7 @@ from n3d_ros.scene.config import HistoryConfig, SceneConfig
 AUTO = "auto"
 NONE = "none"
 GEOMETRIC, LANGUAGE_MODEL = "geometric", "language_model"
+TF_MARGIN_S = 2.0  # longer than images are kept, so that the oldest lies between two transforms
 BOXES, MODEL, BOTH = "boxes", "model", "both"
 
 
@@ -198,6 +199,11 @@ class NodeConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     markers: MarkerConfig = field(default_factory=MarkerConfig)
     debug: DebugConfig = field(default_factory=DebugConfig)
+
+    @property
+    def tf_cache_s(self) -> float:
+        """How long transforms are kept: as long as the images that may be looked at again."""
+        return max(self.pipeline.tf.cache_s, self.memory.frames_s + TF_MARGIN_S)
 
     @property
     def chosen_grounder(self) -> str:

@@ -1,4 +1,4 @@
-"""A pair of images looked at and told of: what the worker does with the newest one, and how each is counted."""
+"""A pair of images taken in, looked at, told of and counted: what the worker does with the newest one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.outcomes import FrameOutcome
+from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FramePipeline
 from n3d_ros.ros.results import Results
@@ -18,6 +19,33 @@ from n3d_ros.ros.worker import Worker
 
 STOPPED = ("deactivated", "The node was deactivated while it looked at a pair of images.")
 PREEMPTED = ("preempted", "A request came while a pair of images was looked at; it goes first.")
+
+
+def take_in(pair: RgbdPair, worker: Worker[RgbdPair], ledger: Ledger, pacer: Pacer, config: NodeConfig) -> None:
+    """Gives a pair to the worker, if one is due, and counts what is dropped for it. In the executor's thread.
+
+    Args:
+        pair: the images.
+        worker: looks at the newest pair it was given.
+        ledger: counts.
+        pacer: says when a look is due.
+        config: the settings of now.
+    """
+    ledger.count_received()
+    if not config.continuous:
+        ledger.count_drop("on_request", "Images are looked at when a request comes: continuous is false.")
+        worker.recheck()
+        return
+    rate_hz = config.continuous_rate_hz
+    if pacer.is_due(pair.stamp_ns, rate_hz):
+        replaced = worker.offer(pair)
+    else:
+        worker.recheck()
+        replaced = worker.renew(pair)  # never older than what a request has looked at in between
+        if replaced is None:
+            ledger.count_drop("paced", f"Not more than {rate_hz:g} pairs per second are looked at.")
+    if replaced is not None:
+        ledger.count_drop("overload", "The grounder was busy; a newer pair of images took its place.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

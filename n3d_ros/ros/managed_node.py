@@ -21,19 +21,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from n3d_ros.errors import N3dError, StatusCode
 from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.answering import AnswerDesk
+from n3d_ros.ros.ask_job import going_down
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
 from n3d_ros.ros.health import grounding_health, input_health, pointing_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
-from n3d_ros.ros.loading import (
-    grounder_from_config,
-    load_grounder,
-    model_from_config,
-    told,
-)
-from n3d_ros.ros.looking import STOPPED, Look
+from n3d_ros.ros.loading import grounder_from_config, load_grounder, model_from_config, told
+from n3d_ros.ros.looking import STOPPED, Look, take_in
 from n3d_ros.ros.model_keeper import ModelFactory, ModelKeeper
 from n3d_ros.ros.name_watch import NameWatch
 from n3d_ros.ros.pacing import Pacer
@@ -53,7 +49,6 @@ ANSWER_GRACE_S = 1.0  # longest wait for the executor to take answers up when th
 SENDING_S = 0.2  # ... and then for them to leave: rclpy sends after a handler has ended, and tells nobody
 PATIENT_STOP_S = 10.0  # time for the grounder's running step when the node is cleaned up ...
 HASTY_STOP_S = 2.0  # ... and when the process is asked to end; launch kills it after 5 s
-TF_MARGIN_S = 2.0  # longer than images are kept, so that the oldest lies between two transforms
 LOCKED_STATES = ("inactive", "active")
 
 GrounderFactory = Callable[[NodeConfig], Grounder]
@@ -160,7 +155,7 @@ class N3dNode(LifecycleNode):
             self._release()
             return FAILURE
         self._models.keep(grounder)  # from here on it is closed by _release, whatever becomes of the rest
-        self._tf = create_transform_listener(self, cache_s=_tf_cache_s(config))
+        self._tf = create_transform_listener(self, cache_s=config.tf_cache_s)
         self._pipeline = FramePipeline(
             config.pipeline,
             grounder,
@@ -339,22 +334,8 @@ class N3dNode(LifecycleNode):
         worker, desk = self._worker, self._desk
         if worker is None or desk is None:
             return
-        self._ledger.count_received()
         desk.saw(pair)
-        if not self.config.continuous:
-            self._ledger.count_drop("on_request", "Images are looked at when a request comes: continuous is false.")
-            worker.recheck()
-            return
-        rate_hz = self.config.continuous_rate_hz
-        if self._pacer.is_due(pair.stamp_ns, rate_hz):
-            replaced = worker.offer(pair)
-        else:
-            worker.recheck()
-            replaced = worker.renew(pair)  # never older than what a request has looked at in between
-            if replaced is None:
-                self._ledger.count_drop("paced", f"Not more than {rate_hz:g} pairs per second are looked at.")
-        if replaced is not None:
-            self._ledger.count_drop("overload", "The grounder was busy; a newer pair of images took its place.")
+        take_in(pair, worker, self._ledger, self._pacer, self.config)
 
     def _on_drop(self, reason: str, sentence: str) -> None:
         self._ledger.count_drop(reason, sentence)
@@ -465,17 +446,3 @@ class N3dNode(LifecycleNode):
             time.sleep(0.01)
         if is_asked:
             time.sleep(SENDING_S)
-
-
-def going_down() -> N3dError:
-    """What a client is told whose request the node cannot finish any more.
-
-    Returns:
-        The error, code ``SHUTTING_DOWN``.
-    """
-    return N3dError("The node is going down.", code=StatusCode.SHUTTING_DOWN)
-
-
-def _tf_cache_s(config: NodeConfig) -> float:
-    """How long transforms are kept: as long as the images that may be looked at again."""
-    return max(config.pipeline.tf.cache_s, config.memory.frames_s + TF_MARGIN_S)
