@@ -87,7 +87,7 @@ def health_html(health: NodeHealth) -> str:
         )
     elif health.is_stale and health.quiet_s is not None:
         lines.append(_note(f"Nothing new for {health.quiet_s:.0f} s: what is shown is old.", ORANGE))
-    lines += [_note(escaped(sentence, 400), ORANGE) for sentence in health.sentences[:3]]
+    lines += [_note(escaped(sentence, 240), ORANGE) for sentence in health.sentences[:3]]
     if health.trouble:
         lines.append(_note(escaped(health.trouble, 400), ORANGE))
     return _block("".join(lines) + _table(_report_rows(health.report)))

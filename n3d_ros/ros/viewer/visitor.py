@@ -16,7 +16,7 @@ from n3d_ros.ros.viewer.shown import ShownBox, Viewpoint
 from n3d_ros.ros.viewer.texts import answer_html, failed_html, object_html, waiting_html
 
 HIGHLIGHT_COLOR = (255, 170, 0)
-HIGHLIGHT_WIDTH_M = 0.012
+HIGHLIGHT_WIDTH_M = 0.009
 KEPT_ANSWERS = 5  # shown below each other, the newest first
 MAX_QUESTION_CHARS = 300
 EXAMPLES = ("what do you see?", "how many objects are there?", "which object is the largest?")
