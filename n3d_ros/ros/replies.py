@@ -11,6 +11,7 @@ from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.ros.asks import Reply
 from n3d_ros.ros.outcomes import Placement
 from n3d_ros.scene.asked import not_found
+from n3d_ros.scene.moving import moved
 from n3d_ros.scene.objects import SceneObject
 from n3d_ros.scene.phrases import Phrase, Selection, select, vocabulary
 from n3d_ros.scene.scene import Scene
@@ -31,10 +32,10 @@ def shown_reply(text: str, scene: Scene, place: Placement, objects: Sequence[Sce
     Returns:
         OK, or NOT_FOUND with what there is instead.
     """
-    moved = tuple(one.transformed(place.target_T_scene) for one in objects)
-    names = ", ".join(one.label for one in moved[:MAX_NAMED])
-    if moved:
-        status, message, sentence = StatusCode.OK, "", f"Found {len(moved)}: {names}."
+    shown = moved(objects, place.target_T_scene)
+    names = ", ".join(one.label for one in shown[:MAX_NAMED])
+    if shown:
+        status, message, sentence = StatusCode.OK, "", f"Found {len(shown)}: {names}."
     else:
         status = StatusCode.NOT_FOUND
         sentence = message = not_found(text, scene.transformed(place.frame_id, place.target_T_scene))
@@ -42,13 +43,13 @@ def shown_reply(text: str, scene: Scene, place: Placement, objects: Sequence[Sce
         status=status,
         message=message,
         sentence=sentence,
-        objects=moved,
+        objects=shown,
         frame_id=place.frame_id,
         stamp_ns=scene.stamp_ns,
         up=place.up,
-        value=float(len(moved)),
+        value=float(len(shown)),
         value_type=int(ValueType.COUNT),
-        value_text=str(len(moved)),
+        value_text=str(len(shown)),
         unit="1",
     )
 
