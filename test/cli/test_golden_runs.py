@@ -96,7 +96,7 @@ def test_what_differs_from_an_edited_file_is_told_and_ends_with_1(
     junit = tmp_path / "out.xml"
     assert compare(bag, other, "--junit", str(junit)) == 1
     shown = " ".join(capsys.readouterr().out.split())
-    assert " ".join(told.split()) in shown and "Differs: 1 differences in 1 of" in shown
+    assert " ".join(told.split()) in shown and "Differs: 1 difference in 1 of" in shown
     assert len(list(ElementTree.parse(junit).getroot().iter("failure"))) == 1
 
 

@@ -96,4 +96,5 @@ def verdict(comparison: Comparison) -> str:
     failed = sum(bool(case.differences) for case in comparison.cases)
     worst = max((one.badness for case in comparison.cases for one in case.differences), default=0.0)
     beyond = f", the worst {worst:.1f} times its tolerance" if math.isfinite(worst) else ""
-    return f"Differs: {comparison.differences} differences in {failed} of {what}{beyond}."
+    count = comparison.differences
+    return f"Differs: {count} difference{'' if count == 1 else 's'} in {failed} of {what}{beyond}."
