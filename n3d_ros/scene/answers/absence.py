@@ -95,6 +95,8 @@ def departed(thing: Thing, context: Context) -> tuple[Body, ...]:
     Returns:
         The bodies.
     """
+    if not thing.phrase.words and thing.id is None:
+        return ()  # anything: what left says nothing of what was asked
     bodies = [body_of(known) for known in context.query.departed]
     fitting = select(thing.phrase, bodies).objects
     return tuple(body for body in fitting if thing.id is None or body.id == thing.id)

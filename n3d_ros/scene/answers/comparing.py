@@ -49,6 +49,7 @@ def _compared(
 ) -> Finding:
     """Compares every body of the subject with every one of the others."""
     sentences, steps, found = list[str](), list[str](), list[list[bool]]()
+    told = set[tuple[int | str, int | str]]()  # "are they equally tall" compares each pair once
     rivals = _rivals(subject, other, reference, context) if intent.bound is None else []
     for body in subject.bodies:
         mine = amount(intent.quantity, body, context, reference)
@@ -59,8 +60,9 @@ def _compared(
             limits = [(None, Measured(value=intent.bound, stddev=0.0, unit=unit_of(intent.quantity)))]
         found.append([])
         for rival, limit in limits:
-            if rival is not None and id_of(rival) == id_of(body):
+            if rival is not None and (id_of(rival) == id_of(body) or (id_of(rival), id_of(body)) in told):
                 continue
+            told |= {(id_of(body), id_of(rival))} if rival is not None and intent.sense is Sense.EQUAL else set()
             sign = mine.minus(limit, intent.factor).sign
             found[-1].append(sign == _WANTED[intent.sense])
             sentences.append(_compared_words(intent, body, mine, rival, limit, reference))

@@ -16,6 +16,7 @@ REST_DEEPEST_M = 0.10  # however unsure the boxes are, more is no contact
 CARRIED_SHARE = 0.3  # of the footprint that must lie over the carrier
 INSIDE_SHARE = 0.5  # of the volume that must lie in the container
 BESIDE_OUTLINE_M = 0.05  # the seen edge of a surface is ragged
+HOLLOW = frozenset({"bowl", "flat"})  # shapes on which things lie within the box: bowls, plates, trays
 ON_WALL_M = 0.10  # how far from a wall something may hang on it
 
 
@@ -31,7 +32,8 @@ def on(body: Body, reference: Body, context: Context) -> Standing:
         Whether it does, with the numbers.
     """
     if reference.surface is None:
-        return rests_on(body, reference, context)
+        lies_in_it = reference.shape in HOLLOW and _is_inside(body, reference)
+        return inside(body, reference, context) if lies_in_it else rests_on(body, reference, context)
     if reference.surface.kind == "wall":
         return _on_wall(body, reference)
     direct = _on_surface(body, reference)

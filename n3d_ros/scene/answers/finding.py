@@ -169,6 +169,8 @@ def settled(
     if len(findings) > 1:
         findings = [_conditional(one, meanings) for one, meanings in zip(findings, combinations, strict=True)]
     notes = _unique(note for meanings in combinations for meaning in meanings for note in meaning.notes)
+    if any(one.value != SAME for one in findings):
+        notes = (*notes, *_unique(one.tie for meanings in combinations for one in meanings if one.tie))
     if context.sight is not None and context.sight.note:
         notes = (context.sight.note, *notes)
     if len(findings) == 1:

@@ -200,10 +200,21 @@ def _diameter(body: Body, sight: Sight, _reference: Body | None) -> Measured:
 
 
 def _distance(body: Body, sight: Sight, reference: Body | None) -> Measured:
-    """Between two centres straight; from a camera along its view, from another viewer straight."""
+    """Between two centres straight, to a surface the shortest way; from a camera along its view, else straight."""
+    if reference is not None and (reference.surface is not None or body.surface is not None):
+        return _to_surface(body, reference)
     if reference is not None:
         return _norm(body.center - reference.center, _joint(body, reference))
     return along(body, sight, sight.forward) if sight.measures_along else straight(body, sight.origin)
+
+
+def _to_surface(body: Body, reference: Body) -> Measured:
+    """From a centre to the nearest seen point of a surface; between two surfaces their free space."""
+    if body.surface is not None and reference.surface is not None:
+        return Measured(value=gap_between(body.box, reference.box).length_m, stddev=0.0)
+    surface, other = (body, reference) if body.surface is not None else (reference, body)
+    way = nearest_in(surface.box, other.center[None])[0] - other.center
+    return _norm(way, other.uncertainty.center_covariance_m2)
 
 
 def _horizontal(body: Body, sight: Sight, reference: Body | None) -> Measured:

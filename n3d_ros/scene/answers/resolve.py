@@ -32,6 +32,7 @@ class Meaning:
         bodies: meant together, in the scene's order or that of the extreme.
         steps: how they were chosen.
         notes: sentences on how words were taken.
+        tie: the sentence that says what is tied; empty for nothing.
         tied: bodies that are as extreme as those chosen, within the measuring error.
         fitting: how many bodies the name alone fits.
         reference: from what an extreme distance was measured, if a thing was named.
@@ -42,6 +43,7 @@ class Meaning:
     bodies: tuple[Body, ...]
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tie: str = ""
     tied: tuple[Body, ...] = ()
     fitting: int = 0
     reference: Body | None = None
@@ -219,7 +221,7 @@ def _kept(
     kept = tuple(body for body, (holds, _) in stands if holds is Holds.YES)
     level = [body.name for body, (holds, _) in stands if holds is Holds.LEVEL]
     how = place_words(place, references, context)
-    notes = (f"Left out, within the measuring error: {listed(level)}.",) if level and len(level) <= MAX_NAMED else ()
+    notes = (f"Left out, at about the same place: {listed(level)}.",) if level and len(level) <= MAX_NAMED else ()
     shown = [step for body, (holds, step) in stands if holds is Holds.YES or len(stands) <= MAX_SHOWN][:MAX_SHOWN]
     names = listed([body.name for body in kept]) or "none"
     return replace(
@@ -272,13 +274,11 @@ def _extreme(before: Meaning, extreme: Extreme, reference: Body | None, context:
     whose = "" if reference is None else f" from {reference.name}"
     shown = "; ".join(f"{body.name} {value.figures()}" for body, value in order[:MAX_NAMED])
     step = f"{extreme.quantity.value}{whose}, {'most' if extreme.most else 'least'} first: {shown}."
-    notes = before.notes
-    if tied:
-        names = listed([body.the for body in tied])
-        notes = (*notes, f"Within the measuring error {names} cannot be told from it.")
+    names = listed([body.the for body in tied])
+    tie = f"Within the measuring error {names} cannot be told from it." if tied else before.tie
     bodies = tuple(body for body, _ in chosen)
     steps = (*before.steps, step[:1].upper() + step[1:])
-    return replace(before, bodies=bodies, steps=steps, notes=notes, tied=tied, reference=reference)
+    return replace(before, bodies=bodies, steps=steps, tie=tie, tied=tied, reference=reference)
 
 
 # --- several meanings, none -------------------------------------------------------------------------------------------
