@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import ipaddress
 import logging
 import os
@@ -10,7 +12,6 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-import rich
 import viser
 
 from n3d_ros.errors import ConfigurationError
@@ -35,8 +36,8 @@ class PageServer(viser.ViserServer):
     def __init__(self, host: str, port: int) -> None:
         check_address(host, port)
         os.environ.pop("_VISER_PORT_OVERRIDE", None)  # viser would take it instead of the port that was named
-        rich.get_console().quiet = True  # viser prints a banner on standard output
-        super().__init__(host=host, port=port, label="n3d", verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner there
+            super().__init__(host=host, port=port, label="n3d", verbose=False)
         if port and self.get_port() != port:  # viser goes on to the next port by itself
             self.stop()
             raise ConfigurationError(_busy(host, port))
@@ -51,6 +52,11 @@ class PageServer(viser.ViserServer):
         host = self.get_host()
         shown = "localhost" if host in ("0.0.0.0", "::", *LOOPBACK_NAMES) else host
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.get_port()}"
+
+    def stop(self) -> None:
+        """Ends the server."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().stop()
 
     def request_share_url(self, verbose: bool = True) -> str | None:
         """Nothing: the page is never made public through a server of others.
