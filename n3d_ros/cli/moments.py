@@ -69,7 +69,7 @@ def _time(text: str, now_ns: Callable[[], int]) -> int | None:
     words = text.strip()
     try:
         if not re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?", words):
-            return round(Decimal(str(datetime.fromisoformat(words).timestamp())) * NANOSECONDS)
+            return round(Decimal(str(datetime.fromisoformat(_full(words)).timestamp())) * NANOSECONDS)
         present = datetime.fromtimestamp(now_ns() / NANOSECONDS)
         form = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")[words.count(":") - 1 + words.count(".")]
         clock = datetime.strptime(words, form).time()
@@ -79,3 +79,8 @@ def _time(text: str, now_ns: Callable[[], int]) -> int | None:
     if moment > present:
         moment -= timedelta(days=1)
     return round(Decimal(str(moment.timestamp())) * NANOSECONDS)
+
+
+def _full(words: str) -> str:
+    """An ISO date and time as Python 3.10 reads it: six digits after the point, an offset instead of Z."""
+    return re.sub(r"\.(\d{1,6})", lambda match: f".{match[1]:0<6}", re.sub(r"[zZ]$", "+00:00", words))

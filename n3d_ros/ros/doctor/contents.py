@@ -9,7 +9,7 @@ import numpy as np
 
 from n3d_ros.errors import N3dError
 from n3d_ros.ros.conversions import camera_info_to_model
-from n3d_ros.ros.doctor.snapshot import Calibration, Picture
+from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, Calibration, Picture
 from n3d_ros.ros.frame_assembly import FrameAssembler, TransformLookup
 from n3d_ros.ros.image_codec import (
     compressed_to_raw_depth,
@@ -82,6 +82,21 @@ def calibration_of(message: Any) -> Calibration:
     )
 
 
+def unreadable(role: str, why: str) -> dict[str, Any]:
+    """What is known of a topic whose messages cannot even be taken apart.
+
+    Args:
+        role: of the topic.
+        why: sentence.
+
+    Returns:
+        A field of ``Heard`` with its value.
+    """
+    if role in IMAGE_ROLES:
+        return {"picture": Picture(width=0, height=0, encoding="", error=plain(why))}
+    return {"calibration": Calibration(width=0, height=0, k=(1.0,) * 9, error=plain(why))}
+
+
 def nearest_pair(
     colors: Sequence[tuple[int, bytes]], depths: Sequence[tuple[int, bytes]]
 ) -> tuple[bytes, bytes] | None:
@@ -119,4 +134,6 @@ def assembled(
         make().assemble(messages[0], messages[1], infos[0], infos[1], lookup)
     except N3dError as error:
         return plain(error.message), error.reason
+    except Exception as error:  # a fault of ours, which the node would have as well
+        return plain(f"{type(error).__name__}: {error}"), "internal_error"
     return "", ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ from typing import Any
 
 import rclpy
 
-from n3d_ros.errors import BagError
+from n3d_ros.errors import N3dError
 from n3d_ros.ros.camera_presets import CameraPreset
 from n3d_ros.ros.doctor import host
-from n3d_ros.ros.doctor.contents import assembled, calibration_of, nearest_pair, picture_of
+from n3d_ros.ros.doctor.contents import assembled, calibration_of, nearest_pair, picture_of, unreadable
 from n3d_ros.ros.doctor.graph import Graph, own_name
 from n3d_ros.ros.doctor.interfaces import interface_differences
 from n3d_ros.ros.doctor.listening import Ear, TransformEar
@@ -29,7 +30,9 @@ from n3d_ros.ros.session import executor_of, ros_node
 from n3d_ros.ros.transport import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 
 DOCTOR = "n3d_doctor"
-SETTLE_S = (1.2, 0.5, 4.0)  # discovery: at least, without change, at most
+SETTLE_S = (1.5, 0.6, 5.0)  # discovery: at least, without change, at most
+FIRST_MESSAGES_S = 0.3  # after a subscription was made, until its messages come evenly
+LOOK_EVERY_S = 0.25  # for topics that are found late: Fast DDS announces itself every three seconds by default
 SWAPPED = ("16uc1", "32fc1", "mono16")
 FRAME_PARAMETERS = MappingProxyType(
     {
@@ -91,7 +94,6 @@ class _Gatherer:
         self._executor = executor
         self._request = request
         self._name = "/" + request.node.strip("/")
-        self._sim_ns = 0
         self._uses_sim_time = False
         self._transforms = TransformEar(node)
         from rosgraph_msgs.msg import Clock
@@ -100,6 +102,7 @@ class _Gatherer:
         self._graph = Graph(node)
         self._node_ear = NodeEar(node, self._name)
         self._ears: dict[str, Ear] = {}
+        self._by_name: dict[str, Ear] = {}
 
     def listen(self) -> Snapshot:
         """Waits for discovery, asks the node, listens, and puts everything together."""
@@ -111,20 +114,39 @@ class _Gatherer:
             self._spin_while(self._node_ear.is_waiting, self._node_ear.PATIENCE_S)
         parameters = self._node_ear.parameters
         self._uses_sim_time = bool(parameters.get("use_sim_time", False))
+        self._spin_for(FIRST_MESSAGES_S if self._subscribe(subscribed) else 0.0)
+        self._restart_counting()
+        self._listen_on(subscribed)
         published = self._graph.published()
+        return self._snapshot(self._choose(published, subscribed), published, count)
+
+    def _listen_on(self, subscribed: Mapping[str, tuple[str, ...]]) -> None:
+        """Listens for the time asked for; once more when a topic was found late, as those of slow announcers are."""
+        for _ in range(2):
+            late = False
+            end_s = time.monotonic() + self._request.seconds
+            while (rest_s := end_s - time.monotonic()) > 0:
+                self._spin_for(min(LOOK_EVERY_S, rest_s))
+                late = self._subscribe(subscribed) or late
+            if not late:
+                return
+            self._restart_counting()
+
+    def _restart_counting(self) -> None:
+        for ear in (*self._ears.values(), self._clock):
+            ear.restart()
+
+    def _choose(
+        self, published: Mapping[str, tuple[str, ...]], subscribed: Mapping[str, tuple[str, ...]]
+    ) -> dict[str, Chosen]:
+        """The topics of each role as the graph is now."""
         own = (self._name, *self._graph.others_of_this_package(self._name))
-        chosen = choose_topics(
+        return choose_topics(
             published=without_own(published, own),
             subscribed=subscribed,
             wanted=self._request.topics,
             preset=self._request.preset,
         )
-        self._subscribe(chosen, published)
-        self._spin_for(0.3)
-        for ear in (*self._ears.values(), self._clock):
-            ear.restart()
-        self._spin_for(self._request.seconds)
-        return self._snapshot(chosen, published, count)
 
     # --------------------------------------------------------------------------------------------------------- waiting
 
@@ -158,19 +180,20 @@ class _Gatherer:
 
     # ------------------------------------------------------------------------------------------------------- listening
 
-    def _subscribe(self, chosen: Mapping[str, Chosen], published: Mapping[str, tuple[str, ...]]) -> None:
-        """Listens to the topics that have the type they must have; one ear a topic, also where roles share it."""
-        by_name: dict[str, Ear] = {}
-        for role, topic in chosen.items():
-            if topic.type_name not in published.get(topic.name, ()):
-                continue
-            if topic.name not in by_name:
-                try:
-                    message_type = message_class(topic.type_name)
-                except BagError:
-                    continue
-                by_name[topic.name] = Ear(self._node, message_type, topic.name, self._now_ns)
-            self._ears[role] = by_name[topic.name]
+    def _subscribe(self, subscribed: Mapping[str, tuple[str, ...]]) -> bool:
+        """Listens to the topics that are there and have the type they must have; whether any of them is new."""
+        published, known = self._graph.published(), dict(self._ears)
+        for role, topic in self._choose(published, subscribed).items():
+            if topic.type_name in published.get(topic.name, ()):
+                self._ears[role] = self._ear(topic)
+        return self._ears != known
+
+    def _ear(self, topic: Chosen) -> Ear:
+        """What listens to a topic: one a topic, also where roles share it."""
+        if topic.name not in self._by_name:
+            message_type = message_class(topic.type_name)
+            self._by_name[topic.name] = Ear(self._node, message_type, topic.name, self._now_ns)
+        return self._by_name[topic.name]
 
     def _snapshot(self, chosen: Mapping[str, Chosen], published: Mapping[str, tuple[str, ...]], count: int) -> Snapshot:
         names = self._graph.names_by_gid(["/tf", "/tf_static"])
@@ -199,7 +222,11 @@ class _Gatherer:
         return replace(topic, role=role, expected_type=chosen.type_name, heard=heard)
 
     def _heard(self, role: str, ear: Ear) -> Heard:
-        heard, message = ear.heard(), ear.newest()
+        heard = ear.heard()
+        try:
+            message = ear.newest()
+        except N3dError as error:
+            return replace(heard, **unreadable(role, error.message))
         if message is None:
             return heard
         if role in IMAGE_ROLES:
@@ -216,7 +243,13 @@ class _Gatherer:
         pair = nearest_pair(tuple(color.raw), tuple(depth.raw))
         if pair is None:
             return None, ""
-        infos = [ear.newest() if (ear := self._ears.get(INFO_OF[role])) is not None else None for role in IMAGE_ROLES]
+        try:
+            messages = color.message(pair[0]), depth.message(pair[1])
+        except N3dError as error:
+            return error.message, error.reason
+        infos = [
+            self._info(ear) if (ear := self._ears.get(INFO_OF[role])) is not None else None for role in IMAGE_ROLES
+        ]
         known = self._node_ear.parameters
         settings = {name: known[parameter] for name, parameter in FRAME_PARAMETERS.items() if parameter in known}
 
@@ -225,7 +258,14 @@ class _Gatherer:
                 FrameConfig(**settings), color_topic=chosen["color"].name, depth_topic=chosen["depth"].name
             )
 
-        return assembled((color.message(pair[0]), depth.message(pair[1])), infos, transforms.buffer.lookup, make)
+        return assembled(messages, infos, transforms.buffer.lookup, make)
+
+    @staticmethod
+    def _info(ear: Ear) -> Any:
+        """The newest calibration; None when there is none that can be read."""
+        with contextlib.suppress(N3dError):
+            return ear.newest()
+        return None
 
     def _installation(self) -> Installation:
         environment = {name: os.environ[name] for name in host.MIDDLEWARE_VARIABLES if os.environ.get(name)}

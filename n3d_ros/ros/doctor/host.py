@@ -46,6 +46,7 @@ PACKAGES = {  # module -> distribution
     "safetensors": "safetensors",
     "tokenizers": "tokenizers",
 }
+FAST_DDS_LIBRARY = re.compile(r"libfast(dds|rtps)\.so")
 GPUS = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0")
 
 
@@ -202,10 +203,12 @@ def process_of_gid(gid: bytes, own_gid: bytes) -> tuple[bool | None, Process | N
 
 
 def _without_segment(low: int) -> Process | None:
-    """The one process with these low 16 bits that has no segment; None when there is none or several."""
-    candidates = [
-        int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and int(one.name) & 0xFFFF == low
-    ]
+    """The one process with these low 16 bits that uses Fast DDS without a segment; None: there is none, or several.
+
+    A process of another container has its number there; here the same number may be somebody else's.
+    """
+    numbers = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+    candidates = [pid for pid in numbers if pid & 0xFFFF == low and FAST_DDS_LIBRARY.search(_read(f"/proc/{pid}/maps"))]
     return process_facts(candidates[0]) if len(candidates) == 1 else None
 
 

@@ -12,6 +12,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
+from n3d_ros.errors import InputError
 from n3d_ros.ros.conversions import clean_frame_id, store_tf_message
 from n3d_ros.ros.doctor.snapshot import NANOSECONDS, Heard, Transforms
 
@@ -141,8 +142,17 @@ class Ear:
 
         Returns:
             The message.
+
+        Raises:
+            InputError: the bytes are none of this type.
         """
-        return deserialize_message(raw, self._type)
+        try:
+            return deserialize_message(raw, self._type)
+        except Exception as error:  # the middleware's own errors have no common type
+            raise InputError(
+                f"A message of {len(raw)} bytes is not a {self._type.__name__} as it is known here ({error}).",
+                reason="wrong_type",
+            ) from error
 
     def heard(self) -> Heard:
         """What came so far.

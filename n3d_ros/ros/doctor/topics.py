@@ -58,8 +58,8 @@ def _nothing(snapshot: Snapshot, presets: dict[str, CameraPreset]) -> Finding:
 def _one(snapshot: Snapshot, role: str, topic: Topic, presets: dict[str, CameraPreset]) -> Iterator[Finding]:
     """The topic of one role."""
     name = f"{role}.published"
-    types = snapshot.graph.get(topic.name, ())
-    if topic.publishers and topic.expected_type and topic.expected_type not in types:
+    types = sorted({one.type_name for one in topic.publishers if one.type_name})
+    if types and topic.expected_type and topic.expected_type not in types:
         yield fault(
             name,
             f"{topic.name} has the type {', '.join(types)}, expected {topic.expected_type}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -107,7 +108,7 @@ def well(**changes: Any) -> Snapshot:
             name=name,
             role=role,
             expected_type=INFO if role.endswith("info") else IMAGE,
-            publishers=(CAMERA,),
+            publishers=(replace(CAMERA, type_name=INFO if role.endswith("info") else IMAGE),),
             subscriptions=(NODE,),
             heard=heard(**contents[role]),
         )

@@ -111,7 +111,7 @@ SPOILT: list[tuple[str, Change, str, Level, str]] = [
     ),
     (
         "wrong type",
-        lambda s: replace(s, graph={**s.graph, NAMES["color"]: ("sensor_msgs/msg/CompressedImage",)}),
+        lambda s: s.with_topic("color", publishers=(replace(CAMERA, type_name="sensor_msgs/msg/CompressedImage"),)),
         "color.published",
         FAULT,
         "expected sensor_msgs/msg/Image",

@@ -24,6 +24,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from n3d_ros.cli import main as cli
+from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.camera_presets import load_camera_presets
@@ -233,6 +234,7 @@ def test_a_writer_without_the_transport_profile_is_named_with_its_process() -> N
     finally:
         process.kill()
         process.communicate()
+    assert "color.transport" in found, found
     assert found["color.transport"].level is Level.FAULT
     assert f"/untuned_camera (process {process.pid}) has 0.5 MB" in found["color.transport"].message
     assert "FASTDDS_DEFAULT_PROFILES_FILE" in found["color.transport"].mend
@@ -282,3 +284,16 @@ def test_depth_is_read_in_the_unit_that_was_set() -> None:
     assert picture_of(message, "depth", byte_count=1).median_depth_m == pytest.approx(900.0)
     told = picture_of(message, "depth", byte_count=1, unit_m=0.001)
     assert told.median_depth_m == pytest.approx(0.9) and told.depth_share == pytest.approx(0.5)
+
+
+def test_bytes_of_another_type_are_told_and_end_nothing() -> None:
+    from n3d_ros.ros.doctor.contents import unreadable
+    from n3d_ros.ros.doctor.listening import Ear
+    from n3d_ros.ros.session import ros_node
+
+    with ros_node("ears") as node:
+        ear = Ear(node, Image, "/rgb/image", time.time_ns)
+        ear.raw.append((0, b"\x00\x01\x00\x00" + b"\xff" * 20))
+        with pytest.raises(InputError, match="24 bytes is not a Image as it is known here"):
+            ear.newest()
+    assert unreadable("color", "Why.")["picture"].error == unreadable("depth_info", "Why.")["calibration"].error
