@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -355,3 +356,12 @@ def test_a_killed_writer_leaves_a_part_whose_messages_can_be_read(tmp_path: Path
     with BagReader(tmp_path / "bag.part" / "bag" / "bag.mcap") as reader:
         assert reader.damage is not None
         assert len(stamps_until_it_breaks(reader)) >= 20
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_bag_may_be_written_from_another_thread_as_recorders_do(tmp_path: Path, storage: str) -> None:
+    with BagWriter(tmp_path / "bag", storage=storage) as writer, ThreadPoolExecutor(1) as other:
+        other.submit(writer.write, "/words", 1, String(data="from there")).result()
+        writer.write("/words", 2, String(data="from here"))
+    with BagReader(tmp_path / "bag") as reader:
+        assert [message.deserialize().data for message in reader.messages()] == ["from there", "from here"]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import Point, PointStamped, TransformStamped
 from n3d_msgs.action import Ground
 from n3d_msgs.srv import Locate, SpatialQuery
 from rcl_interfaces.srv import GetParameters, ListParameters
@@ -203,6 +203,16 @@ def test_frames_of_transforms_are_told_plainly(client: NodeClient, text: str) ->
     response = client.call(client.locate, Locate.Request(phrase="red block", target_frame="nowhere"))
     assert response.status.code == StatusCode.NO_TRANSFORM
     assert_told_plainly(response)
+
+
+def test_frames_of_clicked_points_are_told_plainly(client: NodeClient, text: str) -> None:
+    clicks = client.node.create_publisher(PointStamped, "clicked_point", 10)
+    assert wait_until(lambda: clicks.get_subscription_count() > 0)
+    point = PointStamped(point=Point(x=float("nan"), y=1e308, z=1.0))
+    point.header.frame_id = text
+    clicks.publish(point)
+    client.node.destroy_publisher(clicks)
+    assert client.send_good().objects
 
 
 def string_parameters(client: NodeClient) -> list[str]:
