@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from n3d_ros.scene.phrases import COLORS, QUALIFIERS, Phrase
+from n3d_ros.scene.questions.determiners import (
+    PICK,
+    Chunk,
+    extreme_of,
+    read_determiner,
+    read_extreme,
+    read_id,
+    read_number,
+)
 from n3d_ros.scene.questions.lengths import measure_at, number_at
 from n3d_ros.scene.questions.lexicon import expression_at, table
 from n3d_ros.scene.questions.noun_phrases import (
-    DETERMINERS,
     VIEWERS,
     NounPhrase,
     anything,
     earlier_phrase,
     meant_by_one,
+    names_something,
     naming_words,
+    plain_at,
 )
 from n3d_ros.scene.questions.patterns import Lexeme
-from n3d_ros.scene.questions.question import Extreme, Quantity, Thing
+from n3d_ros.scene.questions.question import Thing
 from n3d_ros.scene.questions.words import Word
 
 _INDEFINITE = frozenset(("a", "an", "some", "any", "another", "no"))
@@ -30,166 +40,50 @@ _ALSO_NAMES = frozenset(("light", "rose", "short", "other"))
 _SOFT = frozenset((
     "can", "saw", "watch", "show", "order", "measure", "hand", "face", "back", "top", "bottom", "front",
     "support", "holder", "rest", "clock", "label", "print", "second", "stand", "cover", "sort", "mark", "spot", "cause",
-    "light", "slip", "slide", "pass", "square", "room", "space", "list", "compact", "form", "plant", "low", "like", "hour", "offer", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
+    "light", "slip", "slide", "pass", "square", "room", "space", "list", "compact", "form", "plant", "low", "like",
+    "hour", "offer", "shade", "compass", "ruler", "present", "range", "place", "name", "table-top", "end",
     "middle", "kind", "live", "rank", "note", "board", "object", "us", "double", "number", "count", "capacity", "bulk",
 ))  # fmt: skip
 """Words of asking that name a thing behind an article or a describing word: "the can", "a tin can"."""
 _PRONOUNS = frozenset(("it", "they", "them"))
-_PICK = {"left": (Quantity.LATERAL, False), "right": (Quantity.LATERAL, True), "front": (Quantity.DISTANCE, False),
-         "back": (Quantity.DISTANCE, True), "rear": (Quantity.DISTANCE, True), "top": (Quantity.ELEVATION, True),
-         "bottom": (Quantity.ELEVATION, False), "upper": (Quantity.ELEVATION, True), "lower": (Quantity.ELEVATION, False),
-         "far": (Quantity.DISTANCE, True), "left-hand": (Quantity.LATERAL, False), "right-hand": (Quantity.LATERAL, True)}  # fmt: skip
-"""Adjectives of place that choose among things: "the left box", "the top book"."""
 _PORTIONS = frozenset(
     ("pair", "set", "piece", "bunch", "group", "pieces", "sets", "pairs", "kind", "type", "couple", "bit")
 )
 
 
-def names_something(words: Sequence[Word], at: int) -> bool:
-    """Whether the word at a place has no part in asking."""
-    return at < len(words) and words[at].kind == "word" and (words[at].plain,) not in table() and (
-        words[at].plain not in ("please", "now", "currently")
-    )  # fmt: skip
-
-
-
-@dataclass(slots=True, kw_only=True)
-class _Chunk:
-    """A noun phrase while it is read."""
-
-    at: int
-    determiner: str = ""
-    number: int | None = None
-    extreme: tuple[Quantity, bool] | None = None
-    rank: int = 1
-    count: int = 1
-    id: int | None = None
-    is_other: bool = False
-    is_ranked: bool = False
-
-
-
 def phrase_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
+    """The noun phrase at a place.
+
+    Args:
+        words: of the question.
+        at: the place.
+        before: what was read so far, for "it" and "the blue one".
+
+    Returns:
+        The place behind it and the phrase; None when nothing is named there.
+    """
     if words[at].plain in ("nothing", "none") and words[at].kind == "word" and plain_at(words, at + 1) != "of":
         nothing = replace(anything(), is_any=True)
         return at + 1, NounPhrase(thing=nothing, is_indefinite=True, determiner="no")
-    chunk = _Chunk(at=at)
-    _read_determiner(words, chunk)
+    chunk = Chunk(at=at)
+    read_determiner(words, chunk)
     if measure_at(words, chunk.at) is not None:
         return None  # "a 20 cm gap"
-    _read_number(words, chunk)
-    _read_extreme(words, chunk)
+    read_number(words, chunk)
+    read_extreme(words, chunk)
     if chunk.at < len(words) and words[chunk.at].kind == "id":
         chunk.id = int(words[chunk.at].plain)
         chunk.at += 1
     names = _read_names(words, chunk)
-    _read_id(words, chunk, names)
+    read_id(words, chunk, names)
     if names and plain_at(words, chunk.at) in ("one", "ones") and all(map(_describes, names)):
         return _elliptic(words, chunk, names, before)
     if names:
-        return chunk.at, _named(chunk, names, before)
+        return chunk.at, _named(chunk, names)
     return _nameless(words, at, chunk, before)
 
 
-
-def plain_at(words: Sequence[Word], at: int) -> str:
-    return words[at].plain if at < len(words) else ""
-
-
-
-def _read_determiner(words: Sequence[Word], chunk: _Chunk) -> None:
-    first, following = plain_at(words, chunk.at), plain_at(words, chunk.at + 1)
-    if first in ("all", "any", "some", "each", "one", "both", "none", "every", "either", "most") and following == "of":
-        if plain_at(words, chunk.at + 2) in DETERMINERS or names_something(words, chunk.at + 2):
-            chunk.determiner, chunk.at = first, chunk.at + 2
-    if plain_at(words, chunk.at) in DETERMINERS:
-        chunk.determiner = chunk.determiner or plain_at(words, chunk.at)
-        chunk.at += 1
-        if plain_at(words, chunk.at) in DETERMINERS and plain_at(words, chunk.at - 1) in ("all", "both"):
-            chunk.at += 1
-    while plain_at(words, chunk.at) in ("same", "very", "only", "exact", "single"):
-        if not _opens(words, chunk.at + 1):
-            break
-        chunk.at += 1
-    if plain_at(words, chunk.at) in ("other", "another", "remaining", "else"):
-        chunk.is_other = True
-        chunk.at += 1
-    elif chunk.determiner == "another":
-        chunk.is_other = True
-
-
-
-def _opens(words: Sequence[Word], at: int) -> bool:
-    return names_something(words, at)
-
-
-
-def _read_number(words: Sequence[Word], chunk: _Chunk) -> None:
-    if plain_at(words, chunk.at) == "one" and not names_something(words, chunk.at + 1):
-        return
-    number = number_at(words, chunk.at)
-    if number is None or not (number[1] == int(number[1])):
-        return
-    end, value = number
-    starts = names_something(words, end) or plain_at(words, end) in ("other", "of") or _is_kind(words, end, "sup", "scale")
-    starts = starts or (chunk.determiner != "" and plain_at(words, end) in ("one", "ones"))
-    if starts and 0 <= value <= 1000:
-        chunk.number, chunk.at = int(value), end
-        if plain_at(words, end) == "of":
-            chunk.at += 1
-            chunk.at += plain_at(words, chunk.at) in DETERMINERS
-        elif plain_at(words, end) == "other":
-            chunk.is_other, chunk.at = True, end + 1
-
-
-
-def _is_kind(words: Sequence[Word], at: int, *kinds: str) -> bool:
-    known = expression_at(words, at) if at < len(words) else None
-    return known is not None and known[1].kind in kinds
-
-
-
-def _read_extreme(words: Sequence[Word], chunk: _Chunk) -> None:
-    """Superlative with rank and count: "second largest", "two nearest", "leftmost three"."""
-    at = chunk.at
-    rank = 1
-    known = expression_at(words, at)
-    if known is not None and known[1].kind == "ordinal":
-        rank, at = int(known[1].value), at + known[0]
-        at += plain_at(words, at) in ("most",) and _is_kind(words, at + 1, "scale")
-        known = expression_at(words, at)
-    elif plain_at(words, at) == "last" and chunk.determiner == "the" and _is_kind(words, at + 1, "sup"):
-        return
-    elif plain_at(words, at) in ("most", "least") and _is_kind(words, at + 1, "scale"):
-        scale = expression_at(words, at + 1)
-        if scale is not None:
-            quantity, much = scale[1].value
-            chunk.extreme = (quantity, much is (plain_at(words, at) == "most"))
-            chunk.at = at + 1 + scale[0]
-        return
-    is_better = known is not None and known[1].kind == "cmp" and chunk.determiner not in ("", "a", "an", "any", "no")
-    if is_better and known is not None:  # "the larger box", of two
-        end = at + known[0]
-        is_better = names_something(words, end) or plain_at(words, end) in ("one", "of") or _is_kind(words, end, "scale")
-    if known is not None and (known[1].kind == "sup" or is_better):
-        chunk.extreme, chunk.rank, chunk.at = known[1].value, rank, at + known[0]
-        number = number_at(words, chunk.at)
-        if chunk.number is not None:
-            chunk.count = chunk.number
-        elif number is not None and (names_something(words, number[0])) and plain_at(words, chunk.at) != "one":
-            chunk.count, chunk.number, chunk.at = int(number[1]), int(number[1]), number[0]
-        return
-    if at > chunk.at and (names_something(words, at) or plain_at(words, at) in ("one", "ones")):
-        chunk.rank, chunk.at, chunk.is_ranked = rank, at, True
-        return
-    pick = _PICK.get(plain_at(words, at))
-    names_follow = names_something(words, at + 1) or plain_at(words, at + 1) in ("one", "ones")
-    if pick is not None and chunk.determiner not in ("", "a", "an") and names_follow:
-        chunk.extreme, chunk.rank, chunk.at = pick, rank, at + 1
-
-
-
-def _read_names(words: Sequence[Word], chunk: _Chunk) -> list[Word]:
+def _read_names(words: Sequence[Word], chunk: Chunk) -> list[Word]:
     """The naming words at a place; "cup of coffee" and "man with the hat" are one name."""
     names = list[Word]()
     while chunk.at < len(words):
@@ -212,10 +106,8 @@ def _read_names(words: Sequence[Word], chunk: _Chunk) -> list[Word]:
     return names
 
 
-
 def _describes(word: Word) -> bool:
     return word.plain in COLORS or word.plain in QUALIFIERS
-
 
 
 def _describes_a_name(words: Sequence[Word], at: int) -> bool:
@@ -223,8 +115,7 @@ def _describes_a_name(words: Sequence[Word], at: int) -> bool:
     return at < len(words) and _describes(words[at]) and names_something(words, at + 1)
 
 
-
-def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> bool:
+def _is_naming(words: Sequence[Word], chunk: Chunk, names: Sequence[Word]) -> bool:
     word = words[chunk.at]
     if word.kind != "word":
         return False
@@ -263,16 +154,13 @@ def _is_naming(words: Sequence[Word], chunk: _Chunk, names: Sequence[Word]) -> b
         return follows_name or (_is_scale(words, chunk.at + 1) and names_something(words, chunk.at + 2)) or (
             bool(chunk.determiner or names) and plain_at(words, chunk.at + 1) in ("one", "ones")
         )  # fmt: skip
-    if known.kind == "quantity" or plain in _PICK:
+    if known.kind == "quantity" or plain in PICK:
         # "the colour printer", "the right shoe": part of a name where another naming word follows
-        return follows_name and bool(chunk.determiner) and plain not in ("left", "right") and known.kind == "quantity" and (
-            expression_at(words, chunk.at) or (0, None)
-        )[0] == 1  # fmt: skip
+        return follows_name and bool(chunk.determiner) and known.kind == "quantity"
     is_last = not follows_name
     return plain in _SOFT and is_last and ((bool(chunk.determiner) and not names) or _follows_adjective(names)) and (
         plain_at(words, chunk.at + 1) not in ("of", "to", "side", "view")
     )  # fmt: skip
-
 
 
 def _is_scale(words: Sequence[Word], at: int) -> bool:
@@ -280,10 +168,8 @@ def _is_scale(words: Sequence[Word], at: int) -> bool:
     return known is not None and known.kind == "scale"
 
 
-
 def _follows_adjective(names: Sequence[Word]) -> bool:
     return bool(names) and all(_describes(word) for word in names)
-
 
 
 def _joined(words: Sequence[Word], at: int, names: Sequence[Word]) -> int:
@@ -299,28 +185,12 @@ def _joined(words: Sequence[Word], at: int, names: Sequence[Word]) -> int:
     return end - at if end > start else 0
 
 
-
-def _read_id(words: Sequence[Word], chunk: _Chunk, names: list[Word]) -> None:
-    """The number behind a name: "box 3", "object number 7", "object #7"."""
-    at = chunk.at
-    while at < len(words) and words[at].plain in ("number", "#", "no", "no.", "nr", "id", "."):
-        at += 1
-    known = words[at] if at < len(words) else None
-    if measure_at(words, at) is not None:
-        return
-    if known is not None and known.kind == "number" and known.plain.isdigit() and (names or at > chunk.at):
-        if len(known.plain) <= 9 and plain_at(words, at + 1) not in ("times", "%"):
-            chunk.id, chunk.at = int(known.plain), at + 1
-
-
-
 def _text_of(names: Sequence[Word]) -> str:
     """Names as written; a possessive stays with its word."""
     return re.sub(r"\s+(['\u2019]s)\b", r"\1", " ".join(name.said for name in names if name.said))
 
 
-
-def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPhrase:
+def _named(chunk: Chunk, names: list[Word]) -> NounPhrase:
     if len(names) > 2 and names[0].plain in _PORTIONS and names[1].plain == "of":
         names = names[2:]
     text = _text_of(names)
@@ -328,7 +198,7 @@ def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPh
     if chunk.determiner in ("all", "these", "those", "both", "every", "each") or (chunk.number or 1) > 1:
         phrase = replace(phrase, is_plural=True)
     thing = Thing(
-        phrase=phrase, text=text, extreme=_extreme(chunk), is_other=chunk.is_other, id=chunk.id,
+        phrase=phrase, text=text, extreme=extreme_of(chunk), is_other=chunk.is_other, id=chunk.id,
         is_any=chunk.determiner in _ANY or (phrase.noun is None and names[-1].plain in _ANYTHING_AT_ALL),
         is_each=chunk.determiner in ("every", "each", "none"), count=chunk.number,
     )  # fmt: skip
@@ -341,43 +211,32 @@ def _named(chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]) -> NounPh
     )
 
 
-
-def _is_indefinite(chunk: _Chunk, phrase: Phrase) -> bool:
+def _is_indefinite(chunk: Chunk, phrase: Phrase) -> bool:
     if chunk.determiner:
         return chunk.determiner in _INDEFINITE
     return chunk.id is None and (phrase.is_plural or phrase.noun is None or chunk.number is not None)
 
 
-
 def _elliptic(
-    words: Sequence[Word], chunk: _Chunk, names: list[Word], before: Sequence[Lexeme]
+    words: Sequence[Word], chunk: Chunk, names: list[Word], before: Sequence[Lexeme]
 ) -> tuple[int, NounPhrase]:
     """As in "The blue one" with the noun of the thing named before; without one, anything blue."""
     one = words[chunk.at]
     chunk.at += 1
-    phrase = Phrase.parse(" ".join(name.said for name in names))
+    said = Phrase.parse(" ".join(name.said for name in names))
     earlier = meant_by_one(
-        before, has_color=phrase is not None and bool(phrase.colors), has_extreme=chunk.extreme is not None
+        before, has_color=said is not None and bool(said.colors), has_extreme=chunk.extreme is not None
     )
     nouns = [] if earlier is None else naming_words(earlier.thing.text)
     names = [*names, *([Word(plain=noun.lower(), said=noun) for noun in nouns] or [one])]
-    phrase = _named(chunk, names, before)
+    phrase = _named(chunk, names)
     if one.plain == "ones":
         several = replace(phrase.thing.phrase, is_plural=True)
         phrase = replace(phrase, thing=replace(phrase.thing, phrase=several))
     return chunk.at, phrase
 
 
-
-def _extreme(chunk: _Chunk) -> Extreme | None:
-    if chunk.extreme is None:
-        return None
-    quantity, most = chunk.extreme
-    return Extreme(quantity=quantity, most=most, rank=chunk.rank, count=chunk.count)
-
-
-
-def _nameless(words: Sequence[Word], at: int, chunk: _Chunk, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
+def _nameless(words: Sequence[Word], at: int, chunk: Chunk, before: Sequence[Lexeme]) -> tuple[int, NounPhrase] | None:
     """What stands for a name: "it", "the other one", "the largest", "object 3" without its noun ("#3")."""
     said_one = plain_at(words, chunk.at) in ("one", "ones")
     if said_one and (chunk.determiner or chunk.extreme or chunk.is_other or chunk.number):
@@ -386,7 +245,7 @@ def _nameless(words: Sequence[Word], at: int, chunk: _Chunk, before: Sequence[Le
         return chunk.at, _substitute(chunk, before, is_plural=is_plural)
     if chunk.extreme is not None:
         return chunk.at, NounPhrase(
-            thing=replace(anything(), extreme=_extreme(chunk)), is_bare_extreme=True, determiner=chunk.determiner
+            thing=replace(anything(), extreme=extreme_of(chunk)), is_bare_extreme=True, determiner=chunk.determiner
         )
     if chunk.is_other and chunk.determiner in ("the", "another"):
         is_plural = plain_at(words, chunk.at - 1) == "others"
@@ -398,11 +257,9 @@ def _nameless(words: Sequence[Word], at: int, chunk: _Chunk, before: Sequence[Le
     return None
 
 
-
-def _substitute(chunk: _Chunk, before: Sequence[Lexeme], *, is_plural: bool) -> NounPhrase:
+def _substitute(chunk: Chunk, before: Sequence[Lexeme], *, is_plural: bool) -> NounPhrase:
     earlier = meant_by_one(before, has_extreme=chunk.extreme is not None)
     thing = anything() if earlier is None else Thing(phrase=earlier.thing.phrase, text=earlier.thing.text)
     phrase = replace(thing.phrase, is_plural=is_plural)
-    thing = replace(thing, phrase=phrase, extreme=_extreme(chunk), is_other=chunk.is_other, id=chunk.id)
+    thing = replace(thing, phrase=phrase, extreme=extreme_of(chunk), is_other=chunk.is_other, id=chunk.id)
     return NounPhrase(thing=thing, determiner=chunk.determiner, number=chunk.number)
-

@@ -15,8 +15,7 @@ Rows = list[tuple[str, Callable[[Kept], Any]]]
 STANDS = "(located|lie|appear|to|be|come|have)? (to? be|to? have)? located? "
 SUBJECT = (
     "(be not? {a:thing} {n:neg}? | {a:thing} be {n:neg}? | (do|can|have) not? {a:thing} {n:neg}? | {a:thing} "
-        "(do|can) {n:neg}? | {a:thing} {v:standing} ) "
-    + STANDS
+    "(do|can) {n:neg}? | {a:thing} {v:standing} ) " + STANDS
 )
 """Yes or no, asked or stated: "is the mug", "does the mug lie", "the mug is"; "isn't the mug" expects a yes, so only a
 "not" behind the subject turns the answer round."""
@@ -58,7 +57,8 @@ def add_clauses(grammar: Grammar) -> None:
         ("{a:option} or {b:relation}", lambda k: (k["a"], k["b"])),
         ("{a:relation}", lambda k: (k["a"],)),
     ])  # fmt: skip
-    grammar.add("options",
+    grammar.add(
+        "options",
         [
             ("{a:option} ,? {b:option} ,? or {c:option}", lambda k: (k["a"], k["b"], k["c"])),
             ("{a:option} or {b:option}", lambda k: (k["a"], k["b"])),

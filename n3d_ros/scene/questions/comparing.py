@@ -32,7 +32,6 @@ def _compare(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
-
 def _compare_bound(kept: Kept) -> Compare | None:
     bound: SizeBound = kept["bound"]
     if bound.bound is None:
@@ -41,7 +40,6 @@ def _compare_bound(kept: Kept) -> Compare | None:
         subject=kept["a"], quantity=bound.quantity, sense=sense(bound.more), bound=bound.bound,
         reference=kept.get("r"), negated=bool(kept.get("n")),
     )  # fmt: skip
-
 
 
 def _compare_extreme(kept: Kept) -> Compare | None:
@@ -61,7 +59,6 @@ def _compare_extreme(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
-
 def _as_much(kept: Kept) -> Compare | None:
     """As tall as; twice as tall as; not as tall as."""
     quantity, much = kept["s"]
@@ -79,7 +76,6 @@ def _as_much(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
-
 def _equal(kept: Kept) -> Compare | None:
     quantity = kept["q"]
     if quantity in (_Q.POSITION,):
@@ -95,12 +91,10 @@ def _equal(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
-
 def _all_equal(kept: Kept) -> Compare | None:
     """Are the two mugs equally tall: a plural thing compared with itself."""
     thing: Thing = kept["a"]
     return _equal({**kept, "b": thing}) if thing.phrase.is_plural else None
-
 
 
 def _choose(kept: Kept) -> Choose | None:
@@ -108,10 +102,8 @@ def _choose(kept: Kept) -> Choose | None:
     return Choose(candidates=kept["things"], extreme=extreme)
 
 
-
 def _colored(kept: Kept) -> IsColored:
     return IsColored(subject=kept["a"], colors=kept["colors"], negated=bool(kept.get("n")))
-
 
 
 def _compare_gap(kept: Kept) -> Compare | None:
@@ -124,14 +116,12 @@ def _compare_gap(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
-
 def _compare_limit(kept: Kept) -> Compare | None:
     """Is the height of A more than 10 cm?"""
     if kept["q"] in (_Q.POSITION, _Q.COLOR, _Q.SHAPE, _Q.NAME, _Q.SIZE, _Q.VOLUME, _Q.FOOTPRINT, _Q.GAP):
         return None
     more, metres = kept["b"]
     return Compare(subject=kept["a"], quantity=kept["q"], sense=sense(more), bound=metres)
-
 
 
 def _compare_pairs(kept: Kept) -> Compare | None:
@@ -150,7 +140,6 @@ def _compare_pairs(kept: Kept) -> Compare | None:
     return None
 
 
-
 def _hue(source: Any, place: int) -> Any:
     """A noun phrase that is a colour and nothing more: the end of "is the mug red"."""
     lexeme = source.at(place)
@@ -158,7 +147,6 @@ def _hue(source: Any, place: int) -> Any:
         phrase = lexeme.value.thing.phrase
         if phrase.colors and phrase.noun is None:
             yield place + 1, phrase.colors
-
 
 
 def add_comparisons(grammar: Grammar) -> None:
@@ -180,6 +168,7 @@ def add_comparisons(grammar: Grammar) -> None:
         ("{c:cmp} than {l:length}", lambda k: (k["c"][1], k["l"].metres) if k["l"].power == 1 else None),
     ])  # fmt: skip
     grammar.add("extreme_thing", [("(the)? {t:thing}", lambda k: k["t"] if k["t"].extreme is not None else None)])
+
 
 COMPARE: Rows = [
     ("(be|do) the? {q:quantity} between {p:pair} {b:limit}", _compare_gap),

@@ -19,7 +19,6 @@ def _fits(kept: Kept) -> Fits | None:
     )
 
 
-
 def add_openings(grammar: Grammar) -> None:
     """Adds the rules that these rows use: ``opening``, ``sizes``, ``into``.
 
@@ -60,7 +59,11 @@ def add_openings(grammar: Grammar) -> None:
         ],
     )
 
-_CAN = "((do|can|be) not? {a:thing} (be|to)? (fit|able to fit|small enough to fit)|{a:thing} can? fit|(can|do) (i|we|you) (fit|put|place|located) {a:thing}|(can|do) {a:thing} be (located|fit)) "
+
+_CAN = (
+    "((do|can|be) not? {a:thing} (be|to)? (fit|able to fit|small enough to fit)|{a:thing} can? fit"
+    "|(can|do) (i|we|you) (fit|put|place|located) {a:thing}|(can|do) {a:thing} be (located|fit)) "
+)
 FITS: Rows = [
     ("can {a:thing} lie (on) {t:thing}", _fits),
     ("be (a|the)? {o:opening} {c:scale}? enough (for|to fit) {a:thing}", _fits),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from n3d_ros.scene.questions.chunks import names_something, phrase_at, plain_at
+from n3d_ros.scene.questions.chunks import phrase_at
 from n3d_ros.scene.questions.lengths import measure_at, number_at, unit_of
 from n3d_ros.scene.questions.lexicon import expression_at, table
-from n3d_ros.scene.questions.noun_phrases import DETERMINERS, VIEWERS, NounPhrase
+from n3d_ros.scene.questions.noun_phrases import DETERMINERS, VIEWERS, NounPhrase, names_something, plain_at
 from n3d_ros.scene.questions.patterns import Lexeme
 from n3d_ros.scene.questions.words import Word
 
@@ -36,7 +36,6 @@ def lexemes_of(words: Sequence[Word]) -> tuple[Lexeme, ...]:
     return tuple(found)
 
 
-
 def _owns(words: Sequence[Word], at: int) -> bool:
     """Whether what follows a possessive is what a thing can have: a quantity, a point of view."""
     known = expression_at(words, at) if at < len(words) else None
@@ -45,7 +44,6 @@ def _owns(words: Sequence[Word], at: int) -> bool:
             "view")
         or known[1].kind in ("sup", "cmp")
     )  # fmt: skip
-
 
 
 def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, Lexeme]:
@@ -73,11 +71,9 @@ def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tupl
     return at + 1, Lexeme(word=word.plain, kind="unknown")
 
 
-
 def _shorter(words: Sequence[Word], at: int) -> tuple[int, Lexeme] | None:
     known = table().get((words[at].plain,))
     return None if known is None else (1, known)
-
 
 
 def _as_lexeme(phrase: NounPhrase, words: Sequence[Word]) -> Lexeme:
@@ -87,4 +83,3 @@ def _as_lexeme(phrase: NounPhrase, words: Sequence[Word]) -> Lexeme:
     if phrase.is_bare_extreme:
         return Lexeme(word="extreme:", kind="extreme", value=phrase)
     return Lexeme(word="thing:", kind="np", value=phrase)
-

@@ -179,7 +179,7 @@ _PLAIN: dict[str, str] = {
     "resides occur belong remain remains stay stays live lives",
     "located": "located lying laying standing sitting hanging resting placed positioned situated put stored kept "
     "leaning found hiding hidden laid set arranged stacked parked mounted seated visible present available stationed",
-    "what": "what whatever", "which": "which", "where": "where whereabouts", "how": "how", "who":
+    "what": "what whatever", "which": "which", "where": "where whereabouts", "how": "how", "when": "when", "who":
         "who whom",
     "why": "why", "whose": "whose", "and": "and &", "or": "or nor vs versus", "not": "not n't", "than": "than",
     "as": "as", "of": "of", "from": "from", "to": "to toward", "if": "if whether when-if", "with": "with",

@@ -26,11 +26,9 @@ def _counted(thing: Thing, at_least: int | None = None, at_most: int | None = No
     return Exists(thing=thing, at_least=at_least, at_most=at_most)
 
 
-
 def _numbered(kept: Kept) -> tuple[int, Thing] | None:
     phrase, thing = kept["s"]
     return None if phrase.number is None else (phrase.number, replace(thing, count=None))
-
 
 
 def _exactly(some: tuple[NounPhrase, Thing]) -> Exists:
@@ -38,11 +36,9 @@ def _exactly(some: tuple[NounPhrase, Thing]) -> Exists:
     return _counted(some[1], number, number)
 
 
-
 def _one_or_more(some: tuple[NounPhrase, Thing]) -> Exists:
     phrase, thing = some
     return Exists(thing=thing, negated=phrase.determiner == "no")
-
 
 
 def _there(kept: Kept) -> Exists:
@@ -52,11 +48,9 @@ def _there(kept: Kept) -> Exists:
     return _one_or_more((phrase, thing))
 
 
-
 def _empty(kept: Kept) -> Exists:
     place = Place(relation=Relation.ON, references=(kept["a"],))
     return Exists(thing=replace(anything(), places=(place,)), negated=True)
-
 
 
 def _with_all(kept: Kept) -> Thing | None:
@@ -74,13 +68,11 @@ def _with_all(kept: Kept) -> Thing | None:
     return thing
 
 
-
 def _which(kept: Kept) -> Which | None:
     thing = _with_all(kept)
     return (
         None if thing is None else Which(thing=thing, is_single=thing.extreme is not None and thing.extreme.count == 1)
     )
-
 
 
 def _which_one(kept: Kept) -> Which | None:
@@ -89,6 +81,7 @@ def _which_one(kept: Kept) -> Which | None:
     if which is None or "w" not in kept:
         return which
     return replace(which, is_single=which.is_single or not which.thing.phrase.is_plural)
+
 
 _INVERSE = {
     Relation.ON: Relation.UNDER, Relation.NEXT_TO: Relation.NEXT_TO, Relation.LEFT: Relation.RIGHT,
@@ -102,7 +95,6 @@ def _none_colored(kept: Kept) -> Exists | None:
     return None if thing is None else Exists(thing=thing, negated=True)
 
 
-
 def _inverse(kept: Kept) -> Which | None:
     """As in "What is the mug standing on" is what is under it."""
     relation = _INVERSE.get(kept["r"])
@@ -113,12 +105,10 @@ def _inverse(kept: Kept) -> Which | None:
     return Which(thing=replace(thing, places=(Place(relation=relation, references=(kept["a"],)),)))
 
 
-
 def _which_colored(kept: Kept) -> Which | None:
     thing: Thing = kept.get("a") or anything()
     red = colored(thing, kept["c"])
     return None if red is None else Which(thing=red, is_single=not red.phrase.is_plural)
-
 
 
 def _what_is(kept: Kept) -> Which | None:
@@ -126,13 +116,11 @@ def _what_is(kept: Kept) -> Which | None:
     thing: Thing = kept["a"]
     if (
         thing.id is not None
-        or thing.phrase.noun is not None
-        and not thing.phrase.is_plural
+        or (thing.phrase.noun is not None and not thing.phrase.is_plural)
         or not (thing.places or thing.bounds)
     ):
         return None
     return Which(thing=thing, is_single=not thing.phrase.is_plural)
-
 
 
 def _listed(kept: Kept) -> Which | None:
@@ -142,11 +130,9 @@ def _listed(kept: Kept) -> Which | None:
     return Which(thing=group(thing)) if thing.phrase.is_plural or thing.phrase.noun is None else None
 
 
-
 def _count(kept: Kept) -> Count | None:
     thing = _with_all(kept)
     return None if thing is None else Count(thing=group(thing))
-
 
 
 def _some_thing(source: Any, place: int) -> Any:
@@ -155,7 +141,6 @@ def _some_thing(source: Any, place: int) -> Any:
     if lexeme is not None and lexeme.kind == "np" and lexeme.value.is_indefinite:
         for end, thing in source.read("thing", place):
             yield end, (lexeme.value, thing)
-
 
 
 def add_lists(grammar: Grammar) -> None:
@@ -197,12 +182,13 @@ def add_lists(grammar: Grammar) -> None:
                 "{s:some_thing}",
                 lambda k: (
                     k["s"]
-                    if k["s"][0].determiner in ("any", "some") or k["s"][1].is_any and k["s"][1].phrase.noun is None
+                    if k["s"][0].determiner in ("any", "some") or (k["s"][1].is_any and k["s"][1].phrase.noun is None)
                     else None
                 ),
             )
         ],
     )
+
 
 WHICH: Rows = [
     ("(what|whats|who) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place} (and {p2:place})?", _which),

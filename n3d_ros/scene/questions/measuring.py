@@ -15,7 +15,9 @@ from n3d_ros.scene.questions.question import (
 )
 
 _Q = Quantity
-_WITHOUT_PLACE = "(what be|what|give|tell|find|measure|know|of|how-much be|show|you-know|describe)? (me|us|for me)? (the|a|an|its|their)? "
+_WITHOUT_PLACE = (
+    "(what be|what|give|tell|find|measure|know|of|how-much be|show|describe)? (me|us|for me)? (the|a|an|its|their)? "
+)
 _PAIRWISE = frozenset((_Q.DISTANCE, _Q.HORIZONTAL_DISTANCE, _Q.VERTICAL_DISTANCE, _Q.GAP))
 
 
@@ -26,12 +28,10 @@ def _measure(kept: Kept) -> Measure | None:
     return Measure(quantity=quantity, thing=kept["a"], reference=kept.get("b"), unit=kept.get("u"))
 
 
-
 def _measure_one(kept: Kept) -> Measure | None:
     if kept["q"] in (_Q.GAP, _Q.HORIZONTAL_DISTANCE) and "b" not in kept:
         return None
     return _measure(kept)
-
 
 
 def _measure_pair(kept: Kept) -> Measure | Difference | None:
@@ -42,14 +42,12 @@ def _measure_pair(kept: Kept) -> Measure | Difference | None:
     return Measure(quantity=quantity, thing=first, reference=second, unit=kept.get("u"))
 
 
-
 def _measure_all_between(kept: Kept) -> Measure | None:
     """Between one plural thing: "how far apart are the two boxes"."""
     thing: Thing = kept["a"]
     if kept["q"] not in _PAIRWISE or not thing.phrase.is_plural:
         return None
     return Measure(quantity=kept["q"], thing=thing, reference=thing, unit=kept.get("u"))
-
 
 
 def _aside(kept: Kept) -> Any:
@@ -62,18 +60,17 @@ def _aside(kept: Kept) -> Any:
     return None
 
 
-
 def _extent(kept: Kept) -> Measure:
     """How much room a thing takes "horizontally" is its width."""
     quantity = _Q.WIDTH if kept["h"] is _Q.HORIZONTAL_DISTANCE else _Q.HEIGHT
     return Measure(quantity=quantity, thing=kept["a"], unit=kept.get("u"))
 
 
-
 def _above_by(kept: Kept) -> Measure | None:
     relation: Relation = kept["r"]
     kinds = {
-        Relation.ABOVE: _Q.VERTICAL_DISTANCE, Relation.BELOW: _Q.VERTICAL_DISTANCE, Relation.UNDER: _Q.VERTICAL_DISTANCE,
+        Relation.ABOVE: _Q.VERTICAL_DISTANCE, Relation.BELOW: _Q.VERTICAL_DISTANCE,
+        Relation.UNDER: _Q.VERTICAL_DISTANCE,
     }  # fmt: skip
     quantity = kinds.get(relation)
     return (
@@ -81,7 +78,6 @@ def _above_by(kept: Kept) -> Measure | None:
         if quantity is None
         else Measure(quantity=quantity, thing=kept["a"], reference=kept["b"], unit=kept.get("u"))
     )
-
 
 
 def _difference(kept: Kept) -> Difference | None:
@@ -102,12 +98,10 @@ def _difference(kept: Kept) -> Difference | None:
     )  # fmt: skip
 
 
-
 def _how(scale: tuple[Quantity, bool]) -> Quantity:
     """What "how big" asks: all edges; "how high": how tall."""
     quantity = scale[0]
     return {_Q.VOLUME: _Q.SIZE, _Q.ELEVATION: _Q.HEIGHT}.get(quantity, quantity)
-
 
 
 def add_measures(grammar: Grammar) -> None:
@@ -120,9 +114,10 @@ def add_measures(grammar: Grammar) -> None:
         ("how {s:scale}", lambda k: _how(k["s"])),
         ("how-much {q:quantity}", lambda k: k["q"]),
     ])  # fmt: skip
-    grammar.add("aside", [("horizontally", lambda _: _Q.HORIZONTAL_DISTANCE), ("vertically", lambda _: _Q.VERTICAL_DISTANCE),
-                          ("(in|along) (the|a)? horizontal (direction|plane|axis)?", lambda _: _Q.HORIZONTAL_DISTANCE),
-                          ("(in|along) (the|a)? vertical (direction|axis)?", lambda _: _Q.VERTICAL_DISTANCE)])  # fmt: skip
+    grammar.add("aside", [
+        ("horizontally", lambda _: _Q.HORIZONTAL_DISTANCE),
+        ("vertically", lambda _: _Q.VERTICAL_DISTANCE),
+    ])  # fmt: skip
     grammar.add(
         "how_distant",
         [
@@ -142,6 +137,7 @@ def add_measures(grammar: Grammar) -> None:
             ("{a:thing} (with|to|and|than|against|by) {b:thing}", lambda k: (k["a"], k["b"])),
         ],
     )
+
 
 MEASURE: Rows = [
     # how far

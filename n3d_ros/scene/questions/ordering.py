@@ -20,7 +20,6 @@ def _order(kept: Kept) -> Order:
     return Order(things=things, quantity=quantity, ascending=ascending, reference=reference)
 
 
-
 def _side_scale(relation: Relation) -> tuple[Quantity, bool] | None:
     return {
         Relation.LEFT: (_Q.LATERAL, False), Relation.RIGHT: (_Q.LATERAL, True), Relation.FRONT: (_Q.DISTANCE, False),
@@ -29,12 +28,10 @@ def _side_scale(relation: Relation) -> tuple[Quantity, bool] | None:
     }.get(relation)  # fmt: skip
 
 
-
 def _from_to(first: tuple[Quantity, bool], last: tuple[Quantity, bool] | None) -> tuple[Quantity, bool] | None:
     if last is not None and (last[0] is not first[0] or last[1] is first[1]):
         return None
     return first[0], not first[1]
-
 
 
 def add_orders(grammar: Grammar) -> None:
@@ -84,6 +81,7 @@ def add_orders(grammar: Grammar) -> None:
     grammar.add("ordered", [("depth", lambda _: _Q.DISTANCE), ("how-far", lambda _: _Q.DISTANCE),
                             ("{q:quantity}", lambda k: _Q.VOLUME if k["q"] is _Q.SIZE else _Q.LATERAL if k["q"
                                 ] is _Q.POSITION else k["q"])])  # fmt: skip
+
 
 _SORT = "(sort|list|give|what be|tell|show|which be|name|measure|find|located|put)? (me|us)? "
 ORDER: Rows = [

@@ -37,13 +37,11 @@ def _is_placed(kept: Kept) -> IsPlaced | None:
     )  # fmt: skip
 
 
-
 def _each_other(kept: Kept) -> IsPlaced | None:
     thing: Thing = kept["a"]
     if not thing.phrase.is_plural:
         return None
     return IsPlaced(subject=thing, options=kept["o"], references=(replace(thing, is_other=True),))
-
 
 
 def _where(kept: Kept) -> Where | None:
@@ -53,15 +51,12 @@ def _where(kept: Kept) -> Where | None:
     return Where(thing=kept["a"], relative_to=kept.get("b"))
 
 
-
 def _side(kept: Kept) -> Side:
     return Side(subject=kept["a"], reference=kept["b"])
 
 
-
 def _direction(kept: Kept) -> Direction:
     return Direction(target=kept["a"], origin=kept.get("b"), as_clock=kept["d"])
-
 
 
 def _choose(kept: Kept) -> ChoosePlaced | None:
@@ -74,14 +69,12 @@ def _choose(kept: Kept) -> ChoosePlaced | None:
     return ChoosePlaced(candidates=things, relation=relation, reference=reference)
 
 
-
 def _sided(kept: Kept) -> Place | None:
     """As in "The leftmost" of two is the one further left."""
     extreme = kept["x"]
     if extreme.quantity is not Quantity.LATERAL or extreme.rank != 1:
         return None
     return Place(relation=Relation.RIGHT if extreme.most else Relation.LEFT)
-
 
 
 def add_places(grammar: Grammar) -> None:
@@ -107,6 +100,7 @@ def add_places(grammar: Grammar) -> None:
         ("the? {x:sided}", lambda k: k["x"]),
     ])  # fmt: skip
     grammar.add("sided", [("{x:extreme_of}", _sided)])
+
 
 WHERE: Rows = [
     ("where (be|do|can|have) {a:thing} " + STANDS + _TO + " {b:thing}", _where),

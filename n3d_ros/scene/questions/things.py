@@ -16,7 +16,7 @@ MAX_SAID_OF = 4  # places, bounds and the like behind one noun
 
 
 def add_things(grammar: Grammar) -> None:
-    """Adds the rules for things: ``thing``, ``bare``, ``some``, ``things``, ``place``, ``relation``, ``bound``, ``far``.
+    """Adds the rules for things: ``bare``, ``thing``, ``things``, ``place``, ``relation``, ``bound``, ``extreme_of``.
 
     Args:
         grammar: what they are added to.

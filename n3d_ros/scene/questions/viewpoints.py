@@ -10,9 +10,16 @@ from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source
 from n3d_ros.scene.questions.question import Thing, View, Viewpoint
 
 _SEEN = "(as|when|if|while)? (you|i|we|it|one)? (be)? (see|view|look|looking|observe)? "
-_STAND = "(if|when|while|suppose|assuming|imagine)? (that)? (i|you|we|someone|one|they|the {viewer}|he)? (be|can|do)? (lie|located|be)? (to)? (lie|located)? "
-_HERE = "((if|when|while|suppose|assuming|imagine)? (that|you|i)? (located|lie) | (if|when|while|suppose|assuming|imagine) (that)? (i|you|we|someone|one) (be|can|do|have)? (be|lie|located) | (i|you|we) (be|lie) (lie|located)? | (when|while|if)? (located|lie) ) (to|back)? "
-_ONE = "(for|to|as|by|from|of) (someone|somebody|anyone|anybody|a person|an observer|one|{p:person}|those|me|you)? (who|that)? (be)? "
+_IF = "(if|when|while|suppose|assuming|imagine)"
+_STAND = (
+    _IF + "? (that)? (i|you|we|someone|one|they|the {viewer}|he)? (be|can|do)? (lie|located|be)? (to)? (lie|located)? "
+)
+_HERE = (
+    f"({_IF}? (that|you|i)? (located|lie) | {_IF} (that)? (i|you|we|someone|one) (be|can|do|have)? (be|lie|located)"
+    " | (i|you|we) (be|lie) (lie|located)? ) (to|back)? "
+)
+_ONE = "(for|to|as|by|from|of) (someone|anyone|one|{p:person}|those|me|you)? (who|that)? (be)? "
+_CAMERAS = frozenset(("camera", "robot", "sensor", "photographer"))
 
 
 def add_viewpoints(grammar: Grammar) -> None:
@@ -23,8 +30,7 @@ def add_viewpoints(grammar: Grammar) -> None:
     """
     opposite, camera, asker = Viewpoint(view=View.OPPOSITE), Viewpoint(view=View.CAMERA), Viewpoint()
     grammar.add("seen", [("see|view|look|looking", lambda _: True)])
-    grammar.add("robot", [("{v:viewer}", lambda k: True if k["v"] in ("camera", "robot", "sensor", "photographer") else None),
-                          ("your", lambda _: True)])  # fmt: skip
+    grammar.add("robot", [("{v:viewer}", lambda k: True if k["v"] in _CAMERAS else None), ("your", lambda _: True)])
     grammar.add("asker", [("{v:viewer}", lambda k: True if k["v"] in ("viewer", "observer", "viewpoint") else None),
                           ("my/this/the", lambda _: True)])  # fmt: skip
     grammar.add(
@@ -47,7 +53,7 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:robot}", lambda _: camera),
         (
             _SEEN + "(by|to|for|relative|from) {r:viewer}",
-            lambda k: camera if k["r"] in ("camera", "robot", "sensor", "photographer") else asker,
+            lambda k: camera if k["r"] in _CAMERAS else asker,
         ),
         (_SEEN + "(from|in|relative) {r:asker} 's? own? {s:side}", lambda _: asker),
         (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:asker}", lambda _: asker),

@@ -1,7 +1,7 @@
 """A question in one short line, so that a table of readings can be read: ``Compare(red bottle, HEIGHT, MORE, ball)``.
 
-A thing: ``~`` several, ``?`` any one, ``every``, ``other``, ``2`` a number said, then its name, ``#3`` its id, then what
-is said of it: ``[LEFT of mug]`` a place, ``{HEIGHT > 0.2}`` a bound, ``<most HEIGHT>`` an extreme. ``@`` a viewpoint.
+A thing: ``~`` several, ``?`` any one, ``every``, ``other``, ``2`` a number said, then its name, ``#3`` its id, then
+what is said of it: ``[LEFT of mug]`` a place, ``{HEIGHT > 0.2}`` a bound, ``<most HEIGHT>`` an extreme. ``@`` a viewpoint.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ from n3d_ros.scene.questions.question import (
     View,
     Viewpoint,
 )
+
+
+PLAIN_FIELDS = frozenset((
+    "thing", "subject", "quantity", "sense", "options", "candidates", "things", "extreme", "references", "relation",
+    "target",
+))  # fmt: skip
+"""What is told without its field's name."""
 
 
 def notation(question: Question) -> str:
@@ -45,8 +52,7 @@ def _told(value: object) -> str:
         return f"{value:g}"
     if is_dataclass(value):
         said = [
-            told if field.name in ("thing", "subject", "quantity", "sense", "options", "candidates", "things", "extreme",
-                                   "references", "relation", "target") else f"{field.name}={told}"
+            told if field.name in PLAIN_FIELDS else f"{field.name}={told}"
             for field in fields(value)
             if getattr(value, field.name) != field.default
             for told in [_told(getattr(value, field.name))]

@@ -56,8 +56,8 @@ def test_the_examples_shown_to_users_are_understood(text: str) -> None:
 def test_the_table_has_every_kind_of_question() -> None:
     kinds = {type(question_of(text).intent).__name__ for text, _ in READINGS}
     assert kinds >= {
-        "Where", "Count", "Exists", "Which", "Choose", "ChoosePlaced", "IsPlaced", "IsColored", "Side", "Compare", "Measure",
-        "Difference", "Direction", "Order", "Fits", "Describe", "Changed",
+        "Where", "Count", "Exists", "Which", "Choose", "ChoosePlaced", "IsPlaced", "IsColored", "Side", "Compare",
+        "Measure", "Difference", "Direction", "Order", "Fits", "Describe", "Changed",
     }  # fmt: skip
 
 
@@ -160,7 +160,8 @@ def test_words_of_asking_in_any_order_are_read_or_refused(words: list[str]) -> N
 @pytest.mark.parametrize(
     "text",
     ["the mug left of " * 60, "is the mug left of the box and " * 30, "of " * 300, "which " * 150, "mug, " * 200,
-     "20 by " * 150, "(A) " * 200, "1_" * 400, "x" * 1024, "the the the " * 80, "'" * 1024, "is there a mug that is " * 40],
+     "20 by " * 150, "(A) " * 200, "1_" * 400, "x" * 1024, "the the the " * 80, "'" * 1024,
+     "is there a mug that is " * 40],
 )  # fmt: skip
 def test_work_is_bounded(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = list[Source]()
