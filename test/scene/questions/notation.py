@@ -1,7 +1,7 @@
 """A question in one short line, so that a table of readings can be read: ``Compare(red bottle, HEIGHT, MORE, ball)``.
 
 A thing: ``~`` several, ``?`` any one, ``every``, ``other``, ``2`` a number said, then its name, ``#3`` its id, then
-what is said of it: ``[LEFT of mug]`` a place, ``{HEIGHT > 0.2}`` a bound, ``<most HEIGHT>`` an extreme; ``@`` viewpoint.
+what is said of it: ``[LEFT of mug]`` a place, ``{HEIGHT > 0.2}`` a bound, ``<most HEIGHT>`` an extreme, ``@`` a view.
 """
 
 from __future__ import annotations
