@@ -117,8 +117,8 @@ def _said(
     if quantity is Quantity.DISTANCE and reference is None and context.view.measures_along:
         text += f" along the view, {length(straight(body, context.view.origin).value, unit)} in a straight line"
     elif quantity is Quantity.DISTANCE and reference is not None:
-        surfaces = [one.the for one in (body, reference) if one.surface is not None]
-        text += f", the shortest way to {surfaces[-1]}" if surfaces else ", centre to centre"
+        surfaces = [one for one in (body, reference) if one.surface is not None]
+        text += ", the shortest way" if surfaces else ", centre to centre"
     return text
 
 

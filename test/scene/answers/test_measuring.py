@@ -101,6 +101,15 @@ def test_the_gap_of_turned_boxes_runs_between_edge_and_face() -> None:
     assert ask(overlapping, Measure(quantity=Q.GAP, thing=MUG, reference=BOX)).value == 0.0
 
 
+def test_the_distance_to_a_surface_is_the_shortest_way() -> None:
+    """Over the table the height above it; beside it 30 cm to its edge and 40 cm up, half a metre."""
+    table = (level_table(),)
+    for center, distance in (((0, 0.1, 1), 0.2), ((1.3, -0.1, 1), 0.5)):
+        asked = Measure(quantity=Q.DISTANCE, thing=MUG, reference=the("table"))
+        got = ask(scene_of(known(1, "mug", center)), asked, surfaces=table)
+        assert got.value == pytest.approx(distance, abs=1e-3)
+
+
 def test_heights_over_a_surface_count_from_the_surface() -> None:
     scene = scene_of(known(1, "mug", (0, 0.25, 1)))
     over = Measure(quantity=Q.ELEVATION, thing=MUG, reference=the("table"))

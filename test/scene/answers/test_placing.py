@@ -128,6 +128,36 @@ def test_what_lies_in_a_bowl_is_inside_it_and_not_next_to_it() -> None:
     assert ask(scene, IsPlaced(subject=the("bowl"), options=(R.INSIDE,), references=(the("apple"),))).value is False
 
 
+def test_what_lies_in_a_bowl_is_on_it_too_when_it_is_known_to_be_one() -> None:
+    bowl = known(1, "bowl", (0, 0, 1), (0.2, 0.1, 0.2), shape="bowl")
+    scene = scene_of(bowl, known(2, "apple", (0, -0.02, 1), (0.08, 0.08, 0.08)))
+    on = the("object", places=(Place(relation=R.ON, references=(the("bowl"),)),))
+    assert ask(scene, Which(thing=on)).object_ids == (2,)
+    assert ask(scene, Exists(thing=on, negated=True)).value is False
+
+
+def test_on_the_floor_is_only_what_stands_on_it_itself() -> None:
+    """The vase on the box is not on the floor, though on a table it would be on the table."""
+    scene = scene_of(known(1, "box", (0, 0.25, 1)), known(2, "vase", (0, 0.15, 1)))
+    for kind, ids in (("floor", (1,)), ("table", (1, 2))):
+        on = the("object", places=(Place(relation=R.ON, references=(the(kind),)),))
+        assert ask(scene, Which(thing=on), surfaces=(level_table(kind=kind),)).object_ids == ids
+
+
+def test_a_floor_lamp_is_no_floor_and_a_coffee_table_is_a_table() -> None:
+    scene = scene_of(
+        known(1, "floor lamp", (0, -0.5, 1), (0.2, 1.6, 0.2)),
+        known(2, "coffee table", (0.6, 0.05, 1), (0.5, 0.5, 0.5)),
+        known(3, "vase", (0.6, -0.3, 1), (0.1, 0.2, 0.1)),
+    )
+
+    def on(words: str) -> tuple[int, ...]:
+        place = Place(relation=R.ON, references=(the(words),))
+        return ask(scene, Which(thing=the("object", places=(place,))), surfaces=(level_table(kind="floor"),)).object_ids
+
+    assert (on("floor"), on("table"), on("lamp")) == ((1, 2), (3,), ())
+
+
 def test_on_the_table_is_what_rests_there_and_what_rests_on_that() -> None:
     """The table is 30 cm below the camera: a 10 cm body that rests on it has its centre at 25 cm."""
     scene = scene_of(
