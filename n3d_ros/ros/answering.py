@@ -205,8 +205,10 @@ class AnswerDesk:
     def _past_at_once(self, ask: Ask, stamp_ns: int, memory: Memory) -> Reply | None:
         """The answer from what is remembered of a moment; None when its image is there to tell more."""
         has_image = self._frames.has(stamp_ns)
-        if ask.anew or (has_image and self.is_open_vocabulary):
-            return None if has_image else Reply.refusal(self._no_image(stamp_ns))
+        if has_image and (ask.anew or self.is_open_vocabulary):
+            return None
+        if ask.anew and ask.kind is Kind.PHRASE:
+            return Reply.refusal(self._no_image(stamp_ns))
         try:
             reply = self._remembered(ask, stamp_ns, memory, wait=False)
         except QueryError as error:
@@ -217,17 +219,18 @@ class AnswerDesk:
 
     def _about_the_past(self, run: _Run, stamp_ns: int) -> Reply:
         """The answer about a moment, in the worker's thread: from its image or from what is remembered."""
-        if not (run.ask.anew or (self.is_open_vocabulary and self._frames.has(stamp_ns))):
+        ask, has_image = run.ask, self._frames.has(stamp_ns)
+        wants_image = ask.anew and (has_image or ask.kind is Kind.PHRASE)
+        if not wants_image and not (has_image and self.is_open_vocabulary):
             try:
-                reply = self._remembered(run.ask, stamp_ns, self._pipeline.memory)
+                reply = self._remembered(ask, stamp_ns, self._pipeline.memory)
             except QueryError as error:
-                if error.code is not StatusCode.NO_SUCH_MOMENT or not self._frames.has(stamp_ns):
+                if error.code is not StatusCode.NO_SUCH_MOMENT or not has_image:
                     raise
             else:
-                is_lacking = reply.status is StatusCode.NOT_FOUND and run.ask.kind is Kind.PHRASE
-                if not is_lacking or not self._frames.has(stamp_ns):
+                if not (has_image and reply.status is StatusCode.NOT_FOUND and ask.kind is Kind.PHRASE):
                     return reply
-        if not self._frames.has(stamp_ns):
+        if not has_image:
             raise self._no_image(stamp_ns)
         return self._from_look(run, self._look(run, self._frames.at(stamp_ns)))
 
@@ -379,7 +382,7 @@ class AnswerDesk:
         """What goes with an answer that code alone computes."""
         mode = self._config().answer_mode
         past: tuple[str, ...] = ()
-        if is_past and self.is_open_vocabulary:
+        if is_past and (ask.anew or self.is_open_vocabulary):
             past = (f"{self._frames.refusal(self._stamp_ns(ask))} Answered from the boxes that are remembered.",)
         if mode == BOXES or past:
             return (*past, *self._pipeline.standing_notes)

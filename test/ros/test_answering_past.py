@@ -183,6 +183,14 @@ def test_a_look_anew_at_a_moment_without_image_is_refused_with_the_range() -> No
     assert "from 100.000 s to 101.000 s" in reply.message
 
 
+def test_a_question_anew_about_a_moment_without_image_is_answered_from_what_is_remembered() -> None:
+    past = Past(*range(100, 130))
+    reply = past.at_once("how many blocks were there 20 seconds ago?", anew=True)
+    assert (reply.status, reply.value, reply.stamp_ns) == (StatusCode.OK, 1.0, 109 * SECOND)
+    assert "No image within 1 s" in reply.message
+    assert "boxes that are remembered" in reply.message
+
+
 def test_what_a_scene_of_then_lacks_is_looked_for_in_its_image() -> None:
     past = Past(1, 2)
     ask = Ask(kind=Kind.PHRASE, text="blue ball", stamp_ns=SECOND)
