@@ -63,7 +63,6 @@ class Page:
         self._slots: list[_Slot] = []
         self._camera: Any = None
         self._camera_shape: tuple[float, ...] = ()
-        self._cloud: Any = None
         self._grid: Any = None
         self._grid_level_m = float("nan")
         self._moment = SceneMoment()
@@ -186,16 +185,15 @@ class Page:
         self._camera.wxyz = _wxyz(pose.orientation_xyzw)
 
     def _show_cloud(self, cloud: Cloud, camera: ShownCamera) -> None:
-        pose = camera.shown_T_camera
-        self._cloud = self._server.scene.add_point_cloud(
+        """Sends points where they are shown; with a pose beside them, a slow browser draws one without the other."""
+        self._server.scene.add_point_cloud(
             "/points",
-            points=cloud.points_m,
+            points=camera.shown_T_camera.apply(cloud.points_m).astype(np.float32),
             colors=cloud.colors,
             point_size=max(0.001, POINT_SHARE * cloud.step_m),
             point_shape="square",
             point_shading="flat",
-            wxyz=_wxyz(pose.orientation_xyzw),
-            position=_triple(pose.translation),
+            precision="float32",  # coordinates in a map may be large
         )
 
     def _show_grid(self, moment: SceneMoment) -> None:
