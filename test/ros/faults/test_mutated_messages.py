@@ -32,7 +32,7 @@ OF_THE_MIDDLEWARE = re.compile(
     "|sequence size exceeds remaining buffer|>>> \\[rcutils.*|This error state is being overwritten:|<<<"
     "|with this new error message:|rcutils_reset_error.*|  '.*Fast CDR exception.*"
 )
-MOMENTS = 600  # of up to four messages each, for each way of transport
+MOMENTS = 400  # of up to four messages each, for each way of transport
 MOST_GROWTH_MB = 40.0
 
 

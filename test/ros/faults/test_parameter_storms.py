@@ -23,7 +23,7 @@ from n3d_ros.ros.qos import REQUEST
 from node_harness import NodeClient, wait_until
 
 SPECS = {spec.name: spec for spec in parameter_specs(NodeConfig())}
-ROUNDS = 400
+ROUNDS = 300
 PER_ROUND = 8
 WRONG = (
     math.nan,
