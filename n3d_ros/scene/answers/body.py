@@ -148,9 +148,11 @@ def _flat_box(surface: SupportSurface) -> Box3D:
     if not len(edges):
         edges = np.eye(3)[[int(np.argmin(np.abs(surface.normal)))]]
         edges = edges - np.outer(edges @ surface.normal, surface.normal)
-    frames = [_frame(edge / np.linalg.norm(edge), surface.normal) for edge in edges[:64]]
-    spans = [np.ptp(surface.outline @ frame[:, :2], axis=0) for frame in frames]
-    frame = frames[int(np.argmin([span[0] * span[1] for span in spans]))]
+    along = edges / np.linalg.norm(edges, axis=1, keepdims=True)
+    across = np.cross(surface.normal, along)
+    areas = np.ptp(surface.outline @ along.T, axis=0) * np.ptp(surface.outline @ across.T, axis=0)
+    best = int(np.argmin(areas))
+    frame = np.column_stack([along[best], across[best], surface.normal])
     local = surface.outline @ frame
     low, high = local.min(axis=0), local.max(axis=0)
     middle = (low + high) / 2
@@ -158,8 +160,3 @@ def _flat_box(surface: SupportSurface) -> Box3D:
     size = np.maximum(high - low, SURFACE_THICKNESS_M)
     size[2] = SURFACE_THICKNESS_M
     return Box3D(center=frame @ middle, size=size, orientation_xyzw=matrix_to_quaternion(frame))
-
-
-def _frame(along: FloatArray, normal: FloatArray) -> FloatArray:
-    """(3, 3) axes as columns: along, across, normal."""
-    return np.column_stack([along, np.cross(normal, along), normal])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import hypot, sqrt
 
 from n3d_ros.geometry.iou import intersection_volume
@@ -39,14 +40,24 @@ def on(body: Body, reference: Body, context: Context) -> Standing:
     direct = _on_surface(body, reference)
     if direct.holds is Holds.YES or reference.surface.kind == "floor":  # what is on a table is not on the floor
         return direct
+    if float(reference.surface.height_m(body.center)) < 0:
+        return direct
     for carrier in context.bodies:
-        if carrier.id == body.id or rests_on(body, carrier, context).holds is not Holds.YES:
+        if carrier.id == body.id or not _can_touch(body, carrier):
+            continue
+        if rests_on(body, carrier, context).holds is not Holds.YES:
             continue
         if _on_surface(carrier, reference).holds is Holds.YES:
             return Standing(
                 holds=Holds.YES, step=f"{body.name} rests on {carrier.name}, which is on the {reference.name}."
             )
     return direct
+
+
+def _can_touch(body: Body, other: Body) -> bool:
+    """Whether the spheres around two boxes come near each other: cheap, and false for most pairs."""
+    reach = (math.dist(body.box.size, (0, 0, 0)) + math.dist(other.box.size, (0, 0, 0))) / 2
+    return math.dist(body.center, other.center) <= reach + REST_DEEPEST_M
 
 
 def rests_on(body: Body, carrier: Body, context: Context) -> Standing:
@@ -84,12 +95,11 @@ def _on_surface(body: Body, reference: Body) -> Standing:
     half, error = body.half_extent(surface.normal)
     free_m = float(surface.height_m(body.center)) - half
     bound_m = _rest_bound(hypot(error, sqrt(body.center_variance(surface.normal))))
+    step = f"The bottom of {body.name} is {_zeroed(free_m)} m above the {reference.name} (bound +- {bound_m:.3f} m)"
+    if abs(free_m) > bound_m:
+        return Standing(holds=Holds.NO, step=f"{step}.")
     is_over = within_outline(surface, body.center, margin_m=BESIDE_OUTLINE_M)
-    step = (
-        f"The bottom of {body.name} is {_zeroed(free_m)} m above the {reference.name} (bound +- {bound_m:.3f} m), "
-        f"{'within' if is_over else 'outside'} its outline."
-    )
-    return Standing(holds=yes_if(abs(free_m) <= bound_m and is_over), step=step)
+    return Standing(holds=yes_if(is_over), step=f"{step}, {'within' if is_over else 'outside'} its outline.")
 
 
 def _on_wall(body: Body, reference: Body) -> Standing:
