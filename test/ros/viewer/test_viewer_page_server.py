@@ -12,7 +12,8 @@ import pytest
 
 from n3d_ros.errors import ConfigurationError
 
-viser = pytest.importorskip("viser")
+pytest.importorskip("rclpy", reason="needs ROS 2")
+viser = pytest.importorskip("viser", reason="needs the extra [view]")
 
 from websockets.exceptions import ConnectionClosed  # noqa: E402 -- comes with viser
 from websockets.sync.client import connect  # noqa: E402
