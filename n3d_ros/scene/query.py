@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.answering import answer_to
+from n3d_ros.scene.answers.movement import is_about_change as is_about_change
 from n3d_ros.scene.answers.wording import MAX_TEXT_CHARS as MAX_TEXT_CHARS
 from n3d_ros.scene.answers.wording import echo, limited
 from n3d_ros.scene.nouns import nouns_of as nouns_of  # the questions' other half: what to look for

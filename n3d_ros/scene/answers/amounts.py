@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.measures import FROM_VIEWER, Measured, measure
+from n3d_ros.scene.answers.movement import moved_since
 from n3d_ros.scene.questions.question import Quantity
 
 NANOSECONDS = 1e-9
@@ -39,6 +40,8 @@ def amount(quantity: Quantity, body: Body, context: Context, reference: Body | N
     """
     if quantity is Quantity.AGE:
         return age_of(body, context)
+    if quantity is Quantity.MOVED:
+        return moved_since(body, context)
     if quantity is Quantity.ELEVATION and reference is None:
         reference = ground_of(context)
     needs_viewer = (reference is None and quantity in FROM_VIEWER) or quantity is Quantity.LATERAL

@@ -18,6 +18,7 @@ from n3d_ros.scene.answers.counting import count, exists, which
 from n3d_ros.scene.answers.fitting import fits
 from n3d_ros.scene.answers.locating import describe, direction, side, where
 from n3d_ros.scene.answers.measuring import measured
+from n3d_ros.scene.answers.movement import is_about_change
 from n3d_ros.scene.answers.ordering import choose, in_order
 from n3d_ros.scene.answers.placing import choose_placed, is_placed
 from n3d_ros.scene.answers.resolve import combined
@@ -130,7 +131,7 @@ def _agreed(answers: list[SpatialAnswer]) -> SpatialAnswer:
 
 def _dated(answer: SpatialAnswer, question: Question, query: SpatialQuery) -> SpatialAnswer:
     """The answer with how long ago its image is, where the past was asked about."""
-    if question.moment is None or isinstance(question.intent, Changed) or not query.now_ns or not answer.stamp_ns:
+    if question.moment is None or is_about_change(question) or not query.now_ns or not answer.stamp_ns:
         return answer
     ago_s = max(0.0, (query.now_ns - answer.stamp_ns) * NANOSECONDS)
     return replace(answer, text=limited([f"{duration(ago_s)} ago:".capitalize(), answer.text]))

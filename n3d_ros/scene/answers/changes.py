@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 
-import numpy as np
-
-from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.body import Body, body_of
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.describing import place_of
 from n3d_ros.scene.answers.finding import Finding, as_answer, in_words, settled, yes_or_no
 from n3d_ros.scene.answers.measures import SIGMAS, Measured
+from n3d_ros.scene.answers.movement import MOVED_M, earlier_scene, has_moved, way_between
+from n3d_ros.scene.answers.places import place_words, stands_at
+from n3d_ros.scene.answers.relations import Holds
 from n3d_ros.scene.answers.resolve import Meaning, meanings
 from n3d_ros.scene.answers.wording import counted, duration, length, listed
 from n3d_ros.scene.questions.question import Changed
 from n3d_ros.scene.scene import Scene
 from n3d_ros.scene.spatial_answer import SpatialAnswer
 
-MOVED_M = 0.02  # less is no move worth telling, however well the boxes are known
 NOTHING = "nothing"
 NANOSECONDS = 1e-9
 
@@ -48,13 +46,12 @@ def changed(intent: Changed, context: Context) -> SpatialAnswer:
     Raises:
         UnansweredError: no earlier scene is remembered, or the thing is in neither scene.
     """
-    before = context.query.before
-    if before is None:
-        text = "I remember no earlier scene to compare with."
-        raise context.refusal(StatusCode.NO_SUCH_MOMENT, text)
+    before = earlier_scene(context)
     changes = _changes(before, context)
-    if intent.thing is None:
+    if intent.thing is None and intent.place is None:
         return as_answer(_all(intent, changes, context), context)
+    if intent.thing is None:
+        return _there(intent, changes, context)
     return _of_thing(intent, changes, before, context)
 
 
@@ -64,33 +61,43 @@ def _changes(before: Scene, context: Context) -> _Changes:
     known_then = {*then, *(known.id for known in before.candidates)}
     now = {body.id: body for body in context.bodies if body.id is not None}
     still = {*now, *(known.id for known in context.scene.candidates)}
-    ways = [(body, _way(then[i], body)) for i, body in now.items() if i in then]
+    ways = [(body, way_between(then[i], body)) for i, body in now.items() if i in then]
     return _Changes(
         new=tuple(body for i, body in now.items() if i not in known_then),
         gone=tuple(body for i, body in then.items() if i not in still),
-        moved=tuple((body, way) for body, way in ways if _has_moved(way)),
+        moved=tuple((body, way) for body, way in ways if has_moved(way)),
         since_s=(context.scene.stamp_ns - before.stamp_ns) * NANOSECONDS,
     )
 
 
-def _way(then: Body, now: Body) -> Measured:
-    """How far a body's centre went; the error along the way."""
-    way = now.center - then.center
-    size = float(np.linalg.norm(way))
-    direction = way / size if size > 0 else np.array([1.0, 0.0, 0.0])
-    return Measured(value=size, stddev=sqrt(then.center_variance(direction) + now.center_variance(direction)))
+def _there(intent: Changed, changes: _Changes, context: Context) -> SpatialAnswer:
+    """Only what changed at a place."""
+    place = intent.place
+    assert place is not None
+
+    def compute(*references: Meaning) -> Finding:
+        others = [body for meaning in references for body in meaning.bodies]
+
+        def is_there(body: Body) -> bool:
+            return body not in others and stands_at(place, body, others, context)[0] is Holds.YES
+
+        kept = replace(
+            changes,
+            new=tuple(filter(is_there, changes.new)),
+            gone=tuple(filter(is_there, changes.gone)),
+            moved=tuple(one for one in changes.moved if is_there(one[0])),
+        )
+        return _all(intent, kept, context, where=f" {place_words(place, others, context)}")
+
+    return settled(place.references, context, compute)
 
 
-def _has_moved(way: Measured) -> bool:
-    return way.value > max(MOVED_M, SIGMAS * way.stddev)
-
-
-def _all(intent: Changed, changes: _Changes, context: Context) -> Finding:
-    """Everything that changed, or only what is new or gone."""
-    only = intent.is_new or intent.is_gone
-    new = changes.new if intent.is_new or not only else ()
-    gone = changes.gone if intent.is_gone or not only else ()
-    moved = () if only else changes.moved
+def _all(intent: Changed, changes: _Changes, context: Context, *, where: str = "") -> Finding:
+    """Everything that changed, or only what is new, gone or moved."""
+    only = "new" if intent.is_new else "gone" if intent.is_gone else "moved" if intent.is_moved else ""
+    new = changes.new if only in ("", "new") else ()
+    gone = changes.gone if only in ("", "gone") else ()
+    moved = changes.moved if only in ("", "moved") else ()
     words = [
         f"{what}: {listed([body.name for body in bodies])}"
         for what, bodies in (("new", new), ("gone", gone), ("moved", [body for body, _ in moved]))
@@ -101,10 +108,10 @@ def _all(intent: Changed, changes: _Changes, context: Context) -> Finding:
     sentences += [
         f"The {body.name} moved by {length(way.value)}, and is {place_of(body, context)}." for body, way in moved
     ]
-    what = "new" if intent.is_new else "gone" if intent.is_gone else "changed"
-    since = f"in {duration(changes.since_s)}"
-    head = f"{len(sentences)} {'thing' if len(sentences) == 1 else 'things'} changed {since}."
-    head = head if sentences else f"Nothing {'is ' if only else ''}{what} {since}."
+    count, since = len(sentences), f"in {duration(changes.since_s)}"
+    things = counted(count, "thing") if count else "Nothing"
+    verb = {"new": "is new" if count < 2 else "are new", "gone": "is gone" if count < 2 else "are gone"}
+    head = f"{things} {verb.get(only, only or 'changed')}{where} {since}."
     return in_words(
         "; ".join(words) or NOTHING,
         (head, *sentences),
@@ -146,7 +153,9 @@ def _one(intent: Changed, meaning: Meaning, left: Sequence[Body], changes: _Chan
     bodies = [*meaning.bodies, *(body for body in left if intent.is_gone and body not in meaning.bodies)]
     for body in bodies:
         is_moved, is_new, is_gone = body.id in moved, body.id in new, body.id in gone
-        holds.append(is_new if intent.is_new else is_gone if intent.is_gone else is_moved or is_gone)
+        holds.append(
+            is_new if intent.is_new else is_gone if intent.is_gone else is_moved or (is_gone and not intent.is_moved)
+        )
         if is_gone:
             sentences.append(f"{body.the} is gone since {since} before.")
         elif is_new:

@@ -23,6 +23,7 @@ COMPARED_WITH: Mapping[Quantity, tuple[str, str, str]] = {
     Quantity.ELEVATION: ("higher", "lower", "as high"),
     Quantity.LATERAL: ("farther right", "farther left", "as far right"),
     Quantity.AGE: ("seen longer ago", "seen more recently", "seen as long ago"),
+    Quantity.MOVED: ("moved farther", "moved less far", "moved as far"),
 }
 """Quantity -> words for more, less and equal."""
 
@@ -43,6 +44,7 @@ SUPERLATIVES: Mapping[Quantity, tuple[str, str]] = {
     Quantity.ELEVATION: ("highest", "lowest"),
     Quantity.LATERAL: ("rightmost", "leftmost"),
     Quantity.AGE: ("seen longest ago", "seen most recently"),
+    Quantity.MOVED: ("moved farthest", "moved least"),
 }
 """Quantity -> words for most and least."""
 

@@ -13,13 +13,15 @@ from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.describing import measured_step, place_of, size_of
 from n3d_ros.scene.answers.finding import Finding, a_number, as_answer, as_triple, in_words, settled
 from n3d_ros.scene.answers.locating import where
-from n3d_ros.scene.answers.measures import Measured, edges_of, straight
+from n3d_ros.scene.answers.measures import SIGMAS, Measured, edges_of, straight
+from n3d_ros.scene.answers.movement import MOVED_M, earlier_scene, has_moved, moved_since
 from n3d_ros.scene.answers.resolve import Meaning, id_of
 from n3d_ros.scene.answers.wording import duration, echo, length
 from n3d_ros.scene.questions.question import Measure, Quantity, Where
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
 
 UNKNOWN = "unknown"
+NANOSECONDS = 1e-9
 BETWEEN_TWO = frozenset((
     Quantity.DISTANCE, Quantity.HORIZONTAL_DISTANCE, Quantity.VERTICAL_DISTANCE, Quantity.GAP,
 ))  # fmt: skip
@@ -77,6 +79,8 @@ def _one(intent: Measure, body: Body, reference: Body | None, context: Context) 
         return _trait(quantity, body, context)
     if quantity is Quantity.SIZE:
         return _size(body, context)
+    if quantity is Quantity.MOVED:
+        return _moved(body, intent.unit, context)
     if quantity is Quantity.ELEVATION and reference is None:
         reference = ground_of(context)
     value = amount(quantity, body, context, reference)
@@ -87,6 +91,16 @@ def _one(intent: Measure, body: Body, reference: Body | None, context: Context) 
     steps = [f"{quantity.value[:1].upper()}{quantity.value[1:]} of {body.name}{source}: {value.figures()}."]
     steps += _coordinates(body, reference, context) if quantity in BETWEEN_TWO or reference is not None else []
     return a_number(value, value.words(intent.unit), (sentence,), bodies=bodies, steps=steps)
+
+
+def _moved(body: Body, unit: str | None, context: Context) -> Finding:
+    """How far a body went since the earlier scene."""
+    way, before = moved_since(body, context), earlier_scene(context)
+    since = duration((context.scene.stamp_ns - before.stamp_ns) * NANOSECONDS)
+    words = way.words(unit)
+    said = f"has moved by {words}" if has_moved(way) else f"has not moved more than the measuring error ({words})"
+    step = f"{body.name} moved {way.figures()} (bound {MOVED_M:.3f} m and {SIGMAS:g} standard deviations)."
+    return a_number(way, words, (f"The {body.name} {said} in {since}.",), bodies=(body,), steps=(step,))
 
 
 def _said(

@@ -50,6 +50,7 @@ class Quantity(Enum):
     SHAPE = "shape"
     NAME = "name"  # what a thing is
     AGE = "time since it was last seen"
+    MOVED = "distance moved"  # from where it was at the question's moment; None: the oldest remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,8 @@ class Thing:
             that is meant ("the box", "my box", "box").
         is_each: every one that fits although the noun is singular: "every box", "each box", "none of the boxes".
         count: the number said of it: "two boxes", "the three mugs"; None: no number.
+        stands_out: an adjective of size, which the phrase has too: "the big red box", "the short bottle". It chooses
+            where several fit and one of them clearly has most or least; one alone is meant without it.
     """
 
     phrase: Phrase
@@ -134,6 +137,7 @@ class Thing:
     is_any: bool = False
     is_each: bool = False
     count: int | None = None
+    stands_out: Extreme | None = None
 
 
 class View(Enum):
@@ -382,6 +386,8 @@ class Changed:
     thing: Thing | None = None
     is_new: bool = False  # only "what is new / appeared"
     is_gone: bool = False  # only "what is gone / missing"
+    is_moved: bool = False  # only "what has moved"; of a thing: "did X move?"
+    place: Place | None = None  # only there: "what is new on the table?"
 
 
 Intent = (
