@@ -59,7 +59,7 @@ def read_determiner(words: Sequence[Word], chunk: Chunk) -> None:
         if plain_at(words, chunk.at) in DETERMINERS and plain_at(words, chunk.at - 1) in ("all", "both"):
             chunk.at += 1
     while plain_at(words, chunk.at) in ("same", "very", "only", "exact", "single"):
-        if not names_something(words, chunk.at + 1):
+        if not names_something(words, chunk.at + 1) or (chunk.determiner == "" and plain_at(words, chunk.at) == "only"):
             break
         chunk.at += 1
     if plain_at(words, chunk.at) in ("other", "another", "remaining", "else"):

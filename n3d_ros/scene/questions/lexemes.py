@@ -42,8 +42,13 @@ def _owns(words: Sequence[Word], at: int) -> bool:
     return known is not None and (
         known[1].kind in ("quantity", "lateral") or known[1].word in ("point-of-view", "side", "position", "own",
             "view")
-        or known[1].kind in ("sup", "cmp")
+        or (known[1].kind in ("sup", "cmp") and _is_quantity(words, at + known[0]))
     )  # fmt: skip
+
+
+def _is_quantity(words: Sequence[Word], at: int) -> bool:
+    known = expression_at(words, at) if at < len(words) else None
+    return known is not None and known[1].kind == "quantity"
 
 
 def _lexeme_at(words: Sequence[Word], at: int, before: Sequence[Lexeme]) -> tuple[int, Lexeme]:

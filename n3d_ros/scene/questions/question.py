@@ -289,7 +289,8 @@ class Compare:
     """Is A taller than B? Are they equally tall? Is A closer to R than B? Is A taller than 20 cm? -> BOOLEAN.
 
     ``reference``: for DISTANCE, from what (None: the viewer). ``bound``: compared with a number (m, m^2, m^3) instead
-    of ``other``. ``factor``: "twice as tall as". With ``other`` and ``bound`` None: compared with all other objects.
+    of ``other``. ``factor``: "twice as tall as". With ``other`` and ``bound`` None: compared with all other objects. ``inclusive``: "at
+    least", "at most", "no more than": equality counts.
     """
 
     subject: Thing
@@ -300,6 +301,7 @@ class Compare:
     reference: Thing | None = None
     factor: float = 1.0
     negated: bool = False
+    inclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,12 +338,13 @@ class Direction:
     """In which direction is B from A? At what o'clock? -> DIRECTION (vector, clock hour).
 
     ``origin`` None: from the viewer. The question's viewpoint says where 12 o'clock is: AT_THING with ``facing``, else
-    the camera's forward (spec n3d_vlm c).
+    the camera's forward (spec n3d_vlm c). ``hour``: "is B at 3 o'clock from A?" -> BOOLEAN.
     """
 
     target: Thing
     origin: Thing | None = None
     as_clock: bool = False
+    hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from n3d_ros.scene.questions.question import (
     Viewpoint,
     Where,
 )
+from n3d_ros.scene.questions.rephrasing import rephrased
 from n3d_ros.scene.questions.things import add_said, add_things
 from n3d_ros.scene.questions.viewpoints import add_viewpoints, viewpoints
 from n3d_ros.scene.questions.words import Word, words_in
@@ -84,20 +85,32 @@ def read(text: str) -> Reading:
     words, offered = without_choices(words_in(text[: MAX_CHARS + 1]))
     if len(text) > MAX_CHARS or len(words) > MAX_WORDS or not words:
         return Reading(question=None, unread=text[:MAX_CHARS].strip())
+    try:
+        found = _read_any(text, words, offered)
+        if found.question is None:
+            for other in dict.fromkeys(way for rest in beginnings(words) for way in rephrased(rest)):
+                if (again := _read_any(text, other, offered)).question is not None:
+                    return again
+    except TooMuchWork:
+        return Reading(question=None, unread=text.strip())
+    if found.question is not None:
+        return found
+    return Reading(question=None, unread=_second(text, words) or found.unread or text.strip())
+
+
+def _read_any(text: str, words: tuple[Word, ...], offered: tuple[Word, ...]) -> Reading:
+    """The question of these words, with as little as can be of what stands around it left out."""
     unread: str | None = None
     for rest in beginnings(words):
         said = without_end(rest)
         for kept in dict.fromkeys((without_hedges(said), said)):
-            try:
-                found = _read(text, kept)
-                if found.question is None and offered:
-                    found = _read(text, (*kept, *offered))
-            except TooMuchWork:
-                return Reading(question=None, unread=text.strip())
+            found = _read(text, kept)
+            if found.question is None and offered:
+                found = _read(text, (*kept, *offered))
             if found.question is not None:
                 return found
             unread = found.unread if unread is None or len(found.unread) < len(unread) else unread
-    return Reading(question=None, unread=_second(text, words) or unread or text.strip())
+    return Reading(question=None, unread=unread or "")
 
 
 _ASKING = frozenset(("what", "where", "which", "who", "how", "when", "is", "are", "does", "do", "did", "was", "can"))
@@ -185,7 +198,7 @@ def _without_unit(lexemes: tuple[Lexeme, ...]) -> tuple[tuple[Lexeme, ...], str 
             {"meters": "metres", "centimeters": "centimetres", "millimeters": "millimetres"}.get(following, following)
         )
         if lexeme.word == "in" and unit is not None:
-            return (*lexemes[:at], *lexemes[at + 2 :]), unit
+            return (*_without_comma(lexemes[:at]), *lexemes[at + 2 :]), unit
     return lexemes, None
 
 

@@ -38,14 +38,12 @@ def add_things(grammar: Grammar) -> None:
                         ("me/you", lambda _: True), ("my/your position", lambda _: True), ("where i/you/we be/lie",
                             lambda _: True),
                         ("my/your {quantity}", lambda _: True), ("here", lambda _: True)])  # fmt: skip
+    grammar.add("things_after", [
+        ("(, and/or|,|and/or) {a:thing} {m:things_after}", lambda k: (k["a"], *k["m"])),
+        ("(, and/or|,|and/or) {a:thing}", lambda k: (k["a"],)),
+    ])  # fmt: skip
     grammar.add("things", [
-        (
-            "{a:thing} ,? (and/or)? ,? {b:thing} ,? (and/or)? ,? {c:thing} ,? (and/or)? ,? {d:thing} ,? "
-            "(and/or) {e:thing}",
-            _all,
-        ),
-        ("{a:thing} ,? {b:thing} ,? {c:thing} ,? (and/or) {d:thing}", _all),
-        ("{a:thing} (,|and|or) {b:thing} (,? and/or|,) {c:thing}", _all),
+        ("{a:thing} {m:things_after}", lambda k: (k["a"], *k["m"]) if len(k["m"]) > 1 else None),
         ("both? {a:thing} ,? and/or {b:thing}", _all),
         ("either {a:thing} or {b:thing}", _all),
         ("{a:thing} , {b:thing}", _all),
@@ -70,7 +68,7 @@ def add_things(grammar: Grammar) -> None:
             "{c:cmp} than {l:length}",
             _bound_by_length), ("less {c:scale} than {b:bare}", lambda k: _bound_by_thing(k, less=True),
         ),
-        ("{c:cmp} than {b:bare}", _bound_by_thing),
+        ("{c:cmp} (away|up|off)? than {b:bare}", _bound_by_thing),
         ("more {c:scale} than {b:bare}", _bound_by_thing),
         ("{s:sense} {l:length} {c:scale}", _bound_by_sense), ("{s:sense} {l:length} {c:far_from}", _bound_by_sense),
         ("{s:sense} {l:length} in? {q:quantity}", _bound_by_sense),
@@ -79,6 +77,7 @@ def add_things(grammar: Grammar) -> None:
             _bound_by_sense), ("with a? {q:quantity} of {s:sense} {l:length}", _bound_by_sense,
         ),
         ("{c:cmp} (away|up|off)? than {l:length}", _bound_by_length),
+        ("{c:cmp} (away-from|from|to) {you} than {b:bare}", _bound_by_thing),
     ])  # fmt: skip
     grammar.add(
         "far_from",

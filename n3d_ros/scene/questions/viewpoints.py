@@ -19,7 +19,22 @@ _HERE = (
     " | (i|you|we) (be|lie) (lie|located)? ) (to|back)? "
 )
 _ONE = "(for|to|as|by|from|of) (someone|anyone|one|{p:person}|those|me|you)? (who|that)? (be)? "
+_OTHER = (
+    f"{_SEEN} (for|to|as|by|from|of)? (the)? ({{s:side}} of)? (a|the|some)? {{p:person}} (who|that)? (be)? "
+    "(lie|located|see|look)? (down)? (on|at|from)? "
+)
+"""Somebody else who looks from the other side: "as seen by someone facing you"."""
 _CAMERAS = frozenset(("camera", "robot", "sensor", "photographer"))
+
+
+_ALL_AROUND = frozenset(("room", "scene", "picture", "image", "view", "space", "workspace", "kitchen", "place", "area"))
+
+
+def _across(kept: dict[str, Any]) -> Viewpoint:
+    """From the other side of a thing; of the room is opposite to the asker."""
+    thing: Thing = kept["a"]
+    around = thing.phrase.noun in _ALL_AROUND and len(thing.phrase.words) == 1
+    return Viewpoint(view=View.OPPOSITE, at=None if around else thing)
 
 
 def add_viewpoints(grammar: Grammar) -> None:
@@ -64,10 +79,15 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_ONE + "(facing|looking|look-at|look at) (at|to|toward|by)? {c:you}", lambda _: opposite),
         (_ONE + "(look-at|facing|looking) {c:you}", lambda _: opposite),
         (_STAND + "(facing|look-at) {c:viewer}", lambda _: opposite),
+        (_OTHER + "(facing|look-at|looking|look) (at|toward)? {c:you}", lambda _: opposite),
+        (_OTHER + "(opposite|across) ((from|of|to)? {c:you})?", lambda _: opposite),
+        (_OTHER + "(the)? (opposite-side|opposite side)", lambda _: opposite),
+        (_OTHER + "(the)? (opposite-side of|other-side-of|behind|opposite|across) (from)? {a:bare}", _across),
+        (_STAND + "opposite {c:you}", lambda _: opposite),
         (_STAND + "(on|from|at|to) (the)? (opposite-side|opposite side)", lambda _: opposite),
         (
             _STAND + "(other-side-of|on other-side-of|opposite-side of|across) {a:bare}",
-            lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
+            _across,
         ),
         (_HERE + "(behind) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
         (
@@ -81,7 +101,7 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_SEEN + "(from|on) (the)? opposite-side", lambda _: opposite),
         (
             _SEEN + "(from|on) (the)? (opposite-side of|other-side-of) {a:bare}",
-            lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
+            _across,
         ),
         (_SEEN + "from (behind) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),
         (_SEEN + "from (behind|in the back)", lambda _: opposite),
@@ -102,14 +122,14 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_SEEN + "from {a:bare} 's {s:side} {w:straight}?", lambda k: _at(k)),
         (_SEEN + "from {a:bare} (facing|look-at|toward|to) {f:bare}", lambda k: _at(k)),
         (
-            _HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking "
+            _HERE + "{n:standing_at} {a:bare} ,? (and|while)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking "
             "toward) {f:bare}",
             lambda k: _at(k),
         ),
         (_HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? {w:straight}?", lambda k: _at(k)),
         ("(if|when|suppose) (i|you|we|someone) be {a:bare} (facing|look-at) {f:bare}", lambda k: _at(k)),
         ("(if|when|suppose) (i|you|we|someone) be {a:bare}", lambda k: _at(k)),
-        (_ONE + "{n:standing_at} {a:bare} (and)? (facing|look-at) {f:bare}", lambda k: _at(k)),
+        (_ONE + "{n:standing_at} {a:bare} ,? (and)? (facing|look-at) {f:bare}", lambda k: _at(k)),
         (_ONE + "{n:standing_at} {a:bare} {w:straight}?", lambda k: _at(k)),
         (_HERE + "{n:standing_at} {c:you} ", lambda _: asker),
     ])  # fmt: skip
@@ -159,7 +179,7 @@ def viewpoints(grammar: Grammar, lexemes: tuple[Lexeme, ...], rule: str = "view"
         left, right = lexemes[:start], lexemes[end:]
         while left and left[-1].word in (",", "("):
             left = left[:-1]
-        while right and right[0].word in (",", ")", "and", ":", ".", "then"):
+        while right and right[0].word in (",", ")", "and", ":", ".", "then", ";", "-", "!"):
             right = right[1:]
         if left or right:
             yield Seen(lexemes=(*left, *right), viewpoint=view)

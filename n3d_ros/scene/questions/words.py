@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 
 _QUOTES = str.maketrans(
-    {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u00d7": "x"}
+    {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u00d7": "x", "\u2026": "..."}
 )
 _TOKEN = re.compile(
     r"(?P<id>\d{1,9})_(?=[^\W\d_])"  # "3_coffee table", the reference's names
@@ -77,6 +77,8 @@ def words_in(text: str) -> tuple[Word, ...]:
         Words, numbers and marks in order; characters that are none of these are left out.
     """
     even = re.sub(r"(?i)\bo\s?'\s?clock\b", "oclock", unicodedata.normalize("NFC", text).translate(_QUOTES))
+    even = re.sub(r"\s*[\u2013\u2014]\s*", " - ", even)
+    even = re.sub(r"(?<=\s)/(?=\s)", " or ", re.sub(r"(?<=\s)&(?=\s)", "and", even))
     even = re.sub(r"(?<=\d)\s?[xX*]\s?(?=\d)", " x ", even)
     found = list[Word]()
     for match in _TOKEN.finditer(even):
@@ -106,6 +108,8 @@ def _evened(said: str) -> list[Word]:
     if plain.endswith("'"):
         stem = said[:-1]
         return [*_evened(stem), Word(plain="'s", said="'")] if plain.endswith("s'") else _evened(stem)
+    if said == "r":  # "how many mugs r there"; a thing may be called R
+        return [Word(plain="are", said=said)]
     even = _CONTRACTIONS.get(plain) or _SPELLING.get(plain) or plain
     first, *others = even.split()
     return [Word(plain=first, said=said), *(Word(plain=other, said="") for other in others)]
