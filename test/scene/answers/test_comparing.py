@@ -147,3 +147,47 @@ def test_things_are_put_in_order(quantity: Quantity, ascending: bool, ids: tuple
 
 def test_an_order_from_a_thing_leaves_that_thing_out() -> None:
     assert ask(SCENE, Order(things=(the("objects"),), quantity=Q.DISTANCE, reference=MUG)).object_ids == (3, 2)
+
+
+# --- none, any, at least
+
+
+@pytest.mark.parametrize(("sense", "bound", "expected"), [(Sense.MORE, 0.2, True), (Sense.LESS, 0.2, True)])
+def test_at_least_and_at_most_hold_for_equality(sense: Sense, bound: float, expected: bool) -> None:
+    intent = Compare(subject=MUG, quantity=Q.HEIGHT, sense=sense, bound=bound, inclusive=True)
+    assert ask(SCENE, intent).value is expected
+    assert ask(SCENE, Compare(subject=MUG, quantity=Q.HEIGHT, sense=sense, bound=bound)).value is False
+
+
+def test_anything_is_not_compared_with_itself() -> None:
+    """The mug is the tallest: nothing is taller, though the mug itself is among "anything"."""
+    anything = the("object", is_any=True)
+    got = ask(SCENE, Compare(subject=anything, quantity=Q.HEIGHT, sense=Sense.MORE, other=MUG))
+    assert got.value is False
+    assert got.text.startswith("No, none of 3 objects is.")
+    assert ask(SCENE, Compare(subject=anything, quantity=Q.HEIGHT, sense=Sense.MORE, other=BALL)).value is True
+    assert ask(SCENE, Compare(subject=MUG, quantity=Q.HEIGHT, sense=Sense.MORE, other=MUG)).value is False
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(0.15, False), (0.25, True)])
+def test_none_of_them_is_the_denial_of_any(bound: float, expected: bool) -> None:
+    nothing = Compare(
+        subject=the("object", is_any=True), quantity=Q.HEIGHT, sense=Sense.MORE, bound=bound, negated=True
+    )
+    assert ask(SCENE, nothing).value is expected
+
+
+def test_a_yes_names_only_what_speaks_for_it() -> None:
+    got = ask(SCENE, Compare(subject=the("object", is_any=True), quantity=Q.HEIGHT, sense=Sense.MORE, other=BALL))
+    assert got.text == "Yes, the mug 1 is taller than the ball 3: 20 cm against 12 cm."
+
+
+def test_a_tie_tells_every_measure() -> None:
+    intent = Choose(candidates=(MUG, BOX), extreme=Extreme(quantity=Q.HEIGHT, most=True))
+    assert ask(uncertain(0.11, 0.10), intent).text.endswith("have about the same height: 11 cm and 10 cm.")
+
+
+def test_the_two_tallest_are_told_with_their_heights() -> None:
+    extreme = Extreme(quantity=Q.HEIGHT, most=True, count=2)
+    got = ask(SCENE, Which(thing=the("objects", extreme=extreme)))
+    assert got.text == "The mug 1 (20 cm) and the ball 3 (12 cm) are the tallest."

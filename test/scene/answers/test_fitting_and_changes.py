@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from n3d_ros.errors import StatusCode
-from n3d_ros.scene.questions.question import Changed, Describe, Fits, IsColored, Moment, Where
+from n3d_ros.scene.questions.question import (
+    Changed,
+    Describe,
+    Fits,
+    IsColored,
+    Measure,
+    Moment,
+    Place,
+    Quantity,
+    Relation,
+    Where,
+)
 from scene.answers.asking import SECOND, STAMP, ask, known, level_table, scene_of, the
 
 MUG, CRATE = the("mug"), the("crate")
@@ -95,6 +106,30 @@ def test_whether_one_thing_moved_is_new_or_gone(words: str, moved: bool, new: bo
         Changed(thing=the(words), is_gone=True),
     )
     assert [ask(NOW, intent, before=BEFORE).value for intent in asked] == [moved, new, gone]
+
+
+def test_what_moved_leaves_out_what_is_new_or_gone() -> None:
+    assert ask(NOW, Changed(is_moved=True), before=BEFORE).value == "moved: mug 1"
+    got = ask(NOW, Changed(is_moved=True), before=NOW)
+    assert (got.value, got.text) == ("nothing", "Nothing moved in 0.0 s.")
+    assert ask(NOW, Changed(thing=the("cup"), is_moved=True), before=BEFORE).value is False
+
+
+def test_what_changed_at_a_place_leaves_out_the_rest() -> None:
+    right_of_ball = Place(relation=Relation.RIGHT, references=(the("ball"),))
+    got = ask(NOW, Changed(place=right_of_ball), before=BEFORE)
+    assert (got.value, got.object_ids) == ("new: spoon 5", (5,))
+
+
+def test_how_far_a_thing_moved_is_told_since_the_earlier_scene() -> None:
+    got = ask(NOW, Measure(quantity=Quantity.MOVED, thing=MUG), before=BEFORE)
+    assert got.value == pytest.approx(0.1)
+    assert got.text == "The mug 1 has moved by 10 cm in 1 min 0 s."
+    still = ask(NOW, Measure(quantity=Quantity.MOVED, thing=the("ball")), before=BEFORE)
+    assert "has hardly moved, by 1.5 cm," in still.text
+    for scene, before in ((NOW, None), (scene_of(known(9, "mug", (0, 0, 1)), stamp_ns=STAMP), BEFORE)):
+        refused = ask(scene, Measure(quantity=Quantity.MOVED, thing=MUG), before=before)
+        assert refused.status is StatusCode.NO_SUCH_MOMENT
 
 
 def test_changes_without_a_memory_are_refused() -> None:
