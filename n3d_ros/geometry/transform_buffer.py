@@ -17,6 +17,7 @@ from n3d_ros.geometry.transforms import RigidTransform, interpolate
 DEFAULT_CACHE_NS = 10_000_000_000  # ten seconds, tf2's default
 MAX_TREE_DEPTH = 1000  # a longer chain is a loop, as in tf2
 MAX_FRAMES = 10_000  # a bound on what a broken publisher can make us keep
+MAX_LATE = 100  # transforms of one frame behind the cache that are kept aside: they are the first after a jump back
 
 
 @dataclass(slots=True)
@@ -27,8 +28,12 @@ class _Edge:
     static: bool
     stamps_ns: list[int] = field(default_factory=list)
     transforms: list[RigidTransform] = field(default_factory=list)
+    late: list[tuple[int, RigidTransform]] = field(default_factory=list)
 
     def insert(self, stamp_ns: int, transform: RigidTransform, cache_ns: int) -> None:
+        if self.stamps_ns and stamp_ns < self.stamps_ns[-1] - cache_ns:
+            self.late = [*self.late[1 - MAX_LATE :], (stamp_ns, transform)]
+            return
         index = bisect.bisect_left(self.stamps_ns, stamp_ns)
         if index < len(self.stamps_ns) and self.stamps_ns[index] == stamp_ns:
             self.transforms[index] = transform
@@ -37,6 +42,15 @@ class _Edge:
         self.transforms.insert(index, transform)
         stale = bisect.bisect_left(self.stamps_ns, self.stamps_ns[-1] - cache_ns)
         del self.stamps_ns[:stale], self.transforms[:stale]
+
+    def until(self, stamp_ns: int, cache_ns: int) -> _Edge:
+        """What is left when time jumps back to a stamp: earlier transforms, and those that came ahead of the jump."""
+        left = _Edge(self.parent, self.static)
+        index = bisect.bisect_right(self.stamps_ns, stamp_ns)
+        known = zip(self.stamps_ns[:index], self.transforms[:index], strict=True)
+        for known_ns, transform in sorted((*self.late, *known), key=lambda entry: entry[0]):
+            left.insert(known_ns, transform, cache_ns)
+        return left
 
     def at(self, stamp_ns: int) -> RigidTransform | None:
         if self.static:
@@ -141,14 +155,21 @@ class TransformBuffer:
         with self._lock:
             return tuple(sorted({*self._edges, *(edge.parent for edge in self._edges.values())}))
 
-    def clear(self, *, keep_static: bool = True) -> None:
+    def clear(self, *, keep_static: bool = True, after_ns: int | None = None) -> None:
         """Forgets transforms, for instance when a bag starts again and time jumps back.
 
         Args:
             keep_static: whether static transforms stay: they are latched, and are not sent again.
+            after_ns: forget only what is later than this stamp; None: all. After a jump back, the first transforms are
+                often here before the first image tells of the jump.
         """
         with self._lock:
-            self._edges = {name: edge for name, edge in self._edges.items() if keep_static and edge.static}
+            known, self._edges = self._edges, {}
+            for name, edge in known.items():
+                if edge.static:
+                    self._edges.update({name: edge} if keep_static else {})
+                elif after_ns is not None and (left := edge.until(after_ns, self._cache_ns)).stamps_ns:
+                    self._edges[name] = left
 
     def _ways(self, target: str, source: str) -> tuple[list[str], list[str]]:
         """The frames from source, and from target, up to (not including) their nearest common ancestor."""

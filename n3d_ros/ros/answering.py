@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from n3d_ros.ros.ask_job import AskJob
 
 logger = logging.getLogger(__name__)
+
+SETTLE_S = 3.0  # after the first image of a new time (start, jump back) transforms may still be on their way
 
 Progress = Callable[[tuple[SceneObject | Detection3D, ...], str, int, str], None]
 """Told of objects found since the last call, their frame, the image's stamp, and the stage."""
@@ -75,6 +78,7 @@ class AnswerDesk:
         self._config = config
         self._explain = explain
         self._frames = FrameMemory(memory)
+        self._begun_s: float | None = None  # when the first image since the start, or since a jump back, came
         self.freshness = Freshness(clock_ns=clock_ns, config=config, explain=explain)
         self.running: AskJob | None = None
         """What the worker's thread is answering."""
@@ -87,11 +91,14 @@ class AnswerDesk:
         """
         self.freshness.saw(pair)
         self._frames.add(pair)
+        if self._begun_s is None:
+            self._begun_s = time.monotonic()
 
     def forget(self) -> None:
         """Forgets all images, for instance when time jumps back."""
         self.freshness.forget()
         self._frames.clear()
+        self._begun_s = None
 
     def abandon(self, error: N3dError) -> None:
         """Answers the request that is being worked on with an error, and makes it stop at its next step.
@@ -118,6 +125,14 @@ class AnswerDesk:
             False while an image is to be waited for.
         """
         return self.freshness.is_fresh() or self._stamp_ns(ask) > 0
+
+    def is_settling(self) -> bool:
+        """Whether images have come again only just now, so that a transform that lacks may still be on its way.
+
+        Returns:
+            True before the first image since the start or a jump back, and for ``SETTLE_S`` after it.
+        """
+        return self._begun_s is None or time.monotonic() - self._begun_s < SETTLE_S
 
     def at_once(self, ask: Ask) -> Reply | None:
         """The answer, when it takes no image to be looked at: from a fresh scene, or one of the past.

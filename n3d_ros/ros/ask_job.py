@@ -9,6 +9,7 @@ from collections.abc import Callable
 from n3d_ros.errors import CancelledError, N3dError, StatusCode
 from n3d_ros.ros.answering import AnswerDesk, Progress
 from n3d_ros.ros.asks import Ask, Reply
+from n3d_ros.ros.pairing import RgbdPair
 
 LATE_S = 2.0  # a grounder that stops at the deadline by itself is cut off only so much later: it returns what it has
 
@@ -31,6 +32,7 @@ class AskJob:
         on_done: given the reply, on whatever thread it is made.
         on_progress: told of each object as it is found.
         is_stopping: whether the worker is going down.
+        again: queues this job once more, for the next image; None: it runs once, whatever comes of it.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class AskJob:
         on_done: Callable[[Reply], None],
         on_progress: Progress | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
+        again: Callable[[AskJob], None] | None = None,
     ) -> None:
         self.ask = ask
         self._waits_since_s = time.monotonic()  # for an image; set on as long as one is there
@@ -50,6 +53,8 @@ class AskJob:
         self._on_done = on_done
         self._on_progress = on_progress
         self._is_stopping = is_stopping
+        self._again = again
+        self._unplaced: tuple[RgbdPair | None, Reply] | None = None  # the image that tf could not place, and the reply
         self._stop_error: N3dError | None = None
         self._once = threading.Lock()
 
@@ -71,10 +76,13 @@ class AskJob:
         Returns:
             As in ``Job``.
         """
+        if self._unplaced is not None and self._desk.freshness.pair is self._unplaced[0]:
+            return False
         return self._desk.needs_no_new_image(self.ask)
 
     def run(self) -> None:
-        """Looks and answers."""
+        """Looks and answers; looks at the next image instead where tf may be there by then."""
+        pair = self._desk.freshness.pair
         self._desk.running = self
         try:
             reply = self._desk.reply(
@@ -84,12 +92,27 @@ class AskJob:
             self._desk.running = None
         if reply.status is StatusCode.CANCELLED and self._stop_error is not None:
             reply = Reply.refusal(self._stop_error)
-        self._finish(reply)
+        if not self._is_put_off(pair, reply):
+            self._finish(reply)
+
+    def _is_put_off(self, pair: RgbdPair | None, reply: Reply) -> bool:
+        """Whether the request waits for the next image: tf comes a little after a start or a jump."""
+        is_early = reply.status is StatusCode.NO_TRANSFORM and self._stop_error is None and self._desk.is_settling()
+        if self._again is None or not is_early:
+            return False
+        self._unplaced = (pair, reply)
+        try:
+            self._again(self)
+        except N3dError:  # too many wait, or the node goes down
+            return False
+        return True
 
     def expire(self) -> None:
         """Answers that no fresh image came in time, or that the node was busy all the while."""
         try:
-            if self.ready():
+            if self._unplaced is not None:
+                reply = self._unplaced[1]
+            elif self.ready():
                 text = (
                     f"The node was busy with other work, such as earlier requests, for all of the "
                     f"{self.ask.timeout_s:g} s given. Ask with a longer timeout_s."

@@ -92,8 +92,11 @@ class Freshness:
             stamp_ns: of an image of the same camera; None: the newest pair's.
 
         Returns:
-            False as well when no pair has come.
+            False as well when no pair has come, and for an image later than the newest: it is from before a jump.
         """
+        newest = self.pair
+        if newest is not None and stamp_ns is not None and stamp_ns > newest.stamp_ns:
+            return False
         age_s = self.age_s(stamp_ns)
         return age_s is not None and age_s <= self._config().max_frame_age_s
 

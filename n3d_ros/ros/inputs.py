@@ -69,6 +69,11 @@ class ImageInputs:
         self._pairer.clear()
 
     @property
+    def newest_ns(self) -> int | None:
+        """The latest stamp of an image since the last jump; None when none has come."""
+        return self._pairer.newest_ns
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """Full names of the topics that are subscribed, after remapping."""
         return tuple(subscription.topic_name for subscription in self._subscriptions)

@@ -341,19 +341,19 @@ class N3dNode(LifecycleNode):
         self._ledger.count_drop(reason, sentence)
         self._warn(reason, sentence)
         if reason == "time_jumped_back":
-            self._restart()
+            self._restart(None if self._inputs is None else self._inputs.newest_ns)
 
     def _on_clock_jump(self, _jump: Any) -> None:
         self.get_logger().warning("The clock jumped back: scene and transforms start anew.")
         if self._inputs is not None:
             self._inputs.clear()
-        self._restart()
+        self._restart(self._clock_ns())
 
-    def _restart(self) -> None:
-        """Forgets everything that belongs to the time before a jump."""
+    def _restart(self, now_ns: int | None) -> None:
+        """Forgets everything that belongs to the time before a jump back to ``now_ns``."""
         self._pacer.reset()
         if self._tf is not None:
-            self._tf.clear()
+            self._tf.clear(now_ns)
         if self._desk is not None:
             self._desk.forget()
         self._drop_slot("before_time_jump", "The newest pair of images was from before time jumped back.")

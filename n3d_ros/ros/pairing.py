@@ -128,6 +128,13 @@ class RgbdPairer:
         with self._lock:
             return dict(self._counts)
 
+    @property
+    def newest_ns(self) -> int | None:
+        """The latest stamp since the last jump; None when none has come."""
+        with self._lock:
+            known = [stream.newest_ns for stream in (self._color, self._depth) if stream.newest_ns is not None]
+        return max(known, default=None)
+
     def add_color(self, stamp_ns: int, item: Any) -> RgbdPair | None:
         """The pair that a colour image completes.
 

@@ -173,6 +173,7 @@ class RequestServer:
                 on_done=lambda reply: self._complete(future, reply),
                 on_progress=on_progress,
                 is_stopping=lambda: worker.stopping,
+                again=worker.submit,
             )
             if key:
                 self._jobs[key] = job

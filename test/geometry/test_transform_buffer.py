@@ -102,3 +102,38 @@ def test_nameless_and_equal_frames_are_refused(parent: str, child: str) -> None:
 
 def test_a_frame_is_always_itself(buffer: TransformBuffer) -> None:
     assert buffer.lookup("anything", "anything", 0).is_close(RigidTransform.identity())
+
+
+def test_a_jump_back_forgets_what_is_later_and_keeps_what_came_ahead_of_it(buffer: TransformBuffer) -> None:
+    buffer.clear(after_ns=4 * SECOND)
+    assert buffer.can_transform("map", "base", 4 * SECOND)
+    assert not buffer.can_transform("map", "base", 5 * SECOND)
+    assert buffer.can_transform("base", "camera", 9 * SECOND), "static ones hold for all times"
+
+
+def test_transforms_from_before_the_cache_count_once_time_has_jumped_back_to_them() -> None:
+    buffer = TransformBuffer(cache_ns=10 * SECOND)
+    for second in (100, 101):
+        buffer.set_transform("map", "base", second * SECOND, shift(float(second)))
+    for second in (1, 2):  # the recording begins anew: tf first, the first image a little later
+        buffer.set_transform("map", "base", second * SECOND, shift(float(second)))
+    assert not buffer.can_transform("map", "base", SECOND), "as long as nobody tells of a jump, they are too old"
+    buffer.clear(after_ns=SECOND)
+    np.testing.assert_allclose(buffer.lookup("map", "base", round(1.5 * SECOND)).translation, [1.5, 0, 0])
+    assert not buffer.can_transform("map", "base", 100 * SECOND)
+
+
+def test_late_transforms_are_kept_in_bounds() -> None:
+    buffer = TransformBuffer(cache_ns=SECOND)
+    buffer.set_transform("map", "base", 10_000 * SECOND, shift(0.0))
+    for second in range(1, 1001):
+        buffer.set_transform("map", "base", second * SECOND, shift(float(second)))
+    buffer.clear(after_ns=5000 * SECOND)
+    assert buffer.can_transform("map", "base", 1000 * SECOND)
+    assert not buffer.can_transform("map", "base", 500 * SECOND)
+
+
+def test_without_a_moment_everything_but_static_transforms_is_forgotten(buffer: TransformBuffer) -> None:
+    buffer.clear()
+    assert not buffer.can_transform("map", "base")
+    assert buffer.can_transform("map", "dock")

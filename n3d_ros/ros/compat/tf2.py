@@ -46,8 +46,12 @@ class TransformSource(Protocol):
         """All frame names known, sorted."""
         ...
 
-    def clear(self) -> None:
-        """Forgets what was heard, except static transforms."""
+    def clear(self, after_ns: int | None = None) -> None:
+        """Forgets what was heard, except static transforms.
+
+        Args:
+            after_ns: where time jumped back to: what is earlier may stay. None: all is forgotten.
+        """
         ...
 
     def close(self) -> None:
@@ -127,9 +131,13 @@ class TransformListener:
         """
         return self._buffer.frames()
 
-    def clear(self) -> None:
-        """Forgets what was heard, except static transforms, which are sent only once."""
-        self._buffer.clear(keep_static=True)
+    def clear(self, after_ns: int | None = None) -> None:
+        """Forgets what was heard, except static transforms, which are sent only once.
+
+        Args:
+            after_ns: where time jumped back to: only what is later is forgotten. None: all.
+        """
+        self._buffer.clear(keep_static=True, after_ns=after_ns)
 
     def close(self) -> None:
         """Ends the subscriptions; the buffer keeps what it has."""
@@ -202,8 +210,12 @@ class Tf2RosListener:
             return ()
         return tuple(sorted({*known, *(str(entry["parent"]) for entry in known.values())}))
 
-    def clear(self) -> None:
-        """Forgets what was heard, except static transforms (as tf2 does)."""
+    def clear(self, after_ns: int | None = None) -> None:  # noqa: ARG002 -- tf2 knows no such bound
+        """Forgets what was heard, except static transforms (as tf2 does).
+
+        Args:
+            after_ns: not used: tf2 forgets all or nothing.
+        """
         self._buffer.clear()
 
     def close(self) -> None:
