@@ -6,6 +6,7 @@ Two measures differ when their difference is more than two standard deviations o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from n3d_ros.scene.answers.amounts import amount, unit_of
 from n3d_ros.scene.answers.body import Body
@@ -14,7 +15,7 @@ from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.finding import Finding, a_number, settled, yes_or_no
 from n3d_ros.scene.answers.measures import SIGMAS, Measured
 from n3d_ros.scene.answers.resolve import Meaning, id_of
-from n3d_ros.scene.answers.wording import listed
+from n3d_ros.scene.answers.wording import counted, listed
 from n3d_ros.scene.questions.question import Compare, Difference, Quantity, Sense
 from n3d_ros.scene.spatial_answer import SpatialAnswer
 
@@ -44,11 +45,19 @@ def compare(intent: Compare, context: Context) -> SpatialAnswer:
     return settled(things, context, compute)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Row:
+    """One body of the subject compared with each of the others."""
+
+    holds: bool
+    pairs: tuple[tuple[bool, str], ...]  # whether the comparison holds, and the sentence that says so
+
+
 def _compared(
     intent: Compare, subject: Meaning, other: Meaning | None, reference: Body | None, context: Context
 ) -> Finding:
-    """Compares every body of the subject with every one of the others."""
-    sentences, steps, found = list[str](), list[str](), list[list[bool]]()
+    """Compares every body of the subject with every one of the others; a body is not compared with itself."""
+    steps, rows = list[str](), list[_Row]()
     told = set[tuple[int | str, int | str]]()  # "are they equally tall" compares each pair once
     rivals = _rivals(subject, other, reference, context) if intent.bound is None else []
     for body in subject.bodies:
@@ -58,23 +67,50 @@ def _compared(
         ]
         if intent.bound is not None:
             limits = [(None, Measured(value=intent.bound, stddev=0.0, unit=unit_of(intent.quantity)))]
-        found.append([])
+        pairs = list[tuple[bool, str]]()
         for rival, limit in limits:
             if rival is not None and (id_of(rival) == id_of(body) or (id_of(rival), id_of(body)) in told):
                 continue
             told |= {(id_of(body), id_of(rival))} if rival is not None and intent.sense is Sense.EQUAL else set()
-            sign = mine.minus(limit, intent.factor).sign
-            found[-1].append(sign == _WANTED[intent.sense])
-            sentences.append(_compared_words(intent, body, mine, rival, limit, reference))
+            holds = _holds(intent, mine.minus(limit, intent.factor).sign)
+            pairs.append((holds, _compared_words(intent, body, mine, rival, limit, reference)))
             steps.append(_compared_step(intent, body, mine, rival, limit, reference))
-    any_rival = other is not None and intent.other is not None and intent.other.is_any
-    each = [any(row) if any_rival else all(row) for row in found]
-    holds = any(each) if intent.subject.is_any else all(each)
-    if len(rivals) > MAX_TOLD:
-        sentences = _summed_up(intent, subject, rivals, [one for row in found for one in row], sentences)
-    shown = sentences or ["there is nothing to compare it with."]
+        if pairs:
+            held = [holds for holds, _ in pairs]
+            rows.append(_Row(holds=any(held) if _any_rival(intent) else all(held), pairs=tuple(pairs)))
+    every = [row.holds for row in rows]
+    holds = bool(every) and (any(every) if intent.subject.is_any else all(every))
     bodies = [*subject.bodies, *(rivals if other is not None else []), *([reference] if reference else [])]
-    return yes_or_no(holds != intent.negated, _unique_sentences(shown), bodies=bodies, steps=steps)
+    sentences = _told(intent, subject, rivals, rows, holds=holds)
+    return yes_or_no(holds != intent.negated, sentences, bodies=bodies, steps=steps)
+
+
+def _any_rival(intent: Compare) -> bool:
+    """Whether one of the others suffices: "taller than any box"."""
+    return intent.other is not None and intent.other.is_any
+
+
+def _holds(intent: Compare, sign: int) -> bool:
+    """Whether a difference of this sign is what is asked for; "at least" and "at most" hold for equality too."""
+    return sign == _WANTED[intent.sense] or (intent.inclusive and sign == 0)
+
+
+def _told(intent: Compare, subject: Meaning, rivals: Sequence[Body], rows: Sequence[_Row], *, holds: bool) -> list[str]:
+    """The comparisons that decide, few of them; many that all go one way are summed up."""
+    if not rows:
+        return [f"there is nothing to compare {subject.one.the} with."]
+    deciding = [row for row in rows if row.holds == holds]
+    pairs = [pair for row in deciding for pair in row.pairs if pair[0] == row.holds] or list(rows[0].pairs)
+    count, sign = len(pairs), _WANTED[intent.sense]
+    if count > MAX_TOLD and holds and len(subject.bodies) == 1 and not _any_rival(intent):
+        word = compared_word(intent.quantity, sign)
+        names = listed([rival.the for rival in rivals if id_of(rival) != id_of(subject.one)])
+        return [f"{subject.one.the} is {word} {'than' if sign else 'as'} {names}."]
+    sentences = [sentence for _, sentence in pairs]
+    if intent.subject.is_any and not holds and len(subject.bodies) > 1:
+        sentences = [f"none of {counted(len(subject.bodies), 'object')} is.", *sentences]
+    more = [] if len(sentences) <= MAX_TOLD + 1 else [f"{len(sentences) - MAX_TOLD} more likewise."]
+    return _unique_sentences([*sentences[: MAX_TOLD if more else None], *more])
 
 
 def _rivals(subject: Meaning, other: Meaning | None, reference: Body | None, context: Context) -> list[Body]:
@@ -83,19 +119,6 @@ def _rivals(subject: Meaning, other: Meaning | None, reference: Body | None, con
         return list(other.bodies)
     left_out = {id_of(body) for body in subject.bodies} | ({id_of(reference)} if reference else set())
     return [body for body in context.bodies if id_of(body) not in left_out]
-
-
-def _summed_up(
-    intent: Compare, subject: Meaning, rivals: Sequence[Body], found: Sequence[bool], sentences: Sequence[str]
-) -> list[str]:
-    """Many comparisons in few sentences: those that fail, or that all hold."""
-    failing = [sentence for holds, sentence in zip(found, sentences, strict=True) if not holds]
-    if failing or len(subject.bodies) > 1:
-        return failing[:MAX_TOLD] or list(sentences[:MAX_TOLD])
-    sign = _WANTED[intent.sense]
-    word = compared_word(intent.quantity, sign)
-    names = listed([rival.the for rival in rivals if id_of(rival) != id_of(subject.one)])
-    return [f"{subject.one.the} is {word} {'than' if sign else 'as'} {names}."]
 
 
 def _unique_sentences(sentences: Sequence[str]) -> list[str]:

@@ -8,11 +8,12 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.absence import departed_words, known_words
 from n3d_ros.scene.answers.amounts import ranked
 from n3d_ros.scene.answers.body import Body
+from n3d_ros.scene.answers.comparatives import SUPERLATIVES
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.describing import measured_step, place_of, size_of
 from n3d_ros.scene.answers.finding import Finding, in_words, settled, yes_or_no
 from n3d_ros.scene.answers.naming import told
-from n3d_ros.scene.answers.ordering import chosen
+from n3d_ros.scene.answers.ordering import chosen, order_step, superlative
 from n3d_ros.scene.answers.resolve import Meaning
 from n3d_ros.scene.answers.wording import MAX_NAMED, counted, listed
 from n3d_ros.scene.questions.question import Count, Exists, Thing, Which
@@ -147,7 +148,13 @@ def _extreme(thing: Thing, meaning: Meaning, context: Context) -> Finding:
     assert extreme is not None
     if extreme.count > 1:
         names = listed([body.name for body in bodies])
-        return in_words(names, (f"{names}.",), bodies=bodies)
+        measured = ranked(bodies, extreme.quantity, context, meaning.reference, most=extreme.most)
+        row = listed([f"the {body.name} ({value.words()})" for body, value in measured])
+        word = SUPERLATIVES[extreme.quantity][0 if extreme.most else 1]
+        verb = "is" if len(bodies) == 1 else "are"
+        sentence = f"{row[:1].upper()}{row[1:]} {verb} {superlative(word, meaning.reference)}."
+        step = order_step(measured, extreme.quantity, meaning.reference)
+        return in_words(names, (sentence,), bodies=bodies, steps=(step,))
     order = ranked([*bodies, *meaning.tied], extreme.quantity, context, meaning.reference, most=extreme.most)
     if len(bodies) + len(meaning.tied) > 1:  # the one chosen goes first, however the tied ones lie around it
         order.sort(key=lambda pair: pair[0] is not meaning.one)

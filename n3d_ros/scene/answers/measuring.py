@@ -98,7 +98,7 @@ def _moved(body: Body, unit: str | None, context: Context) -> Finding:
     way, before = moved_since(body, context), earlier_scene(context)
     since = duration((context.scene.stamp_ns - before.stamp_ns) * NANOSECONDS)
     words = way.words(unit)
-    said = f"has moved by {words}" if has_moved(way) else f"has not moved more than the measuring error ({words})"
+    said = f"has moved by {words}" if has_moved(way) else f"has hardly moved, by {words},"
     step = f"{body.name} moved {way.figures()} (bound {MOVED_M:.3f} m and {SIGMAS:g} standard deviations)."
     return a_number(way, words, (f"The {body.name} {said} in {since}.",), bodies=(body,), steps=(step,))
 

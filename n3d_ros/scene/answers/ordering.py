@@ -71,7 +71,8 @@ def chosen(
     names = [first.the, *(body.the for body in tied)]
     if tied:
         row = listed(names)
-        sentence = f"{row[:1].upper()}{row[1:]} {same_words(quantity, reference)}: {value.words()}."
+        values = listed(list(dict.fromkeys(other.words() for body, other in order if body is first or body in tied)))
+        sentence = f"{row[:1].upper()}{row[1:]} {same_words(quantity, reference)}: {values}."
         return in_words(SAME, (sentence,), bodies=[first, *tied], steps=(step,))
     words = _chosen_words(order, quantity, reference, most=most, ordinal=max(rank, ordinal))
     figures = "" if quantity in SIGNED else f": {value.words()}"
@@ -87,7 +88,21 @@ def _chosen_words(
     if len(order) == 2 and ordinal == 1:
         return compared_word(quantity, 1 if most else -1, reference)
     word = " ".join(filter(None, [ORDINALS.get(ordinal, ""), SUPERLATIVES[quantity][0 if most else 1]]))
-    word = f"the {word}" if reference is None or ordinal > 1 else word
+    return superlative(word, reference, bare=reference is not None and ordinal == 1)
+
+
+def superlative(word: str, reference: Body | None, *, bare: bool = False) -> str:
+    """A superlative with what a distance is measured from.
+
+    Args:
+        word: such as "closest".
+        reference: the other end of a distance; None: the viewer, unsaid.
+        bare: whether to leave out the article.
+
+    Returns:
+        Such as "the tallest", "closest to the mug 7".
+    """
+    word = word if bare else f"the {word}"
     return word if reference is None else f"{word} {'to' if word.endswith('closest') else 'from'} {reference.the}"
 
 

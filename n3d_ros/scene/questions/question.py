@@ -97,12 +97,14 @@ class SizeBound:
         more: whether it must be more (else less) than the bound.
         bound: in m, m^2 or m^3; None when ``reference`` bounds.
         reference: the thing compared with.
+        inclusive: whether the bound itself is within: "at least 20 cm", "no more than 20 cm".
     """
 
     quantity: Quantity
     more: bool
     bound: float | None = None
     reference: Thing | None = None
+    inclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
