@@ -50,8 +50,24 @@ ODD_WORDS = (
     "\u202e \x00 \x1b[31m"
 )
 WORDS = ODD_WORDS.split(" ")
+REPEATED = (
+    " left of the box",
+    " next to the box within 30 cm of the mug",
+    " between the box and the ball",
+    " and",
+    " of the largest",
+    " the box, the",
+    " seen from the box",
+    " closer to the box than",
+    " ten seconds ago",
+    " not",
+    " 20 by",
+)
+"""Pieces that are said once or twice by people; said often, they are what makes a grammar slow."""
 MAX_CHARS = 1200  # a little over what the service takes
 SLOW_MS = 50.0
+CROWD = 64  # things of one name: every phrase that names them has as many meanings
+CROWD_SHARE = 0.1  # of the questions that are asked of the crowd
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +79,7 @@ class FuzzedQuestions:
         statuses: how they were answered, by code.
         raised: question and error of those that raised.
         slowest_ms: longest time of one.
+        slowest: that one.
         slow: how many took longer than ``SLOW_MS``.
         seconds: all together.
     """
@@ -71,6 +88,7 @@ class FuzzedQuestions:
     statuses: Counter[str] = field(default_factory=Counter)
     raised: list[tuple[str, str]] = field(default_factory=list)
     slowest_ms: float = 0.0
+    slowest: str = ""
     slow: int = 0
     seconds: float = 0.0
 
@@ -91,8 +109,10 @@ def odd_question(rng: random.Random) -> str:
         text = "".join(
             chr(rng.choice((rng.randint(0, 255), rng.randint(0, 0x2FFF)))) for _ in range(rng.randint(0, 80))
         )
-    elif kind < 0.4:
+    elif kind < 0.38:
         text = rng.choice(WORDS) * rng.randint(1, 400)
+    elif kind < 0.42:
+        text = rng.choice(SEEDS).rstrip("?") + rng.choice(REPEATED) * rng.randint(1, 60)
     else:
         text = _mutated(rng)
     return text[:MAX_CHARS]
@@ -133,21 +153,27 @@ def fuzz_questions(count: int, *, seed: int = 0, tell: Callable[[int], None] = l
     """
     from n3d_ros.scene.query import SpatialQuery, answer
 
-    rng, scene, result = random.Random(seed), small_scene(), FuzzedQuestions(count=count)
-    viewer = RigidTransform(
+    rng, few, crowd, result = random.Random(seed), small_scene(), crowded_scene(), FuzzedQuestions(count=count)
+    view = RigidTransform(
         rotation=np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]), translation=np.zeros(3)
     )
+    up = np.array([0.0, -1.0, 0.0])
+    context = {"viewpoint": view, "up": up, "surfaces": (table_top(),), "now_ns": few.stamp_ns}
+    answer(few, SpatialQuery(text=SEEDS[0], viewpoint=view))  # the grammar is made at the first question
     begin = time.monotonic()
     for i in range(count):
         text = odd_question(rng)
+        scene = crowd if rng.random() < CROWD_SHARE else few
+        query = SpatialQuery(text=text, before=scene, departed=few.objects[:2], **context)
         started_s = time.monotonic()
         try:
-            status = answer(scene, SpatialQuery(text=text, viewpoint=viewer)).status
+            status = answer(scene, query).status
             result.statuses[StatusCode(status).name] += 1
         except Exception as error:
             result.raised.append((text, f"{type(error).__name__}: {error}"))
         took_ms = 1e3 * (time.monotonic() - started_s)
-        result.slowest_ms = max(result.slowest_ms, took_ms)
+        if took_ms > result.slowest_ms:
+            result.slowest_ms, result.slowest = took_ms, text
         result.slow += took_ms > SLOW_MS
         if i % 1000 == 999:
             tell(i + 1)
@@ -185,6 +211,47 @@ def small_scene() -> Any:
         for number, (label, color, shape, center, size) in enumerate(things, start=1)
     )
     return Scene(frame_id="camera_color_optical_frame", stamp_ns=1_000_000_000, objects=objects)
+
+
+def crowded_scene() -> Any:
+    """Many boxes of one name on a grid.
+
+    Returns:
+        A ``Scene`` in an optical frame.
+    """
+    from n3d_ros.detection import Detection3D
+    from n3d_ros.geometry.boxes import Box3D
+    from n3d_ros.scene.objects import SceneObject
+    from n3d_ros.scene.scene import Scene
+
+    objects = tuple(
+        SceneObject.first(
+            n + 1,
+            Detection3D(
+                label="red box",
+                box=Box3D.axis_aligned((0.12 * (n % 8) - 0.42, 0.1, 0.7 + 0.12 * (n // 8)), (0.1, 0.1, 0.1)),
+                score=0.9,
+                color="red",
+                shape="box",
+            ),
+            1_000_000_000,
+        )
+        for n in range(CROWD)
+    )
+    return Scene(frame_id="camera_color_optical_frame", stamp_ns=1_000_000_000, objects=objects)
+
+
+def table_top() -> Any:
+    """A table under the things of both scenes, with an outline as finely cut as measured ones.
+
+    Returns:
+        A ``SupportSurface`` in the optical frame.
+    """
+    from n3d_ros.detection import SupportSurface
+
+    turns = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    outline = np.column_stack([0.9 * np.cos(turns), np.full(32, 0.16), 1.1 + 0.6 * np.sin(turns)])
+    return SupportSurface(normal=np.array([0.0, -1.0, 0.0]), offset_m=0.16, kind="table", outline=outline)
 
 
 @dataclass(slots=True, kw_only=True)

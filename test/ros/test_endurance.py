@@ -43,7 +43,7 @@ def test_no_exception_is_left_unhandled_and_the_node_ends_in_order(session: Endu
 def test_odd_questions_never_raise_and_never_take_long() -> None:
     asked = fuzz_questions(30_000, seed=1)
     assert not asked.raised
-    assert asked.slowest_ms < 1000
+    assert asked.slowest_ms < 1000, asked.slowest  # a hang, not a slow moment of the machine
 
 
 def test_odd_messages_do_not_end_the_node() -> None:
