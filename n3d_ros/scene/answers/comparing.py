@@ -60,6 +60,7 @@ def _compared(
     steps, rows = list[str](), list[_Row]()
     told = set[tuple[int | str, int | str]]()  # "are they equally tall" compares each pair once
     rivals = _rivals(subject, other, reference, context) if intent.bound is None else []
+    context.spend(len(subject.bodies) * len(rivals))
     for body in subject.bodies:
         mine = amount(intent.quantity, body, context, reference)
         limits: list[tuple[Body | None, Measured]] = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.body import Body, body_of, surface_bodies
@@ -14,6 +16,9 @@ NO_SIDES = (
     "I cannot tell left from right or near from far: nothing says who looks. Give a viewpoint, or ask in the camera's "
     "own frame."
 )
+
+MAX_WORK = 6000  # relations and comparisons of two bodies for one question: about half a second
+TOO_MUCH = "That could mean more than I can follow up here. Name things by their numbers, or by colour and place."
 
 
 class UnansweredError(Exception):
@@ -28,6 +33,21 @@ class UnansweredError(Exception):
         self.answer = answer
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Work:
+    """What was done for one question so far.
+
+    Args:
+        spent: relations and comparisons computed.
+        is_cut: whether there were more meanings than were followed up.
+        known: results by what they were computed of, with that itself, so that its identity stays taken.
+    """
+
+    spent: int = 0
+    is_cut: bool = False
+    known: dict[Hashable, tuple[Any, ...]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Context:
     """What an answer is computed on.
@@ -38,6 +58,7 @@ class Context:
         sight: who looks; None when nothing says so.
         bodies: the scene's objects.
         surfaces: the flat surfaces.
+        work: what was done so far, for all contexts of a question together.
     """
 
     scene: Scene
@@ -45,6 +66,7 @@ class Context:
     sight: Sight | None
     bodies: tuple[Body, ...]
     surfaces: tuple[Body, ...]
+    work: Work = field(default_factory=Work)
 
     @classmethod
     def of(cls, scene: Scene, query: SpatialQuery) -> Context:
@@ -76,6 +98,19 @@ class Context:
     def axes(self) -> Sight:
         """Who looks, or the frame's own axes: enough for sizes and heights."""
         return nobody(self.query) if self.sight is None else self.sight
+
+    def spend(self, amount: int) -> None:
+        """Counts work against what one question may cost.
+
+        Args:
+            amount: relations or comparisons that are about to be computed.
+
+        Raises:
+            UnansweredError: it would be too much.
+        """
+        self.work.spent += amount
+        if self.work.spent > MAX_WORK:
+            raise self.refusal(StatusCode.AMBIGUOUS, TOO_MUCH)
 
     def refusal(self, status: StatusCode, text: str, *steps: str) -> UnansweredError:
         """The exception that ends the computation with this answer.

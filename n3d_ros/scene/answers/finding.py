@@ -173,11 +173,13 @@ def settled(
         notes = (*notes, *_unique(one.tie for meanings in combinations for one in meanings if one.tie))
     if context.sight is not None and context.sight.note:
         notes = (context.sight.note, *notes)
-    if len(findings) == 1:
+    if context.work.is_cut:
+        notes = (f"There are more meanings than the {len(findings)} that I followed up; name things by number.", *notes)
+    elif len(findings) == 1:
         return as_answer(findings[0], context, notes)
     doubtful = [k for k in range(len(things)) if len(_meant(combinations, k)) > 1]
     heads = [
-        f"{len(_meant(combinations, k))} objects match {called(things[k])}."
+        f"{_possible(combinations, k)} objects match {called(things[k])}."
         for k in doubtful
         if not is_together(things[k]) and not any(one[k].assumed for one in combinations)
     ]
@@ -188,6 +190,11 @@ def settled(
 def _meant(combinations: Sequence[Sequence[Meaning]], k: int) -> set[tuple[int | str, ...]]:
     """What a thing means in the combinations, with what was assumed for it."""
     return {tuple(id_of(body) for body in (*one[k].assumed, *one[k].bodies)) for one in combinations}
+
+
+def _possible(combinations: Sequence[Sequence[Meaning]], k: int) -> int:
+    """How many bodies a thing may mean, those included that were not followed up."""
+    return max(len(_meant(combinations, k)), *(one[k].among for one in combinations))
 
 
 def merged(
@@ -213,7 +220,7 @@ def merged(
     bodies = _unique_bodies(body for one in findings for body in one.bodies)
     steps = _unique(step for one in findings for step in one.steps)
     each = _unique(one.sentences[0] for one in findings)
-    if len({(one.status, one.kind, one.words) for one in findings}) == 1:
+    if len({(one.status, one.kind, one.words) for one in findings}) == 1 and not context.work.is_cut:
         same = f"The answer is the same for each: {findings[0].words}." if findings[0].words else ""
         whole = replace(findings[0], sentences=(*heads, same, *each), bodies=bodies, steps=steps)
         return as_answer(whole, context, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.absence import departed
@@ -16,7 +17,7 @@ from n3d_ros.scene.answers.locating import where
 from n3d_ros.scene.answers.measures import SIGMAS, Measured, edges_of, straight
 from n3d_ros.scene.answers.movement import MOVED_M, earlier_scene, has_moved, moved_since
 from n3d_ros.scene.answers.resolve import Meaning, id_of
-from n3d_ros.scene.answers.wording import duration, echo, length
+from n3d_ros.scene.answers.wording import MAX_STEPS, duration, echo, length
 from n3d_ros.scene.questions.question import Measure, Quantity, Where
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
 
@@ -47,6 +48,8 @@ def measured(intent: Measure, context: Context) -> SpatialAnswer:
         pair = _pair(intent, subject, reference)
         if pair is not None:
             return _one(intent, pair[0], pair[1], context)
+        if intent.quantity in BETWEEN_TWO and reference is not None and _same(subject, reference):
+            return _all_pairs(intent, subject.bodies, context)
         found = [_one(intent, body, None if reference is None else reference.one, context) for body in subject.bodies]
         return found[0] if len(found) == 1 else _several(found)
 
@@ -57,10 +60,31 @@ def _pair(intent: Measure, subject: Meaning, reference: Meaning | None) -> tuple
     """The two ends, where a plural names both: "how far apart are the two boxes"."""
     if intent.quantity not in BETWEEN_TWO or len(subject.bodies) != 2:
         return None
-    is_same = reference is not None and [id_of(b) for b in reference.bodies] == [id_of(b) for b in subject.bodies]
-    if is_same or (reference is None and intent.quantity is Quantity.GAP):
+    if (reference is not None and _same(subject, reference)) or (reference is None and intent.quantity is Quantity.GAP):
         return subject.bodies[0], subject.bodies[1]
     return None
+
+
+def _same(a: Meaning, b: Meaning) -> bool:
+    """Whether two things mean the same bodies."""
+    return len(a.bodies) > 1 and [id_of(one) for one in a.bodies] == [id_of(one) for one in b.bodies]
+
+
+def _all_pairs(intent: Measure, bodies: Sequence[Body], context: Context) -> Finding:
+    """How far more than two things are apart: the nearest and the farthest pair."""
+    context.spend(len(bodies) ** 2 // 2)
+    pairs = [(amount(intent.quantity, a, context, b), a, b) for a, b in combinations(bodies, 2)]
+    pairs.sort(key=lambda pair: pair[0].value)
+    (least, a, b), (most, c, d) = pairs[0], pairs[-1]
+    sentence = (
+        f"Nearest to each other are {a.the} and {b.the}, {least.words(intent.unit)} apart; farthest apart are {c.the} "
+        f"and {d.the}, {most.words(intent.unit)}."
+    )
+    steps = tuple(
+        f"{intent.quantity.value} of {one.name} and {other.name}: {way.figures()}."
+        for way, one, other in pairs[:MAX_STEPS]
+    )
+    return Finding(sentences=(sentence,), bodies=tuple(bodies), steps=steps)
 
 
 def _several(found: Sequence[Finding]) -> Finding:

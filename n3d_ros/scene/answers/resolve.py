@@ -6,13 +6,15 @@ within the measuring error is told in a note.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
+from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.absence import none_there, nothing, unknown
 from n3d_ros.scene.answers.amounts import amount, ranked, unit_of
 from n3d_ros.scene.answers.body import ANY_SURFACE, SURFACE_NOUNS, Body
-from n3d_ros.scene.answers.context import Context
+from n3d_ros.scene.answers.context import TOO_MUCH, Context
 from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.places import place_words, stands_at
 from n3d_ros.scene.answers.relations import Holds
@@ -38,6 +40,7 @@ class Meaning:
         reference: from what an extreme distance was measured, if a thing was named.
         condition: what was taken to be meant by a place that has several meanings: "on the red box 2".
         assumed: the bodies of that condition.
+        among: how many bodies it could be as well as this one, itself among them.
     """
 
     bodies: tuple[Body, ...]
@@ -49,6 +52,7 @@ class Meaning:
     reference: Body | None = None
     condition: str = ""
     assumed: tuple[Body, ...] = ()
+    among: int = 1
 
     @property
     def one(self) -> Body:
@@ -71,22 +75,55 @@ def meanings(thing: Thing, context: Context, *, named: Sequence[Body] = (), toge
     Raises:
         UnansweredError: NOT_FOUND or NOT_UNDERSTOOD, with what there is instead.
     """
+    whom = tuple(id_of(body) for body in named) if _tells_others(thing) else ()
+    key = (id(thing), together, whom, id(context.sight), id(context.bodies))
+    if key not in context.work.known:
+        found = _meanings(thing, context, named, together=together)
+        context.work.known[key] = (found, thing, context.sight, context.bodies)
+    known: list[Meaning] = context.work.known[key][0]
+    return known
+
+
+def _tells_others(thing: Thing) -> bool:
+    """Whether what was named before matters to a thing, or to one within it."""
+    inner = [*(one for place in thing.places for one in place.references)]
+    inner += [bound.reference for bound in thing.bounds if bound.reference is not None]
+    inner += [thing.extreme.reference] if thing.extreme is not None and thing.extreme.reference is not None else []
+    return thing.is_other or any(map(_tells_others, inner))
+
+
+def _meanings(thing: Thing, context: Context, named: Sequence[Body], *, together: bool) -> list[Meaning]:
+    """What a thing may mean, computed anew."""
     start = _called(thing, context, named)
     if not start.bodies and not together:
         raise nothing(thing, context, start.notes, start.steps)
     found = [start]
     for place in thing.places:
-        found = [after for one in found for after in _placed(one, place, context, named)]
+        found = _cut((after for one in found for after in _placed(one, place, context, named)), context)
     for bound in thing.bounds:
-        found = [after for one in found for after in _bounded(one, bound, context)]
+        found = _cut((after for one in found for after in _bounded(one, bound, context)), context)
     if thing.extreme is not None:
-        found = [after for one in found for after in _most(one, thing.extreme, context)]
+        extreme = thing.extreme
+        found = _cut((after for one in found for after in _most(one, extreme, context)), context)
     if together:
         return found
     filled = [one for one in found if one.bodies]
+    if not filled and context.work.is_cut:
+        raise context.refusal(StatusCode.AMBIGUOUS, TOO_MUCH)
     if not filled:
         raise none_there(thing, context, start.bodies, found[0].notes, found[0].steps)
-    return filled if is_together(thing) else [alone for one in filled for alone in _split(one, thing)]
+    if is_together(thing):
+        return filled
+    return _cut((alone for one in filled for alone in _split(one, thing)), context)
+
+
+def _cut(found: Iterable[Meaning], context: Context) -> list[Meaning]:
+    """At most ``MAX_MEANINGS``, computed one by one; that there are more is remembered."""
+    each = iter(found)
+    kept = list(islice(each, MAX_MEANINGS))
+    if len(kept) == MAX_MEANINGS and next(each, None) is not None:
+        context.work.is_cut = True
+    return kept
 
 
 def is_together(thing: Thing) -> bool:
@@ -186,18 +223,18 @@ def _others(thing: Thing, context: Context, named: Sequence[Body]) -> Sequence[B
 # --- by place, bound and extreme --------------------------------------------------------------------------------------
 
 
-def _placed(before: Meaning, place: Place, context: Context, named: Sequence[Body]) -> list[Meaning]:
+def _placed(before: Meaning, place: Place, context: Context, named: Sequence[Body]) -> Iterator[Meaning]:
     """The bodies that stand as asked, for each meaning of the references."""
     carriers = _carriers(before, place, context)
     candidates = (*before.bodies, *carriers)
     if not place.references:
-        return [_kept(before, candidates, place, (), context)]
+        yield _kept(before, candidates, place, (), context)
+        return
     combinations = combined(place.references, context, named=[*named, *_outside(before, place)])
-    found = [
-        _kept(before, candidates, place, [body for one in refs for body in one.bodies], context)
-        for refs in combinations
-    ]
-    return found if len(found) > 1 else [replace(found[0], condition=before.condition, assumed=before.assumed)]
+    for refs in combinations:
+        found = _kept(before, candidates, place, [body for one in refs for body in one.bodies], context)
+        is_sure = len(combinations) == 1  # what is meant by the place need not be told
+        yield replace(found, condition=before.condition, assumed=before.assumed) if is_sure else found
 
 
 def _outside(before: Meaning, place: Place) -> Sequence[Body]:
@@ -215,9 +252,13 @@ def _kept(
     before: Meaning, candidates: Sequence[Body], place: Place, references: Sequence[Body], context: Context
 ) -> Meaning:
     """The candidates that stand so to these references."""
-    left_out = {id_of(reference) for reference in references}
+    any_will_do = any(one.is_any for one in place.references)  # "next to a box": each box but itself
+    left_out = set() if any_will_do and len(references) > 1 else {id_of(reference) for reference in references}
     tried = [body for body in candidates if id_of(body) not in left_out]
-    stands = [(body, stands_at(place, body, references, context)) for body in tried]
+    context.spend(len(tried) * max(1, len(references)))
+    stands = [
+        (body, stands_at(place, body, _without(references, body), context, any_will_do=any_will_do)) for body in tried
+    ]
     kept = tuple(body for body, (holds, _) in stands if holds is Holds.YES)
     level = [body.name for body, (holds, _) in stands if holds is Holds.LEVEL]
     how = place_words(place, references, context)
@@ -234,7 +275,12 @@ def _kept(
     )
 
 
-def _bounded(before: Meaning, bound: SizeBound, context: Context) -> list[Meaning]:
+def _without(bodies: Sequence[Body], body: Body) -> Sequence[Body]:
+    """The bodies but one; a lone one stays."""
+    return [one for one in bodies if id_of(one) != id_of(body)] if len(bodies) > 1 else bodies
+
+
+def _bounded(before: Meaning, bound: SizeBound, context: Context) -> Iterator[Meaning]:
     """The bodies within a bound, for each meaning of what it compares with."""
     if bound.reference is None:
         limits = [(Measured(value=bound.bound or 0.0, stddev=0.0, unit=unit_of(bound.quantity)), set[int | str](), "")]
@@ -243,7 +289,6 @@ def _bounded(before: Meaning, bound: SizeBound, context: Context) -> list[Meanin
             (amount(bound.quantity, one.one, context), {id_of(one.one)}, f" of {one.one.name}")
             for one in meanings(bound.reference, context)
         ]
-    found = list[Meaning]()
     for limit, left_out, whose in limits:
         measured = [
             (body, amount(bound.quantity, body, context)) for body in before.bodies if id_of(body) not in left_out
@@ -252,16 +297,16 @@ def _bounded(before: Meaning, bound: SizeBound, context: Context) -> list[Meanin
         kept = tuple(body for body, value in measured if value.minus(limit).sign == wanted)
         shown = "; ".join(f"{body.name} {value.figures()}" for body, value in measured[:MAX_SHOWN])
         step = f"{bound.quantity.value} {'over' if bound.more else 'under'} {limit.figures()}{whose}: {shown}."
-        found.append(replace(before, bodies=kept, steps=(*before.steps, step[:1].upper() + step[1:])))
-    return found
+        yield replace(before, bodies=kept, steps=(*before.steps, step[:1].upper() + step[1:]))
 
 
-def _most(before: Meaning, extreme: Extreme, context: Context) -> list[Meaning]:
+def _most(before: Meaning, extreme: Extreme, context: Context) -> Iterator[Meaning]:
     """The bodies with most or least of a quantity, for each meaning of the reference."""
     references: list[Body | None] = [None]
     if extreme.reference is not None:
         references = [one.one for one in meanings(extreme.reference, context)]
-    return [_extreme(before, extreme, reference, context) for reference in references]
+    for reference in references:
+        yield _extreme(before, extreme, reference, context)
 
 
 def _extreme(before: Meaning, extreme: Extreme, reference: Body | None, context: Context) -> Meaning:
@@ -289,8 +334,8 @@ def _split(meaning: Meaning, thing: Thing) -> Iterator[Meaning]:
     if meaning.one.surface is not None or thing.extreme is not None:
         yield meaning
         return
-    for body in meaning.bodies[:MAX_MEANINGS]:
-        yield replace(meaning, bodies=(body,))
+    for body in meaning.bodies:
+        yield replace(meaning, bodies=(body,), among=len(meaning.bodies))
 
 
 def combined(
@@ -309,18 +354,24 @@ def combined(
     """
     found: list[tuple[Meaning, ...]] = [()]
     for k, thing in enumerate(things):
-        found = [
-            (*before, one)
-            for before in found
-            for one in meanings(
-                thing,
-                context,
-                named=[*named, *(body for meaning in before for body in meaning.bodies)],
-                together=k in together,
-            )
-        ]
-    apart = [one for one in found if not _repeats(one)]
-    return (apart or found)[:MAX_MEANINGS]
+        found = _continued(found, thing, context, named, together=k in together)
+    return found
+
+
+def _continued(
+    found: Sequence[tuple[Meaning, ...]], thing: Thing, context: Context, named: Sequence[Body], *, together: bool
+) -> list[tuple[Meaning, ...]]:
+    """Combinations with one thing more; those that mean a body twice only where there are no others."""
+    apart, repeating = list[tuple[Meaning, ...]](), list[tuple[Meaning, ...]]()
+    for before in found:
+        said = [*named, *(body for meaning in before for body in meaning.bodies)]
+        for one in meanings(thing, context, named=said, together=together):
+            combination = (*before, one)
+            if len(apart) == MAX_MEANINGS and not _repeats(combination):
+                context.work.is_cut = True
+                return apart
+            (repeating if _repeats(combination) else apart).append(combination)
+    return apart or repeating[:MAX_MEANINGS]
 
 
 def _repeats(combination: Sequence[Meaning]) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from n3d_ros.errors import StatusCode
+from n3d_ros.scene.answers.context import MAX_WORK, TOO_MUCH
+from n3d_ros.scene.answers.places import stands_at
 from n3d_ros.scene.questions.question import (
+    Choose,
     Compare,
     Count,
     Direction,
@@ -24,6 +27,7 @@ from n3d_ros.scene.questions.question import (
     Where,
     Which,
 )
+from n3d_ros.scene.scene import Scene
 from scene.answers.asking import SECOND, STAMP, ask, known, scene_of, the
 
 Q, R = Quantity, Relation
@@ -165,3 +169,55 @@ def test_a_noun_that_nothing_here_is_ever_called_by_is_not_understood() -> None:
 )  # fmt: skip
 def test_are_there_so_many_counts(changes: dict[str, object], expected: bool) -> None:
     assert ask(SCENE, Exists(thing=the("red boxes"), **changes)).value is expected  # type: ignore[arg-type]
+
+
+# --- many meanings
+
+
+def crowd(count: int) -> Scene:
+    """Equal boxes 12 cm apart in rows of eight, so that all stand next to others."""
+    return scene_of(*(known(n + 1, "box", (n % 8 * 0.12, n // 8 * -0.12, 1.0)) for n in range(count)))
+
+
+def nested(relation: Relation) -> Thing:
+    return the("box", places=(Place(relation=relation, references=(the("box"),)),))
+
+
+def test_more_meanings_than_are_followed_up_are_never_answered_for_sure() -> None:
+    """Of 64 boxes each is as large as the others, also the 48 that are not tried."""
+    got = ask(crowd(64), Compare(subject=the("box"), quantity=Q.HEIGHT, sense=Sense.MORE, other=the("box")))
+    assert got.status is StatusCode.AMBIGUOUS
+    assert got.text.startswith('64 objects match "box". There are more meanings than the 16 that I followed up')
+
+
+def test_nested_places_of_many_equal_things_cost_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[Relation]()
+    monkeypatch.setattr(
+        "n3d_ros.scene.answers.resolve.stands_at",
+        lambda place, *args, **kwargs: tried.append(place.relation) or stands_at(place, *args, **kwargs),
+    )
+    places = [nested(one) for one in (R.NEXT_TO, R.LEFT, R.RIGHT)]
+    deep = the("box", places=(Place(relation=R.NEXT_TO, references=(places[0],)),))
+    for things in (tuple(places), (deep, *places)):
+        intent = Choose(candidates=things, extreme=Extreme(quantity=Q.DISTANCE, most=False, reference=deep))
+        assert ask(crowd(64), intent).status is StatusCode.AMBIGUOUS
+    assert len(tried) <= 2 * MAX_WORK
+
+
+def test_work_beyond_the_bound_is_refused() -> None:
+    boxes = Compare(subject=the("boxes"), quantity=Q.HEIGHT, sense=Sense.MORE, other=the("boxes"))
+    assert ask(crowd(64), boxes).status is StatusCode.OK
+    refused = ask(crowd(90), boxes)
+    assert (refused.status, refused.text) == (StatusCode.AMBIGUOUS, TOO_MUCH)
+
+
+def test_next_to_a_box_leaves_out_only_the_box_itself() -> None:
+    near = the("boxes", places=(Place(relation=R.NEXT_TO, references=(the("box", is_any=True),)),))
+    assert ask(crowd(3), Count(thing=near)).value == 3
+
+
+def test_how_far_many_things_are_apart_names_the_nearest_and_the_farthest_pair() -> None:
+    boxes = the("boxes")
+    got = ask(crowd(4), Measure(quantity=Q.DISTANCE, thing=boxes, reference=boxes))
+    assert got.text.startswith("Nearest to each other are the box 1 and the box 2, 12 cm apart; farthest apart are")
+    assert got.text.endswith("the box 1 and the box 4, 36 cm.")
