@@ -36,7 +36,6 @@ SHARE_OF_SAMPLES = 0.15  # at either end, over which the memory is taken
 QUESTIONS_HZ = 3.0
 RATE_HZ = 30.0
 FAULT = re.compile(r"Traceback|Internal error|Exception ignored|Segmentation")
-MIB = 1 << 20
 
 
 @dataclass(slots=True, kw_only=True)
