@@ -7,6 +7,7 @@ fractions: ``map_T_camera @ camera_T_object``. Quaternions are x, y, z, w (REP-1
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -166,7 +167,7 @@ class RigidTransform:
         Returns:
             Rotation one, translation zero.
         """
-        return cls(rotation=np.eye(3), translation=np.zeros(3))
+        return _identity()
 
     @classmethod
     def from_quaternion(cls, orientation_xyzw: ArrayLike, translation: ArrayLike) -> RigidTransform:
@@ -259,6 +260,11 @@ class RigidTransform:
         sine = 0.5 * float(np.linalg.norm([skew[2, 1], skew[0, 2], skew[1, 0]]))
         angle = float(np.arctan2(sine, (np.trace(relative) - 1) / 2))
         return bool(np.linalg.norm(self.translation - other.translation) <= translation_m and angle <= rotation_rad)
+
+
+@cache  # immutable, and asked for with every question
+def _identity() -> RigidTransform:
+    return RigidTransform(rotation=np.eye(3), translation=np.zeros(3))
 
 
 def interpolate(start: RigidTransform, end: RigidTransform, fraction: float) -> RigidTransform:

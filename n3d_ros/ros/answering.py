@@ -18,7 +18,7 @@ from n3d_ros.ros.freshness import Freshness
 from n3d_ros.ros.outcomes import CameraView, FrameOutcome, Memory
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FramePipeline
-from n3d_ros.ros.questions import QuestionContext, asked_stamp_ns
+from n3d_ros.ros.questions import PlacedScenes, QuestionContext, asked_stamp_ns
 from n3d_ros.ros.remembered import FrameMemory
 from n3d_ros.ros.replies import match_pairs, meant_by, shown_reply
 from n3d_ros.ros.spoken import compared_reply, no_model, spoken_reply
@@ -77,6 +77,7 @@ class AnswerDesk:
         self._pipeline = pipeline
         self._config = config
         self._explain = explain
+        self._placed = PlacedScenes(pipeline)
         self._frames = FrameMemory(memory)
         self._begun_s: float | None = None  # when the first image since the start, or since a jump back, came
         self.freshness = Freshness(clock_ns=clock_ns, config=config, explain=explain)
@@ -389,8 +390,8 @@ class AnswerDesk:
 
     def _context(self, ask: Ask, scene: Scene, view: CameraView, memory: Memory, *, wait: bool) -> QuestionContext:
         return QuestionContext(
-            ask=ask, scene=scene, view=view, memory=memory, pipeline=self._pipeline, now_ns=self.freshness.now_ns(),
-            wait=wait,
+            ask=ask, scene=scene, view=view, memory=memory, pipeline=self._pipeline, placed=self._placed,
+            now_ns=self.freshness.now_ns(), wait=wait,
         )  # fmt: skip
 
     def _notes(self, ask: Ask, *, is_past: bool) -> tuple[str, ...]:

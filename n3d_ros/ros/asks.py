@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from n3d_ros.errors import N3dError, QueryError, StatusCode
@@ -14,7 +15,8 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.grounder import MAX_PHRASE_CHARS
 from n3d_ros.scene.objects import SceneObject
-from n3d_ros.scene.questions.question import Changed, Moment, Question
+from n3d_ros.scene.query import is_about_change
+from n3d_ros.scene.questions.question import Moment, Question
 from n3d_ros.scene.questions.reading import Reading, read
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ MAX_QUESTION_CHARS = 1024  # the bound of the interfaces, which rclpy does not c
 MAX_FRAME_CHARS = 256
 MAX_TIMEOUT_S = 3600.0
 MAX_NOTES = 8  # of an answer
+READINGS_KEPT = 256
 QUESTION_WORDS = frozenset(
     [
         "are",
@@ -69,6 +72,8 @@ class Ask:
         timeout_s: above 0.
         image_timeout_s: above 0; longest wait for an image to look at, where none is young enough. None: ``timeout_s``.
         anew: look at the image again, whatever is known of it already.
+        asked_ns: when it was asked, on the clock of the images: "ten seconds ago" counts from then, however long the
+            request waits. 0: not told, it counts from when it is answered.
         reading: of a question, once for all who answer it.
     """
 
@@ -81,6 +86,7 @@ class Ask:
     timeout_s: float = 5.0
     image_timeout_s: float | None = None
     anew: bool = False
+    asked_ns: int = 0
     reading: Reading | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +112,7 @@ class Ask:
         if self.stamp_ns < 0:
             raise _invalid(f"stamp: expected 0 or later, got {self.stamp_ns} ns.")
         if self.kind is Kind.QUESTION:
-            object.__setattr__(self, "reading", read(self.text))
+            object.__setattr__(self, "reading", _read(self.text))
 
     @property
     def question(self) -> Question | None:
@@ -117,7 +123,7 @@ class Ask:
     def moment(self) -> Moment | None:
         """The moment that the question itself is about ("... ten seconds ago?"); None: now."""
         question = self.question
-        return None if question is None or isinstance(question.intent, Changed) else question.moment
+        return None if question is None or is_about_change(question) else question.moment
 
 
 def _invalid(message: str) -> QueryError:
@@ -136,7 +142,13 @@ def reads_as_question(text: str) -> bool:
     """
     words = text.strip().lower().split(maxsplit=1)
     asks = bool(words) and (text.rstrip().endswith("?") or words[0].strip(",.:;!") in QUESTION_WORDS)
-    return asks or (bool(words) and read(text).question is not None)
+    return asks or (bool(words) and _read(text.strip()).question is not None)
+
+
+@lru_cache(maxsize=READINGS_KEPT)
+def _read(text: str) -> Reading:
+    """A text read; whoever asks the same again and again, as programs do, is answered sooner."""
+    return read(text)
 
 
 def request_timeout(asked_s: float, default_s: float) -> float:

@@ -71,6 +71,11 @@ class Freshness:
             return self._clock_ns()
         return newest.pair.stamp_ns + round((time.monotonic() - newest.arrived_s) * NANOSECONDS)
 
+    @property
+    def asked_ns(self) -> int:
+        """``now_ns`` for a request that comes now; 0 while no image tells which clock is meant."""
+        return 0 if self._newest is None else self.now_ns()
+
     def age_s(self, stamp_ns: int | None = None) -> float | None:
         """Age of an image: by its stamp, or since its arrival when its stamp is from another clock.
 

@@ -27,6 +27,7 @@ from n3d_ros.scene.scene import Scene
 if TYPE_CHECKING:
     from rclpy.node import Node
 
+FARTHEST_M = 1e6
 TOPIC = "clicked_point"  # relative: a namespace or a remapping moves it
 
 
@@ -92,6 +93,9 @@ class Pointing:
             text = "The point has no frame: header.frame_id is empty."
             raise N3dError(text, code=StatusCode.INVALID_REQUEST)
         at = message.point
+        if not all(abs(number) <= FARTHEST_M for number in (at.x, at.y, at.z)):  # NaN is not, either
+            text = f"The point lies nowhere: expected finite metres, got x {at.x:g}, y {at.y:g}, z {at.z:g}."
+            raise N3dError(text, code=StatusCode.INVALID_REQUEST)
         return self._scene_T_point(scene.frame_id, frame_id, stamp_to_ns(message.header.stamp)).apply(
             [at.x, at.y, at.z]
         )

@@ -121,12 +121,14 @@ class RequestServer:
 
     async def _on_locate(self, request: Any, response: Any) -> Any:
         started_s = time.monotonic()
-        reply = await self._answered(lambda: self._locate_ask(request))
+        reply = await self._answered(lambda asked_ns: self._locate_ask(request, asked_ns))
         return self._filled(response, reply, started_s)
 
     async def _on_query(self, request: Any, response: Any) -> Any:
         started_s = time.monotonic()
-        reply = await self._answered(lambda: self._spatial_ask(request, request.question, Kind.QUESTION))
+        reply = await self._answered(
+            lambda asked_ns: self._spatial_ask(request, request.question, Kind.QUESTION, asked_ns)
+        )
         return self._filled(response, reply, started_s)
 
     async def _on_ground(self, goal_handle: ServerGoalHandle) -> Any:
@@ -136,7 +138,7 @@ class RequestServer:
         if goal_handle.is_cancel_requested:  # before it was begun, as when many are sent and cancelled at once
             reply = Reply.refusal(CancelledError(CANCELLED))
         else:
-            reply = await self._answered(lambda: self._goal_ask(goal), key=key, on_progress=feedback)
+            reply = await self._answered(lambda asked_ns: self._goal_ask(goal, asked_ns), key=key, on_progress=feedback)
         self._jobs.pop(key, None)
         result = self._filled(Ground.Result(), reply, started_s)
         if goal_handle.is_cancel_requested:
@@ -156,13 +158,13 @@ class RequestServer:
         return CancelResponse.ACCEPT
 
     async def _answered(
-        self, make_ask: Callable[[], Ask], *, key: bytes = b"", on_progress: Progress | None = None
+        self, make_ask: Callable[[int], Ask], *, key: bytes = b"", on_progress: Progress | None = None
     ) -> Reply:
         """The reply to a request: at once when nothing needs to be looked at, else from the worker."""
         self._open += 1
         try:
             desk, worker = self._desk()
-            ask = make_ask()
+            ask = make_ask(desk.freshness.asked_ns)
             reply = desk.at_once(ask)
             if reply is not None:
                 return reply
@@ -196,12 +198,13 @@ class RequestServer:
         if executor is not None:
             executor.wake()
 
-    def _locate_ask(self, request: Any) -> Ask:
+    def _locate_ask(self, request: Any, asked_ns: int) -> Ask:
         return Ask(
             kind=Kind.PHRASE,
             text=request.phrase,
             target_frame=request.target_frame,
             stamp_ns=stamp_to_ns(request.stamp),
+            asked_ns=asked_ns,
             **self._limits(request.timeout_s),
         )
 
@@ -213,7 +216,7 @@ class RequestServer:
             "image_timeout_s": None if asked_s else min(times.image_s, times.answer_s),
         }
 
-    def _goal_ask(self, goal: Any) -> Ask:
+    def _goal_ask(self, goal: Any, asked_ns: int) -> Ask:
         try:
             kind = Kind(goal.kind)
         except ValueError as error:
@@ -221,9 +224,9 @@ class RequestServer:
                 f"kind: expected 0 (auto), 1 (phrase) or 2 (question), got {goal.kind}.",
                 code=StatusCode.INVALID_REQUEST,
             ) from error
-        return self._spatial_ask(goal, goal.text, kind, anew=True)
+        return self._spatial_ask(goal, goal.text, kind, asked_ns, anew=True)
 
-    def _spatial_ask(self, request: Any, text: str, kind: Kind, *, anew: bool = False) -> Ask:
+    def _spatial_ask(self, request: Any, text: str, kind: Kind, asked_ns: int, *, anew: bool = False) -> Ask:
         viewpoint = RigidTransform.identity()
         if request.viewpoint_frame:
             try:
@@ -238,6 +241,7 @@ class RequestServer:
             viewpoint=viewpoint,
             stamp_ns=stamp_to_ns(request.stamp),
             anew=anew,
+            asked_ns=asked_ns,
             **self._limits(request.timeout_s),
         )
 

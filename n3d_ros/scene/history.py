@@ -9,6 +9,8 @@ from n3d_ros.errors import InputError, QueryError, StatusCode
 from n3d_ros.scene.config import HistoryConfig
 from n3d_ros.scene.scene import Scene
 
+BEFORE_BEGIN_S = 0.5  # how far before the first snapshot a moment may lie: about one look
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneHistory:
@@ -72,7 +74,9 @@ class SceneHistory:
         at = bisect_left(stamps, stamp_ns)
         around = self.scenes[max(at - 1, 0) : at + 1]
         nearest = min(around, key=lambda scene: abs(scene.stamp_ns - stamp_ns), default=None)
-        if nearest is None or abs(nearest.stamp_ns - stamp_ns) > self.config.max_gap_s * 1e9:
+        # within the memory, things are known to have been there before and after; before its beginning nothing is known
+        max_gap_s = self.config.max_gap_s if at else min(self.config.max_gap_s, BEFORE_BEGIN_S)
+        if nearest is None or abs(nearest.stamp_ns - stamp_ns) > max_gap_s * 1e9:
             raise QueryError(
                 self._no_such_moment(stamp_ns, stamps), code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment"
             )
@@ -97,6 +101,6 @@ class SceneHistory:
         if not stamps:
             return "No scene is remembered yet: no image has been processed."
         return (
-            f"No scene is remembered within {self.config.max_gap_s:g} s of {stamp_ns * 1e-9:.3f} s; the memory reaches "
+            f"No scene is remembered of {stamp_ns * 1e-9:.3f} s; the memory reaches "
             f"from {stamps[0] * 1e-9:.3f} s to {stamps[-1] * 1e-9:.3f} s."
         )

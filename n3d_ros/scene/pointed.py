@@ -12,6 +12,7 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.scene.objects import SceneObject
 
+HELD_M = 0.01  # a point so near to a box counts as in it: a thing's surface, as measured, lies around its fitted box
 MARGIN_M = 0.05  # a click meets the measured surface, which noise and a box that is a little small set apart
 
 
@@ -39,13 +40,20 @@ def pointed_at(point: ArrayLike, objects: Sequence[SceneObject], *, margin_m: fl
         margin_m: how far beside its box a point still means an object.
 
     Returns:
-        What is meant; of boxes that hold the point, the smallest: the apple, not the bowl.
+        What is meant; of boxes that hold the point, or nearly so, the smallest: the apple, not the bowl.
     """
     at = np.asarray(point, dtype=np.float64)
     if not objects or not np.isfinite(at).all():
         return Pointed(object=None, nearest=None, distance_m=float("nan"))
-    ranked = sorted(((_distance(one.box, at), one.box.volume, one.id, one) for one in objects), key=lambda row: row[:3])
-    distance_m, _, _, nearest = ranked[0]
+    distances_m = {one.id: _distance(one.box, at) for one in objects}
+    held_m = min(HELD_M, margin_m)
+
+    def rank(one: SceneObject) -> tuple[float, float, int]:
+        distance_m = distances_m[one.id]
+        return (0.0 if distance_m <= held_m else distance_m, one.box.volume, one.id)
+
+    nearest = min(objects, key=rank)
+    distance_m = distances_m[nearest.id]
     return Pointed(object=nearest if distance_m <= margin_m else None, nearest=nearest, distance_m=distance_m)
 
 

@@ -132,6 +132,42 @@ def test_what_goes_along_with_a_question_is_in_the_frame_of_the_answer(monkeypat
     assert not heard[-1].viewer_is_camera
 
 
+def test_seconds_ago_count_from_when_it_was_asked_however_long_the_request_waits() -> None:
+    past = Past(1, 2, 3)
+    ask = Ask(kind=Kind.QUESTION, text="how many blocks were there 1 second ago?", asked_ns=3 * SECOND)
+    for second in (4, 5, 6):
+        past.now.ns = second * SECOND
+        past.look(make_pair(second * SECOND))
+    for reply in (past.desk.at_once(ask), past.desk.reply(ask)):
+        assert reply is not None
+        assert reply.stamp_ns == 2 * SECOND
+
+
+def test_questions_to_one_scene_share_its_transformed_copy_and_each_frame_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = heard_by(monkeypatch)
+    scenes = list[Any]()
+    answered = questions.answer
+
+    def note(scene: Any, query: SpatialQuery, **options: Any) -> SpatialAnswer:
+        scenes.append(scene)
+        return answered(scene, query, **options)
+
+    monkeypatch.setattr(questions, "answer", note)
+    past = Past(1, pipeline=make_pipeline(make_buffer()))
+    for frame in ("", "", FRAME, "map", "map"):
+        past.at_once("how many blocks are there?", target_frame=frame)
+    first, second, in_camera, in_map, again = scenes
+    assert first is second
+    assert in_map is again
+    assert (in_camera.frame_id, in_map.frame_id) == (FRAME, "map")
+    past.look(make_pair(2 * SECOND))
+    past.at_once("how many blocks are there?", target_frame="map")
+    assert scenes[-1].stamp_ns == 2 * SECOND
+    assert len(heard) == len(scenes)
+
+
 def test_a_question_is_read_once_for_all_who_answer_it() -> None:
     ask = Ask(kind=Kind.QUESTION, text="how many blocks were there 2 seconds ago?")
     assert ask.reading is not None

@@ -106,6 +106,15 @@ def test_a_point_in_a_frame_that_tf_does_not_know_is_refused_in_words(node: Node
     node.wait_for_log("narnia")
 
 
+@pytest.mark.parametrize("x", [float("nan"), float("inf"), 1e300])
+def test_a_point_that_lies_nowhere_is_refused_in_words(
+    client: NodeClient, node: NodeProcess, clicker: Clicker, x: float
+) -> None:
+    client.send_good()
+    assert clicker.click(x, 0.0, 1.0).objects == []
+    node.wait_for_log(f"expected finite metres, got x {x:g}")
+
+
 def test_a_moment_in_a_question_is_answered_from_the_scene_of_then(client: NodeClient) -> None:
     client.send_good()
     first = client.send_good()

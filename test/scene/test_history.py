@@ -33,6 +33,14 @@ def test_a_moment_far_from_all_snapshots_is_refused_with_its_code(second: float)
     assert caught.value.code is StatusCode.NO_SUCH_MOMENT
 
 
+def test_before_its_first_snapshot_a_history_knows_nothing_though_a_gap_of_as_long_is_bridged() -> None:
+    history = remembered(10, 14, max_gap_s=5.0)
+    assert history.at(12 * SECOND + 1).stamp_ns == 14 * SECOND
+    assert history.at(round(9.6 * SECOND)).stamp_ns == 10 * SECOND
+    with pytest.raises(QueryError, match=r"reaches from 10\.000 s to 14\.000 s"):
+        history.at(8 * SECOND)
+
+
 def test_an_empty_history_says_so() -> None:
     with pytest.raises(QueryError, match="yet") as caught:
         SceneHistory().at(0)

@@ -28,6 +28,13 @@ def test_a_point_means_the_smallest_box_that_holds_it_or_the_nearest_within_the_
     assert (None if pointed.object is None else pointed.object.id) == expected
 
 
+@pytest.mark.parametrize("beside_m", [0.001, 0.005, 0.009])
+def test_a_point_on_the_measured_surface_of_an_apple_means_the_apple_and_not_its_bowl(beside_m: float) -> None:
+    pointed = pointed_at((0, 0.04 + beside_m, 1.02), [BOWL, APPLE, BOX])
+    assert pointed.object is APPLE
+    assert pointed.distance_m == pytest.approx(beside_m)
+
+
 def test_a_point_that_means_nothing_says_what_is_nearest_and_how_far() -> None:
     pointed = pointed_at((1, 0.5, 1), [BOWL, APPLE, BOX])
     assert pointed.nearest is BOX
