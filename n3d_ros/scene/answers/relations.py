@@ -86,8 +86,8 @@ def side_direction(relation: Relation, sight: Sight) -> FloatArray:
     return {
         Relation.LEFT: sight.left,
         Relation.RIGHT: sight.right,
-        Relation.FRONT: -sight.forward,
-        Relation.BEHIND: sight.forward,
+        Relation.FRONT: -sight.level_forward,
+        Relation.BEHIND: sight.level_forward,
         Relation.ABOVE: sight.up,
         Relation.BELOW: -sight.up,
     }[relation]

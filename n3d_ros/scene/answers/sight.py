@@ -1,22 +1,28 @@
 """Sight: from where and along which axes a question is meant.
 
-Left and right run across the view and are level: perpendicular to the vertical. Nearer and farther run along the view
-itself, for a camera along its optical axis (spec n3d_vlm c: smaller z is in front), however it is tilted.
+Where the vertical is known, ahead, in front, behind, left and right are level, however the camera is tilted or turned
+in its mount: ahead is where it looks, laid level, and left is at right angles to it. A camera that looks almost
+straight up or down looks nowhere on the level; there the top of its image tells what is ahead. Where the vertical is
+not known, the viewer's own axes serve for all of it.
+
+How far something is from a camera is told along its optical axis (spec n3d_vlm c), which for a level camera is the same
+direction.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import radians, sin
 
 import numpy as np
 
 from n3d_ros.geometry.arrays import FloatArray
-from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.scene import Scene
 from n3d_ros.scene.spatial_answer import SpatialQuery
 
-PARALLEL = 1e-3  # sine of the angle below which a view along the vertical has no level direction of its own
+PARALLEL = 1e-3  # a vector whose level part is shorter tells no direction
+STEEP = sin(radians(25.0))  # nearer to the vertical, a small roll would turn the level direction of the view far about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,8 +31,8 @@ class Sight:
 
     Args:
         origin: (3,) metres, scene frame: where the viewer is.
-        forward: (3,) unit vector: what is farther lies along it.
-        left: (3,) unit vector, level.
+        forward: (3,) unit vector along the view: a camera's distances run along it.
+        left: (3,) unit vector, level where the vertical is known.
         up: (3,) unit vector against gravity, or the viewer's own up.
         viewer: how answers call the viewer: "camera", "viewpoint", "mug 3".
         measures_along: whether distances from the viewer are told along the view (a camera) or in a straight line.
@@ -48,7 +54,7 @@ class Sight:
 
     @property
     def level_forward(self) -> FloatArray:
-        """(3,) unit vector: ahead, perpendicular to ``up`` and ``left``."""
+        """(3,) unit vector: ahead, perpendicular to ``up`` and ``left``: what is behind something lies along it."""
         return _cross(self.left, self.up)
 
     def opposite(self, across: Body | None, middle: FloatArray) -> Sight:
@@ -155,17 +161,36 @@ def nobody(query: SpatialQuery) -> Sight:
 def _sight(
     forward: FloatArray, left: FloatArray, up: FloatArray, origin: FloatArray, query: SpatialQuery, *, viewer: str
 ) -> Sight:
-    """A viewer's sight, its sides levelled against the vertical where that is told."""
+    """A viewer's sight, levelled against the vertical where that is told."""
     vertical = up if query.up is None else np.asarray(query.up, dtype=np.float64)
-    level_left = _unit_or_none(_level(left, vertical))
+    level_left = left if query.up is None else _cross(vertical, _level_ahead(forward, up, vertical))
     return Sight(
         origin=origin,
         forward=forward,
-        left=left if level_left is None else level_left,
+        left=level_left,
         up=vertical,
         viewer=viewer,
         measures_along=query.viewer_is_camera,
     )
+
+
+def _level_ahead(forward: FloatArray, up: FloatArray, vertical: FloatArray) -> FloatArray:
+    """Where a viewer looks, laid level.
+
+    Args:
+        forward: (3,) unit vector along the view.
+        up: (3,) unit vector: the top of the image.
+        vertical: (3,) unit vector against gravity.
+
+    Returns:
+        (3,) unit vector; for a steep view where the top of the image lies: ahead of one who looks down, at the back of
+        one who looks up.
+    """
+    ahead = _level(forward, vertical)
+    if float(np.linalg.norm(ahead)) < STEEP:
+        ahead = _level(up if float(forward @ vertical) < 0 else -up, vertical)
+    unit: FloatArray = ahead / np.linalg.norm(ahead)
+    return unit
 
 
 def _cross(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -184,16 +209,3 @@ def _unit_or_none(vector: FloatArray) -> FloatArray | None:
     """The vector with length one; None when it is too short to tell a direction."""
     norm = float(np.linalg.norm(vector))
     return None if norm < PARALLEL else vector / norm
-
-
-def viewer_pose(sight: Sight) -> RigidTransform:
-    """``scene_T_viewer`` with level axes: x ahead, y left, z up.
-
-    Args:
-        sight: who looks.
-
-    Returns:
-        The pose.
-    """
-    axes = np.column_stack([sight.level_forward, sight.left, sight.up])
-    return RigidTransform(rotation=axes, translation=sight.origin)
