@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from n3d_ros.cli.names import node_name, topic_name
 from n3d_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of the subcommand.
     """
-    parser.add_argument("--node", default="/n3d", metavar="NAME", help="full name of the node (default /n3d)")
+    parser.add_argument(
+        "--node", type=node_name, default="/n3d", metavar="NAME", help="full name of the node (default /n3d)"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="listen for S seconds (default 3)")
     parser.add_argument("--camera", metavar="PRESET", help="look at the topics of this camera preset")
     parser.add_argument("--prefix", metavar="NS", help="what the camera's topics begin with (with --camera)")
@@ -44,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("depth", "depth image"),
         ("depth-info", "its calibration"),
     ):
-        parser.add_argument(f"--{role}", f"--{role}-topic", metavar="TOPIC", help=what)
+        parser.add_argument(f"--{role}", f"--{role}-topic", type=topic_name, metavar="TOPIC", help=what)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--quiet", action="store_true", help="leave out what is well")
     parser.add_argument("--strict", action="store_true", help="end with 1 for warnings, too")
@@ -100,6 +103,7 @@ def report(findings: Sequence[Finding], *, quiet: bool = False, colored: bool = 
     """
     from n3d_ros.ros.doctor.findings import Level
     from n3d_ros.ros.plain_text import plain
+    from n3d_ros.scene.answers.wording import counted
 
     shown = [one for one in findings if one.level or not quiet]
     width = max((len(one.check) for one in shown), default=0)
@@ -113,5 +117,5 @@ def report(findings: Sequence[Finding], *, quiet: bool = False, colored: bool = 
             lines.append(f"{'':<{7 + 2 + width + 2}}-> {plain(one.mend)}")
     counts = {level: sum(one.level is level for one in findings) for level in Level}
     faults, warnings = counts[Level.FAULT], counts[Level.WARNING]
-    lines.append(f"{faults} faults, {warnings} warnings, {counts[Level.OK]} well.")
+    lines.append(f"{counted(faults, 'fault')}, {counted(warnings, 'warning')}, {counts[Level.OK]} well.")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import number, plain, table
+from n3d_ros.cli.names import node_name
 from n3d_ros.errors import N3dError
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("--frame", "--target-frame", default="", metavar="FRAME", help="frame the answer is wanted in")
     parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="longest wait (default: the node's)")
-    parser.add_argument("--node", default="/n3d", metavar="NAME", help="full name of the node (default /n3d)")
+    parser.add_argument(
+        "--node", type=node_name, default="/n3d", metavar="NAME", help="full name of the node (default /n3d)"
+    )
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
 
 
@@ -105,9 +108,9 @@ def node_client(name: str) -> Iterator[NodeClient]:
         The client; it ends with the block.
     """
     from n3d_ros.ros.client import NodeClient
-    from n3d_ros.ros.session import ros_node
+    from n3d_ros.ros.session import ros_node, unique_name
 
-    with ros_node("n3d_ask") as node:
+    with ros_node(unique_name("n3d_ask")) as node:
         client = NodeClient(node, name)
         try:
             yield client

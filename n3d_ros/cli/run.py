@@ -173,13 +173,14 @@ def _checked_output(args: argparse.Namespace) -> Path | None:
 def _save(args: argparse.Namespace, done: BagRun, config: NodeConfig, tolerances: dict[str, float]) -> None:
     """Writes the golden file."""
     from n3d_ros.ros.golden.writing import golden_of, write_golden
+    from n3d_ros.scene.answers.wording import counted
 
     golden = golden_of(done.summary, recording=done.recording, config=config, tolerances=tolerances)
     write_golden(Path(args.save), golden)
     objects = sum(len(image.objects) for image in golden.images)
     print(
-        f"{args.save}: {len(golden.images)} images with {objects} objects and {len(golden.answers)} answers to be "
-        "expected from now on"
+        f"{args.save}: {counted(len(golden.images), 'image')} with {counted(objects, 'object')} and "
+        f"{counted(len(golden.answers), 'answer')} to be expected from now on"
     )
 
 

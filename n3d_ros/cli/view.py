@@ -7,6 +7,7 @@ import sys
 import threading
 
 from n3d_ros.cli.console import on_stop_signal
+from n3d_ros.cli.names import frame_name, node_name, topic_name
 
 SUMMARY = "Serve a page that shows what the running node sees, in 3-D, and takes questions."
 EXAMPLES = """\
@@ -24,16 +25,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of the subcommand.
     """
-    parser.add_argument("--node", default="/n3d", metavar="NAME", help="full name of the node (default /n3d)")
+    parser.add_argument(
+        "--node", type=node_name, default="/n3d", metavar="NAME", help="full name of the node (default /n3d)"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: browsers on this machine alone)"
     )
     parser.add_argument("--port", type=int, default=8080, help="0: any free one (default 8080)")
     parser.add_argument(
-        "--frame", help="tf frame to show (default: the first of map, odom, world and base_link that tf knows)"
+        "--frame",
+        type=frame_name,
+        help="tf frame to show (default: the first of map, odom, world and base_link that tf knows)",
     )
-    parser.add_argument("--color", metavar="TOPIC", help="colour image (default: the one the node listens to)")
-    parser.add_argument("--depth", metavar="TOPIC", help="depth image (default: the one the node listens to)")
+    parser.add_argument(
+        "--color", type=topic_name, metavar="TOPIC", help="colour image (default: the one the node listens to)"
+    )
+    parser.add_argument(
+        "--depth", type=topic_name, metavar="TOPIC", help="depth image (default: the one the node listens to)"
+    )
     parser.add_argument(
         "--rate", type=float, default=5.0, metavar="HZ", help="pictures per second, at most (default 5)"
     )

@@ -148,6 +148,7 @@ class QuestionDesk:
             clock_ns=lambda: self._newest_ns,
             config=lambda: config.request,
             explain=lambda: "The bag had no pair of images until then.",
+            memory=lambda: config.memory,
         )
         self._pairs = 0
         timed = [one for one in questions if one.at_s is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,8 +36,27 @@ def middleware_errors() -> Iterator[None]:
             " ROS_SECURITY_ENABLE is set: it takes a middleware with security plugins, and keys of the enclave that "
             "--enclave names in ROS_SECURITY_KEYSTORE."
         )
-        hint = security if os.environ.get("ROS_SECURITY_ENABLE", "").lower() == "true" else ""
+        hint = security if is_security_enabled() else ""
         raise ConfigurationError(f"The middleware makes no node: {plain(str(error))}.{hint}") from error
+
+
+def unique_name(name: str) -> str:
+    """A node name for this process alone, so that several of one command can run side by side.
+
+    Where security is enabled the name stays as it is: keys and policy are given to names.
+
+    Args:
+        name: what the command's nodes are called.
+
+    Returns:
+        The name with an ending of its own.
+    """
+    return name if is_security_enabled() else f"{name}_{uuid.uuid4().hex[:8]}"
+
+
+def is_security_enabled() -> bool:
+    """Whether ROS 2 is told to use security (SROS2)."""
+    return os.environ.get("ROS_SECURITY_ENABLE", "").lower() == "true"
 
 
 @contextlib.contextmanager
@@ -51,7 +71,8 @@ def ros_node(name: str, *, use_sim_time: bool = False) -> Iterator[Any]:
         The node.
     """
     context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    # The command's own words are not for rclpy, which refuses those that are no UTF-8.
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     overrides = [Parameter("use_sim_time", Parameter.Type.BOOL, use_sim_time)]
     with middleware_errors():
         node = rclpy.create_node(name, context=context, parameter_overrides=overrides)

@@ -154,7 +154,7 @@ def test_another_processor_finds_the_same(repository: Path, tmp_path: Path) -> N
     command = [sys.executable, "-m", "n3d_ros.cli", "run", *looks, "--compare", str(tmp_path / "golden.json")]
     answer = subprocess.run(command, env={**os.environ, **older}, capture_output=True, text=True, timeout=100)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "objects and 1 answers as expected." in answer.stdout
+    assert "objects and 1 answer as expected." in answer.stdout
 
 
 def test_questions_come_from_a_file_too(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from n3d_ros.errors import QueryError, StatusCode
 from n3d_ros.inference.grounder import create_grounder
 from n3d_ros.ros import bag_questions
 from n3d_ros.ros.bag import BagReader, BagWriter
+from n3d_ros.ros.bag_pass import BagListeners, BagPass
 from n3d_ros.ros.bag_questions import BagQuestion, read_questions
 from n3d_ros.ros.camera_topics import find_camera_topics
+from n3d_ros.ros.config import MemoryConfig, NodeConfig
 from n3d_ros.ros.offline import OfflineSummary, run_bag
 from n3d_ros.ros.rgbd_bag import RgbdBagWriter, write_transform
 
@@ -48,6 +51,18 @@ def test_a_question_before_the_first_image_says_that_there_was_none(tmp_path: Pa
     early, late = run(tmp_path / "bag", "@0.5 how many objects are there?", "@1 how many objects are there?").answers
     assert early.reply.status is StatusCode.NO_FRAME and "no pair of images" in early.reply.message
     assert late.reply.status is StatusCode.OK
+
+
+def test_the_settings_of_the_memory_hold_as_in_the_node(tmp_path: Path) -> None:
+    bag = write_camera_bag(tmp_path / "bag", frames=4)
+    for seconds, kept_ms in ((10.0, (0, 200)), (0.0, ())):
+        config = replace(NodeConfig(), memory=MemoryConfig(frames_s=seconds))
+        with BagReader(bag) as reader:
+            topics, grounder = find_camera_topics(reader), create_grounder("geometric")
+            bag_pass = BagPass(reader, topics, grounder, config, BagListeners())
+            bag_pass.run()
+        stamps_ns = bag_pass._desk._desk._frames.stamps_ns  # of images each 100 ms: rate_hz is 5
+        assert tuple((stamp_ns - START_NS) // 10**6 for stamp_ns in stamps_ns) == kept_ms
 
 
 def test_questions_do_not_change_what_is_found(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from n3d_ros.ros.doctor.roles import Chosen, choose_topics, without_own
 from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, INFO_OF, Heard, Snapshot, Topic, Transforms
 from n3d_ros.ros.frame_assembly import FrameAssembler, FrameConfig
 from n3d_ros.ros.message_types import message_class
-from n3d_ros.ros.session import executor_of, ros_node
+from n3d_ros.ros.session import executor_of, ros_node, unique_name
 from n3d_ros.ros.transport import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
 
 DOCTOR = "n3d_doctor"
@@ -74,7 +74,7 @@ def gather(request: Request) -> Snapshot:
         The snapshot; takes its seconds and a few more.
     """
     before = host.processor_times()
-    with ros_node(DOCTOR) as node, executor_of(node) as executor:
+    with ros_node(unique_name(DOCTOR)) as node, executor_of(node) as executor:
         gatherer = _Gatherer(node, executor, request)
         snapshot = gatherer.listen()
     return replace(snapshot, host=host.examine_host(before, request.disk_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def golden_of_text(text: str) -> Golden:
         InputError: it is no golden file, or a field is wrong; the message names the place.
     """
     try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        document = json.loads(text, object_pairs_hook=_unique)
     except RecursionError as error:
         raise _bad("expected JSON as `n3d run --save` writes it, got one that is nested without end.") from error
     except ValueError as error:
@@ -216,6 +217,9 @@ def _settings(place: _Place) -> dict[str, Any]:
     """Parameters by name."""
     if not isinstance(place.value, dict) or len(place.value) > MAX_TOPICS:
         place.fail("an object in braces: parameters by name")
+    for name, value in place.value.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            _Place(f"{place.name}.{name[:64]}", value).fail("a finite number")
     return dict(place.value)
 
 
@@ -246,9 +250,10 @@ def _object(place: _Place) -> ExpectedObject:
     size = found["size_m"].numbers(3, "three lengths in metres", low=0)
     if min(size) <= 0:
         found["size_m"].fail("three lengths above 0 m")
+    center = found["center_m"].numbers(3, "three numbers x, y, z in metres")
     try:
         box = Box3D(
-            center=np.array(found["center_m"].numbers(3, "three numbers x, y, z in metres")),
+            center=np.array(center),
             size=np.array(size),
             orientation_xyzw=np.array(quaternion),
         )
@@ -266,9 +271,10 @@ def _answer(place: _Place) -> ExpectedAnswer:
     """One question."""
     found = place.fields(("ask",), ("at_s", "status", "value", "unit", "objects", "answer"))
     labels = _optional(found, "objects", lambda one: tuple(item.text() for item in one.items(MAX_OBJECTS)), None)
+    at_s = _optional(found, "at_s", lambda one: one.number(0, MAX_METRES), None)
+    text = found["ask"].text(MAX_QUESTION_CHARS)
     try:
-        at_s = _optional(found, "at_s", lambda one: one.number(0, MAX_METRES), None)
-        question = BagQuestion(text=found["ask"].text(MAX_QUESTION_CHARS), at_s=at_s)
+        question = BagQuestion(text=text, at_s=at_s)
     except N3dError as error:
         raise _bad(f"{place.name}: {error.message}") from error
     return ExpectedAnswer(
@@ -310,10 +316,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise _bad(f"the field {_shown(name)} stands twice in one object.")
         found[name] = value
     return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _bad(f"expected numbers, got {name}.")
 
 
 def _shown(value: Any) -> str:

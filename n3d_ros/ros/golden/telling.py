@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from n3d_ros.ros.golden.comparing import ComparedCase, Comparison, Difference
+from n3d_ros.scene.answers.wording import counted
 
 KINDS = ("image", "status", "frame", "missing", "extra", "label", "answer", "overlap", "centre", "size", "yaw", "score")
 """Kinds of differences, the gravest first."""
@@ -90,11 +91,14 @@ def verdict(comparison: Comparison) -> str:
     images = [case for case in comparison.cases if case.group == "images"]
     answers = len(comparison.cases) - len(images)
     objects = sum(case.compared for case in images)
-    what = f"{len(images)} images with {objects} objects and {answers} answers"
+    shown = f"{counted(len(images), 'image')} with {counted(objects, 'object')}" if images else ""
+    said = counted(answers, "answer") if answers or not images else ""
+    what = " and ".join(filter(None, (shown, said)))
+    if not images:
+        what += " (the golden file holds no image)"
     if comparison.is_same:
         return f"Same: {what} as expected."
     failed = sum(bool(case.differences) for case in comparison.cases)
     worst = max((one.badness for case in comparison.cases for one in case.differences), default=0.0)
     beyond = f", the worst {worst:.1f} times its tolerance" if math.isfinite(worst) else ""
-    count = comparison.differences
-    return f"Differs: {count} difference{'' if count == 1 else 's'} in {failed} of {what}{beyond}."
+    return f"Differs: {counted(comparison.differences, 'difference')} in {failed} of {what}{beyond}."

@@ -11,7 +11,7 @@ from typing import Any
 
 from n3d_ros.errors import N3dError
 from n3d_ros.ros.client import NodeClient
-from n3d_ros.ros.session import ros_node
+from n3d_ros.ros.session import ros_node, unique_name
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Asker:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        with ros_node("n3d_view_asking") as node:
+        with ros_node(unique_name("n3d_view_asking")) as node:
             client = NodeClient(node, self._target)
             try:
                 while (question := self._waiting.get()) is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.errors import ConfigurationError, N3dError
-from n3d_ros.ros.session import executor_of, ros_node
+from n3d_ros.ros.session import executor_of, ros_node, unique_name
 from n3d_ros.ros.viewer.asking import Asker
 from n3d_ros.ros.viewer.composing import Composer
 from n3d_ros.ros.viewer.node_feed import NodeFeed
@@ -100,7 +100,7 @@ def serve(options: ViewOptions, stop: threading.Event, on_ready: Callable[[str],
         stop: set to end.
         on_ready: told the page's address once it can be opened.
     """
-    with _server(options) as server, ros_node(NODE_NAME) as node, executor_of(node) as executor:
+    with _server(options) as server, ros_node(unique_name(NODE_NAME)) as node, executor_of(node) as executor:
         _Loop(options, server, node, executor).run(stop, on_ready)
 
 

@@ -150,9 +150,10 @@ class Visitor:
 
     def _mark_answer(self, result: Any) -> None:
         """Marks the objects an answer rests on: where they are shown now, else where the answer has them."""
-        now = {one.key: one for one in self._page.moment.boxes}
+        placed = self._place(result)  # waits for the page's loop, which takes the lock in follow(): not under it
         with self._lock:
-            self._marked = tuple(now.get(one.key, one) for one in self._place(result))
+            now = {one.key: one for one in self._page.moment.boxes}
+            self._marked = tuple(now.get(one.key, one) for one in placed)
             self._follows = True
             self._draw()
 

@@ -264,7 +264,7 @@ def test_the_report_has_a_line_each_and_the_mend_below() -> None:
         "ok       a.b         Well.\\x1b[2J",
         "FAULT    color.unit  Bad.",
         "                     -> Do this.",
-        "1 faults, 0 warnings, 1 well.",
+        "1 fault, 0 warnings, 1 well.",
     ]
     assert report(findings, quiet=True).splitlines()[0] == "FAULT    color.unit  Bad."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,9 @@ def changed(path: list[Any], value: Any) -> str:
         ),
         (["tolerances"], {"min_iou": 2}, r"tolerances.min_iou: expected a number from 0 to 1"),
         (["bag", "name"], 7, r"bag.name: expected text"),
+        (["frames", 0, "objects", 0, "center_m", 1], math.nan, r"objects\[0\].center_m\[1\]: .*, got NaN"),
+        (["frames", 0, "objects", 0, "score"], math.inf, r"score: expected a number from 0 to 1, got Infinity"),
+        (["settings"], {"scene.min_iou": math.nan}, r"settings.scene.min_iou: expected a finite number, got NaN"),
         (["questions", 0, "ask"], "  ", r"questions\[0\]"),
         (["questions", 0, "at_s"], -1, r"questions\[0\].at_s"),
         (["questions", 0, "value"], {"x": 1}, r"questions\[0\].value"),
@@ -206,6 +210,7 @@ def test_a_mistake_is_named_with_its_place(path: list[Any], value: Any, sentence
     with pytest.raises(InputError, match=sentence) as raised:
         golden_of_text(changed(path, value))
     assert raised.value.reason == "bad_golden_file"
+    assert raised.value.message.count("frames[0].objects[0]") <= 1
 
 
 def test_a_missing_field_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -179,6 +180,25 @@ def test_the_objects_of_an_answer_are_marked_and_followed(
     moved = shown_boxes([make_object(1, center=(2.0, 0.0, 0.0))], IDENTITY)
     visitor.follow(SceneMoment(boxes=moved))
     assert np.allclose(client.lines["/marked/1"].points, moved[0].segments)
+
+
+def test_the_page_goes_on_while_an_answer_finds_its_place(
+    client: FakeClient, visitor: Visitor, asker: FakeAsker, page: Any
+) -> None:
+    went_on = []
+
+    def place(_: Any) -> Any:  # as the page does: the boxes come from its loop, which follows on its way
+        loop = threading.Thread(target=visitor.follow, args=(page.moment,), daemon=True)
+        loop.start()
+        loop.join(timeout=10)
+        went_on.append(not loop.is_alive())
+        return shown_boxes([make_object(1, label="mug")], IDENTITY)
+
+    visitor._place = place
+    visitor.ask("where is the mug?")
+    asker.asked[0].on_answer(answer_about(make_object(1, label="mug")))
+    assert went_on == [True]
+    assert list(client.lines) == ["/marked/1"]
 
 
 def test_a_click_marks_another_object_and_says_what_it_is(client: FakeClient, visitor: Visitor) -> None:
