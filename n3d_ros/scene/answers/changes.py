@@ -25,10 +25,11 @@ NANOSECONDS = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Changes:
-    """What is new, gone and moved."""
+    """What is new, gone, not seen again and moved."""
 
     new: tuple[Body, ...]
     gone: tuple[Body, ...]
+    unseen: tuple[Body, ...]
     moved: tuple[tuple[Body, Measured], ...]
     since_s: float
 
@@ -62,9 +63,11 @@ def _changes(before: Scene, context: Context) -> _Changes:
     now = {body.id: body for body in context.bodies if body.id is not None}
     still = {*now, *(known.id for known in context.scene.candidates)}
     ways = [(body, way_between(then[i], body)) for i, body in now.items() if i in then]
+    missing = [body for i, body in then.items() if i not in still]
     return _Changes(
         new=tuple(body for i, body in now.items() if i not in known_then),
-        gone=tuple(body for i, body in then.items() if i not in still),
+        gone=tuple(body for body in missing if body.id not in context.query.unseen),
+        unseen=tuple(body for body in missing if body.id in context.query.unseen),
         moved=tuple((body, way) for body, way in ways if has_moved(way)),
         since_s=(context.scene.stamp_ns - before.stamp_ns) * NANOSECONDS,
     )
@@ -85,6 +88,7 @@ def _there(intent: Changed, changes: _Changes, context: Context) -> SpatialAnswe
             changes,
             new=tuple(filter(is_there, changes.new)),
             gone=tuple(filter(is_there, changes.gone)),
+            unseen=tuple(filter(is_there, changes.unseen)),
             moved=tuple(one for one in changes.moved if is_there(one[0])),
         )
         return _all(intent, kept, context, where=f" {place_words(place, others, context)}")
@@ -108,10 +112,12 @@ def _all(intent: Changed, changes: _Changes, context: Context, *, where: str = "
     sentences += [
         f"The {body.name} moved by {length(way.value)}, and is {place_of(body, context)}." for body, way in moved
     ]
+    unseen = changes.unseen if only in ("", "gone") else ()
     count, since = len(sentences), f"in {duration(changes.since_s)}"
     things = counted(count, "thing") if count else "Nothing"
     verb = {"new": "is new" if count < 2 else "are new", "gone": "is gone" if count < 2 else "are gone"}
     head = f"{things} {verb.get(only, only or 'changed')}{where} {since}."
+    sentences += [f"I have not seen {body.the} again: its place was out of view." for body in unseen]
     return in_words(
         "; ".join(words) or NOTHING,
         (head, *sentences),
@@ -129,13 +135,13 @@ def _steps(changes: _Changes, context: Context) -> list[str]:
 def _of_thing(intent: Changed, changes: _Changes, before: Scene, context: Context) -> SpatialAnswer:
     """Whether one thing moved, is new, or is gone; one that is gone is looked up in the earlier scene."""
     assert intent.thing is not None
-    gone = {body.id for body in changes.gone}
+    missing = {body.id for body in (*changes.gone, *changes.unseen)}
     then = replace(context, scene=before, bodies=tuple(body_of(known) for known in before.objects))
     try:
         earlier = meanings(intent.thing, then)
     except UnansweredError:
         earlier = []
-    left = [body for meaning in earlier for body in meaning.bodies if body.id in gone]
+    left = [body for meaning in earlier for body in meaning.bodies if body.id in missing]
     try:
         return settled([intent.thing], context, lambda one: _one(intent, one, left, changes))
     except UnansweredError:
@@ -148,7 +154,8 @@ def _of_thing(intent: Changed, changes: _Changes, before: Scene, context: Contex
 def _one(intent: Changed, meaning: Meaning, left: Sequence[Body], changes: _Changes) -> Finding:
     """What became of each body."""
     moved, since = {body.id: way for body, way in changes.moved}, duration(changes.since_s)
-    new, gone = {body.id for body in changes.new}, {body.id for body in left}
+    new, unseen = {body.id for body in changes.new}, {body.id for body in changes.unseen}
+    gone = {body.id for body in left} - unseen
     holds, sentences = list[bool](), list[str]()
     bodies = [*meaning.bodies, *(body for body in left if intent.is_gone and body not in meaning.bodies)]
     for body in bodies:
@@ -158,6 +165,8 @@ def _one(intent: Changed, meaning: Meaning, left: Sequence[Body], changes: _Chan
         )
         if is_gone:
             sentences.append(f"{body.the} is gone since {since} before.")
+        elif body.id in unseen:
+            sentences.append(f"I have not seen {body.the} again: its place was out of view.")
         elif is_new:
             sentences.append(f"{body.the} is new: it was not there {since} before.")
         elif is_moved:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.body import Body, body_of, surface_bodies
@@ -17,6 +19,7 @@ NO_SIDES = (
     "own frame."
 )
 
+WIDEST_VIEW_COSINE = 0.25  # 75 degrees off the axis: farther out no camera with depth sees
 MAX_WORK = 6000  # relations and comparisons of two bodies for one question: about half a second
 TOO_MUCH = "That could mean more than I can follow up here. Name things by their numbers, or by colour and place."
 
@@ -81,7 +84,8 @@ class Context:
         """
         bodies = tuple(body_of(known) for known in scene.objects)
         surfaces = surface_bodies(query.surfaces)
-        return cls(scene=scene, query=query, sight=sight_of(scene, query), bodies=bodies, surfaces=surfaces)
+        sight = _measuring(sight_of(scene, query), bodies)
+        return cls(scene=scene, query=query, sight=sight, bodies=bodies, surfaces=surfaces)
 
     @property
     def view(self) -> Sight:
@@ -124,3 +128,15 @@ class Context:
             The exception, to be raised.
         """
         return UnansweredError(SpatialAnswer(status=status, text=text, steps=steps, stamp_ns=self.scene.stamp_ns))
+
+
+def _measuring(sight: Sight | None, bodies: Sequence[Body]) -> Sight | None:
+    """The sight, its distances straight where things are known that it does not look at.
+
+    Along a camera's view, what lies behind it would be nearest of all, and what lies beside it next to it.
+    """
+    if sight is None or not sight.measures_along or not bodies:
+        return sight
+    ways = np.array([body.center for body in bodies]) - sight.origin
+    is_seen = ways @ sight.forward >= WIDEST_VIEW_COSINE * np.linalg.norm(ways, axis=1)
+    return sight if bool(is_seen.all()) else replace(sight, measures_along=False)

@@ -154,9 +154,11 @@ def _said(
     text = f"is {words} from {whom}{how}"
     if quantity is Quantity.DISTANCE and reference is None and context.view.measures_along:
         text += f" along the view, {length(straight(body, context.view.origin).value, unit)} in a straight line"
+    elif quantity is Quantity.DISTANCE and reference is None:
+        text += " in a straight line"
     elif quantity is Quantity.DISTANCE and reference is not None:
         surfaces = [one for one in (body, reference) if one.surface is not None]
-        text += ", the shortest way" if surfaces else ", centre to centre"
+        text += ", the shortest way from its centre" if surfaces else ", centre to centre"
     return text
 
 

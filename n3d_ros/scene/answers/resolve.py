@@ -19,10 +19,11 @@ from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.places import place_words, stands_at
 from n3d_ros.scene.answers.relations import Holds
 from n3d_ros.scene.answers.wording import MAX_NAMED, counted, echo, listed
-from n3d_ros.scene.phrases import select, singular, words_of
+from n3d_ros.scene.phrases import ignored_note, select, singular, words_of
 from n3d_ros.scene.questions.question import Extreme, Place, Relation, SizeBound, Thing
 
 MAX_MEANINGS = 16  # combinations of meanings that are followed up
+STANDS_OUT = {"m": 1.1, "m^2": 1.2, "m^3": 1.3}  # so many times the next one: "the big box" means it
 MAX_SHOWN = 6  # candidates whose numbers a step gives one by one
 
 
@@ -102,6 +103,8 @@ def _meanings(thing: Thing, context: Context, named: Sequence[Body], *, together
         found = _cut((after for one in found for after in _placed(one, place, context, named)), context)
     for bound in thing.bounds:
         found = _cut((after for one in found for after in _bounded(one, bound, context)), context)
+    if thing.stands_out is not None and not (together or is_together(thing)):
+        found = [_outstanding(one, thing.stands_out, context) for one in found]
     if thing.extreme is not None:
         extreme = thing.extreme
         found = _cut((after for one in found for after in _most(one, extreme, context)), context)
@@ -147,6 +150,8 @@ def _called(thing: Thing, context: Context, named: Sequence[Body]) -> Meaning:
     """The bodies that number and phrase fit, without those that "other" leaves out."""
     chosen = select(thing.phrase, context.bodies)
     bodies, notes = chosen.objects, chosen.notes
+    if thing.stands_out is not None:  # the word that the phrase left out chooses by measuring
+        notes = tuple(note for note in notes if note not in (ignored_note([word]) for word in thing.phrase.ignored))
     if thing.id is not None:
         bodies = tuple(body for body in bodies if body.id == thing.id)
     bodies = _headed(thing, bodies)
@@ -324,6 +329,22 @@ def _extreme(before: Meaning, extreme: Extreme, reference: Body | None, context:
     bodies = tuple(body for body, _ in chosen)
     steps = (*before.steps, step[:1].upper() + step[1:])
     return replace(before, bodies=bodies, steps=steps, tie=tie, tied=tied, reference=reference)
+
+
+def _outstanding(before: Meaning, stands_out: Extreme, context: Context) -> Meaning:
+    """The one of several that an adjective of size means, where it clearly has most or least; else all of them."""
+    if len(before.bodies) < 2:
+        return before
+    order = ranked(before.bodies, stands_out.quantity, context, most=stands_out.most)
+    (first, value), (_, next_value) = order[:2]
+    low, high = sorted((value, next_value), key=lambda one: one.value)
+    clearly = STANDS_OUT.get(value.unit, 1.0)
+    shown = "; ".join(f"{body.name} {one.figures()}" for body, one in order[:MAX_NAMED])
+    step = f"{stands_out.quantity.value}, {'most' if stands_out.most else 'least'} first: {shown}."
+    steps = (*before.steps, step[:1].upper() + step[1:])
+    if high.minus(low, clearly).sign <= 0:
+        return replace(before, steps=steps)
+    return replace(before, bodies=(first,), steps=steps)
 
 
 # --- several meanings, none -------------------------------------------------------------------------------------------

@@ -121,6 +121,15 @@ def test_what_changed_at_a_place_leaves_out_the_rest() -> None:
     assert (got.value, got.object_ids) == ("new: spoon 5", (5,))
 
 
+def test_what_was_not_looked_for_is_not_gone() -> None:
+    unseen = {"before": BEFORE, "unseen": frozenset({3})}
+    got = ask(NOW, Changed(), **unseen)
+    assert got.value == "new: spoon 5; moved: mug 1"
+    assert "I have not seen the cup 3 again: its place was out of view." in got.text
+    one = ask(NOW, Changed(thing=the("cup"), is_gone=True), **unseen)
+    assert (one.value, one.text) == (False, "No, I have not seen the cup 3 again: its place was out of view.")
+
+
 def test_how_far_a_thing_moved_is_told_since_the_earlier_scene() -> None:
     got = ask(NOW, Measure(quantity=Quantity.MOVED, thing=MUG), before=BEFORE)
     assert got.value == pytest.approx(0.1)

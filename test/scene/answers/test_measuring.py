@@ -10,7 +10,7 @@ import pytest
 from n3d_ros.errors import StatusCode
 from n3d_ros.geometry import RigidTransform
 from n3d_ros.geometry.transforms import rotation_about_axis
-from n3d_ros.scene.questions.question import Difference, Measure, Quantity
+from n3d_ros.scene.questions.question import Count, Difference, Extreme, Measure, Quantity, SizeBound, Which
 from n3d_ros.scene.spatial_answer import ValueType
 from scene.answers.asking import SECOND, STAMP, ask, known, level_table, scene_of, the
 
@@ -202,3 +202,31 @@ def test_measures_do_not_depend_on_the_frame() -> None:
         here = ask(SCENE, Measure(quantity=quantity, thing=MUG)).value
         there = ask(moved, Measure(quantity=quantity, thing=MUG), viewpoint=viewer).value
         assert there == pytest.approx(here)
+
+
+# --- what the camera does not look at
+
+
+AROUND = scene_of(
+    known(1, "mug", (0.0, 0.0, 1.0)), known(2, "ball", (0.0, 0.0, -3.0)), known(3, "bowl", (4.0, 0.0, 0.1))
+)
+
+
+def test_what_lies_behind_the_camera_is_not_the_nearest() -> None:
+    nearest = Extreme(quantity=Quantity.DISTANCE, most=False)
+    assert ask(AROUND, Which(thing=the("object", extreme=nearest), is_single=True)).value == "mug 1"
+    for words, metres in (("mug", 1.0), ("ball", 3.0), ("bowl", math.hypot(4.0, 0.1))):
+        got = ask(AROUND, Measure(quantity=Quantity.DISTANCE, thing=the(words)))
+        assert got.value == pytest.approx(metres)
+        assert got.text.endswith("m from the camera in a straight line.")
+    near = SizeBound(quantity=Quantity.DISTANCE, more=False, bound=2.0)
+    assert ask(AROUND, Count(thing=the("objects", bounds=(near,)))).value == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_distance_is_below_zero(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scene = scene_of(*(known(k, "box", rng.uniform(-3, 3, 3)) for k in range(1, 9)))
+    for quantity in (Quantity.DISTANCE, Quantity.HORIZONTAL_DISTANCE, Quantity.VERTICAL_DISTANCE, Quantity.GAP):
+        values = [ask(scene, Measure(quantity=quantity, thing=the("box", number=k))).value for k in range(1, 9)]
+        assert all(isinstance(value, float) and value >= 0 for value in values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from n3d_ros.errors import StatusCode
@@ -221,3 +223,20 @@ def test_how_far_many_things_are_apart_names_the_nearest_and_the_farthest_pair()
     got = ask(crowd(4), Measure(quantity=Q.DISTANCE, thing=boxes, reference=boxes))
     assert got.text.startswith("Nearest to each other are the box 1 and the box 2, 12 cm apart; farthest apart are")
     assert got.text.endswith("the box 1 and the box 4, 36 cm.")
+
+
+BIG = Extreme(quantity=Q.VOLUME, most=True)
+
+
+def test_the_big_one_is_the_one_that_stands_out() -> None:
+    assert ask(SCENE, Where(thing=the("big red box", stands_out=BIG))).object_ids == (2,)
+    small = replace(BIG, most=False)
+    got = ask(SCENE, Where(thing=the("small red box", stands_out=small)))
+    assert (got.object_ids, "Left out" in got.text) == ((1,), False)
+    assert ask(SCENE, Where(thing=the("big mug", stands_out=BIG))).object_ids == (7,)
+
+
+@pytest.mark.parametrize(("edge_m", "status"), [(0.105, StatusCode.AMBIGUOUS), (0.12, StatusCode.OK)])
+def test_of_two_about_as_big_none_is_the_big_one(edge_m: float, status: StatusCode) -> None:
+    scene = scene_of(known(1, "box", (0, 0, 1)), known(2, "box", (1, 0, 1), (edge_m,) * 3))
+    assert ask(scene, Where(thing=the("big box", stands_out=BIG))).status is status
