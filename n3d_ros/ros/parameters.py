@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from n3d_ros.errors import ConfigurationError, N3dError
+from n3d_ros.ros.given_parameters import misspelt
 from n3d_ros.ros.plain_text import plain
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ class NodeParameters:
         self._listeners: list[typing.Callable[[Any], None]] = []
         values = {name: self._declare(spec) for name, spec in self._specs.items()}
         self.config = build_config(defaults, values)
+        for sentence in misspelt(node._parameter_overrides, self._specs):
+            node.get_logger().warning(plain(sentence))
         node.add_on_set_parameters_callback(self._on_set)
 
     def on_change(self, listener: typing.Callable[[Any], None]) -> None:

@@ -10,9 +10,12 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.ros.config import NodeConfig
+from n3d_ros.ros.given_parameters import check_given
 from n3d_ros.ros.loading import grounder_from_config, model_from_config
 from n3d_ros.ros.managed_node import NODE_NAME, GrounderFactory, N3dNode
 from n3d_ros.ros.model_keeper import ModelFactory
+from n3d_ros.ros.parameters import parameter_specs
 from n3d_ros.ros.plain_text import plain
 from n3d_ros.ros.session import middleware_errors
 from n3d_ros.ros.spinning import Spinner, ros_log_handler
@@ -38,6 +41,7 @@ def run(
     rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)
     logging.getLogger("n3d_ros").addHandler(ros_log_handler())
     try:
+        check_given(args, parameter_specs(NodeConfig()), _node_name(args))
         with middleware_errors():
             node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
     except ConfigurationError as error:
@@ -59,3 +63,9 @@ def run(
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _node_name(args: Sequence[str]) -> str:
+    """The node's name on this command line."""
+    renamed = [word.partition(":=")[2] for word in args if word.startswith("__node:=")]
+    return renamed[-1] if renamed else NODE_NAME
