@@ -193,11 +193,12 @@ class AnswerDesk:
         except Exception as error:
             return Reply.refusal(error)
 
-    def known(self, text: str) -> Reply:
+    def known(self, text: str, memory: Memory) -> Reply:
         """The answer to a question from the newest scene, however old it is; nothing is looked at.
 
         Args:
             text: the question.
+            memory: the pipeline's, as it was when the question came: the worker may put another in its place.
 
         Returns:
             The reply.
@@ -205,7 +206,6 @@ class AnswerDesk:
         Raises:
             N3dError: nothing has been looked at yet, or tf does not connect the frames.
         """
-        memory = self._pipeline.memory
         outcome = memory.outcome
         if outcome is None or outcome.scene is None:
             raise N3dError("No image has been looked at yet, so nothing is known.", code=StatusCode.NO_FRAME)
@@ -250,6 +250,17 @@ class AnswerDesk:
             raise self._no_image(stamp_ns)
         return self._from_look(run, self._look(run, self._frames.at(stamp_ns)))
 
+    def _check_frames(self, ask: Ask, pair: RgbdPair) -> None:
+        """Refuses frames that tf does not connect with the camera at any time, before a look costs its time.
+
+        Raises:
+            TransformError: names the frame.
+        """
+        camera = clean_frame_id(pair.color.header.frame_id)
+        for frame_id in (ask.target_frame, ask.viewpoint_frame):
+            if frame_id:
+                self._pipeline.lookup(frame_id, camera, wait=False)
+
     def _no_image(self, stamp_ns: int) -> QueryError:
         text = self._frames.refusal(stamp_ns)
         return QueryError(text, code=StatusCode.NO_SUCH_MOMENT, reason="no_such_moment")
@@ -273,6 +284,7 @@ class AnswerDesk:
         pair = past or self.freshness.pair
         if pair is None:
             raise N3dError(self._explain(), code=StatusCode.NO_FRAME)
+        self._check_frames(run.ask, pair)
         stamp_ns, frame_id = pair.stamp_ns, clean_frame_id(pair.color.header.frame_id)
 
         def found(detection: Detection3D) -> None:

@@ -92,6 +92,8 @@ class AskJob:
             self._desk.running = None
         if reply.status is StatusCode.CANCELLED and self._stop_error is not None:
             reply = Reply.refusal(self._stop_error)
+        if reply.status is StatusCode.TIMEOUT and self._unplaced is not None:
+            reply = self._unplaced[1]  # the time went by in waiting for tf: that is what lacks
         if not self._is_put_off(pair, reply):
             self._finish(reply)
 

@@ -42,6 +42,7 @@ from n3d_ros.ros.requests import RequestServer, RequestTimes
 from n3d_ros.ros.results import Results
 from n3d_ros.ros.transitions import logged
 from n3d_ros.ros.worker import Worker
+from n3d_ros.scene.questions.reading import read
 
 NODE_NAME = "n3d"
 WARN_EVERY_S = 5.0  # the same reason is logged again after this time
@@ -154,6 +155,7 @@ class N3dNode(LifecycleNode):
             self.get_logger().error(f"Not configured: the grounder {base.grounder!r} cannot be made. {told(error)}")
             self._release()
             return FAILURE
+        read("what do you see?")  # the grammar is made at the first reading: not while somebody waits for an answer
         self._models.keep(grounder)  # from here on it is closed by _release, whatever becomes of the rest
         self._tf = create_transform_listener(self, cache_s=config.tf_cache_s)
         self._pipeline = FramePipeline(

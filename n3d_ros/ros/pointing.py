@@ -69,7 +69,8 @@ class Pointing:
 
     def _answer(self, message: Any) -> str:
         """Finds the object, tells of it, and says what it is or why there is none."""
-        outcome = self._pipeline.memory.outcome
+        memory = self._pipeline.memory  # once: the worker may put another in its place at any moment
+        outcome = memory.outcome
         if outcome is None or outcome.scene is None:
             raise N3dError("No image has been looked at yet, so nothing is known.", code=StatusCode.NO_FRAME)
         scene = outcome.scene
@@ -84,7 +85,7 @@ class Pointing:
                 f"{pointed.distance_m:.2f} m away."
             )
         self._tell(pointed.object.id, outcome)
-        return self._desk.known(f"what is object {pointed.object.id}?").sentence
+        return self._desk.known(f"what is object {pointed.object.id}?", memory).sentence
 
     def _in_scene(self, message: Any, scene: Scene) -> FloatArray:
         """The point in the scene's frame."""

@@ -192,6 +192,17 @@ def test_a_phrase_is_answered_at_once_when_the_newest_image_shows_what_it_means(
     assert past.desk.at_once(Ask(kind=Kind.PHRASE, text="the red block")) is None, "the scene is too old"
 
 
+@pytest.mark.parametrize("field", ["target_frame", "viewpoint_frame"])
+def test_a_frame_that_tf_does_not_know_is_refused_before_an_image_is_looked_at(field: str) -> None:
+    past = Past(1)
+    looks = looks_of(past)
+    kind = Kind.PHRASE if field == "target_frame" else Kind.QUESTION
+    reply = past.desk.reply(Ask(kind=kind, text="how many blocks?", anew=True, **{field: "narnia"}))  # type: ignore[arg-type]
+    assert reply.status is StatusCode.NO_TRANSFORM
+    assert "narnia" in reply.message
+    assert looks_of(past) == looks
+
+
 def test_what_is_remembered_but_not_seen_now_is_looked_for() -> None:
     past = Past(1, 2)
     past.look(make_pair(3 * SECOND, depth_m=0.4))  # something else before the camera: the block is hidden

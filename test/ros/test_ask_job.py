@@ -98,3 +98,14 @@ def test_a_request_that_was_cancelled_while_it_ran_does_not_wait() -> None:
     waiting.job.run()
     assert waiting.queued == 0
     assert len(waiting.replies) == 1
+
+
+def test_a_request_that_ran_out_of_time_while_tf_lacked_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Waiting()
+    waiting.job.run()
+    waiting.desk.saw(make_pair(SECOND + 1))
+    waiting.desk.reply = lambda *_args, **_options: Reply(status=StatusCode.TIMEOUT)  # type: ignore[method-assign]
+    monkeypatch.setattr(answering, "SETTLE_S", 0.0)
+    waiting.job.run()
+    assert [reply.status for reply in waiting.replies] == [StatusCode.NO_TRANSFORM]
+    assert "'map'" in waiting.replies[0].message
