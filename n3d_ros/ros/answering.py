@@ -253,6 +253,10 @@ class AnswerDesk:
     def _check_frames(self, ask: Ask, pair: RgbdPair) -> None:
         """Refuses frames that tf does not connect with the camera at any time, before a look costs its time.
 
+        Args:
+            ask: names the frames.
+            pair: of the camera.
+
         Raises:
             TransformError: names the frame.
         """
