@@ -1,10 +1,16 @@
-"""Bodies that touch: on, under, inside."""
+"""Bodies that touch: on, under, inside.
+
+What carries a thing is under it. A table or shelf carries what rests on it and whatever that carries or contains, and
+so on; a floor carries only what stands on it itself. A surface contains nothing, except that things are said to be in
+a shelf.
+"""
 
 from __future__ import annotations
 
 import math
 from math import hypot, sqrt
 
+from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.iou import intersection_volume
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
@@ -22,7 +28,7 @@ ON_WALL_M = 0.10  # how far from a wall something may hang on it
 
 
 def on(body: Body, reference: Body, context: Context) -> Standing:
-    """Resting on a surface or object; on a table or shelf also what rests on something that rests there.
+    """Resting on a surface or object; on a table or shelf also what rests on or in something that is there.
 
     Args:
         body: the carried one.
@@ -37,21 +43,48 @@ def on(body: Body, reference: Body, context: Context) -> Standing:
         return inside(body, reference, context) if lies_in_it else rests_on(body, reference, context)
     if reference.surface.kind == "wall":
         return _on_wall(body, reference)
+    if body.surface is not None:
+        return _surface_on(body, reference)
     direct = _on_surface(body, reference)
     if direct.holds is Holds.YES or reference.surface.kind == "floor":  # what is on a table is not on the floor
         return direct
     if float(reference.surface.height_m(body.center)) < 0:
         return direct
-    for carrier in context.bodies:
-        if carrier.id == body.id or not _can_touch(body, carrier):
-            continue
-        if rests_on(body, carrier, context).holds is not Holds.YES:
-            continue
-        if _on_surface(carrier, reference).holds is Holds.YES:
-            return Standing(
-                holds=Holds.YES, step=f"{body.name} rests on {carrier.name}, which is on the {reference.name}."
-            )
-    return direct
+    return _carried_by(body, reference, context) or direct
+
+
+def _carried_by(body: Body, reference: Body, context: Context) -> Standing | None:
+    """Follows what a body rests on or lies in down to the surface; None when that ends elsewhere."""
+    way_from = {body.id: ""}  # each body reached, with the words of how
+    open_ends = [body]
+    while open_ends:
+        upper = open_ends.pop()
+        for carrier in context.bodies:
+            if carrier.id in way_from or not _can_touch(upper, carrier):
+                continue
+            is_in = _is_inside(upper, carrier)
+            if not is_in and rests_on(upper, carrier, context).holds is not Holds.YES:
+                continue
+            how = "lies in" if is_in else "rests on"
+            way_from[carrier.id] = f"{way_from[upper.id]}{upper.name} {how} {carrier.name}; "
+            if _on_surface(carrier, reference).holds is Holds.YES:
+                step = f"{way_from[carrier.id]}{carrier.name} is on the {reference.name}."
+                return Standing(holds=Holds.YES, step=step)
+            open_ends.append(carrier)
+    return None
+
+
+def _surface_on(body: Body, reference: Body) -> Standing:
+    """Whether one surface stands on another: a table on the floor; of other pairs nothing that carries is seen."""
+    is_floor = body.label == "table" and reference.label == "floor"
+    step = f"Of the {body.name} only the top is seen; {'a table stands' if is_floor else 'it is not known to stand'} on"
+    return Standing(holds=yes_if(is_floor and _is_lower(reference, body)), step=f"{step} the {reference.name}.")
+
+
+def _is_lower(body: Body, reference: Body) -> bool:
+    """Whether one level surface lies below another by more than what touches may be apart."""
+    assert reference.surface is not None
+    return float(reference.surface.height_m(body.center)) < -REST_M
 
 
 def _can_touch(body: Body, other: Body) -> bool:
@@ -113,7 +146,7 @@ def _on_wall(body: Body, reference: Body) -> Standing:
 
 
 def under(body: Body, reference: Body, context: Context) -> Standing:
-    """Below, and overlapping seen from above.
+    """What carries the reference, or is below it and overlaps it seen from above.
 
     Args:
         body: the lower one.
@@ -124,8 +157,13 @@ def under(body: Body, reference: Body, context: Context) -> Standing:
         Whether it does, with the numbers.
     """
     up = context.axes.up
-    if body.surface is not None:  # "what is under the mug": what carries it
-        return _on_surface(reference, body)
+    surfaces = [one.surface.kind for one in (body, reference) if one.surface is not None]
+    if "wall" in surfaces:
+        return Standing(holds=Holds.NO, step="A wall is neither under anything nor over it.")
+    if len(surfaces) == 2:
+        return _surface_under(body, reference, up)
+    if body.surface is not None:
+        return on(reference, body, context)
     if reference.surface is not None:
         top_m = float(reference.surface.height_m(body.center)) + body.half_extent(reference.surface.normal)[0]
         is_over = within_outline(reference.surface, body.center, margin_m=BESIDE_OUTLINE_M)
@@ -134,14 +172,49 @@ def under(body: Body, reference: Body, context: Context) -> Standing:
     below = side_by_side(reference, body, up)
     if below.sign <= 0:
         step = f"The centre of {body.name} is {below.figures()} below that of {reference.name}."
-        return Standing(holds=Holds.NO, step=step)
+        return Standing(holds=yes_if(on(reference, body, context).holds is Holds.YES), step=step)
+    overlap = overlapping(body, reference, context)
+    holds = overlap.holds is Holds.YES and not _is_inside(body, reference)
+    step = f"The centre of {body.name} is {below.figures()} below that of {reference.name}. {overlap.step}"
+    return Standing(holds=yes_if(holds), step=step)
+
+
+def overlapping(body: Body, reference: Body, context: Context) -> Standing:
+    """Whether two bodies overlap seen from above: what "above" and "under" need besides the heights.
+
+    Args:
+        body: one.
+        reference: the other; of a surface its seen outline, a floor goes on beyond it.
+        context: for the vertical.
+
+    Returns:
+        Whether they do, with the numbers.
+    """
+    surfaces = [one for one in (body, reference) if one.surface is not None]
+    if any(one.label == "floor" for one in surfaces):
+        return Standing(holds=Holds.YES, step="The floor is under everything.")
+    if len(surfaces) == 1 and surfaces[0].surface is not None:
+        other = body if surfaces[0] is reference else reference
+        is_over = within_outline(surfaces[0].surface, other.center, margin_m=BESIDE_OUTLINE_M)
+        where = "within" if is_over else "outside"
+        return Standing(holds=yes_if(is_over), step=f"{other.name} lies {where} the outline of the {surfaces[0].name}.")
+    up = context.axes.up
     share = max(shared_footprint(body.box, reference.box, up), shared_footprint(reference.box, body.box, up))
     step = (
-        f"The centre of {body.name} is {below.figures()} below that of {reference.name}, and {100 * share:.0f} % of "
-        f"the footprint of one lies under the other (bound {100 * CARRIED_SHARE:.0f} %)."
+        f"Seen from above, {100 * share:.0f} % of the footprint of {body.name} or {reference.name} lies over the other "
+        f"(bound {100 * CARRIED_SHARE:.0f} %)."
     )
-    holds = share >= CARRIED_SHARE and not _is_inside(body, reference)
-    return Standing(holds=yes_if(holds), step=step)
+    return Standing(holds=yes_if(share >= CARRIED_SHARE), step=step)
+
+
+def _surface_under(body: Body, reference: Body, up: FloatArray) -> Standing:
+    """Whether one level surface is under another; a floor goes on beyond what is seen of it."""
+    share = max(shared_footprint(body.box, reference.box, up), shared_footprint(reference.box, body.box, up))
+    is_over = body.label == "floor" or share >= CARRIED_SHARE
+    way = abs(float(up @ (reference.center - body.center)))
+    lower = _is_lower(body, reference)
+    step = f"The {body.name} is {way:.3f} m {'below' if lower else 'above'} the {reference.name}."
+    return Standing(holds=yes_if(lower and is_over), step=step)
 
 
 def inside(body: Body, reference: Body, context: Context) -> Standing:
@@ -155,8 +228,10 @@ def inside(body: Body, reference: Body, context: Context) -> Standing:
     Returns:
         Whether it does, with the numbers.
     """
-    if reference.surface is not None:
+    if reference.label == "shelf" and reference.surface is not None:
         return on(body, reference, context)
+    if reference.surface is not None:
+        return Standing(holds=Holds.NO, step=f"The {reference.name} is a surface and contains nothing.")
     share = intersection_volume(body.box, reference.box) / body.box.volume
     is_center = bool(reference.box.contains(body.center))
     step = (

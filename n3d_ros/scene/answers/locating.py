@@ -64,7 +64,9 @@ def _where(thing: Thing, meaning: Meaning, context: Context) -> Finding:
     if len(bodies) > 1:
         head = f"{counted(len(bodies), 'object')} match {called(thing)}."
         return Finding(sentences=(head, *places), bodies=bodies, steps=steps)
-    return _position(meaning.one, (f"{places[0]} It measures {size_of(meaning.one)}.",), context, steps=steps)
+    one = meaning.one
+    measures = "It measures" if one.surface is None else "What is seen of it measures"
+    return _position(one, (f"{places[0]} {measures} {size_of(one)}.",), context, steps=steps)
 
 
 def _where_from(body: Body, reference: Body, context: Context) -> Finding:

@@ -8,7 +8,7 @@ from itertools import islice
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.measures import measure, straight
-from n3d_ros.scene.answers.relations import SIDE_WORDS, Holds, Standing, standing
+from n3d_ros.scene.answers.relations import HEIGHTS, SIDE_WORDS, Holds, Standing, standing, straight_over
 from n3d_ros.scene.answers.wording import length, listed
 from n3d_ros.scene.questions.question import Place, Quantity, Relation
 
@@ -34,7 +34,13 @@ def place_words(place: Place, references: Sequence[Body], context: Context) -> s
 
 
 def stands_at(
-    place: Place, body: Body, references: Sequence[Body], context: Context, *, any_will_do: bool = False
+    place: Place,
+    body: Body,
+    references: Sequence[Body],
+    context: Context,
+    *,
+    any_will_do: bool = False,
+    by_height: bool = False,
 ) -> tuple[Holds, str]:
     """Whether a body is at a place.
 
@@ -44,11 +50,13 @@ def stands_at(
         references: to each of them; for on, in, under and next to one of them suffices.
         context: what is known.
         any_will_do: whether one reference suffices for sides, too.
+        by_height: whether above and below compare heights alone, as the benchmark of the N3D-VLM paper asks of two
+            things; else the two must overlap seen from above, as what is "above the bowl" does.
 
     Returns:
         Whether it holds, and a sentence with the numbers.
     """
-    found = all_standings(place.relation, body, references, context)
+    found = all_standings(place.relation, body, references, context, by_height=by_height)
     steps = " ".join(one.step for one in found[:2])
     if place.within_m is not None:
         distances = [measure(Quantity.DISTANCE, body, context.axes, reference) for reference in references]
@@ -64,7 +72,9 @@ def stands_at(
     return verdict(place.relation, found, any_will_do=any_will_do), steps
 
 
-def all_standings(relation: Relation, body: Body, references: Sequence[Body], context: Context) -> list[Standing]:
+def all_standings(
+    relation: Relation, body: Body, references: Sequence[Body], context: Context, *, by_height: bool = True
+) -> list[Standing]:
     """How a body stands to each reference; for ``BETWEEN`` to each pair.
 
     Args:
@@ -72,12 +82,16 @@ def all_standings(relation: Relation, body: Body, references: Sequence[Body], co
         body: the subject.
         references: empty: the viewer.
         context: what is known.
+        by_height: whether above and below compare heights alone.
 
     Returns:
         At least one standing.
     """
+    context.spend(max(1, len(references)))
     if not references:
         return [standing(relation, body, (), context)]
+    if relation in HEIGHTS and not by_height:
+        return [straight_over(relation, body, reference, context) for reference in references]
     if relation is Relation.BETWEEN:
         pairs = [(a, b) for k, a in enumerate(references) for b in references[k + 1 :]]
         return [standing(relation, body, pair, context) for pair in islice(pairs, MAX_PAIRS)] or [

@@ -10,7 +10,16 @@ from n3d_ros.scene.answers.finding import SAME, Finding, in_words, settled, yes_
 from n3d_ros.scene.answers.locating import SIDE_NAMES
 from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.places import all_standings, place_words, stands_at, verdict
-from n3d_ros.scene.answers.relations import LEVEL_WORDS, OPPOSITES, SIDE_WORDS, Holds, Standing
+from n3d_ros.scene.answers.relations import (
+    HEIGHT_WORDS,
+    HEIGHTS,
+    LEVEL_WORDS,
+    OPPOSITES,
+    SIDE_WORDS,
+    Holds,
+    Standing,
+    is_over_or_under,
+)
 from n3d_ros.scene.answers.resolve import Meaning, id_of
 from n3d_ros.scene.answers.wording import LEVEL_M, length, listed
 from n3d_ros.scene.questions.question import ChoosePlaced, IsPlaced, Place, Relation
@@ -50,11 +59,12 @@ def _without(bodies: Sequence[Body], left_out: Sequence[Body]) -> list[Body]:
 def _placed(intent: IsPlaced, subject: Meaning, others: list[Body], context: Context) -> Finding:
     """Whether one relation holds for all of the subject, or for any where any will do."""
     relation, any_will_do = intent.options[0], any(one.is_any for one in intent.references)
+    by_height = not intent.subject.is_any  # "is anything above the bowl" means what "what is above the bowl" lists
     place = Place(relation=relation, within_m=intent.within_m)
     sentences, steps, holds = list[str](), list[str](), list[bool]()
     for body in subject.bodies:
         refs = _without(others, [body])
-        found, step = stands_at(place, body, refs, context, any_will_do=any_will_do)
+        found, step = stands_at(place, body, refs, context, any_will_do=any_will_do, by_height=by_height)
         holds.append(found is Holds.YES)
         steps.append(step)
         sentences.append(_placed_words(place, body, refs, found, context))
@@ -68,8 +78,14 @@ def _placed_words(place: Place, body: Body, others: Sequence[Body], found: Holds
     standings = all_standings(place.relation, body, others, context)
     margin = standings[0].margin
     if len(standings) == 1 and place.within_m is None and margin is not None:
-        return f"{body.the} is {_side_words(place.relation, margin, others, context)}."
+        return f"{body.the} is {_side_words(place.relation, margin, body, others, context)}."
+    if len(others) == 1 and place.within_m is None and found is Holds.NO:
+        but = _instead(place.relation, body, others[0], context)
+        if but:
+            return f"{body.the} is {but}."
     where = place_words(place, others, context)
+    if place.relation in HEIGHTS and not all(is_over_or_under(body, other, context) for other in others):
+        where = f"{HEIGHT_WORDS[place.relation]} {listed([other.the for other in others])}"
     if place.within_m is not None and place.relation is not Relation.NEXT_TO:
         where = f"{where} within {length(place.within_m)}"
     if found is Holds.LEVEL:
@@ -77,18 +93,33 @@ def _placed_words(place: Place, body: Body, others: Sequence[Body], found: Holds
     return f"{body.the} is {'' if found is Holds.YES else 'not '}{where}."
 
 
-def _side_words(relation: Relation, margin: Measured, others: Sequence[Body], context: Context) -> str:
-    """The side something really lies on, with metres."""
+def _instead(relation: Relation, body: Body, reference: Body, context: Context) -> str:
+    """Where a body is that is not under or in a thing as asked; empty where no more can be said."""
+    if relation is Relation.INSIDE and reference.surface is not None:
+        is_on = all_standings(Relation.ON, body, (reference,), context)[0].holds is Holds.YES
+        return f"on {reference.the}, not inside it" if is_on else ""
+    lower = all_standings(Relation.BELOW, body, (reference,), context)[0].margin
+    if relation is not Relation.UNDER or lower is None or lower.sign <= 0:
+        return ""
+    distance = f"{length(lower.value)} " if lower.value >= LEVEL_M else ""
+    return f"{distance}lower than {reference.the}, but not under it"
+
+
+def _side_words(relation: Relation, margin: Measured, body: Body, others: Sequence[Body], context: Context) -> str:
+    """The side something really lies on, with metres; higher rather than above what it does not overlap."""
     whom = others[0].the if others else f"the {context.view.viewer}"
     if margin.sign == 0:
         error = f", {length(abs(margin.value))} is within the measuring error" if margin.stddev > 0 else ""
         return LEVEL_WORDS[relation].format(whom) + error
-    relation = relation if margin.value > 0 else OPPOSITES[relation]
-    words = SIDE_WORDS[relation]
+    is_so, relation = margin.value > 0, relation if margin.value > 0 else OPPOSITES[relation]
+    words, beside = SIDE_WORDS[relation], ""
+    if others and relation in HEIGHTS and not is_over_or_under(body, others[0], context):
+        over = "over" if relation is Relation.ABOVE else "under"
+        words, beside = HEIGHT_WORDS[relation], f", but not {over} it" if is_so else ""
     if not others:
         words = {Relation.FRONT: "ahead of", Relation.BEHIND: "at the back of"}.get(relation, words)
     distance = f"{length(abs(margin.value))} " if abs(margin.value) >= LEVEL_M else ""
-    return f"{distance}{words} {whom}"
+    return f"{distance}{words} {whom}{beside}"
 
 
 def _option(intent: IsPlaced, body: Body, others: list[Body], context: Context) -> Finding:
@@ -96,7 +127,7 @@ def _option(intent: IsPlaced, body: Body, others: list[Body], context: Context) 
     steps, level = list[str](), list[Relation]()
     for relation in intent.options:
         place = Place(relation=relation, within_m=intent.within_m)
-        found, step = stands_at(place, body, others, context)
+        found, step = stands_at(place, body, others, context, by_height=True)
         steps.append(step)
         if found is Holds.YES:
             sentence = f"The {_placed_words(place, body, others, found, context).removeprefix('the ')}"
@@ -160,22 +191,32 @@ def _foremost(relation: Relation, bodies: list[Body], context: Context) -> Findi
     if best is not None:
         others = [other for other in bodies if other is not best]
         words = place_words(Place(relation=relation), others, context)
+        if relation in HEIGHTS:  # "which is higher"
+            words = _height_words(relation, best, others, context)
         return in_words(best.name, (f"The {best.name} is {words}.",), bodies=[best], steps=steps)
     if level:
         row = listed([body.the for body in level])
         sentence = f"{row[:1].upper()}{row[1:]} are at about the same place, within the measuring error."
         return in_words(SAME, (sentence,), bodies=level, steps=steps)
     row = listed([body.the for body in bodies], joiner="nor")
-    sentence = f"Neither {row} is {SIDE_WORDS[relation]} the other."
+    sentence = f"Neither {row} is {HEIGHT_WORDS.get(relation, SIDE_WORDS[relation])} the other."
     if len(bodies) == 1:
         sentence = f"I know only {row}, and nothing to compare it with."
     return in_words("neither", (sentence,), bodies=bodies, steps=steps)
 
 
+def _height_words(relation: Relation, body: Body, others: Sequence[Body], context: Context) -> str:
+    """Such as "1.5 cm higher than the blue box 4"."""
+    margin = all_standings(relation, body, others, context)[0].margin
+    is_told = len(others) == 1 and margin is not None and margin.value >= LEVEL_M
+    distance = f"{length(margin.value)} " if is_told and margin is not None else ""
+    return f"{distance}{HEIGHT_WORDS[relation]} {listed([other.the for other in others])}"
+
+
 def _those(relation: Relation, bodies: list[Body], reference: Body, context: Context) -> Finding:
     """Those that stand so to the reference."""
     found: list[tuple[Body, Standing]] = [
-        (body, all_standings(relation, body, (reference,), context)[0]) for body in bodies
+        (body, all_standings(relation, body, (reference,), context, by_height=False)[0]) for body in bodies
     ]
     steps = [stands.step for _, stands in found]
     where = place_words(Place(relation=relation), (reference,), context)

@@ -1,19 +1,23 @@
 """How one body stands to others: does a relation hold, by how much, and is that more than the measuring error.
 
-Left and right, in front and behind, above and below compare the centres (spec n3d_vlm c). On, under, inside, next to
-and between compare the boxes; each says in its step what was measured and against which bound.
+Left and right, in front and behind, above and below compare the centres (spec n3d_vlm c), along level axes where the
+vertical is known. Higher and lower are told of any two things; what is said to be above or below another, rather than
+higher or lower, also overlaps it seen from above. On, under, inside, next to and between compare the boxes. Each says
+in its step what was measured and against which bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 
+from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.scene.answers.body import Body
-from n3d_ros.scene.answers.contact import contact, inside, on, under
+from n3d_ros.scene.answers.contact import contact, inside, on, overlapping, under
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.measures import Measured, along, edges_of, side_by_side
 from n3d_ros.scene.answers.sight import Sight
@@ -26,14 +30,17 @@ from n3d_ros.scene.questions.question import Relation
 
 NEXT_TO_M = 0.10  # free space that is always small enough for "next to"
 NEXT_TO_VIEWER_M = 0.5  # the same, from a person or robot
+HEIGHTS = (Relation.ABOVE, Relation.BELOW)
+HEIGHT_WORDS = {Relation.ABOVE: "higher than", Relation.BELOW: "lower than"}
+"""What is said instead of above and below when two things do not overlap seen from above."""
 SIDES = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND, Relation.ABOVE, Relation.BELOW)
 """Relations with an opposite, in pairs."""
 OPPOSITES = {SIDES[k]: SIDES[k ^ 1] for k in range(6)}
 LEVEL_WORDS = {
     Relation.LEFT: "at about the same place from left to right as {}",
     Relation.RIGHT: "at about the same place from left to right as {}",
-    Relation.FRONT: "at about the same distance as {}",
-    Relation.BEHIND: "at about the same distance as {}",
+    Relation.FRONT: "at about the same place from front to back as {}",
+    Relation.BEHIND: "at about the same place from front to back as {}",
     Relation.ABOVE: "at about the same height as {}",
     Relation.BELOW: "at about the same height as {}",
 }
@@ -73,6 +80,39 @@ def standing(relation: Relation, body: Body, references: Sequence[Body], context
     return _side(relation, body, references[0], context)
 
 
+def is_over_or_under(body: Body, reference: Body, context: Context) -> bool:
+    """Whether two bodies overlap seen from above, so that the higher one is above the other and not only higher.
+
+    Args:
+        body: one.
+        reference: the other.
+        context: for the vertical.
+
+    Returns:
+        True for at least 30 % of the footprint of one of them.
+    """
+    return overlapping(body, reference, context).holds is Holds.YES
+
+
+def straight_over(relation: Relation, body: Body, reference: Body, context: Context) -> Standing:
+    """Above or below in the narrow sense: higher or lower, and overlapping seen from above.
+
+    Args:
+        relation: one of ``HEIGHTS``.
+        body: the subject.
+        reference: the other.
+        context: what is known.
+
+    Returns:
+        Whether it holds, with the numbers.
+    """
+    found = _side(relation, body, reference, context)
+    if found.holds is not Holds.YES:
+        return found
+    overlap = overlapping(body, reference, context)
+    return replace(found, holds=overlap.holds, step=f"{found.step} {overlap.step}")
+
+
 def side_direction(relation: Relation, sight: Sight) -> FloatArray:
     """The direction in which something lies that stands so.
 
@@ -95,10 +135,12 @@ def side_direction(relation: Relation, sight: Sight) -> FloatArray:
 
 def _side(relation: Relation, body: Body, reference: Body, context: Context) -> Standing:
     """Compares the centres along the side's direction; heights over a surface count from the surface."""
-    is_height = relation in (Relation.ABOVE, Relation.BELOW)
+    is_height = relation in HEIGHTS
     direction = side_direction(relation, context.axes if is_height else context.view)
     margin = side_by_side(body, reference, direction)
-    step = f"{body.name} lies {margin.figures()} {SIDE_WORDS[relation]} {reference.name} (centre to centre)."
+    axes = "" if context.query.up is None or is_height else ", along level axes"
+    words = HEIGHT_WORDS.get(relation, SIDE_WORDS[relation])
+    step = f"{body.name} lies {margin.figures()} {words} {reference.name} (centre to centre{axes})."
     if is_height and reference.surface is not None:
         height = float(reference.surface.height_m(body.center))
         height = height if relation is Relation.ABOVE else -height
@@ -109,9 +151,11 @@ def _side(relation: Relation, body: Body, reference: Body, context: Context) -> 
 
 
 def _to_viewer(relation: Relation, body: Body, context: Context) -> Standing:
-    """As seen from the viewer's own place: in front is ahead, behind is at the back."""
+    """As seen from the viewer's own place: in front is ahead, behind is at the back; what is on or in it is unknown."""
     sight = context.view
-    if relation in (Relation.NEXT_TO, Relation.INSIDE, Relation.ON, Relation.BETWEEN):
+    if relation in _NOT_OF_VIEWERS:
+        raise context.refusal(StatusCode.NOT_UNDERSTOOD, _NOT_OF_VIEWERS[relation].format(sight.viewer))
+    if relation is Relation.NEXT_TO:
         way = nearest_in(body.box, sight.origin[None])[0] - sight.origin
         free_m = float(np.linalg.norm(way))
         step = f"{free_m:.3f} m lie between the {sight.viewer} and {body.name} (bound {NEXT_TO_VIEWER_M:.3f} m)."
@@ -125,7 +169,11 @@ def _to_viewer(relation: Relation, body: Body, context: Context) -> Standing:
     return Standing(holds=holds, margin=margin, step=step)
 
 
-# --- on, under, inside ------------------------------------------------------------------------------------------------
+_NOT_OF_VIEWERS = {
+    Relation.ON: "I know where the {} is, not what is on it. Ask what is near it, or name a thing: on the table.",
+    Relation.INSIDE: "I know where the {} is, not what is in it. Ask what is near it, or name a thing: in the bowl.",
+    Relation.BETWEEN: "Between takes two things; the {} alone is one place. Name both: between the mug and the box.",
+}
 
 
 # --- next to, between -------------------------------------------------------------------------------------------------
@@ -158,7 +206,10 @@ def _widest(body: Body, context: Context) -> float:
 
 
 def _between(body: Body, references: Sequence[Body], context: Context) -> Standing:
-    """On the way between two centres, not farther beside it than a third of its length or half the widest body."""
+    """On the way between two centres, and not far beside it.
+
+    Halfway a third of the way's length is near enough, less towards its ends; half of the widest body always is.
+    """
     start, end = references[0], references[-1]
     way = end.center - start.center
     length_m = float(np.linalg.norm(way))
@@ -168,7 +219,7 @@ def _between(body: Body, references: Sequence[Body], context: Context) -> Standi
     share = float(from_start @ way) / length_m**2
     beside_m = float(np.linalg.norm(from_start - share * way))
     widest = max(_widest(one, context) for one in (body, start, end))
-    bound_m = max(length_m / 3, min(widest / 2, length_m))
+    bound_m = max(4 * share * (1 - share) * length_m / 3, min(widest / 2, length_m))
     step = (
         f"{body.name} lies at {100 * share:.0f} % of the way from {start.name} to {end.name} ({length(length_m)}) and "
         f"{beside_m:.3f} m beside it (bound {bound_m:.3f} m)."
