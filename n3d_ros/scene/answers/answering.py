@@ -11,12 +11,13 @@ import numpy as np
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.changes import changed
+from n3d_ros.scene.answers.clock import toward
 from n3d_ros.scene.answers.coloring import is_colored
 from n3d_ros.scene.answers.comparing import compare, difference
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.counting import count, exists, which
 from n3d_ros.scene.answers.fitting import fits
-from n3d_ros.scene.answers.locating import describe, direction, side, where
+from n3d_ros.scene.answers.locating import describe, side, where
 from n3d_ros.scene.answers.measuring import measured
 from n3d_ros.scene.answers.movement import is_about_change
 from n3d_ros.scene.answers.ordering import choose, in_order
@@ -64,7 +65,7 @@ ANSWERERS: dict[type[Intent], Callable[[Any, Context], SpatialAnswer]] = {
     Compare: compare,
     Measure: measured,
     Difference: difference,
-    Direction: direction,
+    Direction: toward,
     Order: in_order,
     Fits: fits,
     Describe: describe,

@@ -57,9 +57,10 @@ def size_of(body: Body) -> str:
         body: the body.
 
     Returns:
-        Such as "20 x 10 x 8.5 cm".
+        Such as "20 x 10 x 8.5 cm"; two edges of what is seen of a surface.
     """
-    return " x ".join(f"{100 * s:.0f}" if s >= 0.095 else f"{100 * s:.1f}" for s in body.box.size) + " cm"
+    edges = body.box.size if body.surface is None else body.box.size[:2]  # of a surface one side is seen
+    return " x ".join(f"{100 * s:.0f}" if s >= 0.095 else f"{100 * s:.1f}" for s in edges) + " cm"
 
 
 def measured_step(body: Body, context: Context) -> str:

@@ -15,9 +15,10 @@ from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.finding import Finding, settled, yes_or_no
 from n3d_ros.scene.answers.measures import Measured, edges_of, measure
+from n3d_ros.scene.answers.relations import Holds, standing
 from n3d_ros.scene.answers.resolve import Meaning, id_of
 from n3d_ros.scene.answers.wording import length
-from n3d_ros.scene.questions.question import Fits, Quantity
+from n3d_ros.scene.questions.question import Fits, Quantity, Relation
 from n3d_ros.scene.spatial_answer import SpatialAnswer
 
 
@@ -47,17 +48,35 @@ def fits(intent: Fits, context: Context) -> SpatialAnswer:
 
     def compute(subject: Meaning, *rest: Meaning) -> Finding:
         others = [body for meaning in rest for body in meaning.bodies]
-        found = [_fits(body, _room(intent, body, others, context)) for body in subject.bodies]
+        found = [
+            _already(intent, body, others, context) or _fits(body, _room(intent, body, others, context))
+            for body in subject.bodies
+        ]
         if len(found) == 1:
             return found[0]
         holds = [one.value is True for one in found]
-        sentences = [one.sentences[0].split(", ", 1)[1] for one in found]
-        sentences = [sentences[0], *(f"{one[:1].upper()}{one[1:]}" for one in sentences[1:])]
         value = any(holds) if intent.thing.is_any else all(holds)
+        deciding = [one.sentences[0].split(", ", 1)[1] for one in found if one.value is value]
+        sentences = [deciding[0], *(f"{one[:1].upper()}{one[1:]}" for one in deciding[1:])]
         bodies = [body for one in found for body in one.bodies]
         return yes_or_no(value, sentences, bodies=bodies, steps=[step for one in found for step in one.steps])
 
     return settled(things, context, compute)
+
+
+def _already(intent: Fits, body: Body, others: Sequence[Body], context: Context) -> Finding | None:
+    """A thing that is there already fits, however close the measures; one thing has no room in or on itself."""
+    if not others or intent.between:
+        return None
+    relation = Relation.INSIDE if intent.inside is not None else Relation.ON
+    if id_of(body) == id_of(others[0]):
+        sentence = f"{body.the} has no room {'in' if relation is Relation.INSIDE else 'on'} itself."
+        return yes_or_no(value=False, sentences=[sentence], bodies=[body])
+    stands = standing(relation, body, others[:1], context)
+    if stands.holds is not Holds.YES:
+        return None
+    sentence = f"{body.the} is {relation.value} {others[0].the} already."
+    return yes_or_no(value=True, sentences=[sentence], bodies=[body, others[0]], steps=[stands.step])
 
 
 def _room(intent: Fits, body: Body, others: Sequence[Body], context: Context) -> _Room:
@@ -121,7 +140,9 @@ def _fits(body: Body, room: _Room) -> Finding:
         sentence = f"{body.the} fits {room.name}, with {length(tightest.value)} to spare."
         return yes_or_no(value=True, sentences=[sentence], bodies=bodies, steps=steps)
     if min(one.sign for one in spare) == 0:
-        sentence = f"{body.the} may just fit {room.name}: the difference is within the measuring error."
+        sentence = (
+            f"not for sure: {body.the} may just fit {room.name}, but the difference is within the measuring error."
+        )
         return yes_or_no(value=False, sentences=[sentence], bodies=bodies, steps=steps)
     sentence = f"{body.the} does not fit {room.name}: {length(-tightest.value)} are missing."
     return yes_or_no(value=False, sentences=[sentence], bodies=bodies, steps=steps)

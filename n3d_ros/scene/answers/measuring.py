@@ -137,6 +137,10 @@ def _said(
     context: Context,
 ) -> str:
     """What is said of the body: "is 42 cm tall"."""
+    if body.surface is not None and quantity is Quantity.HEIGHT:
+        return f"top is {words} above the floor"
+    if body.surface is not None and quantity in MEASURED_AS:
+        return f"is {MEASURED_AS[quantity].format(words)} as far as I see it"
     if quantity in MEASURED_AS:
         return f"is {MEASURED_AS[quantity].format(words)}"
     if quantity is Quantity.VOLUME:
@@ -175,6 +179,8 @@ def _coordinates(body: Body, reference: Body | None, context: Context) -> list[s
 def _size(body: Body, context: Context) -> Finding:
     """The three edges, each with what it is; the value has them along the box's own axes."""
     edges = edges_of(body, context.axes)
+    if body.surface is not None:
+        return _seen_size(body)
     named = ((edges.width, "wide"), (edges.height, "tall"), (edges.depth, "deep"))
     said = [f"{length(float(body.box.size[k]))} {word}" for k, word in named]
     stddev = ", ".join(f"{value:.3f}" for value in body.uncertainty.size_stddev_m)
@@ -187,6 +193,21 @@ def _size(body: Body, context: Context) -> Finding:
         unit="m",
         bodies=(body,),
         steps=(f"Edges of {body.name} along its own axes x, y, z: {figures} m, give or take {stddev} m.",),
+    )
+
+
+def _seen_size(body: Body) -> Finding:
+    """The two edges of what is seen of a surface; the value has 0 for the third, which is not known."""
+    long, short = sorted((float(body.box.size[0]), float(body.box.size[1])), reverse=True)
+    words = f"{length(long)} by {length(short)}"
+    return Finding(
+        sentences=(f"What I see of {body.the} is {words}.",),
+        value=(float(body.box.size[0]), float(body.box.size[1]), 0.0),
+        kind=ValueType.SIZE,
+        words=words,
+        unit="m",
+        bodies=(body,),
+        steps=(f"The rectangle around the seen outline of {body.the} is {long:.3f} m by {short:.3f} m.",),
     )
 
 

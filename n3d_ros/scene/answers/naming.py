@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from n3d_ros.scene.answers.amounts import unit_of
 from n3d_ros.scene.answers.comparatives import COMPARED_WITH
+from n3d_ros.scene.answers.contact import HOLLOW
 from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.relations import SIDE_WORDS
 from n3d_ros.scene.answers.wording import echo, length, listed
 from n3d_ros.scene.questions.question import Place, Relation, SizeBound, Thing
+
+ANYTHING = frozenset({"anything", "something", "everything", "nothing"})
+"""Words for any object, which name nothing where they are told back."""
 
 
 def called(thing: Thing) -> str:
@@ -32,9 +36,11 @@ def told(thing: Thing) -> str:
     Returns:
         The words without quotes, one line.
     """
-    places = [place_told(place) for place in thing.places]
-    bounds = [bound_told(bound) for bound in thing.bounds]
-    return " ".join([echo(thing.text or thing.phrase.text), *places, *bounds])
+    said = [*(place_told(place) for place in thing.places), *(bound_told(bound) for bound in thing.bounds)]
+    name = echo(thing.text or thing.phrase.text)
+    if thing.phrase.text in ANYTHING:
+        name = "object"
+    return " ".join([name, " and ".join(said)]).strip()
 
 
 def place_told(place: Place) -> str:
@@ -49,6 +55,8 @@ def place_told(place: Place) -> str:
     references = listed([f"the {told(one)}" for one in place.references]) or "the viewer"
     if place.within_m is not None and place.relation is Relation.NEXT_TO:
         return f"within {length(place.within_m)} of {references}"
+    if place.relation is Relation.ON and any(HOLLOW & (one.phrase.shapes or set()) for one in place.references):
+        return f"in {references}"  # what a bowl or a tray carries lies in it
     near = "" if place.within_m is None else f" within {length(place.within_m)}"
     return f"{SIDE_WORDS[place.relation]} {references}{near}"
 

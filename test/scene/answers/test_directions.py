@@ -73,3 +73,11 @@ def test_where_relative_to_a_thing_is_told_from_there() -> None:
     got = ask(scene, Where(thing=MUG, relative_to=BOX), viewpoint=OPTICAL_T_VIEWER)
     assert got.text == "The mug 1 is 30 cm to the left, 40 cm behind and 20 cm lower than the box 2."
     assert got.value == pytest.approx((-0.3, 0.2, 1.4))
+
+
+@pytest.mark.parametrize(("hour", "expected"), [(3, True), (2, False), (9, False)])
+def test_is_it_at_three_oclock(hour: int, expected: bool) -> None:
+    scene = scene_of(known(1, "mug", (1.0, 0.0, 2.1)), known(2, "box", (0.0, 0.0, 2.0)))
+    got = ask(scene, Direction(target=MUG, origin=BOX, hour=hour))
+    assert (got.value, got.value_type) == (expected, ValueType.BOOLEAN)
+    assert got.text.endswith("the mug 1 is at 3 o'clock from the box 2.")

@@ -68,6 +68,20 @@ def test_a_fit_within_the_error_is_a_no_that_says_so() -> None:
 
 # --- changes
 
+
+def test_what_is_there_already_fits_and_nothing_fits_itself() -> None:
+    scene = scene_of(known(1, "lid", (0, -0.06, 1), (0.1, 0.02, 0.1)), known(2, "jar", (0, 0, 1)))
+    there = ask(scene, Fits(thing=the("lid"), on_top_of=the("jar")))
+    assert (there.value, there.text) == (True, "Yes, the lid 1 is on the jar 2 already.")
+    itself = ask(scene, Fits(thing=the("jar"), inside=the("jar")))
+    assert (itself.value, itself.text) == (False, "No, the jar 2 has no room in itself.")
+
+
+def test_of_several_only_those_that_do_not_fit_are_told() -> None:
+    got = ask(SCENE, Fits(thing=the("objects"), opening_m=(0.1,)))
+    assert got.text == "No, the crate 2 does not fit through a gap of 10 cm: 10 cm are missing."
+
+
 BEFORE = scene_of(
     known(1, "mug", (0.0, 0.0, 1.0)),
     known(2, "box", (0.3, 0.0, 1.0), stddev_m=0.01),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,17 @@ import pytest
 from n3d_ros.errors import StatusCode
 from n3d_ros.geometry import RigidTransform
 from n3d_ros.geometry.transforms import rotation_about_axis
-from n3d_ros.scene.questions.question import Count, Difference, Extreme, Measure, Quantity, SizeBound, Which
+from n3d_ros.scene.questions.question import (
+    Compare,
+    Count,
+    Difference,
+    Extreme,
+    Measure,
+    Quantity,
+    Sense,
+    SizeBound,
+    Which,
+)
 from n3d_ros.scene.spatial_answer import ValueType
 from scene.answers.asking import SECOND, STAMP, ask, known, level_table, scene_of, the
 
@@ -230,3 +241,31 @@ def test_no_distance_is_below_zero(seed: int) -> None:
     for quantity in (Quantity.DISTANCE, Quantity.HORIZONTAL_DISTANCE, Quantity.VERTICAL_DISTANCE, Quantity.GAP):
         values = [ask(scene, Measure(quantity=quantity, thing=the("box", number=k))).value for k in range(1, 9)]
         assert all(isinstance(value, float) and value >= 0 for value in values)
+
+
+# --- surfaces are seen from one side
+
+
+def test_of_a_table_what_is_seen_is_told_and_no_height_without_a_floor() -> None:
+    table, floor = level_table(0.3), level_table(1.0, "floor")
+    size = ask(SCENE, Measure(quantity=Q.SIZE, thing=the("table")), surfaces=(table,))
+    assert size.text == "What I see of the table is 2.00 m by 1.50 m."
+    assert isinstance(size.value, tuple)
+    assert sorted(size.value) == pytest.approx([0.0, 1.5, 2.0])
+    height = Measure(quantity=Q.HEIGHT, thing=the("table"))
+    unknown = ask(SCENE, height, surfaces=(table,))
+    assert (unknown.status, unknown.text) == (
+        StatusCode.NOT_FOUND, "I cannot tell the height of the table: I see only its top.",
+    )  # fmt: skip
+    over = ask(SCENE, height, surfaces=(table, floor))
+    assert over.value == pytest.approx(0.7)
+    assert over.text == "The table top is 70 cm above the floor."
+
+
+def test_a_surface_is_not_compared_by_a_volume_that_nobody_knows() -> None:
+    bigger = Compare(subject=the("table"), quantity=Q.VOLUME, sense=Sense.MORE, other=MUG)
+    assert ask(SCENE, bigger, surfaces=(level_table(),)).status is StatusCode.NOT_FOUND
+    largest = Extreme(quantity=Q.VOLUME, most=True)
+    wide = level_table(1.0, "floor")
+    wide = replace(wide, outline=2 * wide.outline)
+    assert ask(SCENE, Which(thing=the("surface", extreme=largest)), surfaces=(level_table(), wide)).value == "floor"
