@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -25,7 +26,7 @@ EXAMPLES = """\
   n3d ask "what is left of the mug?" --from base_link --target-frame map
   n3d ask "how many cups were there?" --at "10 s ago" --json
   n3d ask                                   a prompt; `help` there says what can be asked
-  n3d ask < questions.txt                   one question a line, one answer a line
+  n3d ask < questions.txt                   one question a line, # begins a comment
 """
 NEEDS_ROS = True
 
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
             if args.question:
                 return conversation.once(" ".join(args.question))
             if not sys.stdin.isatty():
+                if isinstance(sys.stdin, io.TextIOWrapper):
+                    sys.stdin.reconfigure(errors="surrogateescape")  # a line that is no text is refused by itself
                 return conversation.lines(sys.stdin)
             from n3d_ros.cli.prompt import run_prompt
 
@@ -136,7 +139,7 @@ class Conversation:
         """Asks a question a line and prints an answer a line, as JSON with ``--json``.
 
         Args:
-            lines: of a file or pipe; empty ones are passed over.
+            lines: of a file or pipe; empty ones and those that begin with # are passed over.
 
         Returns:
             The exit code of the first question that was not answered, else 0.
@@ -145,7 +148,9 @@ class Conversation:
         from n3d_ros.ros.client import NO_NODE
 
         first = EXIT_OK
-        for text in filter(None, map(str.strip, lines)):
+        for text in map(str.strip, lines):
+            if not text or text.startswith("#"):
+                continue
             try:
                 answer = self.put(text)
                 print(json.dumps(answer) if self.args.json else answer_line(answer), flush=True)

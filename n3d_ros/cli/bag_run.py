@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, progress
+from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, plain, progress
 from n3d_ros.cli.start import add_model_argument, model_parameters, parse_parameters
 
 if TYPE_CHECKING:
@@ -96,6 +96,56 @@ def questions_of(args: argparse.Namespace) -> tuple[BagQuestion, ...]:
     return read_questions(args.ask, Path(args.questions) if args.questions else None)
 
 
+def refuse_overlap(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
+    """Refuses to write a file over one that is read, or two results into one file.
+
+    Args:
+        written: files and folders that will be written or replaced, by what the user calls them.
+        read: files that are read, in the same way.
+
+    Raises:
+        BagError: two are the same, or one that is read lies in a folder that is replaced.
+    """
+    from n3d_ros.errors import BagError
+
+    places = [(name, path.resolve()) for name, path in written.items()]
+    for i, (name, place) in enumerate(places):
+        for other, path in read.items():
+            inside = place in path.resolve().parents
+            same = place == path.resolve() or (place.exists() and path.exists() and place.samefile(path))
+            if same or inside:
+                raise BagError(f"{path} is read ({other}) and would be overwritten ({name}); choose another name.")
+        for other, path in places[:i]:
+            if place == path or path in place.parents:
+                raise BagError(f"{place} would be written twice ({other} and {name}); choose another name.")
+
+
+def files_read(args: argparse.Namespace) -> dict[str, Path]:
+    """Files that the options name for reading.
+
+    Args:
+        args: with what ``add_bag_arguments`` adds.
+
+    Returns:
+        Paths by option; also the bag's where it is one file.
+    """
+    named = {"the bag": args.bag, "--params": args.params, "--questions": args.questions}
+    return {name: Path(path) for name, path in named.items() if path and not Path(path).is_dir()}
+
+
+def tell_late_questions(questions: Sequence[BagQuestion], seconds: float) -> None:
+    """Says which questions name a time that the bag does not reach; they are asked at its end.
+
+    Args:
+        questions: all of them.
+        seconds: that the bag lasts.
+    """
+    for one in questions:
+        if one.at_s is not None and one.at_s > seconds:
+            sentence = f"the bag ends at {seconds:.1f} s: what is to be asked at {one.at_s:g} s is asked then"
+            print(f"n3d: {sentence}: {plain(one.text, 200)}", file=sys.stderr)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BagRun:
     """A bag that was worked through.
@@ -144,6 +194,7 @@ def work_through(
         seconds = reader.duration_ns / 1e9
         options.update(prepare(reader, topics) if prepare is not None else {})
         options.setdefault("config", config)
+        tell_late_questions(options.get("questions", ()), seconds)
         try:
             with progress(seconds, "run", bar_format=RATE_FORMAT) as bar, on_stop_signal(stopped.set):
 

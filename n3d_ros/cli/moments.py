@@ -11,7 +11,7 @@ from n3d_ros.errors import ConfigurationError
 
 NANOSECONDS = 1_000_000_000
 LATEST_NS = 2**31 * NANOSECONDS  # what a stamp in a message can hold
-AGO = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]+)\s+ago", re.IGNORECASE)
+AGO = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,12})?)\s*(?P<unit>[a-z]+)\s+ago", re.IGNORECASE)
 UNITS_S = {
     "ms": 0.001,
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.bag_run import add_bag_arguments, config_of, questions_of, work_through
+from n3d_ros.cli.bag_run import add_bag_arguments, config_of, files_read, questions_of, refuse_overlap, work_through
 from n3d_ros.cli.console import size_text
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f"--pictures: expected 1 to {MAX_PICTURES}, got {args.pictures}.")
     output = Path(args.output)
     refuse_page(output, force=args.force)
+    refuse_overlap({"-o": output}, files_read(args))
     prepared = _Prepared(args)
     summary = work_through(args, prepared.config, output=None, prepare=prepared.options).summary
     report = ReportInput(

@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from n3d_ros.cli.bag_run import BagRun, add_bag_arguments, config_of, questions_of, work_through
+from n3d_ros.cli.bag_run import (
+    BagRun,
+    add_bag_arguments,
+    config_of,
+    files_read,
+    questions_of,
+    refuse_overlap,
+    work_through,
+)
 from n3d_ros.cli.console import number, table
 from n3d_ros.errors import N3dError
 
@@ -162,12 +170,27 @@ def _checked_output(args: argparse.Namespace) -> Path | None:
         if not Path(name).absolute().parent.is_dir():
             raise BagError(f"{name}: its folder is not there; make it first.")
         refuse_inside_bag(Path(name).absolute().parent)
+    refuse_overlap(_files_written(args), files_read(args) | ({"--compare": Path(args.compare)} if args.compare else {}))
     if not args.output:
         return None
     output = Path(args.output)
     if (output / RESULTS_FILE).exists() and not args.force:
         raise BagError(f"{output} holds results already; choose another folder, or --force to replace them.")
     return output
+
+
+def _files_written(args: argparse.Namespace) -> dict[str, Path]:
+    """Files and folders that the options have written, by option."""
+    from n3d_ros.ros.offline import BAG_FOLDER, RESULTS_FILE
+    from n3d_ros.ros.report_pictures import IMAGE_FILE, TOP_DOWN_FILE
+
+    written = {name: Path(path) for name, path in (("--save", args.save), ("--junit", args.junit)) if path}
+    if args.output:
+        folder = [] if args.no_bag else [BAG_FOLDER]
+        written |= {
+            f"-o, {name}": Path(args.output) / name for name in (RESULTS_FILE, IMAGE_FILE, TOP_DOWN_FILE, *folder)
+        }
+    return written
 
 
 def _save(args: argparse.Namespace, done: BagRun, config: NodeConfig, tolerances: dict[str, float]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from n3d_ros.errors import ConfigurationError, N3dError, QueryError, StatusCode
 from n3d_ros.ros.conversions import fill_stamp, stamp_to_ns
+from n3d_ros.ros.plain_text import plain
 from n3d_ros.ros.plain_values import locate_response_to_dict as locate_response_to_dict
 from n3d_ros.ros.plain_values import object_msg_to_dict as object_msg_to_dict
 from n3d_ros.ros.plain_values import query_response_to_dict as query_response_to_dict
@@ -335,5 +336,9 @@ def _no_node(name: str) -> ConfigurationError:
 
 def _check_text(name: str, text: str) -> None:
     """Refuses text the interface has no room for."""
-    if len(text.encode()) > MAX_TEXT_CHARS[name]:
-        raise QueryError(f"The {name} has {len(text.encode())} bytes; expected at most {MAX_TEXT_CHARS[name]}.")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:  # bytes of a command line or pipe that are no text
+        raise QueryError(f"The {name} is no text in UTF-8: {plain(ascii(text), 80)}.") from error
+    if size > MAX_TEXT_CHARS[name]:
+        raise QueryError(f"The {name} has {size} bytes; expected at most {MAX_TEXT_CHARS[name]}.")

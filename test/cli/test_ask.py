@@ -27,7 +27,7 @@ from n3d_msgs.msg import Object3D, Object3DArray
 from n3d_ros.cli import ask, prompt
 from n3d_ros.cli import main as cli
 from n3d_ros.cli.moments import stamp_of
-from n3d_ros.errors import ConfigurationError, N3dError, StatusCode
+from n3d_ros.errors import ConfigurationError, N3dError, QueryError, StatusCode
 from n3d_ros.ros.client import NO_NODE, OPTICAL_XYZW_VIEWER, NodeClient
 from node_harness import NodeClient as Camera
 from node_harness import NodeProcess, ros_environment, wait_until
@@ -94,7 +94,8 @@ def test_a_time_of_day_is_the_newest_one_that_is_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "10 years ago", "-5", "nan", "1e99", "inf", "25:00", "0", "9999999999"]
+    "text",
+    ["", "yesterday", "10 years ago", "-5", "nan", "1e99", "inf", "25:00", "0", "9999999999", "9" * 310 + " s ago"],
 )
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="Moment"):
@@ -129,6 +130,18 @@ def test_every_answer_of_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) 
     assert [line.split(":")[0] for line in said.out.splitlines()] == ["Said", "NOT_FOUND", "Said"]
     assert "\x1b" not in said.out, "a node must not steer the terminal"
     assert "Too long." in said.err
+
+
+def test_lines_that_begin_with_a_hash_are_comments() -> None:
+    talk = conversation()
+    assert talk.lines(io.StringIO("# mine\n  # too\nwhere is # 2?\n")) == 0
+    assert [text for text, _ in talk.client.asked] == ["where is # 2?"]  # type: ignore[attr-defined]
+
+
+def test_bytes_that_are_no_text_are_refused_as_a_question_of_their_own() -> None:
+    for text in ("where is \udcff the bowl?", "\ud800"):
+        with pytest.raises(QueryError, match="The question is no text in UTF-8"):
+            NodeClient.goal(text, 0.0, "", "", 0)
 
 
 def test_a_pipe_ends_when_the_node_is_gone() -> None:

@@ -141,6 +141,49 @@ def test_a_run_needs_somewhere_to_put_what_it_finds(bag: Path, capsys: pytest.Ca
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names features of x86 processors")
+@pytest.mark.parametrize("option", ["--junit", "--save", "-o"])
+def test_no_result_is_written_over_a_file_that_is_read(
+    bag: Path, golden: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = tmp_path / "objects.json"
+    read.write_bytes(b"# mine\nhow many boxes?\n" if option != "--junit" else golden.read_bytes())
+    before = read.read_bytes()
+    options = {
+        "--junit": ["--compare", str(read), "--junit", str(tmp_path / "nowhere" / ".." / read.name)],
+        "--save": ["--questions", str(read), "--save", str(read)],
+        "-o": ["--questions", str(read), "-o", str(tmp_path)],
+    }[option]
+    (tmp_path / "nowhere").mkdir()
+    assert main(["run", str(bag), *options, *([] if option == "--junit" else ["--force"])]) != 0
+    assert "is read (" in capsys.readouterr().err
+    assert read.read_bytes() == before
+
+
+def test_two_results_do_not_share_a_file(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(bag), "-o", str(tmp_path), "--save", str(tmp_path / "objects.json")]) == 1
+    assert "would be written twice (--save and -o, objects.json)" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_images_compares_answers_and_says_so(
+    bag: Path, golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = edited(golden, tmp_path / "g.json", lambda content: content.update(frames=[]))
+    assert compare(bag, only) == 0
+    assert "Same: 2 answers (the golden file holds no image) as expected." in capsys.readouterr().out
+
+
+def test_a_question_for_a_time_after_the_end_is_told_to_be_asked_there(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--ask", "@9 how many boxes are there?", "--ask", "@0.1 what do you see?"]
+    assert main(["run", str(bag), "--save", str(tmp_path / "g.json"), *asked]) == 0
+    told = capsys.readouterr()
+    assert "the bag ends at 0.3 s: what is to be asked at 9 s is asked then: how many boxes" in told.err
+    assert "0.1 s is asked then" not in told.err
+    assert "and 2 answers to be expected" in told.out
+
+
 def test_another_processor_finds_the_same(repository: Path, tmp_path: Path) -> None:
     looks = [str(repository / "demo" / "tabletop"), "-p", "continuous_rate_hz:=3.0"]
     ask = ["--ask", "how far is the pink box from the blue box?"]

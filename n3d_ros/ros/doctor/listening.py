@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from rclpy.subscription import Subscription
 from n3d_ros.errors import InputError
 from n3d_ros.ros.conversions import clean_frame_id, store_tf_message
 from n3d_ros.ros.doctor.snapshot import NANOSECONDS, Heard, Transforms
+from n3d_ros.ros.serialized import CDR_STAMP, stamp_of_bytes
 
 KEPT = 6  # newest raw messages of an image topic, to find a pair among
 MOST_STAMPS = 2000
@@ -66,22 +66,6 @@ def sender_of(info: Info) -> str:
     return bytes(gid["data"]).hex() if isinstance(gid, dict) else ""
 
 
-def stamp_of_raw(message: bytes) -> int:
-    """The stamp of a serialised message that begins with a header.
-
-    Args:
-        message: in CDR.
-
-    Returns:
-        Nanoseconds; 0 also for a message too short to have one.
-    """
-    if len(message) < 12:
-        return 0
-    order = "<" if message[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", message, 4)
-    return int(seconds) * NANOSECONDS + int(nanoseconds)
-
-
 class Ear:
     """Listens to one topic.
 
@@ -114,7 +98,7 @@ class Ear:
             self._numbers.setdefault(sender_of(info), []).append(int(number))
         stamp_ns = 0
         if self._has_header:
-            stamp_ns = stamp_of_raw(message)
+            stamp_ns = stamp_of_bytes(message) if len(message) >= CDR_STAMP.stop else 0
             self._stamps.append(stamp_ns)
             self._ages.append((self._clock_ns() - stamp_ns) / NANOSECONDS)
         self.raw.append((stamp_ns, message))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,7 @@ from n3d_ros.ros.session import ros_node, unique_name
 
 logger = logging.getLogger(__name__)
 
+CLOSING = "The page is closing."
 MAX_WAITING = 8  # questions of all browsers together
 
 
@@ -60,6 +63,9 @@ class Asker:
         Args:
             question: what to ask and whom to tell.
         """
+        if self._stopping.is_set():
+            question.on_failure(CLOSING)
+            return
         try:
             self._waiting.put_nowait(question)
         except queue.Full:
@@ -72,15 +78,23 @@ class Asker:
             timeout_s: longest wait.
         """
         self._stopping.set()
-        while True:  # whoever waits is told, so that there is room for the word to stop
-            try:
-                waiting = self._waiting.get_nowait()
-            except queue.Empty:
+        deadline_s = time.monotonic() + timeout_s
+        while True:  # until there is room: questions that were on their way may still have come in
+            self._refuse_waiting()
+            with contextlib.suppress(queue.Full):
+                self._waiting.put_nowait(None)
                 break
-            if waiting is not None:
-                waiting.on_failure("The page is closing.")
-        self._waiting.put(None)
-        self._thread.join(timeout_s)
+            if time.monotonic() > deadline_s:
+                return
+        self._thread.join(max(0.0, deadline_s - time.monotonic()))
+
+    def _refuse_waiting(self) -> None:
+        """Tells whoever waits that there will be no answer."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting = self._waiting.get_nowait()
+                if waiting is not None:
+                    waiting.on_failure(CLOSING)
 
     def _run(self) -> None:
         with ros_node(unique_name("n3d_view_asking")) as node:
@@ -96,7 +110,7 @@ class Asker:
 
         def heard(stage: str, objects: list[dict[str, Any]], _elapsed_s: float) -> None:
             if self._stopping.is_set():
-                raise N3dError("The page is closing.")
+                raise N3dError(CLOSING)
             question.on_stage(f"{stage}, {len(objects)} objects" if objects else stage)
 
         try:

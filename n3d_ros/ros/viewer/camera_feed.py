@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from n3d_ros.errors import InputError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.ros.frame_assembly import FrameAssembler, TransformLookup
+from n3d_ros.ros.serialized import stamp_of_bytes
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -21,8 +22,6 @@ DEPTH_WORDS = ("depth", "range", "disparity")
 MAX_KEPT = 24  # images of one topic: most of a second, so that the one the node has looked at is still there
 MAX_KEPT_BYTES = 64_000_000  # of one topic
 PAIR_SLOP_NS = 50_000_000  # between colour and depth of one moment
-CDR_LITTLE_ENDIAN = 1  # lowest bit of the second byte of a serialised message
-CDR_STAMP = slice(4, 12)  # of a message that begins with a header: seconds and nanoseconds, four bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,26 +82,6 @@ def _info_of(image: str, infos: Sequence[str]) -> str | None:
     base = image.removesuffix("/compressedDepth").removesuffix("/compressed")
     beside = f"{base.rpartition('/')[0]}/camera_info"
     return beside if beside in infos else None
-
-
-def stamp_of_bytes(data: bytes) -> int:
-    """The stamp of a serialised message that begins with a ``std_msgs/Header``, without unpacking it.
-
-    Args:
-        data: as the middleware gives it: four bytes about the encoding, then the header.
-
-    Returns:
-        Nanoseconds.
-
-    Raises:
-        InputError: too short to hold a stamp.
-    """
-    if len(data) < CDR_STAMP.stop:
-        raise InputError(f"Serialised message: expected at least {CDR_STAMP.stop} bytes, got {len(data)}.")
-    order = "little" if data[1] & CDR_LITTLE_ENDIAN else "big"
-    stamp = data[CDR_STAMP]
-    seconds = int.from_bytes(stamp[:4], order, signed=True)  # type: ignore[arg-type]
-    return seconds * 1_000_000_000 + int.from_bytes(stamp[4:], order)  # type: ignore[arg-type]
 
 
 class Kept:

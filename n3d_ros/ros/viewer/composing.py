@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from n3d_ros.ros.viewer.node_feed import NodeFeed
 
 CLOUD_EVERY_S = 0.5
-SAME_MOMENT_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +47,7 @@ class SceneMoment:
         cloud: measured points in the camera's frame; None: no new ones.
         behind_s: how much older the boxes are than the picture.
         trouble: what could not be shown, in one sentence.
+        epoch: how many times the images' time has jumped back: the numbers of objects begin anew with it.
     """
 
     frame_name: str = ""
@@ -57,6 +57,7 @@ class SceneMoment:
     cloud: Cloud | None = None
     behind_s: float = 0.0
     trouble: str = ""
+    epoch: int = 0
 
     def distances_m(self) -> dict[str, float]:
         """From the camera to each box's centre, by key; empty when nobody knows where the camera is."""
@@ -146,6 +147,7 @@ class Composer:
             cloud=self._cloud(frame, camera, now_s),
             behind_s=_behind_s(objects, frame),
             trouble=trouble,
+            epoch=self._jumps,
         )
 
     def _placed(self, objects: Any, frame: RgbdFrame | None, now_s: float) -> tuple[Placing, tuple[ShownBox, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +36,7 @@ JPEG_QUALITY = 80
 PANEL_WIDTH_PX = 400
 MOVED_M = 0.0005  # smaller changes of a box are not sent
 LABEL_ABOVE_M = 0.02
+REUSE_AFTER_S = 1.0  # a click on what has just gone may still be on its way
 POINT_SHARE = 0.9  # size of a point, in distances between points
 
 
@@ -46,6 +49,7 @@ class _Slot:
     label: Any
     shown: ShownBox | None = None
     is_stale: bool = False
+    hidden_s: float = -math.inf
 
 
 class Page:
@@ -135,14 +139,16 @@ class Page:
 
     def _show_boxes(self, boxes: Sequence[ShownBox], *, is_stale: bool) -> None:
         wanted = {one.key: one for one in boxes}
-        free = [slot for slot in self._slots if slot.shown is None or slot.shown.key not in wanted]
+        now_s = time.monotonic()
+        for slot in self._slots:
+            if slot.shown is not None and slot.shown.key not in wanted:
+                _hide(slot, now_s)
         taken = {slot.shown.key: slot for slot in self._slots if slot.shown is not None}
+        free = [slot for slot in self._slots if slot.shown is None and now_s - slot.hidden_s >= REUSE_AFTER_S]
         for key, shown in wanted.items():
             slot = taken.get(key) or (free.pop(0) if free else self._new_slot(shown))
             if slot.shown is None or is_stale != slot.is_stale or _differs(slot.shown, shown):
                 _draw(slot, shown, is_stale)
-        for slot in free:
-            _hide(slot)
 
     def _new_slot(self, shown: ShownBox) -> _Slot:
         """A translucent box with its edges and its name."""
@@ -231,11 +237,10 @@ def _draw(slot: _Slot, shown: ShownBox, is_stale: bool) -> None:
     slot.shown, slot.is_stale = shown, is_stale
 
 
-def _hide(slot: _Slot) -> None:
-    """Shows nothing in a slot."""
-    if slot.shown is not None:
-        slot.box.visible = slot.edges.visible = slot.label.visible = False
-        slot.shown = None
+def _hide(slot: _Slot, now_s: float) -> None:
+    """Shows nothing in a slot that shows something."""
+    slot.box.visible = slot.edges.visible = slot.label.visible = False
+    slot.shown, slot.hidden_s = None, now_s
 
 
 def _differs(before: ShownBox, after: ShownBox) -> bool:

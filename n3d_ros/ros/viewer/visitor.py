@@ -45,6 +45,7 @@ class Visitor:
         self._latest = 0
         self._marked: tuple[ShownBox, ...] = ()
         self._follows = False
+        self._epoch = 0
         self._drawn: dict[str, Any] = {}
         gui = client.gui
         # A line end asks. viser's forms know Enter too, but lose the letters typed just before it (viser 1.1.1).
@@ -116,12 +117,15 @@ class Visitor:
             self._draw()
 
     def follow(self, moment: SceneMoment) -> None:
-        """Keeps what is marked on the objects it belongs to.
+        """Keeps what is marked on the objects it belongs to; a jump back in time gives their numbers to others.
 
         Args:
             moment: what is shown now.
         """
         with self._lock:
+            if moment.epoch != self._epoch:
+                self._epoch, self._marked = moment.epoch, ()
+                self._draw()
             if not self._follows or not self._marked:
                 return
             by_key = {one.key: one for one in moment.boxes}

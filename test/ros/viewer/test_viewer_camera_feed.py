@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from n3d_ros.errors import InputError
+from n3d_ros.ros.serialized import stamp_of_bytes
 from n3d_ros.ros.viewer.camera_feed import (
     CAMERA_INFO,
     COMPRESSED,
@@ -13,7 +14,6 @@ from n3d_ros.ros.viewer.camera_feed import (
     MAX_KEPT_BYTES,
     Kept,
     camera_topics_of,
-    stamp_of_bytes,
 )
 from viewer_messages import make_stamp
 

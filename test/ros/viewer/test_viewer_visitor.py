@@ -17,7 +17,7 @@ pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.viewer import visitor as module
-from n3d_ros.ros.viewer.asking import Question
+from n3d_ros.ros.viewer.asking import CLOSING, MAX_WAITING, Asker, Question
 from n3d_ros.ros.viewer.composing import SceneMoment
 from n3d_ros.ros.viewer.shown import shown_boxes
 from n3d_ros.ros.viewer.visitor import KEPT_ANSWERS, Visitor, Visitors
@@ -208,6 +208,40 @@ def test_a_click_marks_another_object_and_says_what_it_is(client: FakeClient, vi
     assert "#2 can" in str(client.made[-2].content)
     visitor.clicked("gone")
     assert list(client.lines) == ["/marked/2"]
+
+
+def test_a_mark_does_not_pass_on_to_who_has_the_number_after_a_jump_back(
+    client: FakeClient, visitor: Visitor, page: Any
+) -> None:
+    visitor.clicked("1")
+    visitor.follow(page.moment)
+    assert list(client.lines) == ["/marked/1"]
+    visitor.follow(SceneMoment(boxes=page.moment.boxes, epoch=1))
+    assert client.lines == {}
+
+
+def question_of(told: list[str]) -> Question:
+    """One whose answer nobody waits for, and whose refusal is kept."""
+    return Question(text="where?", on_stage=told.append, on_answer=told.append, on_failure=told.append)
+
+
+def test_a_page_that_closes_refuses_questions_and_ends_however_many_come() -> None:
+    asker, told = Asker("/n3d", 1.0), []  # type: tuple[Asker, list[str]]
+
+    class Eager(list[str]):
+        def append(self, sentence: str) -> None:  # asks again as soon as it is refused
+            super().append(sentence)
+            if len(self) < 100:
+                asker.ask(question_of(self))
+
+    eager = Eager()
+    for _ in range(MAX_WAITING):
+        asker.ask(question_of(eager))
+    asker._thread = SimpleNamespace(join=lambda _: None)  # type: ignore[assignment]
+    asker.stop(0.5)
+    asker.ask(question_of(told))
+    assert told == [CLOSING]
+    assert set(eager) == {CLOSING}
 
 
 def test_every_browser_has_its_own_answers_and_marks(page: Any, asker: FakeAsker) -> None:
