@@ -62,6 +62,7 @@ def _carried_by(body: Body, reference: Body, context: Context) -> Standing | Non
         for carrier in context.bodies:
             if carrier.id in way_from or not _can_touch(upper, carrier):
                 continue
+            context.spend(1)
             is_in = _is_inside(upper, carrier)
             if not is_in and rests_on(upper, carrier, context).holds is not Holds.YES:
                 continue

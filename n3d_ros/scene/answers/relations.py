@@ -8,6 +8,7 @@ in its step what was measured and against which bound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
@@ -30,6 +31,7 @@ from n3d_ros.scene.questions.question import Relation
 
 NEXT_TO_M = 0.10  # free space that is always small enough for "next to"
 NEXT_TO_VIEWER_M = 0.5  # the same, from a person or robot
+ORIGIN = (0.0, 0.0, 0.0)
 HEIGHTS = (Relation.ABOVE, Relation.BELOW)
 HEIGHT_WORDS = {Relation.ABOVE: "higher than", Relation.BELOW: "lower than"}
 """What is said instead of above and below when two things do not overlap seen from above."""
@@ -107,10 +109,11 @@ def straight_over(relation: Relation, body: Body, reference: Body, context: Cont
         Whether it holds, with the numbers.
     """
     found = _side(relation, body, reference, context)
-    if found.holds is not Holds.YES:
+    if found.holds is Holds.NO:
         return found
     overlap = overlapping(body, reference, context)
-    return replace(found, holds=overlap.holds, step=f"{found.step} {overlap.step}")
+    holds = found.holds if overlap.holds is Holds.YES else Holds.NO
+    return replace(found, holds=holds, step=f"{found.step} {overlap.step}")
 
 
 def side_direction(relation: Relation, sight: Sight) -> FloatArray:
@@ -181,16 +184,17 @@ _NOT_OF_VIEWERS = {
 
 def _next_to(body: Body, reference: Body, context: Context) -> Standing:
     """Little free space at one height, and neither on nor in the other."""
+    reach_m = (math.dist(body.box.size, ORIGIN) + math.dist(reference.box.size, ORIGIN)) / 2
+    at_least_m = math.dist(body.center, reference.center) - reach_m
+    at_most_m = max(NEXT_TO_M, float(max(body.box.size)) / 2, float(max(reference.box.size)) / 2)
+    if at_least_m > at_most_m:  # true of most pairs, and cheap
+        step = f"More than {at_least_m:.3f} m of free space lie between {body.name} and {reference.name}"
+        return Standing(holds=Holds.NO, step=f"{step} (bound at most {at_most_m:.3f} m).")
     up = context.axes.up
     widest = max(_widest(body, context), _widest(reference, context)) if reference.surface is None else 0.0
     bound_m = max(NEXT_TO_M, widest / 2)
     heights = body.half_extent(up)[0] + reference.half_extent(up)[0]
     is_level = abs(side_by_side(body, reference, up).value) <= heights + NEXT_TO_M
-    reach_m = float(np.linalg.norm(body.box.size) + np.linalg.norm(reference.box.size)) / 2
-    at_least_m = float(np.linalg.norm(body.center - reference.center)) - reach_m
-    if at_least_m > bound_m:
-        step = f"More than {at_least_m:.3f} m of free space lie between {body.name} and {reference.name}"
-        return Standing(holds=Holds.NO, step=f"{step} (bound {bound_m:.3f} m).")
     gap = gap_between(body.box, reference.box)
     step = f"{gap.length_m:.3f} m of free space lie between {body.name} and {reference.name} (bound {bound_m:.3f} m)"
     if gap.length_m > bound_m or not is_level:

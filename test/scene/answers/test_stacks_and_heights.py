@@ -100,6 +100,13 @@ def test_what_is_above_a_thing_is_over_it() -> None:
     assert ask(BESIDE, Exists(thing=over_bottle)).value is False
 
 
+def test_a_thing_beside_another_at_its_height_is_not_almost_above_it() -> None:
+    """What only the measuring error keeps from being above is told; what stands beside is not."""
+    pair = (known(1, "bowl", (-0.3, 0, 1), stddev_m=0.01), known(2, "bottle", (0.3, 0, 1), stddev_m=0.01))
+    above = the("objects", places=(Place(relation=R.ABOVE, references=(the("bowl"),)),))
+    assert "about the same place" not in ask(scene_of(*pair), Which(thing=above)).text
+
+
 def test_a_thing_beside_another_is_higher_and_said_not_to_be_over_it() -> None:
     """The benchmark compares heights alone, so the answer is yes."""
     got = placed("bottle", R.ABOVE, "bowl")
