@@ -39,7 +39,6 @@ class SpatialQuery:
         up: (3,) unit vector against gravity in the scene's frame; None: unknown, then the viewer's up.
         surfaces: flat pieces of the world in the scene's frame: "on the table", "above the floor".
         departed: objects that left the scene, newest first, in the scene's frame: "when did you last see the mug?".
-        unseen: ids of objects that left the scene though their place was not seen empty: nobody looked there for long.
         before: an earlier scene in the same frame, for "what changed since"; None: none is remembered.
         now_ns: the present, on the clock of the stamps; 0: not told. With it, ages count up to now, and an answer about
             the past says how long ago its image is.
@@ -53,7 +52,6 @@ class SpatialQuery:
     up: FloatArray | None = None
     surfaces: tuple[SupportSurface, ...] = ()
     departed: tuple[SceneObject, ...] = ()
-    unseen: frozenset[int] = frozenset()
     before: Scene | None = None
     now_ns: int = 0
     open_vocabulary: bool = False

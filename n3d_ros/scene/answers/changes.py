@@ -63,11 +63,12 @@ def _changes(before: Scene, context: Context) -> _Changes:
     now = {body.id: body for body in context.bodies if body.id is not None}
     still = {*now, *(known.id for known in context.scene.candidates)}
     ways = [(body, way_between(then[i], body)) for i, body in now.items() if i in then]
+    unseen = {one.object.id for one in context.scene.departed if not one.was_looked_for}
     missing = [body for i, body in then.items() if i not in still]
     return _Changes(
         new=tuple(body for i, body in now.items() if i not in known_then),
-        gone=tuple(body for body in missing if body.id not in context.query.unseen),
-        unseen=tuple(body for body in missing if body.id in context.query.unseen),
+        gone=tuple(body for body in missing if body.id not in unseen),
+        unseen=tuple(body for body in missing if body.id in unseen),
         moved=tuple((body, way) for body, way in ways if has_moved(way)),
         since_s=(context.scene.stamp_ns - before.stamp_ns) * NANOSECONDS,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from n3d_ros.detection import SupportSurface
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.body import Body, body_of, surface_bodies
 from n3d_ros.scene.answers.sight import Sight, nobody, sight_of
@@ -82,8 +84,7 @@ class Context:
         Returns:
             The context.
         """
-        bodies = tuple(body_of(known) for known in scene.objects)
-        surfaces = surface_bodies(query.surfaces)
+        bodies, surfaces = _bodies_of(scene), _surfaces_of(tuple(query.surfaces))
         sight = _measuring(sight_of(scene, query), bodies)
         return cls(scene=scene, query=query, sight=sight, bodies=bodies, surfaces=surfaces)
 
@@ -140,3 +141,15 @@ def _measuring(sight: Sight | None, bodies: Sequence[Body]) -> Sight | None:
     ways = np.array([body.center for body in bodies]) - sight.origin
     is_seen = ways @ sight.forward >= WIDEST_VIEW_COSINE * np.linalg.norm(ways, axis=1)
     return sight if bool(is_seen.all()) else replace(sight, measures_along=False)
+
+
+@lru_cache(maxsize=8)  # many questions come to one scene; scenes and surfaces are told apart by identity
+def _bodies_of(scene: Scene) -> tuple[Body, ...]:
+    """The objects of a scene as bodies."""
+    return tuple(body_of(known) for known in scene.objects)
+
+
+@lru_cache(maxsize=8)
+def _surfaces_of(surfaces: tuple[SupportSurface, ...]) -> tuple[Body, ...]:
+    """The surfaces as bodies."""
+    return surface_bodies(surfaces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -138,13 +139,22 @@ def within_outline(surface: SupportSurface, point: FloatArray, *, margin_m: floa
     Returns:
         True when it does.
     """
-    axes = _level_axes(surface.normal)
-    hull, at = _convex_hull(surface.outline @ axes), point @ axes
+    axes, hull, outward = _seen_extent(surface)
+    at = point @ axes
     if len(hull) < 3:
         return bool(np.linalg.norm(surface.outline @ axes - at, axis=1).min() <= margin_m)
-    edges = np.roll(hull, -1, axis=0) - hull
-    outward = np.column_stack([edges[:, 1], -edges[:, 0]]) / np.linalg.norm(edges, axis=1, keepdims=True)
     return bool((((at - hull) * outward).sum(1) <= margin_m).all())
+
+
+@lru_cache(maxsize=32)
+def _seen_extent(surface: SupportSurface) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Level axes, the hull of the outline in them, and the outward normals of its edges; one surface is asked often."""
+    axes = _level_axes(surface.normal)
+    hull = _convex_hull(surface.outline @ axes)
+    if len(hull) < 3:
+        return axes, hull, hull
+    edges = np.roll(hull, -1, axis=0) - hull
+    return axes, hull, np.column_stack([edges[:, 1], -edges[:, 0]]) / np.linalg.norm(edges, axis=1, keepdims=True)
 
 
 def _level_axes(up: FloatArray) -> FloatArray:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from n3d_ros.errors import StatusCode
+from n3d_ros.scene.departed import Departed, Departure
 from n3d_ros.scene.questions.question import (
     Changed,
     Describe,
@@ -136,11 +139,15 @@ def test_what_changed_at_a_place_leaves_out_the_rest() -> None:
 
 
 def test_what_was_not_looked_for_is_not_gone() -> None:
-    unseen = {"before": BEFORE, "unseen": frozenset({3})}
-    got = ask(NOW, Changed(), **unseen)
+    unseen, empty = (
+        replace(NOW, departed=(Departed(object=BEFORE.objects[2], left_ns=STAMP, how=how),))
+        for how in (Departure.UNSEEN, Departure.EMPTY)
+    )
+    got = ask(unseen, Changed(), before=BEFORE)
     assert got.value == "new: spoon 5; moved: mug 1"
     assert "I have not seen the cup 3 again: its place was out of view." in got.text
-    one = ask(NOW, Changed(thing=the("cup"), is_gone=True), **unseen)
+    assert ask(empty, Changed(is_gone=True), before=BEFORE).value == "gone: cup 3"
+    one = ask(unseen, Changed(thing=the("cup"), is_gone=True), before=BEFORE)
     assert (one.value, one.text) == (False, "No, I have not seen the cup 3 again: its place was out of view.")
 
 
