@@ -8,11 +8,14 @@ measured contradict each other ("yellow cylinder" of shape box), the label count
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
+
+from n3d_ros.scene.nouns_alike import SAME_NAMES
+from n3d_ros.scene.nouns_alike import singular as singular
+from n3d_ros.scene.nouns_alike import words_of as words_of
 
 MAX_PHRASE_WORDS = 16  # longer phrases describe more than one object
 MAX_SHOWN_CHARS = 24  # of a word of the asker's that is repeated in a note
@@ -75,48 +78,6 @@ POINTING = frozenset({"one", "ones", "these", "those", "all", "both"})
 """Fillers that mean anything when no noun is there."""
 SEVERAL = frozenset({"ones", "these", "those", "all", "both", "everything"})
 ANYTHING = frozenset({"object", "thing", "item", "stuff", "everything", "anything", "something"})
-IRREGULAR = {
-    "knives": "knife",
-    "shelves": "shelf",
-    "leaves": "leaf",
-    "loaves": "loaf",
-    "people": "person",
-    "dice": "die",
-    "tomatoes": "tomato",
-    "potatoes": "potato",
-}
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, lower case, without punctuation.
-
-    Args:
-        text: any text.
-
-    Returns:
-        Words of letters (of any script) and digits, apostrophes dropped.
-    """
-    return tuple(re.findall(r"[^\W_]+", text.lower().replace("'", "").replace("\u2019", "")))
-
-
-def singular(word: str) -> str:
-    """The singular of an English noun, by its ending; words that are no plural stay.
-
-    Args:
-        word: lower case.
-
-    Returns:
-        The singular; for rare words not always the dictionary's, yet always the same for both numbers.
-    """
-    if word in IRREGULAR:
-        return IRREGULAR[word]
-    if len(word) <= 3 or word.endswith(("ss", "us", "is")):
-        return word
-    if word.endswith("ies"):
-        return word[:-3] + "y"
-    if word.endswith(("xes", "shes", "ches", "sses", "zes")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") else word
 
 
 def vocabulary() -> str:
@@ -144,6 +105,12 @@ def _described(label: str, color: str | None, shape: str | None) -> frozenset[st
         said = known & kind.keys()
         known |= measured if not said or said & measured else frozenset()
     return known
+
+
+def _kind_of(words: Sequence[str]) -> str | None:
+    """What the words name by their end: "flat screen TV" is a television; None: nothing that has other names."""
+    plain = tuple(_plain(word) for word in words)
+    return SAME_NAMES.get(plain[-2:]) or SAME_NAMES.get(plain[-1:])
 
 
 def names_a_thing(label: str) -> bool:
@@ -244,11 +211,34 @@ class Phrase:
         if not known.issuperset(self.colors):
             return False
         if self.noun is not None:
-            if self.noun in _described(label, None, None):
+            if self.is_named_by(label) or self.is_named_alike_by(label):
                 return True
             if not self.is_known or names_a_thing(label):
                 return False
         return self.shapes is None or not self.shapes.isdisjoint(known)
+
+    def is_named_by(self, label: str) -> bool:
+        """Whether a label has the very noun.
+
+        Args:
+            label: of an object.
+
+        Returns:
+            True for "coffee mug" and the noun "mug".
+        """
+        return self.noun in _plain_words(label)
+
+    def is_named_alike_by(self, label: str) -> bool:
+        """Whether a label has another name for the noun.
+
+        Args:
+            label: of an object.
+
+        Returns:
+            True for "leather sofa" and the noun "couch".
+        """
+        kind = None if self.noun is None else _kind_of((*self.adjectives, self.noun))
+        return kind is not None and kind == _kind_of(words_of(label))
 
     def shape_note(self) -> str:
         """The sentence that says by which shapes the noun is told."""
@@ -317,7 +307,11 @@ def select(phrase: Phrase, objects: Sequence[DescribedT]) -> Selection[Described
         Those meant, with notes.
     """
     found = [one for one in objects if phrase.matches(one.label, one.color, one.shape)]
-    named = [one for one in found if phrase.noun in _described(one.label, None, None)]
+    named = [one for one in found if phrase.is_named_by(one.label)]
+    alike = [] if named else [one for one in found if phrase.is_named_alike_by(one.label)]
+    if named:  # the very word goes before another name
+        found = [one for one in found if one in named or not phrase.is_named_alike_by(one.label)]
+    named = named or alike
     found = named if named and phrase.is_more_than_shape else found
     ignored = list[str]()
     for word in phrase.adjectives:

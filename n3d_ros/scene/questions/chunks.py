@@ -27,13 +27,14 @@ from n3d_ros.scene.questions.noun_phrases import (
     names_something,
     naming_words,
     plain_at,
+    without_own,
 )
 from n3d_ros.scene.questions.patterns import Lexeme
-from n3d_ros.scene.questions.question import Thing
+from n3d_ros.scene.questions.question import Extreme, Quantity, Thing
 from n3d_ros.scene.questions.words import Word
 
 _INDEFINITE = frozenset(("a", "an", "some", "any", "another", "no"))
-_ANY = frozenset(("a", "an", "some", "any", "another", "no", "either"))
+_ANY = frozenset(("one", "a", "an", "some", "any", "another", "no", "either"))
 _ANYTHING_AT_ALL = frozenset(("anything", "something", "stuff"))
 _NO_PARTICIPLES = frozenset(("moped", "steed", "hundred", "toolshed", "seabed", "flatbed", "infrared"))
 _ALSO_NAMES = frozenset(("light", "rose", "short", "other"))
@@ -45,6 +46,9 @@ _SOFT = frozenset((
     "middle", "kind", "live", "rank", "note", "board", "object", "us", "double", "number", "count", "capacity", "bulk",
 ))  # fmt: skip
 """Words of asking that name a thing behind an article or a describing word: "the can", "a tin can"."""
+_SIZES = frozenset((
+    Quantity.HEIGHT, Quantity.WIDTH, Quantity.DEPTH, Quantity.LENGTH, Quantity.THICKNESS, Quantity.VOLUME,
+))  # fmt: skip
 _PRONOUNS = frozenset(("it", "they", "them"))
 _PORTIONS = frozenset(
     ("pair", "set", "piece", "bunch", "group", "pieces", "sets", "pairs", "kind", "type", "couple", "bit")
@@ -178,6 +182,8 @@ def _joined(words: Sequence[Word], at: int, names: Sequence[Word]) -> int:
     article = plain_at(words, end) in ("a", "an", "the", "my", "your", "its", "his", "her", "their")
     end += article
     start = end
+    if article and plain_at(words, at) == "of":
+        return 0  # "the edge of the table": a part of a thing is no thing that is known
     if names[-1].plain in ("object", "objects", "things", "thing", "items", "item") and plain_at(words, at) == "of":
         return 0
     while names_something(words, end) or (_is_scale(words, end) and names_something(words, end + 1)):
@@ -200,8 +206,9 @@ def _named(chunk: Chunk, names: list[Word]) -> NounPhrase:
     thing = Thing(
         phrase=phrase, text=text, extreme=extreme_of(chunk), is_other=chunk.is_other, id=chunk.id,
         is_any=chunk.determiner in _ANY or (phrase.noun is None and names[-1].plain in _ANYTHING_AT_ALL),
-        is_each=chunk.determiner in ("every", "each", "none"), count=chunk.number,
+        is_each=chunk.determiner in ("every", "each", "none") or names[-1].plain == "everything", count=chunk.number,
     )  # fmt: skip
+    thing = replace(thing, stands_out=_standing_out(thing))
     return NounPhrase(
         thing=thing,
         number=chunk.number,
@@ -211,8 +218,19 @@ def _named(chunk: Chunk, names: list[Word]) -> NounPhrase:
     )
 
 
+def _standing_out(thing: Thing) -> Extreme | None:
+    """What an adjective of size chooses by: "the big box", "the short one"."""
+    if thing.is_any or thing.phrase.is_plural or thing.extreme is not None:
+        return None
+    for word in thing.phrase.adjectives:
+        known = table().get((word,))
+        if known is not None and known.kind == "scale" and known.value[0] in _SIZES:
+            return Extreme(quantity=known.value[0], most=known.value[1])
+    return None
+
+
 def _is_indefinite(chunk: Chunk, phrase: Phrase) -> bool:
-    if chunk.determiner:
+    if chunk.determiner or "everything" in phrase.text:
         return chunk.determiner in _INDEFINITE
     return chunk.id is None and (phrase.is_plural or phrase.noun is None or chunk.number is not None)
 
@@ -252,7 +270,7 @@ def _nameless(words: Sequence[Word], at: int, chunk: Chunk, before: Sequence[Lex
         return chunk.at, _substitute(chunk, before, is_plural=is_plural)
     if chunk.id is not None:
         return chunk.at, NounPhrase(thing=replace(anything(), id=chunk.id))
-    if words[at].plain in _PRONOUNS and (earlier := earlier_phrase(before)) is not None:
+    if words[at].plain in _PRONOUNS and (earlier := earlier_phrase(without_own(before))) is not None:
         return at + 1, replace(earlier, is_indefinite=False, determiner="it")
     return None
 

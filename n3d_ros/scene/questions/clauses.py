@@ -15,11 +15,10 @@ Rows = list[tuple[str, Callable[[Kept], Any]]]
 STANDS = "(located|lie|appear|to|be|come|have)? (to? be|to? have)? located? "
 SUBJECT = (
     "(be not? {a:thing} {n:neg}? | {a:thing} be {n:neg}? | (do|can|have) not? {a:thing} {n:neg}? | {a:thing} "
-    "(do|can) {n:neg}? | {a:thing} {v:standing} ) " + STANDS
+    "(do|can) {n:neg}? | {a:thing} {v:standing} | (be|do|can|have) {a:not_one} {n:always}) " + STANDS
 )
 """Yes or no, asked or stated: "is the mug", "does the mug lie", "the mug is"; "isn't the mug" expects a yes, so only a
 "not" behind the subject turns the answer round."""
-VERB = "(be|lie|appear|come|located|do|can|have)"
 
 
 def add_clauses(grammar: Grammar) -> None:
@@ -54,9 +53,12 @@ def add_clauses(grammar: Grammar) -> None:
     ])  # fmt: skip
     grammar.add("options_of", [
         ("{a:option} ,? {b:option} ,? or {c:relation}", lambda k: (k["a"], k["b"], k["c"])),
-        ("{a:option} or {b:relation}", lambda k: (k["a"], k["b"])),
+        ("{a:option} or (the)? {b:relation}", lambda k: (k["a"], k["b"])),
+        ("{a:option} or (the)? {b:side_of}", lambda k: (k["a"], k["b"])),
         ("{a:relation}", lambda k: (k["a"],)),
     ])  # fmt: skip
+    grammar.add("side_of", [("left (side|hand)? (of|from)", lambda _: Relation.LEFT),
+                            ("right (side|hand)? (of|from)", lambda _: Relation.RIGHT)])  # fmt: skip
     grammar.add(
         "options",
         [

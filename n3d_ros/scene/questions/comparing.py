@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from n3d_ros.scene.phrases import ANYTHING, COLORS, singular, words_of
 from n3d_ros.scene.questions.clauses import SUBJECT, Kept, Rows, group, sense
 from n3d_ros.scene.questions.patterns import Grammar
 from n3d_ros.scene.questions.question import (
@@ -19,6 +20,7 @@ from n3d_ros.scene.questions.question import (
 )
 
 _Q = Quantity
+_WITH_COLORS = frozenset(("and", "ones", "one", "light", "dark", "bright", "pale", "deep"))
 _PAIRWISE = frozenset((_Q.DISTANCE, _Q.HORIZONTAL_DISTANCE, _Q.VERTICAL_DISTANCE, _Q.GAP))
 
 
@@ -38,7 +40,7 @@ def _compare_bound(kept: Kept) -> Compare | None:
         return None
     return Compare(
         subject=kept["a"], quantity=bound.quantity, sense=sense(bound.more), bound=bound.bound,
-        reference=kept.get("r"), negated=bool(kept.get("n")),
+        reference=kept.get("r"), negated=bool(kept.get("n")), inclusive=bound.inclusive,
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def _as_much(kept: Kept) -> Compare | None:
         told = Sense.EQUAL
     return Compare(
         subject=kept["a"], quantity=quantity, sense=told, other=kept["b"], factor=factor if much else 1 / factor,
-        negated=bool(kept.get("n")),
+        negated=bool(kept.get("n")), inclusive=way is not None and bool(kept.get("i")),
     )  # fmt: skip
 
 
@@ -97,6 +99,17 @@ def _all_equal(kept: Kept) -> Compare | None:
     return _equal({**kept, "b": thing}) if thing.phrase.is_plural else None
 
 
+def _nearer_of(kept: Kept) -> Compare | None:
+    """Is the pen closer to the mouse than to the lamp: the mouse is closer to the pen than the lamp is."""
+    quantity, much = kept["c"]
+    if quantity is not _Q.DISTANCE:
+        return None
+    return Compare(
+        subject=kept["r"], quantity=quantity, sense=sense(much), other=kept["b"], reference=kept["a"],
+        negated=bool(kept.get("n")),
+    )  # fmt: skip
+
+
 def _choose(kept: Kept) -> Choose | None:
     extreme: Extreme = kept["x"]
     return Choose(candidates=kept["things"], extreme=extreme)
@@ -110,9 +123,10 @@ def _compare_gap(kept: Kept) -> Compare | None:
     """Is the gap between A and B more than 10 cm?"""
     if kept["q"] not in _PAIRWISE:
         return None
-    more, metres = kept["b"]
+    more, metres, inclusive = kept["b"]
     return Compare(
-        subject=kept["p"][0], quantity=kept["q"], sense=sense(more), bound=metres, reference=kept["p"][1]
+        subject=kept["p"][0], quantity=kept["q"], sense=sense(more), bound=metres, reference=kept["p"][1],
+        inclusive=inclusive,
     )  # fmt: skip
 
 
@@ -120,8 +134,8 @@ def _compare_limit(kept: Kept) -> Compare | None:
     """Is the height of A more than 10 cm?"""
     if kept["q"] in (_Q.POSITION, _Q.COLOR, _Q.SHAPE, _Q.NAME, _Q.SIZE, _Q.VOLUME, _Q.FOOTPRINT, _Q.GAP):
         return None
-    more, metres = kept["b"]
-    return Compare(subject=kept["a"], quantity=kept["q"], sense=sense(more), bound=metres)
+    more, metres, inclusive = kept["b"]
+    return Compare(subject=kept["a"], quantity=kept["q"], sense=sense(more), bound=metres, inclusive=inclusive)
 
 
 def _compare_pairs(kept: Kept) -> Compare | None:
@@ -140,12 +154,17 @@ def _compare_pairs(kept: Kept) -> Compare | None:
     return None
 
 
+def _is_color(word: str) -> bool:
+    return word in COLORS or singular(word) in ANYTHING or word in _WITH_COLORS
+
+
 def _hue(source: Any, place: int) -> Any:
     """A noun phrase that is a colour and nothing more: the end of "is the mug red"."""
     lexeme = source.at(place)
     if lexeme is not None and lexeme.kind == "np":
         phrase = lexeme.value.thing.phrase
-        if phrase.colors and phrase.noun is None:
+        is_bare = lexeme.value.thing.extreme is None and lexeme.value.thing.id is None
+        if is_bare and phrase.colors and phrase.noun is None and all(map(_is_color, words_of(phrase.text))):
             yield place + 1, phrase.colors
 
 
@@ -162,10 +181,15 @@ def add_comparisons(grammar: Grammar) -> None:
                          ("{a:hue} or {b:hue}", lambda k: (*k["a"], *k["b"])), ("{a:hue}", lambda k: k["a"
                              ])])  # fmt: skip
     grammar.add_reader("hue", _hue, "np")
+    grammar.add("either", [
+        ("either? {a:thing} ,? or {b:thing}", lambda k: (k["a"], k["b"])),
+        ("{a:thing} , {b:thing} ,? or {c:thing}", lambda k: (k["a"], k["b"], k["c"])),
+        ("{a:thing} or {b:thing} or {c:thing}", lambda k: (k["a"], k["b"], k["c"])),
+    ])  # fmt: skip
     grammar.add("more_or_less", [("{c:cmp} than", lambda k: k["c"][1]), ("{s:sense}", lambda k: k["s"])])
     grammar.add("limit", [
-        ("{s:sense} {l:length}", lambda k: (k["s"], k["l"].metres) if k["l"].power == 1 else None),
-        ("{c:cmp} than {l:length}", lambda k: (k["c"][1], k["l"].metres) if k["l"].power == 1 else None),
+        ("{s:limited} {l:length}", lambda k: (k["s"][0], k["l"].metres, k["s"][1]) if k["l"].power == 1 else None),
+        ("{c:cmp} than {l:length}", lambda k: (k["c"][1], k["l"].metres, False) if k["l"].power == 1 else None),
     ])  # fmt: skip
     grammar.add("extreme_thing", [("(the)? {t:thing}", lambda k: k["t"] if k["t"].extreme is not None else None)])
 
@@ -192,7 +216,9 @@ COMPARE: Rows = [
     (SUBJECT + "{c:comparative} {r:bare} than {b:thing}", _compare),
     (SUBJECT + "{c:comparative} (to|from|away-from) {you} (than|as) {b:thing}", _compare),
     (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than {b:thing}", _compare),
-    (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than to? {b:thing} be?", _compare),
+    (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than {b:thing} be", _compare),
+    (SUBJECT + "{c:comparative} (to|from|away-from) {r:thing} than (it|they)? (be)? (to|from|away-from) {b:thing}",
+        _nearer_of),
     (SUBJECT + "{f:factor} {c:comparative} than {b:thing}", lambda k: _compare({**k, "f": k["f"]})),
     (SUBJECT + "have? {bound:bound}", _compare_bound),
     (
@@ -204,10 +230,10 @@ COMPARE: Rows = [
         lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None,
     ),
     (SUBJECT + "about? as {s:scale} as {b:thing} be?", _as_much),
-    (SUBJECT + "at-least {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
-    (SUBJECT + "at-most {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
-    (SUBJECT + "at-least as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
-    (SUBJECT + "at-most as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
+    (SUBJECT + "at-least {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True, "i": True})),
+    (SUBJECT + "at-most {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False, "i": True})),
+    (SUBJECT + "at-least as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True, "i": True})),
+    (SUBJECT + "at-most as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False, "i": True})),
     (SUBJECT + "{f:factor} as {s:scale} as {b:thing}", _as_much),
     (SUBJECT + "(more-than|more than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True})),
     (SUBJECT + "(less-than|less than) {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False})),
@@ -260,7 +286,15 @@ CHOOSE: Rows = [
     ),
     ("{w:which_one} ,? (of|:)? {things:things} ,? " + _WHICH_OF + "{x:superlative}", _choose),
     ("which (of|between|among) {things:things} (be|have|appear|lie|come|located) located? {x:superlative}", _choose),
-    ("(be|do|have) {things:things} {x:superlative}", lambda _: None),
+    ("(be|do|have|can) {things:either} (be|lie|appear|located)? {x:superlative}", _choose),
+    ("{things:either} (be|do|have|lie|appear) {x:superlative}", _choose),
+    (
+        "(of|between|among|from|out of|comparing|compare|compared)? {things:things} (,|:|-)? {w:which_one} "
+        "(be|have|appear|lie|come|located|do) located? {e:extreme_thing}",
+        lambda k: Choose(candidates=k["things"], extreme=k["e"].extreme),
+    ),
+    ("{w:which_one} (be|have) {e:extreme_thing} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"
+        ].extreme)),
     ("(what|who|which) be {e:only_extreme} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"
         ].extreme)),
     ("(what|who|which) be {e:extreme_thing} " + _CHOICE, lambda k: Choose(candidates=k["things"], extreme=k["e"

@@ -74,7 +74,8 @@ that are there|which are visible|in meters roughly|as shown|in the shot|or so|i 
 if any
 would you know|tell me|let me know|explain|just curious|for sure|indeed|actually|really|or what|or otherwise
 from what you see|in reality|you know
-of all|of them all|of all of them|of all things|of all objects|of all the things|of all the objects|of the lot|of the bunch|by far|of them
+of all|of them all|of all of them|of all things|of all objects|of all the things|of all the objects
+of the lot|of the bunch|by far|of them
 """.strip().replace("\n", "|").split("|")  # fmt: skip
 _ANYWHERE = """
 please|kindly|actually|really|currently|approximately|roughly|exactly|precisely|by any chance|right now
@@ -229,7 +230,23 @@ def without_end(words: Sequence[Word]) -> tuple[Word, ...]:
 
 
 _TAGS = frozenset(
-    ("right", "correct", "is it", "are they", "does it", "yes", "no", "okay", "huh", "eh", "about", "around", "then", "robot", "exactly")
+    (
+        "right",
+        "correct",
+        "is it",
+        "are they",
+        "does it",
+        "yes",
+        "no",
+        "okay",
+        "huh",
+        "eh",
+        "about",
+        "around",
+        "then",
+        "robot",
+        "exactly",
+    )
 )
 """Words that are courtesy only behind a mark."""
 
@@ -241,6 +258,8 @@ def _ending(words: Sequence[Word]) -> int:
             is_tag = " ".join(_plain(words[-length:])) in _TAGS
             if len(words) - length < 2:
                 return 0  # "what do you see"
+            if words[-length - 1].plain in ("did", "do", "can", "could", "have", "had", "will", "would"):
+                return 0  # "what did you see"
             if not is_tag or words[-length - 1].kind == "mark":
                 return length
     return 0

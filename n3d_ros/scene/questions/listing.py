@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from n3d_ros.scene.questions.clauses import STANDS, Kept, Rows, group
 from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
@@ -13,13 +12,30 @@ from n3d_ros.scene.questions.question import (
     Exists,
     Extreme,
     Place,
+    Quantity,
     Relation,
     Thing,
     Which,
 )
-from n3d_ros.scene.questions.things import colored
+from n3d_ros.scene.questions.things import colored, some_thing
 
 _YOU = "(you|we|i|one)"
+ALL_THERE_IS = frozenset(
+    (
+        "scene",
+        "room",
+        "picture",
+        "image",
+        "view",
+        "surrounding",
+        "environment",
+        "world",
+        "situation",
+        "photo",
+        "kitchen",
+    )
+)
+"""Names of everything that is seen."""
 
 
 def _counted(thing: Thing, at_least: int | None = None, at_most: int | None = None) -> Exists:
@@ -73,6 +89,37 @@ def _which(kept: Kept) -> Which | None:
     return (
         None if thing is None else Which(thing=thing, is_single=thing.extreme is not None and thing.extreme.count == 1)
     )
+
+
+def _which_other(kept: Kept) -> Which:
+    """What is on the table besides the bowl?"""
+    thing: Thing = kept["a"] if "a" in kept else anything()
+    return Which(thing=replace(thing, places=(kept["p"],), is_other=True, others_of=kept["o"]))
+
+
+def _which_same(kept: Kept) -> Which | None:
+    """Which mug is the red one?"""
+    asked, told = kept["a"], kept["e"]
+    is_color = len(told.text.split()) == len(told.phrase.colors)
+    if (
+        is_color
+        or told.extreme is not None
+        or not told.phrase.colors
+        or asked.phrase.noun != told.phrase.noun
+        or asked.extreme
+        or asked.places
+        or told == asked
+    ):
+        return None
+    return Which(thing=told, is_single=not told.phrase.is_plural)
+
+
+def _which_shifted(kept: Kept) -> Which | None:
+    """Which of the two mugs is more to the right?"""
+    scale = {Relation.LEFT: (Quantity.LATERAL, False), Relation.RIGHT: (Quantity.LATERAL, True)}.get(kept["s"])
+    if scale is None or kept["a"].extreme is not None:
+        return None
+    return Which(thing=replace(kept["a"], extreme=Extreme(quantity=scale[0], most=scale[1])), is_single=True)
 
 
 def _which_one(kept: Kept) -> Which | None:
@@ -135,14 +182,6 @@ def _count(kept: Kept) -> Count | None:
     return None if thing is None else Count(thing=group(thing))
 
 
-def _some_thing(source: Any, place: int) -> Any:
-    """An indefinite noun phrase with all that is said of it, and the phrase as such."""
-    lexeme = source.at(place)
-    if lexeme is not None and lexeme.kind == "np" and lexeme.value.is_indefinite:
-        for end, thing in source.read("thing", place):
-            yield end, (lexeme.value, thing)
-
-
 def add_lists(grammar: Grammar) -> None:
     """Adds the rules that these rows use: ``asked``, ``some_thing``, ``counted`` and the like.
 
@@ -159,7 +198,12 @@ def add_lists(grammar: Grammar) -> None:
         ("{a:thing}", lambda k: _counted(k["a"])),
     ])  # fmt: skip
     grammar.add("asked", [("(which|what|whats|who) (one|of)?", lambda _: True)])
-    grammar.add_reader("some_thing", _some_thing, "np")
+    grammar.add_reader("some_thing", some_thing, "np")
+    grammar.add("same_kind", [("{t:bare}", lambda k: k["t"])])
+    grammar.add("shifted", [("{r:shift}", lambda k: k["r"])])
+    grammar.add("all_there_is", [("{t:bare}", lambda k: True if k["t"].phrase.noun in ALL_THERE_IS else None),
+                                 ("the? room/space", lambda _: True),
+                                 (_YOU, lambda _: True)])  # fmt: skip
     grammar.add("numbered", [("{s:some_thing}", _numbered)])
     grammar.add(
         "bare_",
@@ -191,6 +235,17 @@ def add_lists(grammar: Grammar) -> None:
 
 
 WHICH: Rows = [
+    ("(what|whats|who) " + STANDS + "{p:place} ,? except {o:thing}", _which_other),
+    (
+        "(what|whats) (do|can|have) " + _YOU + " can? (see|find|have|located) {p:place} ,? except {o:thing}",
+        _which_other,
+    ),
+    ("(which|what) {a:thing} be {e:same_kind}", _which_same),
+    ("{e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
+    ("which of? {a:thing} (be|lie|appear|have)? located? {s:shifted}", _which_shifted),
+    ("which of {a:thing} (be|have|appear|lie|located)? located? {x:superlative}", _which),
+    ("which of {a:thing} " + STANDS + "{p:place}", _which_one),
+    ("(what|which) (do|can|have) (you|we|i) (see|find)", _which),
     ("(what|whats|who) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place} (and {p2:place})?", _which),
     ("(what|whats) (be|lie|appear) (there|located|here)?", _which),
     ("{w:asked} " + STANDS + "{p:place}", _which_one),
@@ -236,6 +291,7 @@ WHICH: Rows = [
     ("(list|tell|show) (me|us)? what be {p:place}", _which),
 ]  # fmt: skip
 COUNT: Rows = [
+    ("how-many of? {a:thing} (do|be|have) {s:all_there_is} (have|hold|see|find)? (in it)?", _count),
     (
         "how-many of? {a:thing} (be|lie|appear|do|can|have)? (there|you|we|i|be)? "
         "(be|lie|see|find|have|located)? located? {p:place}?",

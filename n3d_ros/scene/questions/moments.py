@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from n3d_ros.scene.questions.budget import Budget
 from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source
 from n3d_ros.scene.questions.question import Moment
 
@@ -93,17 +94,20 @@ def _clock_s(said: str, half_day: str | None) -> float | None:
     return hour * 3600.0 + int(minutes) * 60.0 + second
 
 
-def without_moment(grammar: Grammar, lexemes: tuple[Lexeme, ...]) -> tuple[tuple[Lexeme, ...], Moment | None]:
+def without_moment(
+    grammar: Grammar, lexemes: tuple[Lexeme, ...], budget: Budget
+) -> tuple[tuple[Lexeme, ...], Moment | None]:
     """A question without the words that say when it is meant, and the moment they say.
 
     Args:
         grammar: with the rules of ``add_moments``.
         lexemes: of the question.
+        budget: the work that may be done.
 
     Returns:
         The rest; the moment, None where none is said.
     """
-    source = Source(lexemes=lexemes, grammar=grammar)
+    source = Source(lexemes=lexemes, grammar=grammar, budget=budget)
     found = [(end - start, start, end, m) for start in range(len(lexemes)) for end, m in source.read("moment", start)]
     if not found:
         return lexemes, None

@@ -63,6 +63,22 @@ def earlier_phrase(before: Sequence[Lexeme]) -> NounPhrase | None:
     return next((lexeme.value for lexeme in reversed(before) if lexeme.kind == "np"), None)
 
 
+def without_own(before: Sequence[Lexeme]) -> Sequence[Lexeme]:
+    """What was read before a pronoun, without the noun phrase that it is part of: "the cylinder next to it".
+
+    Args:
+        before: what was read so far.
+
+    Returns:
+        The same where no noun phrase goes on in what stands before the pronoun.
+    """
+    at = len(before)
+    while at and (before[at - 1].kind == "rel" or before[at - 1].word in ("that", "which")):
+        at -= 1
+    is_asked = at >= 2 and before[at - 2].word in ("be", "do", "can", "have")
+    return before[: at - 1] if 0 < at < len(before) and before[at - 1].kind == "np" and not is_asked else before
+
+
 def meant_by_one(before: Sequence[Lexeme], *, has_color: bool = False, has_extreme: bool = False) -> NounPhrase | None:
     """The phrase whose noun "one" stands for: the newest of the same make, else the newest that places nothing.
 

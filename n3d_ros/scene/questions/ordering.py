@@ -42,14 +42,18 @@ def add_orders(grammar: Grammar) -> None:
     """
     grammar.add("direction_of_order", [
         ("from (the|left)? {a:sup_or_side} to (the)? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
+        ("from by {b:sup_or_side}", lambda k: _from_to((_Q.DISTANCE, False), k["b"])),
+        ("by {b:far_}", lambda k: _from_to((_Q.DISTANCE, False), k["b"])),
         ("from (the|left)? {a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} to the? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} first", lambda k: _from_to(k["a"], None)),
     ])  # fmt: skip
+    grammar.add("far_", [("{s:scale}", lambda k: k["s"] if k["s"] == (_Q.DISTANCE, True) else None)])
     grammar.add("sup_or_side", [
         ("the? {p:extreme} (object|one)?", lambda k: (k["p"].thing.extreme.quantity, k["p"].thing.extreme.most)),
-        ("{s:scale}", lambda k: k["s"]), ("left", lambda _: (_Q.LATERAL, False)), ("right", lambda _: (_Q.LATERAL,
+        ("{s:scale}", lambda k: k["s"]), ("near/by", lambda _: (_Q.DISTANCE, False)),
+        ("left", lambda _: (_Q.LATERAL, False)), ("right", lambda _: (_Q.LATERAL,
             True)),
         ("front", lambda _: (_Q.DISTANCE, False)), ("back", lambda _: (_Q.DISTANCE, True)), ("top",
             lambda _: (_Q.ELEVATION, True)),
@@ -70,6 +74,15 @@ def add_orders(grammar: Grammar) -> None:
             "(by|in-order of|according to) (the|their)? {q:ordered} (to|from) {r:thing}",
             lambda k: (k["q"], True, k["r"]),
         ),
+        ("(by|according to|based on|in-terms-of) {w:how_much_each}", lambda k: (*k["w"], None)),
+        (
+            "(by|according to|based on|in-terms-of) {w:how_much_each} (away)? (from|to|away-from) {you}",
+            lambda k: (*k["w"], None),
+        ),
+        (
+            "(by|according to|based on|in-terms-of) {w:how_much_each} (away)? (from|to|away-from) {r:thing}",
+            lambda k: (*k["w"], k["r"]) if k["w"][0] is _Q.DISTANCE else None,
+        ),
         ("(in-order)? ,? {d:direction_of_order}", lambda k: (*k["d"], None)),
         (
             "(by|in-order of|according to) (the|their)? {q:ordered} ,? {d:direction_of_order}",
@@ -78,6 +91,11 @@ def add_orders(grammar: Grammar) -> None:
         ("(in-order)? ,? {d:direction_of_order} (to|from) {you}", lambda k: (*k["d"], None)),
         ("(in-order)? ,? {d:direction_of_order} (to|from) {r:thing}", lambda k: (*k["d"], k["r"])),
     ])  # fmt: skip
+    grammar.add("how_much_each", [
+        ("(how-far|how-close) {they}?", lambda _: (_Q.DISTANCE, True)),
+        ("how {s:scale} {they}?", lambda k: (_Q.HEIGHT if k["s"][0] is _Q.ELEVATION else k["s"][0], True)),
+    ])  # fmt: skip
+    grammar.add("they", [("(they|it|these|{t:bare}) (each|all)? (be|lie|located)", lambda _: True)])
     grammar.add("ordered", [("depth", lambda _: _Q.DISTANCE), ("how-far", lambda _: _Q.DISTANCE),
                             ("{q:quantity}", lambda k: _Q.VOLUME if k["q"] is _Q.SIZE else _Q.LATERAL if k["q"
                                 ] is _Q.POSITION else k["q"])])  # fmt: skip

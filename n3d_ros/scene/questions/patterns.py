@@ -18,12 +18,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_STEPS = 60_000  # elements tried per question; a long real one takes a few thousand
+from n3d_ros.scene.questions.budget import Budget
+
 MAX_SAME_END = 3  # readings of one stretch by one rule that are kept
-
-
-class TooMuchWork(Exception):  # noqa: N818 - a signal, handled where reading starts
-    """A text whose reading would take too long; no question does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +53,8 @@ class Source:
     lexemes: tuple[Lexeme, ...]
     grammar: Grammar
     remembered: dict[tuple[str, int], list[Reading]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     furthest: int = 0
-    steps: int = 0
     words: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,9 +63,7 @@ class Source:
 
     def at(self, place: int) -> Lexeme | None:
         """The lexeme at a place; None behind the last one."""
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise TooMuchWork
+        self.budget.spend()
         return self.lexemes[place] if place < len(self.lexemes) else None
 
     def passed(self, place: int) -> None:
@@ -84,14 +79,17 @@ class Source:
         key = (rule, place)
         if key not in self.remembered:
             self.remembered[key] = []  # a rule that comes back to itself without a step finds nothing
-            self.remembered[key] = _few(self.grammar.readings(self, rule, place))
-        return self.remembered[key]
+            self.remembered[key] = _few(self.grammar.readings(self, rule, place), self.budget)
+        found = self.remembered[key]
+        self.budget.spend(len(found))
+        return found
 
 
-def _few(readings: Iterable[Reading]) -> list[Reading]:
+def _few(readings: Iterable[Reading], budget: Budget) -> list[Reading]:
     """Readings without repeats, at most ``MAX_SAME_END`` per end, so that their number stays in proportion."""
     kept, count = list[Reading](), dict[int, int]()
     for end, value in readings:
+        budget.spend()
         if count.get(end, 0) < MAX_SAME_END and (end, value) not in kept:
             count[end] = count.get(end, 0) + 1
             kept.append((end, value))

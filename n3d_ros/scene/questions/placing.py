@@ -59,6 +59,14 @@ def _direction(kept: Kept) -> Direction:
     return Direction(target=kept["a"], origin=kept.get("b"), as_clock=kept["d"])
 
 
+def _at_hour(kept: Kept) -> Direction | None:
+    """Is A at 3 o'clock from B?"""
+    hour = kept["h"]
+    if hour != int(hour) or not 1 <= hour <= 12 or kept.get("n"):
+        return None
+    return Direction(target=kept["a"], origin=kept.get("b"), as_clock=True, hour=int(hour))
+
+
 def _choose(kept: Kept) -> ChoosePlaced | None:
     things: tuple[Thing, ...] = kept["things"]
     place: Place | None = kept.get("p")
@@ -131,6 +139,7 @@ WHERE: Rows = [
         lambda k: Where(thing=k["a"]) if k["a"] == k["b"] else None,
     ),
     ("where (do|have|can) (i|we|you) (leave|located|lie) {a:thing}", _where),
+    ("where (do|have|be) {a:thing} (end up|move to?)", _where),
 ]  # fmt: skip
 PLACED: Rows = [
     (SUBJECT + "either? {o:options_of} {b:thing}", _is_placed),
@@ -147,6 +156,7 @@ PLACED: Rows = [
 CHOOSE_PLACED: Rows = [
     ("{w:which_one} " + STANDS + "{p:stood} ,? (of|between|among|:)? {things:things}", _choose),
     ("(of|between|among|from)? {things:things} ,? {w:which_one} " + STANDS + "{p:stood}", _choose),
+    ("(be|do|can) {things:either} " + STANDS + "{p:stood}", _choose),
 ]  # fmt: skip
 SIDE: Rows = [
     (
@@ -169,6 +179,7 @@ SIDE: Rows = [
     ),
 ]  # fmt: skip
 _HEADING = "(at|in|to|from|on|toward)? (what|which|the)? {d:heading}"
+_AT_HOUR = SUBJECT + "(at|in|on|toward)? (the)? about? {h:number} (clock-direction|oclock) (direction|position|hour)? "
 DIRECTION: Rows = [
     ("in-terms-of (the|a)? {d:heading} ,? where be {a:thing} ((relative|from|to) {b:thing})?", _direction),
     (_HEADING + " (be|do|can|lie|have) {a:thing} " + STANDS + "(at|in|on)? " + _TO + " {b:thing}", _direction),
@@ -187,4 +198,8 @@ DIRECTION: Rows = [
     ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading} " + _TO + " {b:thing}", _direction),
     ("{a:thing} (be|lie) (located|at|in|on)? (at|in|on)? (which|what) {d:heading}", _direction),
     ("from {b:thing} ,? " + _HEADING + " be {a:thing}", _direction),
+    ("from {b:thing} ,? " + _HEADING + " (be|do|can|lie) {a:thing} (be|lie)? (at|in|on)?", _direction),
+    ("what be? " + _HEADING + " (be|do|can|lie) {a:thing} (at|in|on)?", _direction),
+    (_AT_HOUR + _TO + " {b:thing}", _at_hour),
+    (_AT_HOUR, _at_hour),
 ]  # fmt: skip

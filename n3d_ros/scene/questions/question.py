@@ -291,8 +291,8 @@ class Compare:
     """Is A taller than B? Are they equally tall? Is A closer to R than B? Is A taller than 20 cm? -> BOOLEAN.
 
     ``reference``: for DISTANCE, from what (None: the viewer). ``bound``: compared with a number (m, m^2, m^3) instead
-    of ``other``. ``factor``: "twice as tall as". With ``other`` and ``bound`` None: compared with all other objects. ``inclusive``: "at
-    least", "at most", "no more than": equality counts.
+    of ``other``. ``factor``: "twice as tall as". With ``other`` and ``bound`` None: compared with all other objects.
+    ``inclusive``: "at least", "at most", "no more than": equality counts.
     """
 
     subject: Thing

@@ -11,13 +11,14 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-from n3d_ros.scene.questions import comparing, fitting, listing, measuring, ordering, placing, remembering
+from n3d_ros.scene.questions import comparing, distancing, fitting, listing, measuring, ordering, placing, remembering
+from n3d_ros.scene.questions.budget import Budget, TooMuchWork
 from n3d_ros.scene.questions.clauses import add_clauses
 from n3d_ros.scene.questions.courtesy import beginnings, without_choices, without_end, without_hedges
 from n3d_ros.scene.questions.lengths import unit_of
 from n3d_ros.scene.questions.lexemes import lexemes_of
 from n3d_ros.scene.questions.moments import add_moments, without_moment
-from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source, TooMuchWork
+from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source
 from n3d_ros.scene.questions.question import (
     Changed,
     Count,
@@ -85,28 +86,29 @@ def read(text: str) -> Reading:
     words, offered = without_choices(words_in(text[: MAX_CHARS + 1]))
     if len(text) > MAX_CHARS or len(words) > MAX_WORDS or not words:
         return Reading(question=None, unread=text[:MAX_CHARS].strip())
+    budget = Budget()
     try:
-        found = _read_any(text, words, offered)
+        found = _read_any(text, words, offered, budget)
         if found.question is None:
             for other in dict.fromkeys(way for rest in beginnings(words) for way in rephrased(rest)):
-                if (again := _read_any(text, other, offered)).question is not None:
+                if (again := _read_any(text, other, offered, budget)).question is not None:
                     return again
+        if found.question is not None:
+            return found
+        return Reading(question=None, unread=_second(text, words, budget) or found.unread or text.strip())
     except TooMuchWork:
         return Reading(question=None, unread=text.strip())
-    if found.question is not None:
-        return found
-    return Reading(question=None, unread=_second(text, words) or found.unread or text.strip())
 
 
-def _read_any(text: str, words: tuple[Word, ...], offered: tuple[Word, ...]) -> Reading:
+def _read_any(text: str, words: tuple[Word, ...], offered: tuple[Word, ...], budget: Budget) -> Reading:
     """The question of these words, with as little as can be of what stands around it left out."""
     unread: str | None = None
     for rest in beginnings(words):
         said = without_end(rest)
         for kept in dict.fromkeys((without_hedges(said), said)):
-            found = _read(text, kept)
+            found = _read(text, kept, budget)
             if found.question is None and offered:
-                found = _read(text, (*kept, *offered))
+                found = _read(text, (*kept, *offered), budget)
             if found.question is not None:
                 return found
             unread = found.unread if unread is None or len(found.unread) < len(unread) else unread
@@ -116,23 +118,23 @@ def _read_any(text: str, words: tuple[Word, ...], offered: tuple[Word, ...]) -> 
 _ASKING = frozenset(("what", "where", "which", "who", "how", "when", "is", "are", "does", "do", "did", "was", "can"))
 
 
-def _second(text: str, words: Sequence[Word]) -> str | None:
+def _second(text: str, words: Sequence[Word], budget: Budget) -> str | None:
     """The second question of a text that asks two, of which the first alone is understood."""
     for at in range(2, len(words) - 1):
         if words[at].plain in ("and", "?", ".", ";", ",") and words[at + 1].plain in _ASKING:
-            if _read(text, without_hedges(without_end(words[:at]))).question is not None:
+            if _read(text, without_hedges(without_end(words[:at])), budget).question is not None:
                 said = " ".join(word.said for word in words[at:] if word.said)
                 return f"{said.lstrip('?.;, ')} (one question at a time)"
             return None
     return None
 
 
-def _read(text: str, words: tuple[Word, ...]) -> Reading:
+def _read(text: str, words: tuple[Word, ...], budget: Budget) -> Reading:
     """The question of these words, with viewpoint, moment and unit."""
-    lexemes, moment = without_moment(_grammar(), lexemes_of(words))
+    lexemes, moment = without_moment(_grammar(), lexemes_of(words), budget)
     furthest, best = 0, lexemes
-    for rest, viewpoint, unit in _cores(lexemes):
-        source = Source(lexemes=rest, grammar=_grammar())
+    for rest, viewpoint, unit in _cores(lexemes, budget):
+        source = Source(lexemes=rest, grammar=_grammar(), budget=budget)
         intent = _intent(source)
         if intent is not None and (view := _settled(intent, viewpoint)) is None:
             intent = None
@@ -175,12 +177,12 @@ def _from_there(intent: Intent, viewpoint: Viewpoint) -> Intent:
     return intent
 
 
-def _cores(lexemes: tuple[Lexeme, ...]) -> Iterator[tuple[tuple[Lexeme, ...], Viewpoint, str | None]]:
+def _cores(lexemes: tuple[Lexeme, ...], budget: Budget) -> Iterator[tuple[tuple[Lexeme, ...], Viewpoint, str | None]]:
     """The question as it stands, then without what may be said of viewpoint and unit."""
     rest, unit = _without_unit(lexemes)
     yield rest, Viewpoint(), unit
     for rule in ("view", "loose_view"):
-        for seen in viewpoints(_grammar(), rest, rule):
+        for seen in viewpoints(_grammar(), rest, rule, budget):
             yield _without_comma(seen.lexemes), seen.viewpoint, unit
 
 
@@ -249,6 +251,7 @@ def _grammar() -> Grammar:
     comparing.add_comparisons(grammar)
     ordering.add_orders(grammar)
     fitting.add_openings(grammar)
+    remembering.add_changes(grammar)
     add_viewpoints(grammar)
     add_moments(grammar)
     for rule, rows in (
@@ -257,7 +260,8 @@ def _grammar() -> Grammar:
         ("count", listing.COUNT), ("where", placing.WHERE), ("exists", listing.EXISTS), ("there", listing.THERE), (
             "placed", placing.PLACED),
         ("which", listing.WHICH), ("choose", comparing.CHOOSE), ("order", ordering.ORDER),
-        ("difference", measuring.DIFFERENCE), ("fits", fitting.FITS), ("measure", measuring.MEASURE),
+        ("difference", measuring.DIFFERENCE), ("fits", fitting.FITS),
+        ("measure", [*distancing.HOW_FAR, *measuring.MEASURE]),
         ("compare", comparing.COMPARE),
     ):  # fmt: skip
         grammar.add(rule, rows)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from n3d_ros.scene.questions.clauses import Kept, Rows
+from n3d_ros.scene.questions.listing import ALL_THERE_IS
 from n3d_ros.scene.questions.noun_phrases import anything
-from n3d_ros.scene.questions.question import Changed, Describe, Intent, Measure, Quantity, Which
+from n3d_ros.scene.questions.patterns import Grammar
+from n3d_ros.scene.questions.question import (
+    Changed,
+    Describe,
+    Intent,
+    Measure,
+    Place,
+    Quantity,
+    Relation,
+    Which,
+)
 
 
 def _described(kept: Kept) -> Intent:
     thing = kept["a"]
-    if thing.phrase.noun in _ALL_THERE_IS:
+    if thing.phrase.noun in ALL_THERE_IS:
         return Which(thing=anything("objects"))
     if thing.phrase.noun is None and not thing.phrase.words and thing.id is None and not thing.places:
         return Which(thing=thing)
@@ -24,34 +35,61 @@ def _age(kept: Kept) -> Measure:
     return Measure(quantity=Quantity.AGE, thing=kept["a"])
 
 
-_ALL_THERE_IS = frozenset(
-    ("scene", "room", "picture", "image", "view", "surrounding", "environment", "world", "situation")
-)
+def _thing_changed(kept: Kept) -> Changed:
+    return Changed(thing=kept["a"], is_moved=bool(kept.get("m")), is_gone=bool(kept.get("g")),
+                   is_new=bool(kept.get("w")))  # fmt: skip
 
+
+def _changes(kept: Kept) -> Changed:
+    return Changed(
+        is_moved=bool(kept.get("m")), is_gone=bool(kept.get("g")), is_new=bool(kept.get("w")), place=kept.get("p")
+    )  # fmt: skip
+
+
+def add_changes(grammar: Grammar) -> None:
+    """Adds the rules that these rows use: ``moved``, ``went``, ``came``, ``there_``.
+
+    Args:
+        grammar: what they are added to.
+    """
+    grammar.add("moved", [("move (place|around|about)?", lambda _: True), ("change {q:position_}", lambda _: True)])
+    grammar.add("position_", [("(its|the|their)? {q:quantity}", lambda k: k["q"] is Quantity.POSITION or None)])
+    grammar.add("went", [("(gone|taken)", lambda _: True)])
+    grammar.add("came", [("(recently)? (new|appeared|appear|come)", lambda _: True), ("here new", lambda _: True)])
+    grammar.add("there_", [
+        ("{p:place}", lambda k: k["p"]),
+        ("from {b:thing}", lambda k: Place(relation=Relation.ON, references=(k["b"],))),
+        ("from (in|inside) {b:thing}", lambda k: Place(relation=Relation.INSIDE, references=(k["b"],))),
+        ("to {b:thing}", lambda k: Place(relation=Relation.ON, references=(k["b"],))),
+    ])  # fmt: skip
+    grammar.add("what_", [("(what|whats|who)", lambda _: True), ("which {t:plain_}", lambda _: True),
+                          ("(what|which) {t:plain_}", lambda _: True)])  # fmt: skip
+    grammar.add("plain_", [
+        ("{t:bare}", lambda k: (k["t"].phrase.noun is None and not k["t"].phrase.words and not k["t"].id) or None),
+    ])  # fmt: skip
+
+
+_DID = " (have|be|do)? (been|be)? "
 CHANGED: Rows = [
-    ("(what|whats|anything) (have|be|do)? (been|be)? (change|different)", lambda _: Changed()),
-    ("(be there|what be|tell|list|show|find|describe) (me|us)? (the|any|all)? change", lambda _: Changed()),
-    ("(what|which) {t:bare} be new", lambda _: Changed(is_new=True)),
-    ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (move)", lambda _: Changed()),
-    ("(what|which {t:bare}|whats) (have|be|do)? (been|be)? (gone|taken)", lambda _: Changed(is_gone=True)),
-    (
-        "(what|which {t:bare}|whats) (have|be|do)? (been|be)? (new|appeared|appear|recently appeared|come)",
-        lambda _: Changed(is_new=True),
-    ),
-    ("{a:any_thing} new", lambda _: Changed(is_new=True)),
-    ("{a:any_thing} (gone|taken)", lambda _: Changed(is_gone=True)),
-    ("{a:any_thing} (change|move|different)", lambda _: Changed()),
-    ("(what|whats) be new", lambda _: Changed(is_new=True)),
-    ("(be|have|do) {a:any_thing} (be|been)? (gone|taken)", lambda _: Changed(is_gone=True)),
-    ("(be there|be|have|do) {a:any_thing} (be|been)? (new|appeared|appear)", lambda _: Changed(is_new=True)),
-    ("(be|have|do) {a:any_thing} (be|been)? (move|change|different)", lambda _: Changed()),
-    (
-        "(have|do|be) {a:thing} (have|be|been)? (move|change|change position|changed position)",
-        lambda k: Changed(thing=k["a"]),
-    ),
-    ("{a:thing} (have|be) (been)? (move|change)", lambda k: Changed(thing=k["a"])),
-    ("(have|be|do) {a:thing} (be)? gone", lambda k: Changed(thing=k["a"], is_gone=True)),
-    ("(have|be|do) {a:thing} (be)? (appeared|appear|new)", lambda k: Changed(thing=k["a"], is_new=True)),
+    ("{a:what_}" + _DID + "(change|different) {p:there_}?", _changes),
+    ("(be there|what be|tell|list|show|find|describe) (me|us)? (the|any|all)? change {p:there_}?", _changes),
+    ("{a:what_}" + _DID + "{m:moved}", _changes),
+    ("{a:what_}" + _DID + "{g:went} {p:there_}?", _changes),
+    ("{a:what_}" + _DID + "{w:came} {p:there_}?", _changes),
+    ("{a:any_thing}" + _DID + "{w:came} {p:there_}?", _changes),
+    ("{a:any_thing}" + _DID + "{g:went} {p:there_}?", _changes),
+    ("{a:any_thing}" + _DID + "{m:moved}", _changes),
+    ("{a:any_thing}" + _DID + "(change|different) {p:there_}?", _changes),
+    ("(be there|be|have|do) {a:any_thing} (be|been)? {g:went} {p:there_}?", _changes),
+    ("(be there|be|have|do) {a:any_thing} (be|been)? {w:came} {p:there_}?", _changes),
+    ("(be there|be|have|do) {a:any_thing} (be|been)? {m:moved}", _changes),
+    ("(be there|be|have|do) {a:any_thing} (be|been)? (change|different) {p:there_}?", _changes),
+    ("(have|do|be) {a:thing} (have|be|been)? {m:moved}", _thing_changed),
+    ("(have|do|be) {a:thing} (have|be|been)? change", _thing_changed),
+    ("{a:thing} (have|be) (been)? {m:moved}", _thing_changed),
+    ("{a:thing} (have|be) (been)? change", _thing_changed),
+    ("(have|be|do) {a:thing} (be)? {g:went}", _thing_changed),
+    ("(have|be|do) {a:thing} (be)? {w:came}", _thing_changed),
 ]  # fmt: skip
 
 AGE: Rows = [

@@ -102,7 +102,7 @@ def _put(words: Sequence[Word], topic: tuple[Word, ...]) -> tuple[Word, ...] | N
     is_several = "and" in _plain(topic)
     found, put = list[Word](), 0
     for at, word in enumerate(words):
-        if word.plain == "it" and not is_several or word.plain in ("they", "them"):
+        if (word.plain == "it" and not is_several) or word.plain in ("they", "them"):
             found += topic
             put += 1
         elif word.plain in _OWN and not is_several:

@@ -8,10 +8,11 @@ from typing import Any
 
 from n3d_ros.scene.phrases import Phrase
 from n3d_ros.scene.questions.lengths import Length
-from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
+from n3d_ros.scene.questions.noun_phrases import NounPhrase
 from n3d_ros.scene.questions.patterns import Grammar, Reading, Source
 from n3d_ros.scene.questions.question import Extreme, Place, Quantity, Relation, SizeBound, Thing
 
+MAX_NESTED = 4  # places in places: "the mug on the book on the table beside the box"
 MAX_SAID_OF = 4  # places, bounds and the like behind one noun
 
 
@@ -23,6 +24,8 @@ def add_things(grammar: Grammar) -> None:
     """
     grammar.add_reader("bare", _bare, "np", "extreme")
     grammar.add_reader("none", _none, "np")
+    grammar.add_reader("not_one", _not_one, "np")
+    grammar.add_reader("always", _always)
     grammar.add_reader("thing", _thing, "np", "extreme")
     grammar.add("counted_from", [
         ("from/on (the|my)? left (side)?", lambda _: (Quantity.LATERAL, False)), ("from/on (the|my)? right (side)?",
@@ -70,11 +73,11 @@ def add_things(grammar: Grammar) -> None:
         ),
         ("{c:cmp} (away|up|off)? than {b:bare}", _bound_by_thing),
         ("more {c:scale} than {b:bare}", _bound_by_thing),
-        ("{s:sense} {l:length} {c:scale}", _bound_by_sense), ("{s:sense} {l:length} {c:far_from}", _bound_by_sense),
-        ("{s:sense} {l:length} in? {q:quantity}", _bound_by_sense),
+        ("{s:limited} {l:length} {c:scale}", _bound_by_sense), ("{s:limited} {l:length} {c:far_from}", _bound_by_sense),
+        ("{s:limited} {l:length} in? {q:quantity}", _bound_by_sense),
         (
-            "with a? {q:quantity} {s:sense} {l:length}",
-            _bound_by_sense), ("with a? {q:quantity} of {s:sense} {l:length}", _bound_by_sense,
+            "with a? {q:quantity} {s:limited} {l:length}",
+            _bound_by_sense), ("with a? {q:quantity} of {s:limited} {l:length}", _bound_by_sense,
         ),
         ("{c:cmp} (away|up|off)? than {l:length}", _bound_by_length),
         ("{c:cmp} (away-from|from|to) {you} than {b:bare}", _bound_by_thing),
@@ -89,6 +92,8 @@ def add_things(grammar: Grammar) -> None:
     grammar.add("sense", [("more-than", lambda _: True), ("less-than", lambda _: False), ("over/above", lambda _: True),
                           ("under/below", lambda _: False), ("at-least", lambda _: True), ("at-most",
                               lambda _: False)])  # fmt: skip
+    grammar.add("limited", [("at-least", lambda _: (True, True)), ("at-most", lambda _: (False, True)),
+                            ("{s:sense}", lambda k: (k["s"], False))])  # fmt: skip
     grammar.add("extreme_of", [
         ("{x:any_extreme} (away|up|down)? (to|from|away-from) {you}", lambda k: k["x"]),
         ("{x:any_extreme} (away|up|down)? (to|from|away-from)? {r:bare}", lambda k: _from_thing(k["x"], k["r"])),
@@ -151,7 +156,8 @@ def _bound_by_sense(kept: dict[str, Any]) -> SizeBound | None:
         quantity = Quantity.HEIGHT  # "more than 20 cm high"
     if not _fits(quantity, length.power):
         return None
-    return SizeBound(quantity=quantity, more=kept["s"], bound=length.metres)
+    more, inclusive = kept["s"]
+    return SizeBound(quantity=quantity, more=more, bound=length.metres, inclusive=inclusive)
 
 
 def _bound_by_thing(kept: dict[str, Any], *, less: bool = False) -> SizeBound:
@@ -177,7 +183,7 @@ def _bare(source: Source, place: int) -> Iterator[Reading]:
     lexeme = source.at(place)
     if lexeme is not None and lexeme.kind in ("np", "extreme"):
         phrase: NounPhrase = lexeme.value
-        if phrase.determiner != "none":
+        if phrase.determiner not in ("none", "no", "most"):
             yield place + 1, phrase.thing
 
 
@@ -188,17 +194,48 @@ def _none(source: Source, place: int) -> Iterator[Reading]:
         yield place + 1, lexeme.value.thing
 
 
+def _not_one(source: Source, place: int) -> Iterator[Reading]:
+    """As in "No box", "none of the boxes", "nothing": any one, in a question that is negated."""
+    lexeme = source.at(place)
+    if lexeme is not None and lexeme.kind == "np" and lexeme.value.determiner in ("none", "no"):
+        thing = replace(lexeme.value.thing, is_any=True, is_each=False)
+        yield from ((end, one) for end, one in _said_of(source, place + 1, thing, 1))
+
+
+def _always(_source: Source, place: int) -> Iterator[Reading]:
+    """Reads nothing, so that a pattern can keep True."""
+    yield place, True
+
+
+def some_thing(source: Source, place: int) -> Iterator[Reading]:
+    """An indefinite noun phrase with all that is said of it, and the phrase as such.
+
+    Args:
+        source: what is read.
+        place: where.
+
+    Yields:
+        The end, the noun phrase and the thing; also for "no box".
+    """
+    lexeme = source.at(place)
+    if lexeme is not None and lexeme.kind == "np" and lexeme.value.is_indefinite:
+        for end, thing in _with_said(source, place, lexeme.value):
+            yield end, (lexeme.value, thing)
+
+
 def _thing(source: Source, place: int) -> Iterator[Reading]:
     """A noun phrase with all that is said of it, longest first."""
     bare = list(_bare(source, place))
     if not bare:
         return
-    end, thing = bare[0]
-    found = list(_said_of(source, end, thing, MAX_SAID_OF))
-    rank = source.lexemes[place].value.rank
-    if rank is not None:  # "the second box from the left"
-        found = list(_ranked(source, end, thing, rank))
-    yield from sorted(found, key=lambda reading: -reading[0])
+    yield from _with_said(source, place, source.lexemes[place].value)
+
+
+def _with_said(source: Source, place: int, phrase: NounPhrase) -> list[Reading]:
+    found = list(_said_of(source, place + 1, phrase.thing, MAX_SAID_OF))
+    if phrase.rank is not None:  # "the second box from the left"
+        found = list(_ranked(source, place + 1, phrase.thing, phrase.rank))
+    return sorted(found, key=lambda reading: -reading[0])
 
 
 def _ranked(source: Source, place: int, thing: Thing, rank: int) -> Iterator[Reading]:
@@ -212,15 +249,23 @@ def _said_of(source: Source, place: int, thing: Thing, more: int) -> Iterator[Re
     if more == 0:
         return
     for end, said in source.read("said", place):
+        source.budget.spend()
         larger = _with(thing, said)
         if larger is not None:
             yield from _said_of(source, end, larger, more - 1)
+
+
+def _nested(thing: Thing) -> int:
+    """How many places are in one another."""
+    return max((1 + _nested(one) for place in thing.places for one in place.references), default=0)
 
 
 def _with(thing: Thing, said: Any) -> Thing | None:
     if isinstance(said, tuple) and said[0] == "and":
         return _with(thing, said[1]) if thing.places else None
     if isinstance(said, Place):
+        if any(_nested(one) >= MAX_NESTED for one in said.references):
+            return None
         return replace(thing, places=(*thing.places, said))
     if isinstance(said, SizeBound):
         return replace(thing, bounds=(*thing.bounds, said))
@@ -287,6 +332,3 @@ def add_said(grammar: Grammar) -> None:
             ("(and|but) (that be|be)? {p:place}", lambda k: ("and", k["p"])),
             ("else", lambda _: ("bounds", ())),
     ])  # fmt: skip
-
-
-EVERYTHING = anything("everything")

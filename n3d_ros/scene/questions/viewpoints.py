@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from n3d_ros.scene.questions.budget import Budget
 from n3d_ros.scene.questions.patterns import Grammar, Lexeme, Source
 from n3d_ros.scene.questions.question import Thing, View, Viewpoint
 
@@ -79,6 +80,9 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_ONE + "(facing|looking|look-at|look at) (at|to|toward|by)? {c:you}", lambda _: opposite),
         (_ONE + "(look-at|facing|looking) {c:you}", lambda _: opposite),
         (_STAND + "(facing|look-at) {c:viewer}", lambda _: opposite),
+        (_SEEN + "(from|on)? (opposite-side of|other-side-of) the? room/space", lambda _: opposite),
+        (_OTHER + "(opposite-side of|other-side-of) the? room/space", lambda _: opposite),
+        (_STAND + "(on|from|at)? (opposite-side of|other-side-of) the? room/space", lambda _: opposite),
         (_OTHER + "(facing|look-at|looking|look) (at|toward)? {c:you}", lambda _: opposite),
         (_OTHER + "(opposite|across) ((from|of|to)? {c:you})?", lambda _: opposite),
         (_OTHER + "(the)? (opposite-side|opposite side)", lambda _: opposite),
@@ -122,8 +126,8 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_SEEN + "from {a:bare} 's {s:side} {w:straight}?", lambda k: _at(k)),
         (_SEEN + "from {a:bare} (facing|look-at|toward|to) {f:bare}", lambda k: _at(k)),
         (
-            _HERE + "{n:standing_at} {a:bare} ,? (and|while)? (i|you|we)? (be)? (facing|look-at|turned to|look to|looking "
-            "toward) {f:bare}",
+            _HERE + "{n:standing_at} {a:bare} ,? (and|while)? (i|you|we)? (be)? (facing|look-at|turned to|look to|"
+            "looking toward) {f:bare}",
             lambda k: _at(k),
         ),
         (_HERE + "{n:standing_at} {a:bare} (and)? (i|you|we)? (be)? {w:straight}?", lambda k: _at(k)),
@@ -157,18 +161,19 @@ class Seen:
     viewpoint: Viewpoint
 
 
-def viewpoints(grammar: Grammar, lexemes: tuple[Lexeme, ...], rule: str = "view") -> Iterator[Seen]:
+def viewpoints(grammar: Grammar, lexemes: tuple[Lexeme, ...], rule: str, budget: Budget) -> Iterator[Seen]:
     """Each way of taking one viewpoint out of a question, the longest words for it first.
 
     Args:
         grammar: with the rules of ``add_viewpoints``.
         lexemes: of the question.
         rule: "view", or "loose_view" for words that may also mean something else.
+        budget: the work that may be done.
 
     Yields:
         The rests with their viewpoints.
     """
-    source = Source(lexemes=lexemes, grammar=grammar)
+    source = Source(lexemes=lexemes, grammar=grammar, budget=budget)
     found = [
         (start - end, start, end, view)
         for start in range(len(lexemes))

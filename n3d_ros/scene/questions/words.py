@@ -10,7 +10,16 @@ import unicodedata
 from dataclasses import dataclass
 
 _QUOTES = str.maketrans(
-    {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u00d7": "x", "\u2026": "..."}
+    {
+        "\u2019": "'",
+        "\u2018": "'",
+        "\u00b4": "'",
+        "`": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u00d7": "x",
+        "\u2026": "...",
+    }
 )
 _TOKEN = re.compile(
     r"(?P<id>\d{1,9})_(?=[^\W\d_])"  # "3_coffee table", the reference's names

@@ -22,7 +22,9 @@ def known() -> dict[str, object]:
 
 def test_the_tables_are_whole() -> None:
     assert len(ROWS) >= 400
-    assert len({(row.scene, row.question) for row in ROWS}) == len(ROWS)
+    for table in TABLES:
+        rows = read_table(HERE / table)
+        assert len({(row.scene, row.question) for row in rows}) == len(rows) > 250
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.scene}: {row.question}")

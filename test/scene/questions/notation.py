@@ -67,6 +67,7 @@ def _thing(thing: Thing) -> str:
     after += [f" [{_place(place)}]" for place in thing.places]
     after += [f" {{{_bound(bound)}}}" for bound in thing.bounds]
     after += [] if thing.extreme is None else [f" {_extreme(thing.extreme)}"]
+    after += [] if thing.stands_out is None else [f" ({_extreme(thing.stands_out)[1:-1]} of several)"]
     after += [] if thing.others_of is None else [f" (but {_thing(thing.others_of)})"]
     return "".join([*before, thing.text, *after])
 
@@ -80,7 +81,7 @@ def _place(place: Place) -> str:
 
 def _bound(bound: SizeBound) -> str:
     limit = f"{bound.bound:g}" if bound.reference is None else _thing(bound.reference)
-    return f"{bound.quantity.name} {'>' if bound.more else '<'} {limit}"
+    return f"{bound.quantity.name} {'>' if bound.more else '<'}{'=' * bound.inclusive} {limit}"
 
 
 def _extreme(extreme: Extreme) -> str:

@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from n3d_ros.scene.questions import reading
+from n3d_ros.scene.questions.budget import MAX_STEPS, Budget
 from n3d_ros.scene.questions.lexicon import table
-from n3d_ros.scene.questions.patterns import MAX_STEPS, Source
 from n3d_ros.scene.questions.question import Question
 from n3d_ros.scene.questions.reading import MAX_CHARS, UNDERSTOOD, named_things, read
 from scene.questions.notation import notation
@@ -23,10 +24,10 @@ questions = st.sampled_from([text for text, _ in READINGS])
 
 
 def question_of(text: str) -> Question:
-    reading = read(text)
-    assert reading.question is not None, f"{text!r}: not read: {reading.unread!r}"
-    assert reading.unread == ""
-    return reading.question
+    found = read(text)
+    assert found.question is not None, f"{text!r}: not read: {found.unread!r}"
+    assert found.unread == ""
+    return found.question
 
 
 def line_of(text: str) -> str | None:
@@ -43,9 +44,9 @@ def test_a_question_is_read_as_the_table_says(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("text", "unread"), REFUSED, ids=[text for text, _ in REFUSED])
 def test_what_is_not_understood_is_refused_and_named(text: str, unread: str) -> None:
-    reading = read(text)
-    assert reading.question is None
-    assert unread in reading.unread
+    found = read(text)
+    assert found.question is None
+    assert unread in found.unread
 
 
 @pytest.mark.parametrize("text", UNDERSTOOD)
@@ -139,9 +140,9 @@ def test_an_additional_word_of_meaning_is_never_dropped() -> None:
 
 
 def test_a_second_question_is_named_and_not_answered() -> None:
-    reading = read("Where is the mug and how tall is the box?")
-    assert reading.question is None
-    assert reading.unread == "and how tall is the box ? (one question at a time)"
+    found = read("Where is the mug and how tall is the box?")
+    assert found.question is None
+    assert found.unread == "and how tall is the box ? (one question at a time)"
 
 
 @settings(max_examples=150, deadline=None)
@@ -164,11 +165,33 @@ def test_words_of_asking_in_any_order_are_read_or_refused(words: list[str]) -> N
      "is there a mug that is " * 40],
 )  # fmt: skip
 def test_work_is_bounded(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sources = list[Source]()
-    begun = Source.__post_init__
-    monkeypatch.setattr(Source, "__post_init__", lambda source: (begun(source), sources.append(source))[0])
+    budgets = list[Budget]()
+    monkeypatch.setattr(reading, "Budget", lambda: budgets.append(Budget()) or budgets[-1])
     read(text[:MAX_CHARS])
-    assert sum(source.steps for source in sources) <= 4 * MAX_STEPS
+    assert all(budget.steps <= MAX_STEPS + len(text) for budget in budgets)
+    assert len(budgets) <= 1
+
+
+@pytest.mark.parametrize("times", [2, 4, 8, 12, 16, 20, 24, 30])
+def test_nested_places_take_bounded_work(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget()
+    monkeypatch.setattr(reading, "Budget", lambda: budget)
+    read("is the box " + "left of the box " * times)
+    assert budget.steps <= MAX_STEPS + 100
+
+
+@pytest.mark.parametrize("word", ["mug", "the mug", "left of the mug", "taller than the mug", "that is red", "and",
+                                  "5 cm by", "someone facing", "between the mug and the box", "from the mug",
+                                  "or the mug"])  # fmt: skip
+def test_repeated_words_are_read_or_refused(word: str) -> None:
+    for start in ("is the box", "where is the box", "which is larger,", "how far is the box from", "sort the boxes"):
+        reading_ = read(f"{start} {f'{word} ' * 14}".strip())
+        assert reading_.question is None or reading_.unread == ""
+
+
+def test_a_text_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "Budget", lambda: Budget(until_s=0.0))
+    assert read("is the box " + "left of the box " * 12).question is None
 
 
 def test_a_text_beyond_the_limit_is_refused() -> None:
