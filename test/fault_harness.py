@@ -79,28 +79,18 @@ def assert_still_works(client: NodeClient) -> None:
 
 def change_state(client: NodeClient, transition: int, name: str = "n3d", timeout_s: float = 15.0) -> bool:
     """Asks for a transition; whether the node made it."""
-    caller = client.node.create_client(ChangeState, f"/{name}/change_state")
-    try:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(client.call(caller, request, timeout_s).success)
-    finally:
-        client.node.destroy_client(caller)
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return bool(client.call(client.caller(ChangeState, f"/{name}/change_state"), request, timeout_s).success)
 
 
 def state_of(client: NodeClient, name: str = "n3d") -> str:
     """The node's lifecycle state, such as "active"."""
-    caller = client.node.create_client(GetState, f"/{name}/get_state")
-    try:
-        return str(client.call(caller, GetState.Request()).current_state.label)
-    finally:
-        client.node.destroy_client(caller)
+    response = client.call(client.caller(GetState, f"/{name}/get_state"), GetState.Request())
+    return str(response.current_state.label)
 
 
 def set_parameters(client: NodeClient, values: Mapping[str, Any], name: str = "n3d") -> list[Any]:
     """Sets parameters one by one; the results in that order."""
-    caller = client.node.create_client(SetParameters, f"/{name}/set_parameters")
-    try:
-        parameters = [Parameter(key, value=value).to_parameter_msg() for key, value in values.items()]
-        return list(client.call(caller, SetParameters.Request(parameters=parameters)).results)
-    finally:
-        client.node.destroy_client(caller)
+    parameters = [Parameter(key, value=value).to_parameter_msg() for key, value in values.items()]
+    request = SetParameters.Request(parameters=parameters)
+    return list(client.call(client.caller(SetParameters, f"/{name}/set_parameters"), request).results)

@@ -107,6 +107,13 @@ class NodeProcess:
         return code
 
 
+def harmless(kind: Any) -> Any:
+    """A request that a service answers at once and that changes nothing."""
+    if kind in (Locate, SpatialQuery):
+        return kind.Request(timeout_s=-1.0)  # out of range
+    return kind.Request()  # of ChangeState, too: the transition "create" is allowed in no state
+
+
 def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
     """Whether the condition came true in time."""
     deadline = time.monotonic() + timeout_s
@@ -144,6 +151,8 @@ class NodeClient:
         self.locate = self.node.create_client(Locate, f"/{node_name}/locate")
         self.query = self.node.create_client(SpatialQuery, f"/{node_name}/query")
         self.ground = ActionClient(self.node, Ground, f"/{node_name}/ground")
+        self._callers: dict[tuple[Any, str], Any] = {}
+        self._met: set[Any] = set()
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -221,9 +230,28 @@ class NodeClient:
         reports = self.heard["reports"]
         return {} if not reports else {one.name: one.count for one in reports[-1].frames_dropped}
 
+    def caller(self, kind: Any, name: str) -> Any:
+        """A client of a service, the same one each time."""
+        if (kind, name) not in self._callers:
+            self._callers[kind, name] = self.node.create_client(kind, name)
+        return self._callers[kind, name]
+
+    def meet(self, client: Any) -> None:
+        """Returns once the service has found this client as well: an answer sent before that is lost."""
+        assert client.wait_for_service(READY_TIMEOUT_S), f"nobody offers {client.srv_name}"
+        if client in self._met:
+            return
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            future = client.call_async(harmless(client.srv_type))
+            if wait_until(future.done, 1.0):
+                self._met.add(client)
+                return
+        raise AssertionError(f"{client.srv_name} does not answer")
+
     def call(self, client: Any, request: Any, timeout_s: float = 15.0) -> Any:
         """The response of a service."""
-        assert client.wait_for_service(timeout_s)
+        self.meet(client)
         future = client.call_async(request)
         assert wait_until(future.done, timeout_s), "the service did not answer"
         return future.result()
