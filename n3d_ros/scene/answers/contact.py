@@ -1,8 +1,8 @@
 """Bodies that touch: on, under, inside.
 
 What carries a thing is under it. A table or shelf carries what rests on it and whatever that carries or contains, and
-so on; a floor carries only what stands on it itself. A surface contains nothing, except that things are said to be in
-a shelf.
+so on; a floor carries only what stands on it itself. Neither a surface nor the box around a table contains anything,
+except that things are said to be in a shelf.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from math import hypot, sqrt
 
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.iou import intersection_volume
-from n3d_ros.scene.answers.body import Body
+from n3d_ros.scene.answers.body import SURFACE_NOUNS, Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.measures import SIGMAS, side_by_side
 from n3d_ros.scene.answers.spacing import shared_footprint, within_outline
 from n3d_ros.scene.answers.standing import Holds, Standing, yes_if
+from n3d_ros.scene.phrases import singular, words_of
 
 REST_M = 0.03  # a carried object's bottom may be measured so far off the carrier's top
 REST_DEEPEST_M = 0.10  # however unsure the boxes are, more is no contact
@@ -40,7 +41,9 @@ def on(body: Body, reference: Body, context: Context) -> Standing:
     """
     if reference.surface is None:
         lies_in_it = reference.shape in HOLLOW and _is_inside(body, reference)
-        return inside(body, reference, context) if lies_in_it else rests_on(body, reference, context)
+        direct = inside(body, reference, context) if lies_in_it else rests_on(body, reference, context)
+        is_asked_through = direct.holds is not Holds.YES and _is_table(reference)
+        return (is_asked_through and _carried_by(body, reference, context)) or direct
     if reference.surface.kind == "wall":
         return _on_wall(body, reference)
     if body.surface is not None:
@@ -54,8 +57,8 @@ def on(body: Body, reference: Body, context: Context) -> Standing:
 
 
 def _carried_by(body: Body, reference: Body, context: Context) -> Standing | None:
-    """Follows what a body rests on or lies in down to the surface; None when that ends elsewhere."""
-    way_from = {body.id: ""}  # each body reached, with the words of how
+    """Follows what a body rests on or lies in down to the surface or table; None when that ends elsewhere."""
+    way_from = {reference.id: "", body.id: ""}  # each body reached, with the words of how
     open_ends = [body]
     while open_ends:
         upper = open_ends.pop()
@@ -68,7 +71,9 @@ def _carried_by(body: Body, reference: Body, context: Context) -> Standing | Non
                 continue
             how = "lies in" if is_in else "rests on"
             way_from[carrier.id] = f"{way_from[upper.id]}{upper.name} {how} {carrier.name}; "
-            if _on_surface(carrier, reference).holds is Holds.YES:
+            is_top = reference.surface is not None
+            last = _on_surface(carrier, reference) if is_top else rests_on(carrier, reference, context)
+            if last.holds is Holds.YES:
                 step = f"{way_from[carrier.id]}{carrier.name} is on the {reference.name}."
                 return Standing(holds=Holds.YES, step=step)
             open_ends.append(carrier)
@@ -243,11 +248,17 @@ def inside(body: Body, reference: Body, context: Context) -> Standing:
 
 
 def _is_inside(body: Body, reference: Body) -> bool:
-    """Whether the smaller of two boxes lies in the other by its centre or by half."""
-    if body.box.volume >= reference.box.volume:
+    """Whether the smaller of two boxes lies in the other by its centre or by half; a table's box is no container."""
+    if body.box.volume >= reference.box.volume or _is_table(reference):
         return False
     share = intersection_volume(body.box, reference.box) / body.box.volume
     return bool(reference.box.contains(body.center)) or share >= INSIDE_SHARE
+
+
+def _is_table(body: Body) -> bool:
+    """Whether an object is a table by its name: its box holds the room between its legs."""
+    heads = (words[-1] for part in body.label.split("/") if (words := words_of(part)))
+    return any(SURFACE_NOUNS.get(singular(head)) == "table" for head in heads)
 
 
 def _zeroed(value_m: float) -> str:

@@ -31,6 +31,7 @@ from n3d_ros.scene.questions.question import Relation
 
 NEXT_TO_M = 0.10  # free space that is always small enough for "next to"
 NEXT_TO_VIEWER_M = 0.5  # the same, from a person or robot
+GAP_WORK = 4  # the exact gap of two boxes costs as much as so many other relations
 ORIGIN = (0.0, 0.0, 0.0)
 HEIGHTS = (Relation.ABOVE, Relation.BELOW)
 HEIGHT_WORDS = {Relation.ABOVE: "higher than", Relation.BELOW: "lower than"}
@@ -195,10 +196,13 @@ def _next_to(body: Body, reference: Body, context: Context) -> Standing:
     bound_m = max(NEXT_TO_M, widest / 2)
     heights = body.half_extent(up)[0] + reference.half_extent(up)[0]
     is_level = abs(side_by_side(body, reference, up).value) <= heights + NEXT_TO_M
+    if not is_level:
+        return Standing(holds=Holds.NO, step=f"{body.name} and {reference.name} differ too much in height.")
+    context.spend(GAP_WORK)
     gap = gap_between(body.box, reference.box)
     step = f"{gap.length_m:.3f} m of free space lie between {body.name} and {reference.name} (bound {bound_m:.3f} m)"
-    if gap.length_m > bound_m or not is_level:
-        return Standing(holds=Holds.NO, step=step + ("." if is_level else ", but their heights differ too much."))
+    if gap.length_m > bound_m:
+        return Standing(holds=Holds.NO, step=f"{step}.")
     touch = contact(body, reference, context)
     return Standing(holds=yes_if(not touch), step=f"{step}, but it is {touch} it." if touch else f"{step}.")
 

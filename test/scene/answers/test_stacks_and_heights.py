@@ -76,6 +76,22 @@ def test_a_table_contains_nothing() -> None:
     assert ask(STACK, inside, surfaces=(shelf,)).value is True
 
 
+def test_a_table_that_is_an_object_carries_stacks_and_has_a_cat_under_it() -> None:
+    """Its box reaches down to the floor, and the cat is between its legs."""
+    scene = scene_of(
+        known(1, "coffee table", (0.0, 0.5, 2.0), (1.0, 0.5, 0.6)),
+        known(2, "book", (0.0, 0.23, 2.0), (0.2, 0.04, 0.2)),
+        known(3, "vase", (0.0, 0.11, 2.0), (0.1, 0.2, 0.1)),
+        known(4, "cat", (0.0, 0.65, 2.0), (0.3, 0.2, 0.2)),
+    )
+
+    def found(relation: Relation) -> tuple[int, ...]:
+        place = Place(relation=relation, references=(the("coffee table"),))
+        return ask(scene, Which(thing=the("objects", places=(place,)))).object_ids
+
+    assert (found(R.ON), found(R.UNDER), found(R.INSIDE)) == ((2, 3), (4,), ())
+
+
 # --- above and higher
 
 BESIDE = scene_of(
