@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.describing import measured_step
-from n3d_ros.scene.answers.finding import Finding, in_words, settled, yes_or_no
+from n3d_ros.scene.answers.finding import Finding, deciding, in_words, settled, yes_or_no
 from n3d_ros.scene.answers.resolve import Meaning
 from n3d_ros.scene.answers.wording import MAX_NAMED, echo, listed
 from n3d_ros.scene.phrases import COLORS, words_of
@@ -32,9 +32,8 @@ def is_colored(intent: IsColored, context: Context) -> SpatialAnswer:
         if len(intent.colors) > 1:
             return _which(bodies[0], intent.colors, steps)
         found = [bool(_colors_of(body) & _plain(intent.colors)) for body in bodies]
-        sentences = [_words(body) for body in bodies]
-        sentences = [sentences[0], *(f"{one[:1].upper()}{one[1:]}" for one in sentences[1:])]
         value = any(found) if intent.subject.is_any else all(found)
+        sentences = deciding([_words(body) for body in bodies], found, value=value)
         return yes_or_no(value != intent.negated, sentences, bodies=bodies, steps=steps)
 
     return settled([intent.subject], context, compute)

@@ -109,7 +109,7 @@ def _told(intent: Compare, subject: Meaning, rivals: Sequence[Body], rows: Seque
         return [f"{subject.one.the} is {word} {'than' if sign else 'as'} {names}."]
     sentences = [sentence for _, sentence in pairs]
     if intent.subject.is_any and not holds and len(subject.bodies) > 1:
-        sentences = [f"none of {counted(len(subject.bodies), 'object')} is.", *sentences]
+        sentences = [f"none of {counted(len(rows), 'object')} is.", *sentences]
     more = [] if len(sentences) <= MAX_TOLD + 1 else [f"{len(sentences) - MAX_TOLD} more likewise."]
     return _unique_sentences([*sentences[: MAX_TOLD if more else None], *more])
 
@@ -137,6 +137,9 @@ def _compared_words(
     sign = mine.minus(limit, intent.factor).sign
     if rival is None:
         at = {1: "more than", -1: "less than", 0: "about"}[sign]
+        if reference is not None:
+            way = "the free space" if intent.quantity is Quantity.GAP else f"the {intent.quantity.value}"
+            return f"{way} between {body.the} and {reference.the} is {mine.words()}, {at} {bound.words()}."
         return f"the {intent.quantity.value} of {body.the} is {mine.words()}, {at} {bound.words()}."
     word = compared_word(intent.quantity, sign, reference)
     if times:

@@ -76,6 +76,21 @@ def yes_or_no(
     )
 
 
+def deciding(sentences: Sequence[str], holds: Sequence[bool], *, value: bool) -> list[str]:
+    """Of what was found of several bodies what decides: what fails where all are asked for, what holds where any is.
+
+    Args:
+        sentences: one of each body.
+        holds: whether it holds for it.
+        value: whether it holds as a whole.
+
+    Returns:
+        The sentences that go with the whole, all of them where none does; all but the first begin with a capital.
+    """
+    kept = [sentence for sentence, one in zip(sentences, holds, strict=True) if one == value] or list(sentences)
+    return [*kept[:1], *(f"{one[:1].upper()}{one[1:]}" for one in kept[1:])]
+
+
 def a_number(
     measured: Measured, words: str, sentences: Sequence[str], *, bodies: Sequence[Body] = (), steps: Sequence[str] = ()
 ) -> Finding:

@@ -13,7 +13,7 @@ import numpy as np
 
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
-from n3d_ros.scene.answers.finding import Finding, settled, yes_or_no
+from n3d_ros.scene.answers.finding import Finding, deciding, settled, yes_or_no
 from n3d_ros.scene.answers.measures import Measured, edges_of, measure
 from n3d_ros.scene.answers.relations import Holds, standing
 from n3d_ros.scene.answers.resolve import Meaning, id_of
@@ -56,8 +56,7 @@ def fits(intent: Fits, context: Context) -> SpatialAnswer:
             return found[0]
         holds = [one.value is True for one in found]
         value = any(holds) if intent.thing.is_any else all(holds)
-        deciding = [one.sentences[0].split(", ", 1)[1] for one in found if one.value is value]
-        sentences = [deciding[0], *(f"{one[:1].upper()}{one[1:]}" for one in deciding[1:])]
+        sentences = deciding([one.sentences[0].split(", ", 1)[1] for one in found], holds, value=value)
         bodies = [body for one in found for body in one.bodies]
         return yes_or_no(value, sentences, bodies=bodies, steps=[step for one in found for step in one.steps])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import Context
-from n3d_ros.scene.answers.finding import SAME, Finding, in_words, settled, yes_or_no
+from n3d_ros.scene.answers.finding import SAME, Finding, deciding, in_words, settled, yes_or_no
 from n3d_ros.scene.answers.locating import SIDE_NAMES
 from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.places import all_standings, place_words, stands_at, verdict
@@ -63,13 +63,15 @@ def _placed(intent: IsPlaced, subject: Meaning, others: list[Body], context: Con
     place = Place(relation=relation, within_m=intent.within_m)
     sentences, steps, holds = list[str](), list[str](), list[bool]()
     for body in subject.bodies:
-        refs = _without(others, [body])
+        refs = [other for other in others if id_of(other) != id_of(body)]
+        if others and not refs:
+            continue  # "is everything left of the bowl": the bowl itself is not asked about
         found, step = stands_at(place, body, refs, context, any_will_do=any_will_do, by_height=by_height)
         holds.append(found is Holds.YES)
         steps.append(step)
         sentences.append(_placed_words(place, body, refs, found, context))
     value = any(holds) if intent.subject.is_any else all(holds)
-    sentences = [sentences[0], *(f"{one[:1].upper()}{one[1:]}" for one in sentences[1:])]
+    sentences = deciding(sentences, holds, value=value)
     return yes_or_no(value != intent.negated, sentences, bodies=[*subject.bodies, *others], steps=steps)
 
 

@@ -164,7 +164,7 @@ def test_anything_is_not_compared_with_itself() -> None:
     anything = the("object", is_any=True)
     got = ask(SCENE, Compare(subject=anything, quantity=Q.HEIGHT, sense=Sense.MORE, other=MUG))
     assert got.value is False
-    assert got.text.startswith("No, none of 3 objects is.")
+    assert got.text.startswith("No, none of 2 objects is.")
     assert ask(SCENE, Compare(subject=anything, quantity=Q.HEIGHT, sense=Sense.MORE, other=BALL)).value is True
     assert ask(SCENE, Compare(subject=MUG, quantity=Q.HEIGHT, sense=Sense.MORE, other=MUG)).value is False
 
@@ -191,3 +191,10 @@ def test_the_two_tallest_are_told_with_their_heights() -> None:
     extreme = Extreme(quantity=Q.HEIGHT, most=True, count=2)
     got = ask(SCENE, Which(thing=the("objects", extreme=extreme)))
     assert got.text == "The mug 1 (20 cm) and the ball 3 (12 cm) are the tallest."
+
+
+def test_the_free_space_between_two_things_is_compared_with_a_bound() -> None:
+    """10 cm beside it and 40 cm before it: 41 cm."""
+    intent = Compare(subject=BOX, quantity=Q.GAP, sense=Sense.MORE, bound=0.6, reference=MUG)
+    text = ask(SCENE, intent).text
+    assert text == "No, the free space between the box 2 and the mug 1 is 41 cm, less than 60 cm."

@@ -16,6 +16,7 @@ from n3d_ros.scene.questions.question import (
     Direction,
     Exists,
     Extreme,
+    IsColored,
     IsPlaced,
     Measure,
     Place,
@@ -240,3 +241,22 @@ def test_the_big_one_is_the_one_that_stands_out() -> None:
 def test_of_two_about_as_big_none_is_the_big_one(edge_m: float, status: StatusCode) -> None:
     scene = scene_of(known(1, "box", (0, 0, 1)), known(2, "box", (1, 0, 1), (edge_m,) * 3))
     assert ask(scene, Where(thing=the("big box", stands_out=BIG))).status is status
+
+
+# --- every, any: what decides is told
+
+
+def test_everything_left_of_a_thing_does_not_ask_about_the_thing_itself() -> None:
+    everything = the("object", is_each=True)
+    right_of_box = IsPlaced(subject=everything, options=(R.RIGHT,), references=(the("box", number=1),))
+    assert ask(SCENE, right_of_box).value is True
+    left_of_mug = IsPlaced(subject=everything, options=(R.LEFT,), references=(MUG,))
+    got = ask(SCENE, left_of_mug)
+    assert (got.value, got.text) == (False, "No, the red box 2 is 30 cm to the right of the mug 7.")
+
+
+def test_one_of_them_is_told_by_those_that_are() -> None:
+    blue = ask(SCENE, IsColored(subject=the("object", is_any=True), colors=("blue",)))
+    assert (blue.value, blue.text) == (True, "Yes, the blue ball 3 is blue.")
+    red = ask(SCENE, IsColored(subject=the("boxes"), colors=("blue",)))
+    assert (red.value, red.text) == (False, "No, the red box 1 is red. The red box 2 is red.")
