@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -133,7 +134,12 @@ class AnswerDesk:
         Returns:
             True before the first image since the start or a jump back, and for ``SETTLE_S`` after it.
         """
-        return self._begun_s is None or time.monotonic() - self._begun_s < SETTLE_S
+        return time.monotonic() < self.settled_s
+
+    @property
+    def settled_s(self) -> float:
+        """``time.monotonic()`` until which a missing transform is waited for; infinite before an image."""
+        return math.inf if self._begun_s is None else self._begun_s + SETTLE_S
 
     def at_once(self, ask: Ask) -> Reply | None:
         """The answer, when it takes no image to be looked at: from a fresh scene, or one of the past.

@@ -68,7 +68,10 @@ class AskJob:
         if not waits:
             self._waits_since_s = time.monotonic()
             return self._end_s
-        return min(self._end_s, self._waits_since_s + self._image_timeout_s)
+        waits_until_s = self._waits_since_s + self._image_timeout_s
+        if self._unplaced is not None:
+            waits_until_s = min(waits_until_s, self._desk.settled_s)  # images may have stopped, too
+        return min(self._end_s, waits_until_s)
 
     def ready(self) -> bool:
         """Whether there is an image to look at, or none is needed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -60,6 +61,15 @@ def test_a_request_that_waits_in_vain_says_which_transform_lacks() -> None:
     waiting.job.expire()
     assert [reply.status for reply in waiting.replies] == [StatusCode.NO_TRANSFORM]
     assert "'map'" in waiting.replies[0].message
+
+
+def test_a_request_that_waits_for_tf_ends_when_tf_had_its_time_though_no_image_comes_any_more() -> None:
+    waiting = Waiting()
+    waiting.job.run()
+    assert waiting.job.deadline_s == waiting.desk.settled_s
+    assert time.monotonic() < waiting.job.deadline_s <= time.monotonic() + answering.SETTLE_S
+    waiting.desk.forget()  # time jumped back meanwhile: then its own time counts
+    assert waiting.job.deadline_s <= time.monotonic() + waiting.job.ask.timeout_s
 
 
 def test_once_tf_had_its_time_a_frame_that_lacks_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
