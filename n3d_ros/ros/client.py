@@ -9,6 +9,7 @@ from typing import Any
 
 from n3d_ros.errors import ConfigurationError, N3dError, QueryError, StatusCode
 from n3d_ros.ros.conversions import fill_stamp, stamp_to_ns
+from n3d_ros.ros.health import NEWEST_PAIR
 from n3d_ros.ros.plain_text import plain
 from n3d_ros.ros.plain_values import locate_response_to_dict as locate_response_to_dict
 from n3d_ros.ros.plain_values import object_msg_to_dict as object_msg_to_dict
@@ -20,6 +21,7 @@ DISCOVERY_TIMEOUT_S = 5.0  # until the service of a running node is seen
 LONGEST_DEFAULT_S = 600.0  # what a node may be set to give a request that names no time (request.model_timeout_s)
 ANSWER_GRACE_S = 3.0  # over the request's own time limit, for the way there and back
 GONE_S = 3.0  # a service that is not seen for so long while it is waited for will not answer any more
+DIAGNOSTICS_S = 2.5  # they come once a second
 BEAT_S = 0.5  # between two calls of on_feedback while the node says nothing new
 CANCEL_WAIT_S = 2.0  # for the node's word that a cancelled goal has ended
 MAX_TEXT_CHARS = {"phrase": 512, "question": 1024}  # as in the interfaces
@@ -232,13 +234,34 @@ class NodeClient:
         return self._newest
 
     def now_ns(self) -> int:
-        """The present in the clock of the images: the newest stamp of ``~/objects``, else the time of day.
+        """The present in the clock of the images: the stamp of the newest that the node has, else the time of day.
 
         Returns:
             Nanoseconds.
         """
         newest = self.objects()
-        return stamp_to_ns(newest.header.stamp) if newest is not None else time.time_ns()
+        if newest is not None:
+            return stamp_to_ns(newest.header.stamp)
+        told_ns = self._newest_pair_ns()  # no images come at present, as after the end of a bag
+        return time.time_ns() if told_ns is None else told_ns
+
+    def _newest_pair_ns(self) -> int | None:
+        """What the node's diagnostics tell of its newest images; None when they do not within ``DIAGNOSTICS_S``."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        told: list[int] = []
+
+        def hear(message: Any) -> None:
+            for status in message.status:
+                if status.hardware_id == self._target:
+                    told.extend(stamp_of_text(value.value) for value in status.values if value.key == NEWEST_PAIR)
+
+        listening = self._node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
+        deadline_s = time.monotonic() + DIAGNOSTICS_S
+        while not told and time.monotonic() < deadline_s:
+            self._executor.spin_once(timeout_sec=0.05)
+        self._node.destroy_subscription(listening)
+        return told[0] if told and told[0] > 0 else None
 
     def _keep(self, message: Any) -> None:
         self._newest = message
@@ -324,6 +347,20 @@ class _Progress:
         if self._on_feedback is not None and self._stage and now_s - self._told_s > BEAT_S:
             self._told_s = now_s
             self._on_feedback(self._stage, [], self._elapsed_s + now_s - self._heard_s)
+
+
+def stamp_of_text(text: str) -> int:
+    """The stamp of the newest images as ``health.input_health`` writes it.
+
+    Args:
+        text: seconds with nine digits after the point.
+
+    Returns:
+        Nanoseconds; 0 for anything else.
+    """
+    seconds, _, nanoseconds = text.partition(".")
+    good = len(text) <= 32 and seconds.isdecimal() and nanoseconds.isdecimal() and len(nanoseconds) == 9
+    return int(seconds + nanoseconds) if good else 0
 
 
 def _no_node(name: str) -> ConfigurationError:

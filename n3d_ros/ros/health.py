@@ -7,16 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from n3d_ros.ros.compat.diagnostics import DiagnosticLevel, DiagnosticReport
 from n3d_ros.ros.ledger import Ledger
 
+NEWEST_PAIR = "newest pair [s]"
 FAILURES = ("backend_failed", "out_of_memory")  # reasons of drops for which the grounder itself is to blame
 
 
-def input_health(ledger: Ledger, explain: Callable[[], str], is_active: bool) -> DiagnosticReport:
+def input_health(
+    ledger: Ledger, explain: Callable[[], str], is_active: bool, newest_ns: int | None = None
+) -> DiagnosticReport:
     """Whether images come and can be used.
 
     Args:
         ledger: counts so far.
         explain: says who publishes what.
         is_active: whether the node subscribes at present.
+        newest_ns: stamp of the newest pair; None when none has come. Clients that come late learn from it which time
+            it is for the node.
 
     Returns:
         Rates, drops by reason, and what to change.
@@ -25,6 +30,8 @@ def input_health(ledger: Ledger, explain: Callable[[], str], is_active: bool) ->
     values = {"pairs received [Hz]": f"{received_hz:.1f}", "pairs processed [Hz]": f"{used_hz:.1f}"}
     values |= {"pairs received": str(ledger.received), "pairs processed": str(ledger.used)}
     values |= {f"dropped: {reason}": str(drop.count) for reason, drop in sorted(ledger.drops().items())}
+    if newest_ns is not None:
+        values[NEWEST_PAIR] = f"{newest_ns // 10**9}.{newest_ns % 10**9:09d}"
     if not is_active:
         return DiagnosticReport(level=DiagnosticLevel.OK, message="The node is not active.", values=values)
     mend = ledger.newest_mend()

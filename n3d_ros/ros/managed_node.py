@@ -104,7 +104,7 @@ class N3dNode(LifecycleNode):
         )
         self._requests = RequestServer(self, desk=self._active_desk, times=self._request_times)
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
-        self._diagnostics.add("input", lambda: input_health(self._ledger, self._explain, self._inputs is not None))
+        self._diagnostics.add("input", self._input_health)
         self._diagnostics.add("grounding", self._grounding_health)
         self._diagnostics.add("name", NameWatch(self).health)
         self._diagnostics.add("pointing", self._pointing_health)
@@ -313,6 +313,12 @@ class N3dNode(LifecycleNode):
         config, desk = self.config.request, self._desk
         slow = desk is not None and desk.is_open_vocabulary
         return RequestTimes(answer_s=config.model_timeout_s if slow else config.timeout_s, image_s=config.timeout_s)
+
+    def _input_health(self) -> DiagnosticReport:
+        desk = self._desk
+        pair = None if desk is None else desk.freshness.pair
+        newest_ns = None if pair is None else pair.stamp_ns
+        return input_health(self._ledger, self._explain, self._inputs is not None, newest_ns)
 
     def _grounding_health(self) -> DiagnosticReport:
         pipeline = self._pipeline

@@ -21,6 +21,7 @@ import pytest
 
 pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
+import rclpy
 from n3d_msgs.action import Ground
 from n3d_msgs.msg import Object3D, Object3DArray
 
@@ -28,7 +29,8 @@ from n3d_ros.cli import ask, prompt
 from n3d_ros.cli import main as cli
 from n3d_ros.cli.moments import stamp_of
 from n3d_ros.errors import ConfigurationError, N3dError, QueryError, StatusCode
-from n3d_ros.ros.client import NO_NODE, OPTICAL_XYZW_VIEWER, NodeClient
+from n3d_ros.ros.client import NO_NODE, OPTICAL_XYZW_VIEWER, NodeClient, stamp_of_text
+from n3d_ros.ros.conversions import stamp_to_ns
 from node_harness import NodeClient as Camera
 from node_harness import NodeProcess, ros_environment, wait_until
 
@@ -310,6 +312,23 @@ def asked(camera: Camera, words: list[str], lines: str = "", node: str = "/asked
         time.sleep(0.1)
     output, errors = process.communicate(timeout=5)
     return process.returncode, output, errors
+
+
+def test_ago_counts_from_the_newest_images_after_they_have_ended(camera: Camera) -> None:
+    newest = camera.send_good()
+    late = rclpy.create_node("late", context=camera.context)
+    client = NodeClient(late, "/asked")
+    try:
+        assert client.now_ns() == stamp_to_ns(newest.header.stamp)
+    finally:
+        client.close()
+        late.destroy_node()
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.5", "-1.000000000", "1.00000000x", "9" * 40 + ".000000000"])
+def test_a_stamp_of_another_form_is_none(text: str) -> None:
+    assert stamp_of_text(text) == 0
+    assert stamp_of_text("1700000003.100000001") == 1_700_000_003_100_000_001
 
 
 def test_one_question_is_answered_in_a_sentence_a_value_and_a_table(camera: Camera) -> None:

@@ -66,7 +66,8 @@ def report_page(report: ReportInput) -> str:
         report: what to tell.
 
     Returns:
-        HTML of at most ``MAX_PAGE_BYTES`` bytes in UTF-8, without a reference to anything outside it.
+        HTML of at most ``MAX_PAGE_BYTES`` bytes in UTF-8, without a reference to anything outside it. What is too
+        much gets poorer pictures, then fewer, then answers without their steps, then fewer answers.
     """
     source = files(__package__).joinpath("templates").joinpath(TEMPLATE).read_text("utf-8")
     template = _environment().from_string(source)
@@ -77,11 +78,27 @@ def report_page(report: ReportInput) -> str:
         pictures = _pictures(images, report.material, quality)
         page = template.render(**context, **_scene_pictures(report, quality), pictures=pictures)
         page = page.encode("utf-8", "replace").decode("utf-8")
-        if len(page.encode("utf-8")) <= MAX_PAGE_BYTES or not images:
+        if len(page.encode("utf-8")) <= MAX_PAGE_BYTES or not (images or _has_text_to_spare(context)):
             return page
+        if not images:
+            context = _with_less_text(context)
         if quality_index >= len(QUALITIES) - 1:
             images = images[::2] if len(images) > 1 else []
         quality_index += 1
+
+
+def _has_text_to_spare(context: Mapping[str, Any]) -> bool:
+    """Whether ``_with_less_text`` would find anything to leave out."""
+    return len(context["answers"]) > 1 or any(one["steps"] for one in context["answers"])
+
+
+def _with_less_text(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without the steps of the answers or, when there are none, with half of the answers."""
+    answers, left_out = context["answers"], context["answers_left_out"]
+    if any(one["steps"] for one in answers):
+        return {**context, "answers": [{**one, "steps": ()} for one in answers]}
+    kept = answers[: len(answers) // 2]
+    return {**context, "answers": kept, "answers_left_out": left_out + len(answers) - len(kept)}
 
 
 def _environment() -> Environment:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import viser
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.ros.plain_text import plain
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class PageServer(viser.ViserServer):
             self.stop()
             raise ConfigurationError(_busy(host, port))
         self._is_loopback = is_loopback(host)
+        logging.getLogger("websockets.server").addFilter(without_traceback)
         self._websock_server.on_client_connect(self._check_origin)
         self._websock_server.disconnect_all_clients()  # one that came before the check was there comes again
         self.gui.configure_theme(show_share_button=False, show_logo=False)
@@ -80,6 +82,22 @@ class PageServer(viser.ViserServer):
         if not is_own_origin(origin, host, loopback_only=self._is_loopback):
             logger.warning("A page of %r tried to connect to %r and was refused.", origin, host)
             await live.close(POLICY_VIOLATION, "This page belongs to another site.")
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Tells in one line of a connection that ended with an error: what browsers send is not ours.
+
+    Args:
+        record: of the library's log; changed.
+
+    Returns:
+        True: it is logged.
+    """
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        record.msg, record.args = "A connection was closed: %s.", (plain(f"{type(error).__name__}: {error}", 200),)
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def is_own_origin(origin: str | None, host: str, *, loopback_only: bool) -> bool:

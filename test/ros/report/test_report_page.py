@@ -194,6 +194,22 @@ def test_a_page_never_grows_beyond_its_limit(bag: Path, monkeypatch: pytest.Monk
     assert len(report_page(report).encode()) <= limit
 
 
+def test_where_pictures_alone_do_not_help_answers_lose_their_steps_and_then_go(
+    bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = reported(bag, ScriptedGrounder(lambda _: ["red box"]), *["how many red boxes are there?"] * 40)
+    monkeypatch.setattr(page_module, "_scene_pictures", lambda *_: {"clearest": None, "map": None})
+    whole = report_page(report)
+    assert "How it was reached" in whole and whole.count("<img") > 0
+    monkeypatch.setattr(page_module, "MAX_PAGE_BYTES", 0)
+    assert "and 39 more" in report_page(report)
+    least = len(report_page(report).encode())
+    monkeypatch.setattr(page_module, "MAX_PAGE_BYTES", (least + len(whole.encode())) // 2)
+    assert len(report_page(report).encode()) <= page_module.MAX_PAGE_BYTES
+    monkeypatch.setattr(page_module, "MAX_PAGE_BYTES", least)
+    assert "How it was reached" not in report_page(report)
+
+
 def test_many_objects_are_listed_up_to_a_number_and_the_rest_is_counted(bag: Path) -> None:
     grounder = ScriptedGrounder(lambda number: [f"thing {number} {i}" for i in range(5)])
     report = reported(bag, grounder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import urllib.request
@@ -58,6 +59,22 @@ def test_the_page_s_own_connection_is_let_in(server: PageServer) -> None:
 
 def test_a_page_of_another_site_is_refused(server: PageServer) -> None:
     assert not is_let_in(server, "http://evil.example")
+
+
+def test_a_connection_that_ends_with_an_error_is_one_line_in_the_log(
+    server: PageServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(
+        f"ws://127.0.0.1:{server.get_port()}", origin=None, subprotocols=[PROTOCOL], max_size=None
+    ) as connection:
+        connection.recv(timeout=10.0)
+        connection.send(b"\xc1\x00 no message")
+        with contextlib.suppress(ConnectionClosed):
+            for _ in connection:
+                pass
+    (record,) = [one for one in caplog.records if one.name == "websockets.server" and one.levelname == "ERROR"]
+    assert record.getMessage().startswith("A connection was closed: ") and "\n" not in record.getMessage()
+    assert not record.exc_info and not record.exc_text
 
 
 @pytest.mark.parametrize(
