@@ -88,10 +88,10 @@ def all_standings(
         At least one standing.
     """
     context.spend(max(1, len(references)))
+    if relation in HEIGHTS and not by_height:
+        return [straight_over(relation, body, reference, context) for reference in references or (None,)]
     if not references:
         return [standing(relation, body, (), context)]
-    if relation in HEIGHTS and not by_height:
-        return [straight_over(relation, body, reference, context) for reference in references]
     if relation is Relation.BETWEEN:
         pairs = [(a, b) for k, a in enumerate(references) for b in references[k + 1 :]]
         return [standing(relation, body, pair, context) for pair in islice(pairs, MAX_PAIRS)] or [

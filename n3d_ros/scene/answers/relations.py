@@ -97,24 +97,33 @@ def is_over_or_under(body: Body, reference: Body, context: Context) -> bool:
     return overlapping(body, reference, context).holds is Holds.YES
 
 
-def straight_over(relation: Relation, body: Body, reference: Body, context: Context) -> Standing:
+def straight_over(relation: Relation, body: Body, reference: Body | None, context: Context) -> Standing:
     """Above or below in the narrow sense: higher or lower, and overlapping seen from above.
 
     Args:
         relation: one of ``HEIGHTS``.
         body: the subject.
-        reference: the other.
+        reference: the other; None: the viewer, from whose vertical the body may lie half a metre away.
         context: what is known.
 
     Returns:
         Whether it holds, with the numbers.
     """
-    found = _side(relation, body, reference, context)
+    found = _to_viewer(relation, body, context) if reference is None else _side(relation, body, reference, context)
     if found.holds is Holds.NO:
         return found
-    overlap = overlapping(body, reference, context)
+    overlap = _plumb(body, context) if reference is None else overlapping(body, reference, context)
     holds = found.holds if overlap.holds is Holds.YES else Holds.NO
     return replace(found, holds=holds, step=f"{found.step} {overlap.step}")
+
+
+def _plumb(body: Body, context: Context) -> Standing:
+    """Whether a body is straight above or below the viewer, or nearly so."""
+    sight = context.view
+    way = nearest_in(body.box, sight.origin[None])[0] - sight.origin
+    beside_m = float(np.linalg.norm(way - (way @ sight.up) * sight.up))
+    step = f"Seen from above, {beside_m:.3f} m lie between the {sight.viewer} and {body.name}"
+    return Standing(holds=yes_if(beside_m <= NEXT_TO_VIEWER_M), step=f"{step} (bound {NEXT_TO_VIEWER_M:.3f} m).")
 
 
 def side_direction(relation: Relation, sight: Sight) -> FloatArray:
@@ -164,7 +173,8 @@ def _to_viewer(relation: Relation, body: Body, context: Context) -> Standing:
         free_m = float(np.linalg.norm(way))
         step = f"{free_m:.3f} m lie between the {sight.viewer} and {body.name} (bound {NEXT_TO_VIEWER_M:.3f} m)."
         return Standing(holds=yes_if(free_m <= NEXT_TO_VIEWER_M), step=step)
-    relation = Relation.BELOW if relation is Relation.UNDER else relation
+    if relation is Relation.UNDER:
+        return replace(straight_over(Relation.BELOW, body, None, context), margin=None)
     flipped = {Relation.FRONT: Relation.BEHIND, Relation.BEHIND: Relation.FRONT}.get(relation, relation)
     margin = along(body, sight, side_direction(flipped, sight))
     words = {Relation.FRONT: "ahead of", Relation.BEHIND: "at the back of"}.get(relation, SIDE_WORDS[relation])

@@ -155,6 +155,14 @@ def test_what_is_on_or_in_the_viewer_is_refused(relation: Relation, words: str) 
     assert ask(BESIDE, Which(thing=the("objects", places=(Place(relation=relation),)))).status is got.status
 
 
+@pytest.mark.parametrize(("center", "holds"), [((0, 0.5, 0.4), True), ((0, 0.5, 0.8), False), ((0, -0.5, 0.4), False)])
+def test_under_me_is_lower_and_not_far_beside_me(center: tuple[float, float, float], holds: bool) -> None:
+    scene = scene_of(known(1, "mug", center))
+    assert ask(scene, IsPlaced(subject=the("mug"), options=(R.UNDER,))).value is holds
+    below = the("objects", places=(Place(relation=R.BELOW),))
+    assert ask(scene, Which(thing=below)).object_ids == ((1,) if holds else ())
+
+
 def test_the_size_of_a_surface_is_what_is_seen_of_it() -> None:
     text = ask(STACK, Where(thing=the("table")), surfaces=(TABLE,)).text
     assert "What is seen of it measures" in text
