@@ -127,6 +127,8 @@ def _is_naming(words: Sequence[Word], chunk: Chunk, names: Sequence[Word]) -> bo
     follows_name = names_something(words, chunk.at + 1)
     if plain in ("one", "ones"):
         return False
+    if number_at(words, chunk.at) and plain_at(words, chunk.at + 1) == "oclock":
+        return False
     if names and (number_at(words, chunk.at) or measure_at(words, chunk.at)):
         return False  # "a block two hours ago"
     if names and _describes(word) and not follows_name and plain not in _ALSO_NAMES and not all(map(_describes, names)):

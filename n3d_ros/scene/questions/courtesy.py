@@ -279,6 +279,8 @@ def without_hedges(words: Sequence[Word]) -> tuple[Word, ...]:
         step = _step(words, at, "anywhere")
         if step and words[at].plain in ("exactly", "precisely") and number_at(words, at + step):
             step = 0  # "exactly two"
+        if step and words[at].plain == "together" and at and words[at - 1].plain.startswith(("close", "near")):
+            step = 0  # "closest together"
         if step == 0:
             kept.append(words[at])
         at += step or 1

@@ -49,6 +49,18 @@ def _above_by(kept: Kept) -> Measure | None:
     )
 
 
+def _shortest(kept: Kept) -> Measure | None:
+    """The shortest distance between two things is that of their surfaces."""
+    extreme = kept["x"].thing.extreme
+    if kept["q"] is not _Q.DISTANCE or extreme.most or extreme.rank > 1:
+        return None
+    return Measure(quantity=_Q.GAP, thing=kept["p"][0], reference=kept["p"][1])
+
+
+SHORTEST: Rows = [
+    ("(what be|give me?|tell me?)? the? {x:extreme} {q:quantity} (between|from) {p:pair}", _shortest),
+]
+"""Read before choices: "the shortest distance between A and B"."""
 HOW_FAR: Rows = [
     (
         "(how-far|how-far-apart|how-close) (be|do|can|lie) {p:pair} (away|apart|located)? each-other?"
@@ -147,6 +159,7 @@ HOW_FAR: Rows = [
         lambda k: measured({**k, "q": _Q.DISTANCE}),
     ),
     ("{u:units} be it (from|between) {a:thing} (to|and) {b:thing}", lambda k: measured({**k, "q": _Q.DISTANCE})),
+    ("{u:units} be it (from|between) {you} (to|and) {a:thing}", lambda k: measured({**k, "q": _Q.DISTANCE})),
     ("{u:units} be it (from|between) {a:thing} (to|and) {you}", lambda k: measured({**k, "q": _Q.DISTANCE})),
     ("({f:how_distant}|{u:units}|how-much) (have|do|be) {a:thing} (be)? move", _moved),
     ("(what|which|what be the) {q:quantity} (that)? (have|do|be) {a:thing} (be)? move", _moved),

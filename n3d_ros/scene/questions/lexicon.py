@@ -205,7 +205,8 @@ _PLAIN: dict[str, str] = {
         "gone missing disappeared disappear disappears vanish vanished removed lost departed left-the-scene",
     "different": "different", "difference": "difference differences", "ago": "ago", "since": "since", "last": "last",
     "direction": "direction directions way heading bearing", "oclock": "oclock", "clock": "clock clockwise",
-    "position": "position", "hour": "hour hour-hand", "facing": "facing face faces", "looking":
+    "position": "position", "get": "get gets getting", "hour": "hour hour-hand",
+    "facing": "facing face faces", "looking":
         "looking watching viewing gazing",
     "none": "none",
     "except": "except excluding", "let": "let", "i": "i", "we": "we", "they": "they",

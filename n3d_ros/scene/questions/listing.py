@@ -100,6 +100,9 @@ def _which_other(kept: Kept) -> Which:
 def _which_same(kept: Kept) -> Which | None:
     """Which mug is the red one?"""
     asked, told = kept["a"], kept["e"]
+    is_smaller = told.extreme is not None and told.extreme.reference is None and told.phrase == asked.phrase
+    if is_smaller and not asked.extreme and not asked.places:
+        return Which(thing=told, is_single=True)
     is_color = len(told.text.split()) == len(told.phrase.colors)
     if (
         is_color
@@ -112,6 +115,13 @@ def _which_same(kept: Kept) -> Which | None:
     ):
         return None
     return Which(thing=told, is_single=not told.phrase.is_plural)
+
+
+def _which_extreme(kept: Kept) -> Which | None:
+    """Which of the mugs is the bigger one?"""
+    told: Thing = kept["e"]
+    is_same = not told.phrase.words or told.phrase.noun == kept["a"].phrase.noun
+    return _which({"a": kept["a"], "x": told.extreme}) if is_same else None
 
 
 def _which_shifted(kept: Kept) -> Which | None:
@@ -244,6 +254,8 @@ WHICH: Rows = [
     ("{e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
     ("which of? {a:thing} (be|lie|appear|have)? located? {s:shifted}", _which_shifted),
     ("which of {a:thing} (be|have|appear|lie|located)? located? {x:superlative}", _which),
+    ("which of? {a:thing} be {e:extreme_thing}", _which_extreme),
+    ("which be {e:same_kind}", lambda k: Which(thing=k["e"], is_single=True) if k["e"].phrase.colors else None),
     ("which of {a:thing} " + STANDS + "{p:place}", _which_one),
     ("(what|which) (do|can|have) (you|we|i) (see|find)", _which),
     ("(what|whats|who) (be|lie|can|have|do)? (there|lie|located)? " + STANDS + "{p:place} (and {p2:place})?", _which),

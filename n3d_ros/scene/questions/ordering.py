@@ -96,6 +96,7 @@ def add_orders(grammar: Grammar) -> None:
         ("how {s:scale} {they}?", lambda k: (_Q.HEIGHT if k["s"][0] is _Q.ELEVATION else k["s"][0], True)),
     ])  # fmt: skip
     grammar.add("they", [("(they|it|these|{t:bare}) (each|all)? (be|lie|located)", lambda _: True)])
+    grammar.add("following", [("{t:bare}", lambda k: True if k["t"].text.lower().startswith("following") else None)])
     grammar.add("ordered", [("depth", lambda _: _Q.DISTANCE), ("how-far", lambda _: _Q.DISTANCE),
                             ("{q:quantity}", lambda k: _Q.VOLUME if k["q"] is _Q.SIZE else _Q.LATERAL if k["q"
                                 ] is _Q.POSITION else k["q"])])  # fmt: skip
@@ -117,6 +118,7 @@ ORDER: Rows = [
     (_SORT + "(the)? sort of {a:thing} ,? {by:by_what}", _order),
     (_SORT + "(the)? {q:ordered} sort of {things:things}", lambda k: _order({**k, "by": (k["q"], True, None)})),
     (_SORT + "(these|them|this|it|everything|all)? {by:by_what} (,|:)? {things:things}", _order),
+    (_SORT + "the? {f:following} {by:by_what} (,|:)? {things:things}", _order),
     (_SORT + "(these|them|everything|all)? {by:by_what} (,|:)? {a:thing}", _order),
     (_SORT + "(these|them|everything|all) {by:by_what}", lambda k: _order({**k, "a": anything()})),
     (_SORT + "{by:by_what} ,? {things:things}", _order),

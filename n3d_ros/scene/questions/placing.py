@@ -71,7 +71,7 @@ def _choose(kept: Kept) -> ChoosePlaced | None:
     things: tuple[Thing, ...] = kept["things"]
     place: Place | None = kept.get("p")
     relation = kept["r"] if place is None else place.relation
-    if place is not None and len(place.references) > 1:
+    if (place is not None and len(place.references) > 1) or any(one.others_of for one in things):
         return None
     reference = place.references[0] if place is not None and place.references else None
     return ChoosePlaced(candidates=things, relation=relation, reference=reference)
@@ -107,6 +107,7 @@ def add_places(grammar: Grammar) -> None:
         ("{o:option}", lambda k: Place(relation=k["o"]) if k["o"] is not Relation.BETWEEN else None),
         ("the? {x:sided}", lambda k: k["x"]),
     ])  # fmt: skip
+    grammar.add("shifted_", [("{r:shift}", lambda k: Place(relation=k["r"])), ("the? {x:sided}", lambda k: k["x"])])
     grammar.add("sided", [("{x:extreme_of}", _sided)])
 
 
@@ -139,7 +140,7 @@ WHERE: Rows = [
         lambda k: Where(thing=k["a"]) if k["a"] == k["b"] else None,
     ),
     ("where (do|have|can) (i|we|you) (leave|located|lie) {a:thing}", _where),
-    ("where (do|have|be) {a:thing} (end up|move to?)", _where),
+    ("where (do|have|be) {a:thing} (end up|move to?|gone)", _where),
 ]  # fmt: skip
 PLACED: Rows = [
     (SUBJECT + "either? {o:options_of} {b:thing}", _is_placed),
@@ -154,7 +155,8 @@ PLACED: Rows = [
     (SUBJECT + "either? {o:options}", _is_placed),
 ]  # fmt: skip
 CHOOSE_PLACED: Rows = [
-    ("{w:which_one} " + STANDS + "{p:stood} ,? (of|between|among|:)? {things:things}", _choose),
+    ("{w:which_one} " + STANDS + "{p:stood} (,|:|-|of|between|among) (of|between|among)? {things:things}", _choose),
+    ("{w:which_one} " + STANDS + "{p:shifted_} {things:things}", _choose),
     ("(of|between|among|from)? {things:things} ,? {w:which_one} " + STANDS + "{p:stood}", _choose),
     ("(be|do|can) {things:either} " + STANDS + "{p:stood}", _choose),
 ]  # fmt: skip

@@ -234,8 +234,8 @@ def _strain(intent: Intent) -> int:
 
 
 _KINDS = (
-    "changed", "age", "choose_placed", "choose", "order", "difference", "fits", "direction", "side", "count", "measure",
-    "where", "compare", "exists", "there", "placed", "which", "describe",
+    "changed", "age", "shortest", "choose_placed", "choose", "order", "difference", "fits", "direction", "side",
+    "count", "measure", "where", "compare", "exists", "there", "placed", "which", "describe",
 )  # fmt: skip
 
 
@@ -256,6 +256,7 @@ def _grammar() -> Grammar:
     add_moments(grammar)
     for rule, rows in (
         ("changed", remembering.CHANGED), ("age", remembering.AGE), ("describe", remembering.DESCRIBE),
+        ("shortest", distancing.SHORTEST),
         ("choose_placed", placing.CHOOSE_PLACED), ("direction", placing.DIRECTION), ("side", placing.SIDE),
         ("count", listing.COUNT), ("where", placing.WHERE), ("exists", listing.EXISTS), ("there", listing.THERE), (
             "placed", placing.PLACED),

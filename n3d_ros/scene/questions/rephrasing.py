@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from n3d_ros.scene.questions.words import Word
 
 MAX_TOPIC = 20  # words; a longer beginning is a story
-_MARKS = frozenset(",:;.-?!")
+_MARKS = frozenset(",:;.-?!()")
 _AUXILIARIES = frozenset((
     "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "has", "have", "should", "may",
 ))  # fmt: skip
@@ -36,6 +36,8 @@ _WITH_EDGES = _EDGES | frozenset((
     ",", "and", "i", "we", "need", "want", "please", "give", "me", "us", "the", "its", "all", "three", "would",
     "like", "tell", "dimensions", "include", "including", "with", ".", "!", "i.e", "that", "is", "namely",
 ))  # fmt: skip
+_EXCEPT = (("besides",), ("apart", "from"), ("aside", "from"), ("except",), ("except", "for"), ("other", "than"))
+_MEASURED = frozenset(("distance", "gap", "clearance", "spacing", "separation"))
 _TO_ADVERB = {
     **{tuple(f"{before} {plane}{after}".split()): adverb
        for plane, adverb in (("horizontal", "horizontally"), ("vertical", "vertically"))
@@ -185,6 +187,24 @@ def _without_sides(words: tuple[Word, ...]) -> tuple[Word, ...] | None:
     return _parted(said[:mark])
 
 
+def _except_last(words: tuple[Word, ...]) -> tuple[Word, ...] | None:
+    """Besides the book, what is on the table?"""
+    first = next((one for one in _EXCEPT if _plain(words[: len(one)]) == one), None)
+    mark = next((at for at, word in enumerate(words) if word.plain == ","), 0)
+    rest = _parted(words[mark:])
+    if first is None or not mark or not rest or rest[0].plain not in _ASKING:
+        return None
+    return (*rest, *words[:mark])
+
+
+def _dash_between(words: tuple[Word, ...]) -> tuple[Word, ...] | None:
+    """Distance mug - bowl."""
+    dashes = [at for at, word in enumerate(words) if word.plain == "-"]
+    if len(dashes) != 1 or not _MEASURED.intersection(_plain(words[: dashes[0]])) or _ASKING & set(_plain(words)):
+        return None
+    return (*words[: dashes[0]], _word("to"), *words[dashes[0] + 1 :])
+
+
 def _without_edges(words: tuple[Word, ...]) -> tuple[Word, ...] | None:
     """How large is A? I need length, width and height."""
     said, plain = _parted(words), _plain(_parted(words))
@@ -200,5 +220,5 @@ def _without_edges(words: tuple[Word, ...]) -> tuple[Word, ...] | None:
 
 
 _CHANGES: tuple[Callable[[tuple[Word, ...]], tuple[Word, ...] | None], ...] = (
-    _without_edges, _without_sides, _standing, _adverb_last, _topic_inside, _topic_behind,
+    _without_edges, _without_sides, _except_last, _dash_between, _standing, _adverb_last, _topic_inside, _topic_behind,
 )  # fmt: skip

@@ -21,8 +21,8 @@ _HERE = (
 )
 _ONE = "(for|to|as|by|from|of) (someone|anyone|one|{p:person}|those|me|you)? (who|that)? (be)? "
 _OTHER = (
-    f"{_SEEN} (for|to|as|by|from|of)? (the)? ({{s:side}} of)? (a|the|some)? {{p:person}} (who|that)? (be)? "
-    "(lie|located|see|look)? (down)? (on|at|from)? "
+    f"{_SEEN} (for|to|as|by|from|of)? (the)? ({{s:side}} of)? (a|the|some)? ({{p:person}}|{{v:asker_}}) "
+    "(who|that)? (be)? (lie|located|see|look)? (down)? (on|at|from)? "
 )
 """Somebody else who looks from the other side: "as seen by someone facing you"."""
 _CAMERAS = frozenset(("camera", "robot", "sensor", "photographer"))
@@ -63,6 +63,7 @@ def add_viewpoints(grammar: Grammar) -> None:
             )
         ],
     )
+    grammar.add("asker_", [("{v:viewer}", lambda k: True if k["v"] in ("viewer", "observer") else None)])
     grammar.add("side", [("side/view/point-of-view/perspective/position/angle", lambda _: True)])
     grammar.add("view", [
         (_SEEN + "(from|in|relative|of) (the)? {r:robot} 's? own? {s:side}", lambda _: camera),
