@@ -207,7 +207,7 @@ def _named(chunk: Chunk, names: list[Word]) -> NounPhrase:
         phrase = replace(phrase, is_plural=True)
     thing = Thing(
         phrase=phrase, text=text, extreme=extreme_of(chunk), is_other=chunk.is_other, id=chunk.id,
-        is_any=chunk.determiner in _ANY or (phrase.noun is None and names[-1].plain in _ANYTHING_AT_ALL),
+        is_any=_is_any(chunk, phrase, names),
         is_each=chunk.determiner in ("every", "each", "none") or names[-1].plain == "everything", count=chunk.number,
     )  # fmt: skip
     thing = replace(thing, stands_out=_standing_out(thing))
@@ -218,6 +218,12 @@ def _named(chunk: Chunk, names: list[Word]) -> NounPhrase:
         determiner=chunk.determiner,
         rank=chunk.rank if chunk.extreme is None and chunk.is_ranked else None,
     )
+
+
+def _is_any(chunk: Chunk, phrase: Phrase, names: Sequence[Word]) -> bool:
+    """Whether one suffices, whichever it is: "a box", "one box", "anything"."""
+    is_one = chunk.number == 1 and not chunk.determiner
+    return is_one or chunk.determiner in _ANY or (phrase.noun is None and names[-1].plain in _ANYTHING_AT_ALL)
 
 
 def _standing_out(thing: Thing) -> Extreme | None:

@@ -130,6 +130,17 @@ def _compare_gap(kept: Kept) -> Compare | None:
     )  # fmt: skip
 
 
+def _compare_away(kept: Kept) -> Compare | None:
+    """Is A more than 30 cm from B? Less is "next to", within that distance."""
+    more, metres, inclusive = kept["b"]
+    if not more:
+        return None
+    return Compare(
+        subject=kept["a"], quantity=_Q.DISTANCE, sense=Sense.MORE, bound=metres, reference=kept.get("r"),
+        negated=bool(kept.get("n")), inclusive=inclusive,
+    )  # fmt: skip
+
+
 def _compare_limit(kept: Kept) -> Compare | None:
     """Is the height of A more than 10 cm?"""
     if kept["q"] in (_Q.POSITION, _Q.COLOR, _Q.SHAPE, _Q.NAME, _Q.SIZE, _Q.VOLUME, _Q.FOOTPRINT, _Q.GAP):
@@ -229,6 +240,8 @@ COMPARE: Rows = [
         SUBJECT + "{bound:bound} (from|to|away-from)? {you}",
         lambda k: _compare_bound(k) if k["bound"].quantity is _Q.DISTANCE else None,
     ),
+    (SUBJECT + "{b:limit} (away)? (away-from|from) {r:thing}", _compare_away),
+    (SUBJECT + "{b:limit} (away)? (away-from|from) {you}", _compare_away),
     (SUBJECT + "about? as {s:scale} as {b:thing} be?", _as_much),
     (SUBJECT + "at-least {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": True, "i": True})),
     (SUBJECT + "at-most {f:factor} as {s:scale} as {b:thing}", lambda k: _as_much({**k, "way": False, "i": True})),

@@ -31,6 +31,7 @@ from n3d_ros.scene.questions.question import (
     Measure,
     Order,
     Place,
+    Quantity,
     Question,
     Relation,
     Thing,
@@ -153,6 +154,8 @@ def _settled(intent: Intent, viewpoint: Viewpoint) -> Viewpoint | None:
         return viewpoint
     if isinstance(intent, (Changed, Order, Count, Fits, Exists)) and not _needs_view(intent):
         return None
+    if any(bound.quantity is Quantity.DISTANCE for thing in _things(intent) for bound in thing.bounds):
+        return None  # "farther than 30 cm from the bowl" is no viewpoint
     if viewpoint.at is not None:
         return viewpoint
     if isinstance(intent, Direction) and intent.origin is not None:

@@ -54,6 +54,7 @@ def add_things(grammar: Grammar) -> None:
     grammar.add("pair", [("both? {a:thing} (and|to|or) {b:thing}", _all)])
     grammar.add("any_thing", [("{a:bare}", lambda k: k["a"] if k["a"].is_any and k["a"].phrase.noun is None else None)])
     grammar.add("relation", [("{r:rel}", lambda k: k["r"]), ("{r:shift} (of|than|from)", lambda k: k["r"])])
+    grammar.add("closer", [("{c:cmp}", lambda k: True if k["c"] == (Quantity.DISTANCE, False) else None)])
     grammar.add("place", [
         ("between {p:pair}", lambda k: Place(relation=Relation.BETWEEN, references=k["p"])),
         ("between {a:thing}", _between_all),
@@ -63,6 +64,8 @@ def add_things(grammar: Grammar) -> None:
         ("within {l:length} (of|from) {you}", lambda k: _near((), k["l"])),
         ("(less-than|at-most) {l:length} (away-from|from|of) {b:thing}", lambda k: _near((k["b"],), k["l"])),
         ("(less-than|at-most) {l:length} (away-from|from|of) {you}", lambda k: _near((), k["l"])),
+        ("{c:closer} than {l:length} (to|from) {b:thing}", lambda k: _near((k["b"],), k["l"])),
+        ("{c:closer} than {l:length} (to|from) {you}", lambda k: _near((), k["l"])),
         ("{r:lateral}", lambda k: _by_me(k["r"])),
         ("{r:lateral} of {b:thing}", lambda k: _placed(k["r"], (k["b"],))),
     ])  # fmt: skip
