@@ -23,7 +23,7 @@ NO_SIDES = (
 
 WIDEST_VIEW_COSINE = 0.25  # 75 degrees off the axis: farther out no camera with depth sees
 MAX_WORK = 6000  # relations and comparisons of two bodies for one question: about half a second
-TOO_MUCH = "That could mean more than I can follow up here. Name things by their numbers, or by colour and place."
+TOO_MUCH = "That takes more comparing than I do for one question. Name things by their numbers, or by colour and place."
 
 
 class UnansweredError(Exception):

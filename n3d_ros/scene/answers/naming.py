@@ -23,8 +23,12 @@ def called(thing: Thing) -> str:
     Returns:
         The words in quotes, with the number if one was said.
     """
-    number = f" {thing.id}" if thing.id is not None and str(thing.id) not in thing.text.split() else ""
-    return f'"{echo(thing.text or thing.phrase.text)}{number}"'
+    return f'"{echo(thing.text or thing.phrase.text)}{_number(thing)}"'
+
+
+def _number(thing: Thing) -> str:
+    """The number of a thing that was named by it, unless its words have it."""
+    return f" {thing.id}" if thing.id is not None and str(thing.id) not in thing.text.split() else ""
 
 
 def told(thing: Thing) -> str:
@@ -40,7 +44,7 @@ def told(thing: Thing) -> str:
     name = echo(thing.text or thing.phrase.text)
     if thing.phrase.text in ANYTHING:
         name = "object"
-    return " ".join([name, " and ".join(said)]).strip()
+    return " ".join([name + _number(thing), " and ".join(said)]).strip()
 
 
 def place_told(place: Place) -> str:

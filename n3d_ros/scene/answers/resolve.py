@@ -7,58 +7,26 @@ within the measuring error is told in a note.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from n3d_ros.errors import StatusCode
-from n3d_ros.scene.answers.absence import none_there, nothing, unknown
+from n3d_ros.scene.answers.absence import none_there, nothing
 from n3d_ros.scene.answers.amounts import amount, ranked, unit_of
-from n3d_ros.scene.answers.body import ANY_SURFACE, SURFACE_NOUNS, Body
+from n3d_ros.scene.answers.body import Body
 from n3d_ros.scene.answers.context import TOO_MUCH, Context
+from n3d_ros.scene.answers.meaning import Meaning as Meaning
+from n3d_ros.scene.answers.meaning import called_so
+from n3d_ros.scene.answers.meaning import id_of as id_of
 from n3d_ros.scene.answers.measures import Measured
 from n3d_ros.scene.answers.places import place_words, stands_at
 from n3d_ros.scene.answers.relations import Holds
-from n3d_ros.scene.answers.wording import MAX_NAMED, counted, echo, listed
-from n3d_ros.scene.phrases import ignored_note, select, singular, words_of
+from n3d_ros.scene.answers.wording import MAX_NAMED, listed
 from n3d_ros.scene.questions.question import Extreme, Place, Relation, SizeBound, Thing
 
 MAX_MEANINGS = 16  # combinations of meanings that are followed up
 STANDS_OUT = {"m": 1.1, "m^2": 1.2, "m^3": 1.3}  # so many times the next one: "the big box" means it
 MAX_SHOWN = 6  # candidates whose numbers a step gives one by one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Meaning:
-    """What a thing may mean.
-
-    Args:
-        bodies: meant together, in the scene's order or that of the extreme.
-        steps: how they were chosen.
-        notes: sentences on how words were taken.
-        tie: the sentence that says what is tied; empty for nothing.
-        tied: bodies that are as extreme as those chosen, within the measuring error.
-        fitting: how many bodies the name alone fits.
-        reference: from what an extreme distance was measured, if a thing was named.
-        condition: what was taken to be meant by a place that has several meanings: "on the red box 2".
-        assumed: the bodies of that condition.
-        among: how many bodies it could be as well as this one, itself among them.
-    """
-
-    bodies: tuple[Body, ...]
-    steps: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    tie: str = ""
-    tied: tuple[Body, ...] = ()
-    fitting: int = 0
-    reference: Body | None = None
-    condition: str = ""
-    assumed: tuple[Body, ...] = ()
-    among: int = 1
-
-    @property
-    def one(self) -> Body:
-        """The body; of several the first."""
-        return self.bodies[0]
 
 
 def meanings(thing: Thing, context: Context, *, named: Sequence[Body] = (), together: bool = False) -> list[Meaning]:
@@ -95,7 +63,8 @@ def _tells_others(thing: Thing) -> bool:
 
 def _meanings(thing: Thing, context: Context, named: Sequence[Body], *, together: bool) -> list[Meaning]:
     """What a thing may mean, computed anew."""
-    start = _called(thing, context, named)
+    left_out = _others(thing, context, named) if thing.is_other else ()
+    start = called_so(thing, context, left_out)
     if not start.bodies and not together:
         raise nothing(thing, context, start.notes, start.steps)
     found = [start]
@@ -143,81 +112,6 @@ def is_together(thing: Thing) -> bool:
     return thing.phrase.is_plural or thing.is_any or thing.is_each
 
 
-# --- by name ----------------------------------------------------------------------------------------------------------
-
-
-def _called(thing: Thing, context: Context, named: Sequence[Body]) -> Meaning:
-    """The bodies that number and phrase fit, without those that "other" leaves out."""
-    chosen = select(thing.phrase, context.bodies)
-    bodies, notes = chosen.objects, chosen.notes
-    if thing.stands_out is not None:  # the word that the phrase left out chooses by measuring
-        notes = tuple(note for note in notes if note not in (ignored_note([word]) for word in thing.phrase.ignored))
-    if thing.id is not None:
-        bodies = tuple(body for body in bodies if body.id == thing.id)
-    bodies = _headed(thing, bodies)
-    surfaces = _surfaces(thing, context)
-    noun = thing.phrase.noun
-    if surfaces and not (bodies and (noun is None or any(_has_head(body, noun) for body in bodies))):
-        bodies, notes = surfaces, ()
-    elif not chosen.is_understood and not context.query.open_vocabulary and not _means_surface(thing):
-        raise unknown(thing, context)
-    if thing.is_other:
-        left_out = {id_of(body) for body in _others(thing, context, named)}
-        bodies = tuple(body for body in bodies if id_of(body) not in left_out)
-    words = " and ".join(f'"{echo(word)}"' for word in thing.phrase.words) or "anything"
-    number = "" if thing.id is None else f" with number {thing.id}"
-    names = f": {', '.join(body.name for body in bodies[:MAX_NAMED])}" if bodies else ""
-    more = f" and {len(bodies) - MAX_NAMED} more" if len(bodies) > MAX_NAMED else ""
-    step = f"{len(bodies)} of {len(context.bodies)} objects fit {words}{number}{names}{more}."
-    if bodies and bodies[0].surface is not None:
-        step = f"{counted(len(bodies), 'surface')} of the kind {bodies[0].label}{names}."
-    return Meaning(bodies=bodies, steps=(" ".join([step, *notes]),), notes=notes, fitting=len(bodies))
-
-
-def _headed(thing: Thing, bodies: tuple[Body, ...]) -> tuple[Body, ...]:
-    """Without things that have the noun in front only, where another has it as its head: a lamp is no floor."""
-    noun = thing.phrase.noun
-    if noun is None or not any(_has_head(body, noun) for body in bodies):
-        return bodies
-    return tuple(
-        body
-        for body in bodies
-        if _has_head(body, noun) or noun not in {singular(word) for word in words_of(body.label)}
-    )
-
-
-def _has_head(body: Body, noun: str) -> bool:
-    """Whether a label, or one of several with a slash between them, ends with the noun."""
-    return any(singular(words[-1]) == noun for part in body.label.split("/") if (words := words_of(part)))
-
-
-def id_of(body: Body) -> int | str:
-    """What tells bodies apart.
-
-    Args:
-        body: an object or a surface.
-
-    Returns:
-        An object's id, a surface's name.
-    """
-    return body.name if body.id is None else body.id
-
-
-def _means_surface(thing: Thing) -> bool:
-    return thing.phrase.noun == ANY_SURFACE or thing.phrase.noun in SURFACE_NOUNS
-
-
-def _surfaces(thing: Thing, context: Context) -> tuple[Body, ...]:
-    """The surfaces that a noun means, largest first; also what may carry something, when that is asked for."""
-    noun = thing.phrase.noun
-    carries = noun is None and any(place.relation is Relation.UNDER and place.references for place in thing.places)
-    if thing.id is not None or not (carries or _means_surface(thing)):
-        return ()
-    kind = SURFACE_NOUNS.get(noun or "")
-    fitting = [body for body in context.surfaces if kind is None or body.label == kind]
-    return tuple(sorted(fitting, key=lambda body: -body.box.volume))
-
-
 def _others(thing: Thing, context: Context, named: Sequence[Body]) -> Sequence[Body]:
     """The bodies that "the other one" leaves out."""
     if thing.others_of is None:
@@ -260,7 +154,6 @@ def _kept(
     any_will_do = any(one.is_any for one in place.references)  # "next to a box": each box but itself
     left_out = set() if any_will_do and len(references) > 1 else {id_of(reference) for reference in references}
     tried = [body for body in candidates if id_of(body) not in left_out]
-    context.spend(len(tried) * max(1, len(references)))
     stands = [
         (body, stands_at(place, body, _without(references, body), context, any_will_do=any_will_do)) for body in tried
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.answers.answering import ANSWERERS, answer_to
+from n3d_ros.scene.answers.context import MAX_WORK, Context
 from n3d_ros.scene.answers.wording import MAX_STEPS, MAX_TEXT_CHARS
 from n3d_ros.scene.questions import question as q
 from n3d_ros.scene.scene import Scene
@@ -47,6 +48,7 @@ class Dice:
             is_each=self.rng.random() < 0.1,
             number=self.maybe(lambda: int(self.rng.integers(1, 9)), 0.05),
             count=self.maybe(lambda: int(self.rng.integers(1, 4)), 0.1),
+            stands_out=self.maybe(lambda: self.extreme(2), 0.1),
         )
 
     def things(self, depth: int, low: int, high: int) -> tuple[q.Thing, ...]:
@@ -96,7 +98,7 @@ class Dice:
             q.Compare: lambda: q.Compare(
                 subject=self.thing(), quantity=self.number(), sense=self.one(q.Sense), other=other,
                 reference=self.maybe(self.thing), factor=self.one([1.0, 2.0]),
-                bound=None if other else self.maybe(lambda: 0.3),
+                bound=None if other else self.maybe(lambda: 0.3), inclusive=self.rng.random() < 0.3,
             ),
             q.Measure: lambda: q.Measure(
                 quantity=self.one(q.Quantity), thing=self.thing(), reference=other, unit=self.one([None, "cm", "ft"])
@@ -105,7 +107,9 @@ class Dice:
                 quantity=self.number(), subject=self.thing(), other=self.thing(), reference=self.maybe(self.thing),
                 as_ratio=self.rng.random() < 0.5,
             ),
-            q.Direction: lambda: q.Direction(target=self.thing(), origin=other),
+            q.Direction: lambda: q.Direction(
+                target=self.thing(), origin=other, hour=self.maybe(lambda: int(self.rng.integers(1, 13)))
+            ),
             q.Order: lambda: q.Order(things=some(0, 1, 3), quantity=self.number(), reference=other),
             q.Fits: lambda: self.one([
                 q.Fits(thing=self.thing(), opening_m=tuple(self.rng.uniform(0.01, 1, int(self.rng.integers(1, 4))))),
@@ -114,7 +118,10 @@ class Dice:
                 q.Fits(thing=self.thing(), on_top_of=self.thing()),
             ]),
             q.Describe: lambda: q.Describe(thing=self.thing()),
-            q.Changed: lambda: q.Changed(thing=other, is_new=self.rng.random() < 0.3),
+            q.Changed: lambda: q.Changed(
+                thing=other, is_new=self.rng.random() < 0.3, is_moved=self.rng.random() < 0.3,
+                place=self.maybe(lambda: self.place(1)),
+            ),
         }  # fmt: skip
         return made[kind]()
 
@@ -125,8 +132,9 @@ class Dice:
         labels = ("red box", "box", "mug", "ball", "coffee table")
         objects = [
             known(
-                k + 1, self.one(labels), self.rng.uniform([-1, -1, 1], [1, 1, 3]), self.rng.uniform(0.01, 0.6, 3),
-                stddev_m=self.one([0.0, 0.01]), axis=self.rng.normal(size=3), angle_rad=float(self.rng.uniform(0, 3)),
+                k + 1, self.one(labels), self.rng.uniform([-1, -1, self.one([1, 1, -3])], [1, 1, 3]),
+                self.rng.uniform(0.01, 0.6, 3), stddev_m=self.one([0.0, 0.01]), axis=self.rng.normal(size=3),
+                angle_rad=float(self.rng.uniform(0, 3)),
             )
             for k in range(int(self.rng.integers(0, 7)))
         ]  # fmt: skip
@@ -171,3 +179,19 @@ def test_every_question_gets_a_sound_answer(kind: type) -> None:
         question = q.Question(text="?", intent=dice.intent(kind), viewpoint=dice.viewpoint())
         got = answer_to(question, scene, query)
         assert is_sound(got), (seed, question, got)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_many_equal_things_cost_bounded_work(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 boxes in reach of each other: whatever is asked, no more is computed than one question may cost."""
+    spent, spend = list[int](), Context.spend
+    monkeypatch.setattr(Context, "spend", lambda self, amount: spent.append(amount) or spend(self, amount))
+    boxes = [known(k + 1, "box", (k % 8 * 0.12 - 0.4, 0.25, 1.0 + k // 8 * 0.12)) for k in range(40)]
+    for seed in range(12):
+        dice = Dice(1000 + seed)
+        _, query = dice.scene()
+        scene = scene_of(*boxes)
+        question = q.Question(text="?", intent=dice.intent(kind), viewpoint=dice.viewpoint())
+        spent.clear()
+        assert is_sound(answer_to(question, scene, query)), (seed, question)
+        assert sum(spent[:-1]) <= MAX_WORK, "only the last piece of work may go beyond the bound"
