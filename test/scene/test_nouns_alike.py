@@ -41,12 +41,10 @@ def test_the_very_word_goes_before_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "label"), [("tv", "tv stand"), ("cup", "mug"), ("couch", "chair"), ("bin", "tin can")]
+    ("asked", "label"), [("television", "tv stand"), ("cup", "mug"), ("couch", "chair"), ("bin", "tin can")]
 )
 def test_what_only_looks_alike_is_not_taken(asked: str, label: str) -> None:
-    if asked != "tv":  # the word itself is in "tv stand"
-        assert chosen(asked, label, "lamp") == []
-    assert chosen("television", "tv stand", "lamp") == []
+    assert chosen(asked, label, "lamp") == []
 
 
 def test_each_name_belongs_to_one_group() -> None:
