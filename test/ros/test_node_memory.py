@@ -157,13 +157,16 @@ def test_the_action_looks_again_at_the_image_that_a_stamp_names(client: NodeClie
     client.publish(client.messages(depth_m=1.5))
     client.send_good()
     feedback: list[Any] = []
-    result = ground(client, Ground.Goal(text="red block", stamp=first.header.stamp), feedback).get_result_async()
-    assert wait_until(result.done)
+    for _ in range(5):  # feedback sent before the node has found this client is lost
+        result = ground(client, Ground.Goal(text="red block", stamp=first.header.stamp), feedback).get_result_async()
+        assert wait_until(result.done, 30.0)
+        if wait_until(lambda: any(one.objects for one in feedback), 2.0):
+            break
     assert result.result().status == GoalStatus.STATUS_SUCCEEDED, result.result().result.status
     answer = result.result().result
     assert answer.header.stamp == first.header.stamp
     assert [one.id for one in answer.objects] == [first.objects[0].id]
-    assert wait_until(lambda: any(one.objects for one in feedback), 2.0)
+    assert any(one.objects for one in feedback)
     assert next(one for one in feedback if one.objects).header.stamp == first.header.stamp
     now = client.call(client.locate, Locate.Request(phrase="red block"))
     assert stamp_to_ns(now.header.stamp) > stamp_to_ns(first.header.stamp), "the present scene is as it was"
