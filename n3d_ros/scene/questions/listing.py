@@ -251,7 +251,7 @@ WHICH: Rows = [
         _which_other,
     ),
     ("(which|what) {a:thing} be {e:same_kind}", _which_same),
-    ("{e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
+    ("and {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
     ("which of? {a:thing} (be|lie|appear|have)? located? {s:shifted}", _which_shifted),
     ("which of {a:thing} (be|have|appear|lie|located)? located? {x:superlative}", _which),
     ("which of? {a:thing} be {e:extreme_thing}", _which_extreme),

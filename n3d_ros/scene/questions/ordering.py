@@ -12,6 +12,7 @@ from n3d_ros.scene.questions.question import (
 )
 
 _Q = Quantity
+_LONG = (_Q.HEIGHT, _Q.WIDTH, _Q.LENGTH, _Q.DEPTH, _Q.THICKNESS)
 
 
 def _order(kept: Kept) -> Order:
@@ -29,9 +30,12 @@ def _side_scale(relation: Relation) -> tuple[Quantity, bool] | None:
 
 
 def _from_to(first: tuple[Quantity, bool], last: tuple[Quantity, bool] | None) -> tuple[Quantity, bool] | None:
-    if last is not None and (last[0] is not first[0] or last[1] is first[1]):
-        return None
-    return first[0], not first[1]
+    if last is None:
+        return first[0], not first[1]
+    if first[0] is _Q.VOLUME and last[0] in _LONG:
+        first = (last[0], first[1])  # "from biggest to shortest"
+    is_same = last[0] is first[0] or (last[0] is _Q.VOLUME and first[0] in _LONG)  # "from tallest to smallest"
+    return (first[0], not first[1]) if is_same and last[1] is not first[1] else None
 
 
 def add_orders(grammar: Grammar) -> None:
