@@ -12,7 +12,7 @@ _GROUPS = (
     "bin dustbin wastebasket trashcan trash_can garbage_can rubbish_bin waste_basket", "bicycle bike",
     "motorcycle motorbike", "carpet rug", "cupboard cabinet", "backpack rucksack", "stove cooker", "tap faucet",
     "torch flashlight", "eraser rubber", "jug pitcher", "bucket pail", "trolley cart", "stroller pram",
-    "glasses spectacles", "car automobile", "truck lorry", "trainers sneakers",
+    "glasses spectacles", "cat kitty pussycat", "dog doggy", "car automobile", "truck lorry", "trainers sneakers",
 )  # fmt: skip
 """Names for one kind of thing; a name of two words has "_" between them. The very word always goes before them."""
 

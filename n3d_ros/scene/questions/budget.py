@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-MAX_STEPS = 9_000  # elements tried and readings handed on, per text; a long question takes some thousands
+MAX_STEPS = 16_000  # elements tried and readings handed on, per text; a long polite question takes up to 15,000
 MAX_S = 1.0  # however slow the machine
 STEPS_PER_LOOK = 512  # at the clock
 

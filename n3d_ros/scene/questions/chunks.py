@@ -186,6 +186,8 @@ def _joined(words: Sequence[Word], at: int, names: Sequence[Word]) -> int:
     start = end
     if article and plain_at(words, at) == "of":
         return 0  # "the edge of the table": a part of a thing is no thing that is known
+    if measure_at(words, end) is not None:
+        return 0  # "a box of ten by ten by thirty centimetres"
     if names[-1].plain in ("object", "objects", "things", "thing", "items", "item") and plain_at(words, at) == "of":
         return 0
     while names_something(words, end) or (_is_scale(words, end) and names_something(words, end + 1)):

@@ -24,6 +24,8 @@ would you mind telling me|do you mind telling me|do you know|do you happen to kn
 would you know|would you happen to know
 can you|could you|would you|will you|would you please|could you please|can you please|would you be able to
 are you able to|is it possible to|whether|if|to|can we|could we|can i|could i|may i
+can i have|could i have|may i have|can we have|could we have|may we have|can i get|could i get|may i know
+could i know|can i know
 would you be so kind as to|would you be so kind to|be so kind as to|would you be kind enough to
 can you confirm if|could you confirm if|can you confirm whether|could you confirm whether|can you confirm that
 could you confirm that|please confirm if|confirm if|confirm whether|confirm that

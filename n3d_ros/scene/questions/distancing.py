@@ -112,6 +112,8 @@ HOW_FAR: Rows = [
     ),
     ("{f:apart_} (be|do|can|lie) {a:thing}", lambda k: measured_among({**k, "q": _Q.DISTANCE})),
     ("{f:how_distant} (be|do|can|lie) {a:thing} apart", lambda k: measured_among({**k, "q": _Q.DISTANCE})),
+    ("{f:how_distant} (be|do|lie) {a:bare} {r:shifted_by} {b:thing}",
+     lambda k: Difference(quantity=k["r"], subject=k["a"], other=k["b"])),
     (
         "{f:how_distant} (be|do|can|lie) {a:thing} " + STANDS + "(away|apart|off)? ((from|to|away-from) {you})?",
         lambda k: Measure(quantity=_Q.DISTANCE, thing=k["a"]),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from n3d_ros.scene.questions.clauses import STANDS, Kept, Rows, group
 from n3d_ros.scene.questions.noun_phrases import NounPhrase, anything
-from n3d_ros.scene.questions.patterns import Grammar
+from n3d_ros.scene.questions.patterns import Grammar, Source
 from n3d_ros.scene.questions.question import (
     Count,
     Exists,
@@ -132,6 +132,23 @@ def _which_shifted(kept: Kept) -> Which | None:
     return Which(thing=replace(kept["a"], extreme=Extreme(quantity=scale[0], most=scale[1])), is_single=True)
 
 
+def _which_end(kept: Kept) -> Which | None:
+    """As in "Which box is in front" of several is the nearest one."""
+    thing: Thing = kept["a"]
+    if thing.phrase.is_plural or thing.extreme is not None or thing.id is not None:
+        return None
+    return Which(thing=replace(thing, extreme=Extreme(quantity=Quantity.DISTANCE, most=kept["e"])), is_single=True)
+
+
+def _end(source: Source, place: int) -> list[tuple[int, bool]]:
+    """In front (False) or at the back (True), as said of one among several."""
+    lexeme = source.at(place)
+    ends = {Relation.FRONT: False, Relation.BEHIND: True}
+    if lexeme is None or lexeme.value not in ends or "ahead" in lexeme.said.lower():
+        return []
+    return [(place + 1, ends[lexeme.value])]
+
+
 def _which_one(kept: Kept) -> Which | None:
     """As in "Which box is on the table" asks for one, "which boxes are" for all."""
     which = _which(kept)
@@ -210,6 +227,7 @@ def add_lists(grammar: Grammar) -> None:
     grammar.add("asked", [("(which|what|whats|who) (one|of)?", lambda _: True)])
     grammar.add_reader("some_thing", some_thing, "np")
     grammar.add("same_kind", [("{t:bare}", lambda k: k["t"])])
+    grammar.add_reader("end_", _end, "lateral")
     grammar.add("shifted", [("{r:shift}", lambda k: k["r"])])
     grammar.add("all_there_is", [("{t:bare}", lambda k: True if k["t"].phrase.noun in ALL_THERE_IS else None),
                                  ("the? room/space", lambda _: True),
@@ -253,6 +271,7 @@ WHICH: Rows = [
     ("(which|what) {a:thing} be {e:same_kind}", _which_same),
     ("and {e:extreme_thing}", lambda k: Which(thing=k["e"], is_single=k["e"].extreme.count == 1)),
     ("which of? {a:thing} (be|lie|appear|have)? located? {s:shifted}", _which_shifted),
+    ("which of? {a:bare} (be|lie) located? {e:end_}", _which_end),
     ("which of {a:thing} (be|have|appear|lie|located)? located? {x:superlative}", _which),
     ("which of? {a:thing} be {e:extreme_thing}", _which_extreme),
     ("which be {e:same_kind}", lambda k: Which(thing=k["e"], is_single=True) if k["e"].phrase.colors else None),
@@ -263,6 +282,7 @@ WHICH: Rows = [
     ("{w:asked} " + STANDS + "{p:place}", _which_one),
     ("(what|which) be {a:thing} (be|located|lie)? {r:rel}", _inverse),
     ("(what|which) do {a:thing} (lie|be) {r:rel}", _inverse),
+    ("(what|which) {t:bare}? be? carry {a:thing}", lambda k: _inverse({**k, "r": Relation.ON})),
     ("(of|between|among) {a:thing} ,? {w:asked} (be|have|appear|lie|located)? located? {x:superlative}", _which),
     (
         "(on) (what|which) {t:bare}? (be|do) {b:thing} (located|lie)?",

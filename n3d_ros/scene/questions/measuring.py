@@ -17,6 +17,10 @@ _EDGES = frozenset((_Q.WIDTH, _Q.HEIGHT, _Q.DEPTH, _Q.LENGTH))
 _WITHOUT_PLACE = (
     "(what be|what|give|tell|find|measure|know|of|how-much be|show|describe)? (me|us|for me)? (the|a|an|its|their)? "
 )
+_SHIFTS = {
+    Relation.LEFT: _Q.LATERAL, Relation.RIGHT: _Q.LATERAL, Relation.FRONT: _Q.DISTANCE, Relation.BEHIND: _Q.DISTANCE,
+}  # fmt: skip
+_SHIFTED = ("left", "right", "to ", "in front", "behind")
 _PAIRWISE = frozenset((_Q.DISTANCE, _Q.HORIZONTAL_DISTANCE, _Q.VERTICAL_DISTANCE, _Q.GAP))
 
 
@@ -93,6 +97,14 @@ def difference(kept: Kept) -> Difference | None:
     )  # fmt: skip
 
 
+def _shifted(source: Source, place: int) -> list[tuple[int, Quantity]]:
+    """By how far to a side; "on the left of" says which one is meant instead."""
+    lexeme = source.at(place)
+    if lexeme is None or lexeme.value not in _SHIFTS or not lexeme.said.lower().startswith(_SHIFTED):
+        return []
+    return [(place + 1, _SHIFTS[lexeme.value])]
+
+
 def size_asked(scale: tuple[Quantity, bool]) -> Quantity:
     """What "how big" asks: all edges; "how high": how tall."""
     quantity = scale[0]
@@ -122,6 +134,7 @@ def add_measures(grammar: Grammar) -> None:
     )
     grammar.add("sideways", [("{r:rel}", lambda k: True if k["r"] in (Relation.LEFT, Relation.RIGHT) else None)])
     grammar.add("ahead", [("{r:rel}", lambda k: True if k["r"] in (Relation.FRONT, Relation.BEHIND) else None)])
+    grammar.add_reader("shifted_by", _shifted, "rel")
     grammar.add("apart_", [("how-far-apart", lambda _: True)])
     grammar.add("bw", [("between", lambda _: True)])
     grammar.add("remains", [("(be|lie|have) (there|lie|located)? (left|over|free)?", lambda _: True),

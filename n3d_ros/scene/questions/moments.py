@@ -11,6 +11,7 @@ from n3d_ros.scene.questions.question import Moment
 
 NANOSECONDS = 1_000_000_000
 DAY_S = 86_400.0
+STAMPS_NS = (1_000_000_000 * NANOSECONDS, 4_000_000_000 * NANOSECONDS)  # years 2001 to 2096
 
 
 def add_moments(grammar: Grammar) -> None:
@@ -29,6 +30,7 @@ def add_moments(grammar: Grammar) -> None:
     grammar.add_reader("day_part", _day_part)
     grammar.add("stamp_word", [("at-stamp/stamp/timestamp/time", lambda _: True)])
     grammar.add_reader("stamp_value", _stamp_value)
+    grammar.add_reader("plain_stamp", _plain_stamp)
     grammar.add("moment", [
         ("(since|from|at)? (about)? {d:duration} (ago|before|earlier|back)", lambda k: Moment(ago_s=k["d"])),
         (
@@ -38,6 +40,7 @@ def add_moments(grammar: Grammar) -> None:
         ("(in|within|over|during|since) the? (last|past|previous) {d:unit_of_time}", lambda k: Moment(ago_s=k["d"])),
         (said + "the? time? {c:clock_time}", lambda k: Moment(clock_s=k["c"])),
         ("(at|since|from)? the? {w:stamp_word} (stamp|of)? {s:stamp_value}", lambda k: Moment(stamp_ns=k["s"])),
+        ("(at|since|from|around|as of|by) {s:plain_stamp}", lambda k: Moment(stamp_ns=k["s"])),
     ])  # fmt: skip
     grammar.add("period", [("{d:duration}", lambda k: k["d"])])
     grammar.add_reader("unit_of_time", _unit_of_time)
@@ -76,6 +79,11 @@ def _stamp_value(source: Source, place: int) -> list[tuple[int, int]]:
     whole, _, part = lexeme.said.partition(".")
     stamp = int(whole) if len(whole) >= 16 else int(whole) * NANOSECONDS + int(part.ljust(9, "0") or 0)
     return [(place + 1, stamp)] if stamp < 2**63 else []
+
+
+def _plain_stamp(source: Source, place: int) -> list[tuple[int, int]]:
+    """A stamp that nothing calls so: the number itself must be one of this age, in seconds or nanoseconds."""
+    return [(end, stamp) for end, stamp in _stamp_value(source, place) if STAMPS_NS[0] <= stamp < STAMPS_NS[1]]
 
 
 def _clock_s(said: str, half_day: str | None) -> float | None:

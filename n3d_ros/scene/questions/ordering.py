@@ -46,12 +46,16 @@ def add_orders(grammar: Grammar) -> None:
     """
     grammar.add("direction_of_order", [
         ("from (the|left)? {a:sup_or_side} to (the)? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
+        ("from? the? {a:near_you} to (the)? {b:sup_or_side} (away)?", lambda k: _from_to(k["a"], k["b"])),
         ("from by {b:sup_or_side}", lambda k: _from_to((_Q.DISTANCE, False), k["b"])),
         ("by {b:far_}", lambda k: _from_to((_Q.DISTANCE, False), k["b"])),
         ("from (the|left)? {a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} to the? {b:sup_or_side}", lambda k: _from_to(k["a"], k["b"])),
         ("{a:sup_or_side} first", lambda k: _from_to(k["a"], None)),
+    ])  # fmt: skip
+    grammar.add("near_you", [
+        ("{a:sup_or_side} (away)? (to|from|away-from) {you}", lambda k: k["a"] if k["a"][0] is _Q.DISTANCE else None),
     ])  # fmt: skip
     grammar.add("far_", [("{s:scale}", lambda k: k["s"] if k["s"] == (_Q.DISTANCE, True) else None)])
     grammar.add("sup_or_side", [
@@ -106,7 +110,10 @@ def add_orders(grammar: Grammar) -> None:
                                 ] is _Q.POSITION else k["q"])])  # fmt: skip
 
 
-_SORT = "(sort|list|give|what be|tell|show|which be|name|measure|find|located|put)? (me|us)? "
+_SORT = (
+    "(how (can|do) (you|we|i|one) sort|sort|list|give|what be|tell|show|which be|name|measure|find|located|put)? "
+    "(me|us)? "
+)
 ORDER: Rows = [
     (_SORT + "{things:things} ,? (sort|sorted)? {by:by_what}", _order),
     (_SORT + "{a:thing} ,? (sort|sorted)? {by:by_what}", _order),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from n3d_ros.scene.questions.clauses import STANDS, SUBJECT, Kept, Rows
-from n3d_ros.scene.questions.patterns import Grammar
+from n3d_ros.scene.questions.patterns import Grammar, Source
 from n3d_ros.scene.questions.question import (
     ChoosePlaced,
     Direction,
@@ -35,6 +35,20 @@ def _is_placed(kept: Kept) -> IsPlaced | None:
     return IsPlaced(
         subject=kept["a"], options=options, references=references, within_m=within_m, negated=negated
     )  # fmt: skip
+
+
+def _it(source: Source, place: int) -> list[tuple[int, None]]:
+    """The pronoun, whatever it stands for."""
+    lexeme = source.at(place)
+    is_pronoun = lexeme is not None and lexeme.kind == "np" and lexeme.said.lower() == "it"
+    return [(place + 1, None)] if is_pronoun else []
+
+
+def _either_way(kept: Kept) -> IsPlaced | None:
+    """In front of the box or behind it: both ways are meant of the same thing."""
+    if kept.get("again") not in (None, kept["b"]) or Relation.BETWEEN in (kept["o"], kept["o2"]):
+        return None
+    return _is_placed({**kept, "o": (kept["o"], kept["o2"])})
 
 
 def _each_other(kept: Kept) -> IsPlaced | None:
@@ -102,6 +116,7 @@ def add_places(grammar: Grammar) -> None:
         ("(what|who)", lambda _: True),
         ("which {t:thing}", lambda _: True),
     ])  # fmt: skip
+    grammar.add_reader("it_", _it, "np")
     grammar.add("stood", [
         ("{p:place}", lambda k: k["p"]),
         ("{o:option}", lambda k: Place(relation=k["o"]) if k["o"] is not Relation.BETWEEN else None),
@@ -143,6 +158,8 @@ WHERE: Rows = [
     ("where (do|have|be) {a:thing} (end up|move to?|gone)", _where),
 ]  # fmt: skip
 PLACED: Rows = [
+    (SUBJECT + "either? {o:relation} {b:bare} ,? or {o2:relation} {it_}", _either_way),
+    (SUBJECT + "either? {o:relation} {b:bare} ,? or {o2:relation} {again:bare}", _either_way),
     (SUBJECT + "either? {o:options_of} {b:thing}", _is_placed),
     (SUBJECT + "either? {o:options_of} {you}", _is_placed),
     (

@@ -25,6 +25,7 @@ _NO_TOPIC = _AUXILIARIES | frozenset((
     "them", "nothing", "something", "tell", "order", "sort", "rank", "list", "arrange",
 ))  # fmt: skip
 _INTRODUCING = tuple(tuple(one.split()) for one in (
+    "i have got", "we have got", "you have got",
     "i see", "i can see", "we see", "you see", "you can see", "there is", "there are", "i have", "we have", "here is",
     "take", "consider", "look at", "think of", "about", "regarding", "concerning", "as for", "what about", "how about",
     "now", "and", "so", "with regard to",
@@ -94,6 +95,8 @@ def _as_topic(words: Sequence[Word]) -> tuple[Word, ...] | None:
         kept, is_new = kept[len(introducing) :], True
     if not kept or len(kept) > MAX_TOPIC or _NO_TOPIC.intersection(_plain(kept)):
         return None
+    if is_new:  # what was just brought in is known from there on
+        kept = tuple(_word("the") if word.plain in ("a", "an") else word for word in kept)
     if kept[0].plain in ("a", "an", "one") and len(kept) > 1 and (is_new or kept[0].plain != "one"):
         kept = (_word("the"), *kept[1:])
     return kept
@@ -128,7 +131,11 @@ def _topic_inside(words: tuple[Word, ...]) -> tuple[Word, ...] | None:
             return None
         if (put := _put(rest, topic)) is not None:
             return put
-        if rest[0].plain in ("which", "who") and "ones" not in _plain(rest) and topic[-1].plain.endswith("s"):
+        if (
+            rest[0].plain in ("which", "who")
+            and "ones" not in _plain(rest)
+            and (topic[-1].plain.endswith("s") or "and" in _plain(topic))
+        ):
             skip = 2 if _plain(rest[1:2]) == ("one",) else 1
             return (rest[0], _word("of"), *topic, *rest[skip:])
     return None

@@ -75,6 +75,7 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_SEEN + "(from|in|relative) {r:asker} 's? own? {s:side}", lambda _: asker),
         (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:asker}", lambda _: asker),
         ("(from|as) (where)? (i|we) (be|lie|look|see) (it|this|them|now|here|at)?", lambda _: asker),
+        ("from where you (be|lie|look|see) (located|lie|looking)? (now|here|at)?", lambda _: camera),
         ("from here", lambda _: asker),
         ("(from|for|to) me", lambda _: asker),
         ("as i see (it|this|them)", lambda _: asker),
@@ -91,7 +92,7 @@ def add_viewpoints(grammar: Grammar) -> None:
         (_STAND + "opposite {c:you}", lambda _: opposite),
         (_STAND + "(on|from|at|to) (the)? (opposite-side|opposite side)", lambda _: opposite),
         (
-            _STAND + "(other-side-of|on other-side-of|opposite-side of|across) {a:bare}",
+            _STAND + "(on|at)? (other-side-of|opposite-side of|across) {a:bare}",
             _across,
         ),
         (_HERE + "(behind) {a:bare}", lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"])),

@@ -11,7 +11,7 @@ from scene.phrasings.expectations import Row, misses, read_table
 from scene.phrasings.known_scenes import KNOWN_SCENES
 
 HERE = Path(__file__).parent
-TABLES = ("asked.yaml", "unseen.yaml")
+TABLES = ("asked.yaml", "unseen.yaml", "unseen_again.yaml")
 ROWS = [row for table in TABLES for row in read_table(HERE / table)]
 
 
@@ -24,7 +24,7 @@ def test_the_tables_are_whole() -> None:
     assert len(ROWS) >= 400
     for table in TABLES:
         rows = read_table(HERE / table)
-        assert len({(row.scene, row.question) for row in rows}) == len(rows) > 250
+        assert len({(row.scene, row.question) for row in rows}) == len(rows) > 100
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.scene}: {row.question}")
