@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from viewer_messages import make_report
 
 from n3d_ros.ros.viewer.report_window import ReportWindow
+from viewer_messages import make_report
 
 
 def test_without_reports_there_are_no_figures() -> None:

@@ -6,7 +6,6 @@ import html.parser
 from typing import Any
 
 import pytest
-from viewer_messages import make_object
 
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.viewer.report_window import ReportSummary
@@ -21,6 +20,7 @@ from n3d_ros.ros.viewer.texts import (
     objects_html,
     waiting_html,
 )
+from viewer_messages import make_object
 
 HOSTILE = [
     "<script>alert(1)</script>",
