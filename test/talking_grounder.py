@@ -111,5 +111,5 @@ def make_model(config: Any, on_progress: OnProgress) -> TalkingGrounder:
     if model == "slow":
         for shard in range(1, 5):
             on_progress(f"loading the model: shard {shard} of 4", shard / 4 - 0.05)
-            time.sleep(0.7)
+            time.sleep(1.2)  # longer than from one /diagnostics to the next
     return TalkingGrounder(answer="No, none at all." if model == "contrary" else "Yes, there is.")
