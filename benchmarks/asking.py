@@ -200,6 +200,13 @@ class Asker:
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
+    def meet(self) -> None:
+        """Returns once the service is found, or after a while: an answer to a client just met may be lost."""
+        deadline = time.monotonic() + LAST_ANSWERS_S
+        while not self._client.service_is_ready() and time.monotonic() < deadline:
+            self.spin(0.05)
+        self._spin_for(1.0)
+
     def spin(self, seconds: float) -> None:
         """Lets one message in.
 

@@ -126,6 +126,7 @@ def measure_endurance(
         ):
             wait_until_ready(node, namespace, process, log)
             session = _Session(Asker(node, namespace), process.pid, figures, begin)
+            session.asker.meet()
             for round_number in itertools.count(1):
                 session.camera(namespace, images)
                 session.watch(SILENCE_S)
