@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any, Protocol
@@ -148,14 +148,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     """Parses and runs; the first word decides which module is imported."""
     commands = all_commands()
-    name = next((word for word in arguments if not word.startswith("-")), None)
-    if name not in commands or name is None:
+    name, rest = split_command(arguments, commands)
+    if name is None:
         _parser(commands).parse_args(arguments)  # prints help or the usage error, and exits
         _parser(commands).print_help()
         return EXIT_USAGE
     command = commands[name].load()
     parser = command_parser(name, command)
-    args = parser.parse_args(arguments[arguments.index(name) + 1 :])
+    args = parser.parse_args(rest)
     level = logging.DEBUG if args.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     if command.NEEDS_ROS:
@@ -165,6 +165,26 @@ def _run(arguments: list[str]) -> int:
         ensure_ros_environment()
         apply_transport_profile()
     return int(command.run(args))
+
+
+def split_command(arguments: Sequence[str], commands: Collection[str]) -> tuple[str | None, list[str]]:
+    """The subcommand that a command line calls, which may have two words, and what is left for it.
+
+    Args:
+        arguments: after the program name.
+        commands: names of subcommands.
+
+    Returns:
+        The name, None when the first word is none; and the arguments after it.
+    """
+    first = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
+    if first is None:
+        return None, []
+    for words in (2, 1):
+        name = " ".join(arguments[first : first + words])
+        if name in commands:
+            return name, list(arguments[first + words :])
+    return None, []
 
 
 def command_parser(name: str, command: Any) -> argparse.ArgumentParser:

@@ -46,7 +46,7 @@ def environ(repository: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_every_command_has_help_with_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main([name, "--help"])
+        cli.main([*name.split(), "--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0 and "examples:" in text and f"n3d {name}" in text.split("examples:")[1]
 
@@ -86,6 +86,15 @@ def test_verbose_shows_where_an_error_comes_from(tmp_path: Path) -> None:
 
     with pytest.raises(BagError):
         cli.main(["run", str(tmp_path / "none"), "-o", str(tmp_path / "out"), "--verbose"])
+
+
+def test_a_command_of_two_words_goes_before_the_one_of_its_first_word() -> None:
+    commands = {"depth", "depth eval", "run"}
+    assert cli.split_command(["depth", "eval", "-o", "x"], commands) == ("depth eval", ["-o", "x"])
+    assert cli.split_command(["depth", "./eval"], commands) == ("depth", ["./eval"])
+    assert cli.split_command(["run", "eval"], commands) == ("run", ["eval"])
+    assert cli.split_command(["eval"], commands) == (None, [])
+    assert cli.split_command(["--help"], commands) == (None, [])
 
 
 def test_packages_add_commands_but_replace_none(monkeypatch: pytest.MonkeyPatch) -> None:

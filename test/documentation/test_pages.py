@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from n3d_ros.cli.main import COMMANDS, command_parser
+from n3d_ros.cli.main import COMMANDS, command_parser, split_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "demo").glob("*.md")])
@@ -77,10 +77,11 @@ def test_commands_of_n3d_are_written_with_options_they_have(name: str, monkeypat
         if not line.startswith("n3d ") or "..." in line:
             continue
         words = shlex.split(line, comments=True)
-        assert words[1] in COMMANDS, line
-        parser = command_parser(words[1], COMMANDS[words[1]].load())
+        command, rest = split_command(words[1:], COMMANDS)
+        assert command is not None, line
+        parser = command_parser(command, COMMANDS[command].load())
         try:
-            parser.parse_args(words[2:])
+            parser.parse_args(rest)
         except ValueError as error:
             pytest.fail(f"{line}: {error}")
 
