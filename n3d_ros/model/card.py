@@ -8,8 +8,10 @@ from typing import Any
 
 from transformers import Qwen2_5_VLConfig
 
-from n3d_ros.model.config import PositionCodeChoice, read_json, size_name
-from n3d_ros.model.memory import MemoryPlan, gigabytes
+from n3d_ros.model.config import PositionCodeChoice, size_name
+from n3d_ros.weights.filling import CardFile
+from n3d_ros.weights.json_files import read_json
+from n3d_ros.weights.memory import MemoryPlan, gigabytes
 
 CARD_FILE = "n3d_model_card.json"  # beside our own weights
 N3D_LICENCE = "N3D-VLM itself is Apache-2.0, as its author states."
@@ -27,21 +29,6 @@ UNKNOWN_LICENCE = (
     "unknown",
     "The shape is of no published model and the folder has no card; ask whoever made the weights.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardFile:
-    """One file of the weights.
-
-    Args:
-        name: without its folder.
-        size_bytes: of the file.
-        sha256: 64 hex digits; None when it was not asked for.
-    """
-
-    name: str
-    size_bytes: int
-    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,16 +26,20 @@ from transformers import Qwen2_5_VLConfig
 
 from n3d_ros.errors import ConfigurationError, N3dError
 from n3d_ros.model.card import CARD_FILE, LICENCES, UNKNOWN_LICENCE, ModelCard, OwnCard, make_card
-from n3d_ros.model.config import CONFIG_FILE, build_config, choose_position_code, read_config, size_name
+from n3d_ros.model.config import build_config, choose_position_code, read_config, size_name
 from n3d_ros.model.half_precision import guard_half_precision
 from n3d_ros.model.memory import RuntimeRoom
 from n3d_ros.model.n3d_vlm import N3dVlm
-from n3d_ros.model.placement import DtypeName, choose_device, choose_dtype, dtype_name, memory_plan, stored_dtype
+from n3d_ros.model.placement import memory_plan
 from n3d_ros.model.position_code import PositionCode
-from n3d_ros.model.sources import hub_id_of, resolve_source
 from n3d_ros.model.stock import stock_name
-from n3d_ros.model.weight_files import INDEX_FILE, SINGLE_FILE, find_weight_files
-from n3d_ros.model.weights import HEAD, Progress, fill, match_tensors
+from n3d_ros.model.weights import HEAD, fill, match_tensors
+from n3d_ros.weights import sources
+from n3d_ros.weights.filling import Progress
+from n3d_ros.weights.json_files import CONFIG_FILE
+from n3d_ros.weights.placement import DtypeName, choose_device, choose_dtype, dtype_name, stored_dtype
+from n3d_ros.weights.sources import hub_id_of
+from n3d_ros.weights.weight_files import INDEX_FILE, SINGLE_FILE, find_weight_files
 
 __all__ = ["LoadedModel", "load_model", "resolve_source", "save_model"]
 
@@ -43,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 DOWNLOADED = 0.5  # of the progress, where the files come from the hub; the rest is reading
 SHARD_BYTES = 5_000_000_000  # as published models are cut
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,6 +67,24 @@ class LoadedModel:
     position_code: PositionCode
     card: ModelCard
     folder: Path
+
+
+def resolve_source(source: str | Path, *, on_progress: Progress | None = None, weights: bool = True) -> Path:
+    """The folder of a checkpoint: the one named, or the local copy of a repository on the hub, downloaded if need be.
+
+    Args:
+        source: a folder, or "owner/name".
+        on_progress: told a sentence and the share done while something is downloaded; what it raises ends that.
+        weights: False for configuration and tokenizer alone, which are small.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: no such folder and no such repository, or no connection.
+    """
+    check = _check_complete if weights else _check_small_files
+    return sources.resolve_source(source, check_complete=check, on_progress=on_progress, weights=weights)
 
 
 def load_model(
@@ -110,7 +133,9 @@ def load_model(
     targets = match_tensors(model, files, folder)
     where = choose_device(device)
     stored = stored_dtype(files)
-    kind = choose_dtype(dtype, where, stored, model, memory_limit_bytes, room)
+    kind = choose_dtype(
+        dtype, where, stored, lambda each: memory_plan(model, each, where, memory_limit_bytes, room).fits
+    )
     plan = memory_plan(model, kind, where, memory_limit_bytes, room)
     logger.info("%s: %s.", source, plan.sentence())
     plan.check()
@@ -159,6 +184,19 @@ def save_model(model: N3dVlm, folder: Path, *, card: OwnCard | None = None, shar
     licence, note = LICENCES.get(size_name(model.config) or "", UNKNOWN_LICENCE)
     _write_json(folder / CARD_FILE, asdict(card or OwnCard(licence=licence, licence_note=note)))
     _write_json(folder / CONFIG_FILE, _saved_config(model))  # last: without it the folder is no checkpoint
+
+
+def _check_complete(folder: Path) -> None:
+    """Raises where configuration or weights are not there yet."""
+    read_config(folder)
+    find_weight_files(folder)
+
+
+def _check_small_files(folder: Path) -> None:
+    """Raises where configuration or tokenizer are not there yet."""
+    read_config(folder)
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise ConfigurationError(f"{folder}: no tokenizer yet.")
 
 
 def _further(tell: Progress, begun: float) -> Progress:

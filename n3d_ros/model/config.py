@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,10 @@ from transformers import Qwen2_5_VLConfig
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.model.config_checks import described, misfits
 from n3d_ros.model.position_code import POSITION_CODES, PositionCode
+from n3d_ros.weights.json_files import CONFIG_FILE, MAX_CONFIG_BYTES, read_json
 
-CONFIG_FILE = "config.json"
 MODEL_TYPE = "qwen2_5_vl"
 POSITION_CODE_KEY = "position_code"
-MAX_JSON_BYTES = 16 << 20  # the index of a 72B model has 0.1 MB
-MAX_CONFIG_BYTES = 1 << 20  # published ones have 2 kB
 
 # Published repositories whose config.json does not say what their weights were trained with.
 KNOWN_POSITION_CODES: Mapping[str, PositionCode] = {"yuxinhk/n3d-vlm": "reference"}
@@ -40,30 +36,6 @@ class PositionCodeChoice:
     mode: PositionCode
     reason: str
     assumed: bool = False
-
-
-def read_json(file: Path, *, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Args:
-        file: a regular file, or a link to one.
-        limit: most that it may hold, bytes.
-
-    Returns:
-        The object.
-
-    Raises:
-        ConfigurationError: the file is absent, no file but a pipe or a device, too long, not JSON, or not an object.
-    """
-    try:
-        data = json.loads(_read_bytes(file, limit).decode("utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{file}: there is no such file; name the folder of a complete checkpoint.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{file}: cannot be read as JSON ({error}); copy or download it again.") from error
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"{file}: expected a JSON object, got {type(data).__name__}.")
-    return data
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -182,17 +154,6 @@ def size_name(config: Qwen2_5_VLConfig) -> str | None:
     text = config.text_config
     shapes = {(2048, 36): "3B", (3584, 28): "7B", (5120, 64): "32B", (8192, 80): "72B"}
     return shapes.get((text.hidden_size, text.num_hidden_layers))
-
-
-def _read_bytes(file: Path, limit: int) -> bytes:
-    """What a file holds; a pipe that nobody writes into would let its reader wait for ever, a device has no end."""
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise ConfigurationError(f"{file}: expected a regular file, got a pipe, a device or a folder.")
-    with file.open("rb") as stream:
-        content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise ConfigurationError(f"{file}: expected at most {limit} bytes of JSON, got more.")
-    return content
 
 
 def _image_tokens(config: Qwen2_5_VLConfig, data: Mapping[str, Any]) -> dict[str, int | None]:

@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch", reason="the extra [model] is not installed"
 pytest.importorskip("transformers", reason="the extra [model] is not installed")
 
 from n3d_ros.errors import ConfigurationError  # noqa: E402
-from n3d_ros.model.card import CARD_FILE, CardFile, ModelCard, make_card, read_own_card  # noqa: E402
+from n3d_ros.model.card import CARD_FILE, ModelCard, make_card, read_own_card  # noqa: E402
 from n3d_ros.model.config import PositionCodeChoice, build_config  # noqa: E402
-from n3d_ros.model.memory import MemoryPlan  # noqa: E402
+from n3d_ros.weights.filling import CardFile  # noqa: E402
+from n3d_ros.weights.memory import MemoryPlan  # noqa: E402
 from tiny_vlm import tiny_config  # noqa: E402
 
 MROPE = {"type": "mrope", "mrope_section": [16, 24, 24]}

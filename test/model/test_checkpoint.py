@@ -24,11 +24,14 @@ from transformers import Qwen2_5_VLForConditionalGeneration  # noqa: E402
 
 from model_training.models.random_model import random_config  # noqa: E402
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError, N3dError  # noqa: E402
-from n3d_ros.model import memory, placement, sources, weight_files, weights  # noqa: E402
+from n3d_ros.model import placement as model_placement  # noqa: E402
+from n3d_ros.model import weights  # noqa: E402
 from n3d_ros.model.card import OwnCard  # noqa: E402
 from n3d_ros.model.checkpoint import load_model, resolve_source, save_model  # noqa: E402
 from n3d_ros.model.config import build_config  # noqa: E402
+from n3d_ros.model.memory import RuntimeRoom  # noqa: E402
 from n3d_ros.model.n3d_vlm import N3dVlm  # noqa: E402
+from n3d_ros.weights import memory, placement, sources, weight_files  # noqa: E402
 from tiny_vlm import make_inputs, tiny_config, tiny_model  # noqa: E402
 
 torch.set_num_threads(1)
@@ -582,14 +585,14 @@ def test_caches_and_computing_are_counted_before_anything_is_loaded(
     tmp_path: Path, model: N3dVlm, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write(tmp_path, model)
-    room = memory.RuntimeRoom(caches=3, capacity=2048, long_side=640)
+    room = RuntimeRoom(caches=3, capacity=2048, long_side=640)
     with caplog.at_level(logging.INFO):
         load_model(folder, device="cpu", room=room)
     assert any("of caches, about" in record.message and "for computing" in record.message for record in caplog.records)
     text = model.config.text_config
     width = text.num_key_value_heads * (text.hidden_size // text.num_attention_heads)
     assert room.cache_bytes(model.config, 4) == 3 * 2 * text.num_hidden_layers * 2048 * width * 4
-    plan = placement.memory_plan(model, torch.float32, torch.device("cpu"), None, room)
+    plan = model_placement.memory_plan(model, torch.float32, torch.device("cpu"), None, room)
     without = plan.weight_bytes + memory.HEADROOM_BYTES + plan.cache_bytes // 2
     with pytest.raises(ConfigurationError, match=r"of weights, .* of caches, about .*kept_images") as caught:
         load_model(folder, device="cpu", room=room, memory_limit_bytes=without)
@@ -599,7 +602,7 @@ def test_caches_and_computing_are_counted_before_anything_is_loaded(
 
 def test_the_room_for_known_shapes_is_that_of_the_documentation() -> None:
     shape = build_config(random_config("7b"))
-    room = memory.RuntimeRoom(caches=1, capacity=2048, long_side=640)
+    room = RuntimeRoom(caches=1, capacity=2048, long_side=640)
     assert room.cache_bytes(shape, 2) == pytest.approx(117e6, rel=0.01)
     assert 0.3e9 < room.working_bytes(shape) < 1e9
 
@@ -740,7 +743,7 @@ def test_memory_that_runs_out_midway_is_told(
         raise error
 
     folder = write(tmp_path, model)
-    monkeypatch.setattr(weights, "_materialise", fail)
+    monkeypatch.setattr(weights, "materialise", fail)
     with pytest.raises(BackendError, match="the host: out of memory while the weights were loaded") as caught:
         load_model(folder, device="cpu")
     assert caught.value.reason == "out_of_memory"

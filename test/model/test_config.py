@@ -14,7 +14,8 @@ pytest.importorskip("torch", reason="the extra [model] is not installed")
 pytest.importorskip("transformers", reason="the extra [model] is not installed")
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.model.config import MAX_CONFIG_BYTES, build_config, choose_position_code, read_config, size_name
+from n3d_ros.model.config import build_config, choose_position_code, read_config, size_name
+from n3d_ros.weights.json_files import MAX_CONFIG_BYTES
 from tiny_vlm import tiny_config
 
 # The flat layout of the published repositories: text keys at the top, an old rope_scaling, vision keys of their time.

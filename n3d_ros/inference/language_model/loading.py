@@ -161,7 +161,8 @@ def check_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     Raises:
         ConfigurationError: it has more ids than the model has rows, or other ids for what config.json names.
     """
-    from n3d_ros.model.config import CONFIG_FILE, build_config, read_config, read_json
+    from n3d_ros.model.config import build_config, read_config
+    from n3d_ros.weights.json_files import CONFIG_FILE, read_json
 
     data = read_config(folder)
     rows = int(build_config(data, name=str(folder / CONFIG_FILE)).text_config.vocab_size)

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.model.config import read_config
-from n3d_ros.model.memory import gigabytes
-from n3d_ros.model.weight_files import find_weight_files
+from n3d_ros.weights.memory import gigabytes
 
 logger = logging.getLogger(__name__)
 
@@ -20,18 +18,26 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 CACHE_FOLDER = re.compile(r"models--([\w.-]+?)--([\w.-]+)")  # of one repository
 SMALL_PATTERNS = ["*.json", "*.txt", "*.jinja", "README*", "LICENSE*"]  # never pickles or code
 HUB_PATTERNS = [*SMALL_PATTERNS, "*.safetensors"]
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 Progress: TypeAlias = Callable[[str, float], None]
 
 
-def resolve_source(source: str | Path, *, on_progress: Progress | None = None, weights: bool = True) -> Path:
+def resolve_source(
+    source: str | Path,
+    *,
+    check_complete: Callable[[Path], object],
+    on_progress: Progress | None = None,
+    weights: bool = True,
+    parameter: str = "model",
+) -> Path:
     """The folder of a checkpoint: the one named, or the local copy of a repository on the hub, downloaded if need be.
 
     Args:
         source: a folder, or "owner/name".
+        check_complete: raises ConfigurationError where the local copy of a repository lacks what is wanted of it.
         on_progress: told a sentence and the share done while something is downloaded; what it raises ends that.
         weights: False for configuration and tokenizer alone, which are small.
+        parameter: what the source was given as, for errors.
 
     Returns:
         The folder.
@@ -43,13 +49,16 @@ def resolve_source(source: str | Path, *, on_progress: Progress | None = None, w
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise ConfigurationError(f"model: expected the folder of a checkpoint, got the file {folder}; name its folder.")
+        raise ConfigurationError(
+            f"{parameter}: expected the folder of a checkpoint, got the file {folder}; name its folder."
+        )
     name = hub_id_of(source)
     if name is None:
         raise ConfigurationError(
-            f"model: there is no folder {folder}; name the folder of a checkpoint, or a hub id 'owner/name'."
+            f"{parameter}: there is no folder {folder}; name the folder of a checkpoint, or a hub id 'owner/name'."
         )
-    return _download(name, on_progress or (lambda _sentence, _share: None), weights=weights)
+    tell = on_progress or (lambda _sentence, _share: None)
+    return _download(name, tell, check_complete, weights=weights, parameter=parameter)
 
 
 def hub_id_of(source: str | Path) -> str | None:
@@ -68,7 +77,9 @@ def hub_id_of(source: str | Path) -> str | None:
     return str(source) if HUB_ID.fullmatch(str(source)) and not isinstance(source, Path) else None
 
 
-def _download(name: str, tell: Progress, *, weights: bool) -> Path:
+def _download(
+    name: str, tell: Progress, check_complete: Callable[[Path], object], *, weights: bool, parameter: str
+) -> Path:
     """The snapshot of a repository; without a connection when it is complete already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -76,11 +87,7 @@ def _download(name: str, tell: Progress, *, weights: bool) -> Path:
     patterns = HUB_PATTERNS if weights else SMALL_PATTERNS
     try:
         folder = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
-        read_config(folder)
-        if weights:
-            find_weight_files(folder)
-        elif not any((folder / file).is_file() for file in TOKENIZER_FILES):
-            raise ConfigurationError(f"{folder}: no tokenizer yet.")
+        check_complete(folder)
     except (LocalEntryNotFoundError, ConfigurationError, ValueError, OSError):
         logger.info("%s: downloading from the hub.", name)
     else:
@@ -93,7 +100,7 @@ def _download(name: str, tell: Progress, *, weights: bool) -> Path:
         watch.reraise()
         reason = " ".join(str(error).split())[:300]
         raise ConfigurationError(
-            f"model: there is no folder {name!r} here, and the repository of that id cannot be had from the hub: "
+            f"{parameter}: there is no folder {name!r} here, and the repository of that id cannot be had from the hub: "
             f"{reason} Check the name and the connection, or download it elsewhere and name the folder."
         ) from error
     except Exception:

@@ -21,7 +21,7 @@ from typing import BinaryIO
 import torch
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.model.config import read_json
+from n3d_ros.weights.json_files import read_json
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
