@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array, frozen_array
-from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.geometry.camera import MAX_IMAGE_SIDE_PX, CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
 
 
@@ -48,8 +48,9 @@ class View:
         """Checks the image, and that the calibration is of its size.
 
         Raises:
-            InputError: not an (H, W, 3) uint8 image, or a calibration of another size.
+            InputError: not an (H, W, 3) uint8 image, no pixels or too many, or a calibration of another size.
         """
+        _check_image(np.asarray(self.rgb))
         rgb = frozen_array(self.rgb, shape=(None, None, 3), dtype=np.uint8, name="View.rgb")
         camera = self.intrinsics
         if camera is not None and (camera.height, camera.width) != rgb.shape[:2]:
@@ -58,6 +59,21 @@ class View:
                 f"{camera.width}x{camera.height}; resize the calibration with the image (CameraIntrinsics.resized)."
             )
         object.__setattr__(self, "rgb", rgb)
+
+
+def _check_image(image: NDArray[np.generic]) -> None:
+    """Refuses what is no colour image, and says how it becomes one."""
+    got = f"got {image.dtype} of shape {image.shape}"
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        raise InputError(f"View.rgb: expected (H, W, 3) uint8, {got}: a grey image; repeat its channel three times.")
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise InputError(f"View.rgb: expected (H, W, 3) uint8, {got}: four channels; drop the last (transparency).")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(f"View.rgb: expected (H, W, 3) uint8, {got}; give one rectified colour image.")
+    if image.dtype != np.uint8:  # a cast would wrap around without a word
+        raise InputError(f"View.rgb: expected (H, W, 3) uint8, {got}; scale it to 0..255 and convert it.")
+    if not 0 < min(image.shape[:2]) <= max(image.shape[:2]) <= MAX_IMAGE_SIDE_PX:
+        raise InputError(f"View.rgb: expected 1 to {MAX_IMAGE_SIDE_PX} px a side, {got}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,7 +89,8 @@ class ViewDepth:
         intrinsics: of the image: those given, else the model's estimate, else None.
         intrinsics_estimated: whether ``intrinsics`` are the model's.
         world_T_camera: in the frame of the given poses; with estimated poses in the camera frame of the first view;
-            None for models of single views. Its translation has the unit of ``depth_m``.
+            None for models of single views. Its translation has the unit of ``depth_m``; only a given pose is always
+            in metres, also beside relative depth.
         pose_source: where that pose comes from.
         agreement: 0 to 1: share of this view's pixels on which the aligned any-view depth and the metric depth differ
             by less than a quarter; None where there is no second opinion.
