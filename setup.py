@@ -46,7 +46,12 @@ setup(
     # What it runs with is not listed here: a distribution installs it by package.xml, pip by requirements/.
     install_requires=["setuptools"],
     # `colcon test` runs pytest only when the package asks for it.
-    extras_require={"model": requirements("model"), "view": requirements("view"), "test": ["pytest"]},
+    extras_require={
+        "model": requirements("model"),
+        "view": requirements("view"),
+        "eval": requirements("eval"),
+        "test": ["pytest"],
+    },
     zip_safe=True,
     entry_points={
         "console_scripts": [

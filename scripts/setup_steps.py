@@ -7,7 +7,8 @@ Uses the standard library only, because it runs before anything is installed. Tw
   only what has no rosdep key, and colcon builds ``n3d_msgs`` against the distribution.
 
 On request there are further steps: ``--model`` (torch, transformers; a torch that is there and new enough is kept),
-``--view`` (the page of `n3d view`) and ``--docs`` (what builds the documentation).
+``--view`` (the page of `n3d view`), ``--eval`` (Open3D for `n3d depth eval`) and ``--docs`` (what builds the
+documentation).
 
 A step writes its stamp when it is done. A step that was killed leaves a mark instead, and the next run makes what that
 step makes from nothing.
@@ -42,7 +43,15 @@ OLDEST_DOCS_PYTHON = (3, 11)
 EXTRAS = {
     "model": "install the extra [model] too: torch and transformers",
     "view": "install the extra [view] too: the page of `n3d view`",
+    "eval": "install the extra [eval] too: Open3D, for the reconstructions of `n3d depth eval`",
     "docs": "install what builds the documentation too",
+}
+# What Open3D's wheel links and does not bring, with the Debian packages.
+EVAL_LIBRARIES = {
+    "libusb-1.0.so.0": "libusb-1.0-0",
+    "libX11.so.6": "libx11-6",
+    "libudev.so.1": "libudev1",
+    "libidn2.so.0": "libidn2-0",
 }
 LOG_TAIL_LINES = 25
 # Seconds between signs of life of a long step when no terminal is attached, such as in CI.
@@ -391,7 +400,12 @@ def missing_distribution_packages() -> list[str]:
 
 def install_system_packages(world: World, report: Reporter) -> None:
     """Nothing; installs what is missing as root, otherwise raises SetupError with the command to run."""
-    missing = sorted(set(missing_system_packages(world)))
+    install_with_apt(lambda: missing_system_packages(world), report)
+
+
+def install_with_apt(find_missing: Callable[[], list[str]], report: Reporter) -> None:
+    """Nothing; installs the packages found missing, as root, otherwise raises SetupError with the command to run."""
+    missing = sorted(set(find_missing()))
     if not missing:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
@@ -401,7 +415,7 @@ def install_system_packages(world: World, report: Reporter) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     report.run(["apt-get", "update"], environment)
     report.run(command, environment)
-    left = missing_system_packages(world)
+    left = find_missing()
     if left:
         raise SetupError(f"still missing after apt-get: {' '.join(left)}")
 
@@ -654,6 +668,18 @@ def install_view(venv: Path, world: World, report: Reporter) -> None:
     report.run([str(venv / "bin/python"), "-c", "import viser"])
 
 
+def install_eval(venv: Path, world: World, report: Reporter) -> None:
+    """Nothing; installs the extra [eval] and moves no package that the steps before it installed."""
+    install_with_apt(missing_eval_packages, report)
+    install_extra("eval", venv, world, report)
+    report.run([str(venv / "bin/python"), "-c", "import open3d"])
+
+
+def missing_eval_packages() -> list[str]:
+    """Debian packages of the libraries that Open3D's wheel links and that are not here."""
+    return [package for library, package in EVAL_LIBRARIES.items() if not has_library(library)]
+
+
 def install_docs(venv: Path, world: World, report: Reporter) -> None:
     """Nothing; installs what builds the documentation and moves no package that the steps before it installed."""
     if sys.version_info[:2] < OLDEST_DOCS_PYTHON:
@@ -710,13 +736,23 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
         environment,
         texts,
         files_digest(ROOT, [ROOT / "setup.py", ROOT / "setup.cfg"]),
-        files_digest(ROOT, [requirements / "model.txt", requirements / "view.txt"]),
+        files_digest(ROOT, [requirements / f"{name}.txt" for name in ("model", "view", "eval")]),
     )
-    extras = {
-        name: digest(packages, files_digest(ROOT, [requirements / f"{name}.txt", requirements / "ros.txt"]))
-        for name in EXTRAS
-    }
     install = workspace / "install"
+
+    def extra_step(name: str, title: str, product: str, run: Callable[[Path, World, Reporter], None]) -> Step:
+        # Of one of EXTRAS; ``product``: the package in site-packages by which one sees that it is installed.
+        files = [requirements / f"{name}.txt", requirements / "ros.txt"]
+        return Step(
+            name=name,
+            home=venv,
+            title=title,
+            inputs=digest(packages, files_digest(ROOT, files)),
+            run=lambda: run(venv, world, report),
+            clean=lambda: remove(venv),
+            products=(site_packages_of(venv) / product,),
+        )
+
     steps = [
         Step(
             name="environment",
@@ -763,33 +799,15 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
             clean=remove,
             products=(venv / "ros_env.sh", venv / "bin/n3d", install / "share/n3d_ros"),
         ),
-        Step(
-            name="model",
-            home=venv,
-            title="extra [model]: torch, transformers (about 60 s; 3 GB to load where torch comes with CUDA)",
-            inputs=extras["model"],
-            run=lambda: install_model(venv, world, report),
-            clean=lambda: remove(venv),
-            products=(site_packages_of(venv) / "transformers",),
+        extra_step(
+            "model",
+            "extra [model]: torch, transformers (about 60 s; 3 GB to load where torch comes with CUDA)",
+            "transformers",
+            install_model,
         ),
-        Step(
-            name="view",
-            home=venv,
-            title="extra [view]: viser (about 10 s)",
-            inputs=extras["view"],
-            run=lambda: install_view(venv, world, report),
-            clean=lambda: remove(venv),
-            products=(site_packages_of(venv) / "viser",),
-        ),
-        Step(
-            name="docs",
-            home=venv,
-            title="Sphinx for the documentation (about 10 s)",
-            inputs=extras["docs"],
-            run=lambda: install_docs(venv, world, report),
-            clean=lambda: remove(venv),
-            products=(site_packages_of(venv) / "sphinx",),
-        ),
+        extra_step("view", "extra [view]: viser (about 10 s)", "viser", install_view),
+        extra_step("eval", "extra [eval]: Open3D (about 30 s; 480 MB to load)", "open3d", install_eval),
+        extra_step("docs", "Sphinx for the documentation (about 10 s)", "sphinx", install_docs),
     ]
     return [step for step in steps if step.name != "ros" or not world.distro]
 

@@ -189,7 +189,7 @@ def test_with_a_distribution_what_it_installed_is_held_at_its_version(
 
 def test_the_steps_of_a_distribution_hold_no_wheels(steps: ModuleType, tmp_path: Path) -> None:
     named = [step.name for step in steps.plan(tmp_path, tmp_path, steps.World("jazzy"), None)]
-    assert named == ["environment", "packages", "interfaces", "project", "model", "view", "docs"]
+    assert named == ["environment", "packages", "interfaces", "project", "model", "view", "eval", "docs"]
 
 
 def test_without_root_the_missing_packages_are_named(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,6 +377,22 @@ def test_the_view_is_installed_beside_what_is_there(
     assert tmp_path / "held_for_extras.txt" in constraints
 
 
+def test_the_evaluation_brings_the_libraries_that_its_wheel_lacks(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(steps, "pip_install", lambda _venv, pins, _constraints, _: asked.extend(pins))
+    monkeypatch.setattr(steps.Reporter, "run", lambda *_: None)
+    monkeypatch.setattr(steps, "has_library", lambda name: name != "libusb-1.0.so.0")
+    monkeypatch.setattr(steps.os, "geteuid", lambda: 1000)
+    with pytest.raises(steps.SetupError, match=r"sudo apt-get install .*libusb-1\.0-0$"):
+        steps.install_eval(tmp_path, steps.World(None), steps.Reporter(tmp_path / "log", 1))
+    assert not asked
+    monkeypatch.setattr(steps, "has_library", lambda _: True)
+    steps.install_eval(tmp_path, steps.World(None), steps.Reporter(tmp_path / "log", 1))
+    assert [pin.partition("==")[0] for pin in asked] == ["open3d"]
+
+
 def test_a_python_too_old_for_the_documentation_is_told(
     steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -399,10 +415,11 @@ def make_runs(repository: Path, *arguments: str) -> str:
         (["setup", "MODEL=1"], {"model"}),
         (["setup", "MODEL=0"], set()),
         (["setup", "VIEW=1"], {"view"}),
+        (["setup", "EVAL=1"], {"eval"}),
         (["setup", "MODEL=1", "VIEW=yes", "DOCS=1"], {"model", "view", "docs"}),
         (["demo"], set()),
         (["check"], set()),
-        (["test"], {"model", "view"}),
+        (["test"], {"model", "view", "eval"}),
         (["bench"], {"model"}),
         (["docs"], {"docs"}),
     ],
@@ -410,7 +427,7 @@ def make_runs(repository: Path, *arguments: str) -> str:
 def test_make_installs_extras_for_what_needs_them_and_on_request(
     repository: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], extras: set[str]
 ) -> None:
-    for name in ("MODEL", "VIEW", "DOCS", "MAKEFLAGS"):
+    for name in ("MODEL", "VIEW", "EVAL", "DOCS", "MAKEFLAGS"):
         monkeypatch.delenv(name, raising=False)
     (command,) = [line for line in make_runs(repository, *arguments).splitlines() if "scripts/setup" in line]
     assert set(re.findall(r"--(\w+)", command)) == extras
