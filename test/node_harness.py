@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,28 +48,14 @@ def ros_environment() -> dict[str, str]:
     return {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN_ID), "PYTHONPATH": python_path, "RCUTILS_COLORIZED_OUTPUT": "0"}
 
 
-class NodeProcess:
-    """``node_under_test.py`` (or the product as it is) as a process; its log is read all the time."""
+class LoggedProcess:
+    """Python with these arguments as a process that takes part; its log is read all the time."""
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Any] | None = None,
-        name: str = "n3d",
-        *,
-        namespace: str = "",
-        remappings: Mapping[str, str] | None = None,
-        is_product: bool = False,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        arguments = ["--ros-args", "-r", f"__node:={name}", "-r", f"__ns:=/{namespace}"]
-        for source, target in (remappings or {}).items():
-            arguments += ["-r", f"{source}:={target}"]
-        for key, value in (parameters or {}).items():
-            arguments += ["-p", f"{key}:={value}"]
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self.started_s = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, *(PRODUCT if is_product else UNDER_TEST), *arguments],
+            [sys.executable, *arguments],
             env={**ros_environment(), **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,6 +92,27 @@ class NodeProcess:
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
+
+
+class NodeProcess(LoggedProcess):
+    """``node_under_test.py`` (or the product as it is) as a process."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        name: str = "n3d",
+        *,
+        namespace: str = "",
+        remappings: Mapping[str, str] | None = None,
+        is_product: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        arguments = ["--ros-args", "-r", f"__node:={name}", "-r", f"__ns:=/{namespace}"]
+        for source, target in (remappings or {}).items():
+            arguments += ["-r", f"{source}:={target}"]
+        for key, value in (parameters or {}).items():
+            arguments += ["-p", f"{key}:={value}"]
+        super().__init__(*(PRODUCT if is_product else UNDER_TEST), *arguments, environment=environment)
 
 
 def harmless(kind: Any) -> Any:
@@ -255,3 +263,21 @@ class NodeClient:
         future = client.call_async(request)
         assert wait_until(future.done, timeout_s), "the service did not answer"
         return future.result()
+
+
+@contextmanager
+def running_node(parameters: Mapping[str, Any] | None = None) -> Iterator[NodeProcess]:
+    """A node that must end well afterwards."""
+    process = NodeProcess(parameters)
+    yield process
+    assert process.end() == 0, process.log
+
+
+@contextmanager
+def client_of(node: NodeProcess) -> Iterator[NodeClient]:
+    """A client that has met the node once it was active."""
+    node.wait_for_log("Active")
+    client = NodeClient()
+    client.wait_connected()
+    yield client
+    client.close()

@@ -13,7 +13,7 @@ pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
 from n3d_ros.ros.conversions import ns_to_stamp
 from n3d_ros.ros.image_codec import depth_to_image_msg, fill_data, rgb_to_image_msg
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
+from node_harness import FRAME, NodeClient, NodeProcess, client_of, running_node, wait_until
 
 Messages = dict[str, Any]
 MILLISECOND = 1_000_000
@@ -21,19 +21,15 @@ MILLISECOND = 1_000_000
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
-    process = NodeProcess()
-    yield process
-    assert process.end() == 0, process.log
+    with running_node() as process:
+        yield process
     assert "Traceback" not in process.log, process.log
 
 
 @pytest.fixture(scope="module")
 def client(node: NodeProcess) -> Iterator[NodeClient]:
-    node.wait_for_log("Active")
-    client = NodeClient()
-    client.wait_connected()
-    yield client
-    client.close()
+    with client_of(node) as client:
+        yield client
 
 
 def _set(message: Any, **changes: Any) -> Any:

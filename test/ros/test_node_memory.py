@@ -19,25 +19,21 @@ from n3d_msgs.srv import Locate, SpatialQuery
 
 from n3d_ros.errors import StatusCode
 from n3d_ros.ros.conversions import ns_to_stamp, stamp_to_ns
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
+from node_harness import FRAME, NodeClient, NodeProcess, client_of, running_node, wait_until
 
 SECOND = 1_000_000_000
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
-    process = NodeProcess({"memory.rate_hz": 20.0})
-    yield process
-    assert process.end() == 0, process.log
+    with running_node({"memory.rate_hz": 20.0}) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
 def client(node: NodeProcess) -> Iterator[NodeClient]:
-    node.wait_for_log("Active")
-    client = NodeClient()
-    client.wait_connected()
-    yield client
-    client.close()
+    with client_of(node) as client:
+        yield client
 
 
 class Clicker:

@@ -21,25 +21,21 @@ from n3d_ros.ros.asks import Ask, Kind, Reply
 from n3d_ros.ros.config import RequestConfig
 from n3d_ros.ros.conversions import ns_to_stamp, stamp_to_ns
 from n3d_ros.ros.requests import RequestServer
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
+from node_harness import FRAME, NodeClient, NodeProcess, client_of, running_node, wait_until
 
 SECOND = 1_000_000_000
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
-    process = NodeProcess({"request.max_frame_age_s": 1.0})
-    yield process
-    assert process.end() == 0, process.log
+    with running_node({"request.max_frame_age_s": 1.0}) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
 def client(node: NodeProcess) -> Iterator[NodeClient]:
-    node.wait_for_log("Active")
-    client = NodeClient()
-    client.wait_connected()
-    yield client
-    client.close()
+    with client_of(node) as client:
+        yield client
 
 
 def test_without_images_locate_says_no_frame_and_who_publishes_what(client: NodeClient) -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,7 @@ from n3d_ros.ros.viewer.page import Page
 from n3d_ros.ros.viewer.page_server import PageServer
 from n3d_ros.ros.viewer.shown import shown_boxes
 from n3d_ros.ros.viewer.texts import NodeHealth
-from node_harness import DOMAIN_ID, ros_environment
+from node_harness import DOMAIN_ID, LoggedProcess, ros_environment
 from page_browser import eventually, keep_screenshot, open_browser, page_in_tab, page_text
 from viewer_messages import make_object
 
@@ -36,40 +32,9 @@ COMPRESSED = ["-p", "rgb.transport:=compressed", "-p", "depth.transport:=compres
 HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>'
 
 
-class Running:
+def command(*arguments: str) -> LoggedProcess:
     """A command of the package, as a process."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "n3d_ros.cli", *arguments],
-            env=ros_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self.lines.extend(iter(self.process.stdout.readline, ""))
-
-    @property
-    def output(self) -> str:
-        return "".join(self.lines)
-
-    def end(self) -> int:
-        """Its exit code after SIGINT."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            code = self.process.wait(20.0)
-        finally:
-            self.process.kill()
-            self._reader.join(2.0)
-            if self.process.stdout is not None:
-                self.process.stdout.close()
-        return code
+    return LoggedProcess("-m", "n3d_ros.cli", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +105,17 @@ def test_a_click_on_a_box_tells_which_one_it_is(page: Page, browser: Any, clicks
 
 
 @pytest.fixture(scope="module")
-def robot(repository: Path) -> Iterator[dict[str, Running]]:
+def robot(repository: Path) -> Iterator[dict[str, LoggedProcess]]:
     """The node, a bag that plays again and again, and the page's process."""
     bag = str(repository / "demo" / "tabletop")
     running = {
-        "node": Running("start", *CAMERA, *COMPRESSED),
-        "replay": Running("replay", bag, "--loop", "--clock", "--rate", "0.5"),
-        "view": Running("view", "--port", "0"),
+        "node": command("start", *CAMERA, *COMPRESSED),
+        "replay": command("replay", bag, "--loop", "--clock", "--rate", "0.5"),
+        "view": command("view", "--port", "0"),
     }
     yield running
-    codes = {name: one.end() for name, one in running.items()}
-    assert codes["view"] == 0, running["view"].output
+    codes = {name: one.end(timeout_s=20.0) for name, one in running.items()}
+    assert codes["view"] == 0, running["view"].log
 
 
 @pytest.fixture(scope="module")
@@ -184,14 +149,14 @@ def subscribed_by_page(listener: Any) -> set[str]:
     return {name for name, _ in topics if name.startswith(("/n3d/", "/camera/", "/tf", "/diagnostics"))}
 
 
-def url_of(robot: dict[str, Running]) -> str:
+def url_of(robot: dict[str, LoggedProcess]) -> str:
     """Where the page is."""
-    assert eventually(lambda: re.search(r"http://\S+", robot["view"].output)), robot["view"].output
-    return str(re.findall(r"http://\S+", robot["view"].output)[0])
+    assert eventually(lambda: re.search(r"http://\S+", robot["view"].log)), robot["view"].log
+    return str(re.findall(r"http://\S+", robot["view"].log)[0])
 
 
 @pytest.fixture(scope="module")
-def opened(robot: dict[str, Running], browser: Any) -> Iterator[Any]:
+def opened(robot: dict[str, LoggedProcess], browser: Any) -> Iterator[Any]:
     """The browser, on the page."""
     with page_in_tab(browser, url_of(robot)):
         yield browser
@@ -214,14 +179,16 @@ def answers(browser: Any) -> list[str]:
     return [str(one) for one in browser.execute_script(script)]
 
 
-def test_while_nobody_looks_the_robot_sends_nothing(robot: dict[str, Running], listener: Any) -> None:
+def test_while_nobody_looks_the_robot_sends_nothing(robot: dict[str, LoggedProcess], listener: Any) -> None:
     url_of(robot)
     assert eventually(lambda: page_name(listener) != "n3d_view")
     assert subscribed_by_page(listener) == set()
 
 
-def test_the_page_shows_picture_objects_and_figures(robot: dict[str, Running], opened: Any, tmp_path: Path) -> None:
-    assert eventually(lambda: re.search(r"#\d+ purple bowl", page_text(opened))), robot["view"].output
+def test_the_page_shows_picture_objects_and_figures(
+    robot: dict[str, LoggedProcess], opened: Any, tmp_path: Path
+) -> None:
+    assert eventually(lambda: re.search(r"#\d+ purple bowl", page_text(opened))), robot["view"].log
     picture = opened.execute_script("return document.querySelector('img').naturalWidth")
     assert picture == 480
     assert eventually(lambda: "3-D view in map" in page_text(opened))
@@ -251,10 +218,12 @@ def test_a_question_that_is_markup_is_shown_as_text(opened: Any) -> None:
     assert opened.execute_script("return window.harmed") is None
 
 
-def test_a_node_that_goes_away_is_told_and_one_that_comes_back_is_shown(robot: dict[str, Running], opened: Any) -> None:
+def test_a_node_that_goes_away_is_told_and_one_that_comes_back_is_shown(
+    robot: dict[str, LoggedProcess], opened: Any
+) -> None:
     assert robot["node"].end() == 0
     assert eventually(lambda: re.search(r"/n3d\s+absent", page_text(opened)))
-    robot["node"] = Running("start", *CAMERA, *COMPRESSED)
+    robot["node"] = command("start", *CAMERA, *COMPRESSED)
     assert eventually(lambda: re.search(r"/n3d\s+active", page_text(opened)))
     assert eventually(lambda: "Nothing new for" not in page_text(opened))
 
