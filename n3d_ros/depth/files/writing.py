@@ -1,0 +1,67 @@
+"""Files that are whole or not there: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from n3d_ros.errors import ConfigurationError
+
+PART_SUFFIX = ".part"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that its name never stands for half of it.
+
+    Args:
+        path: to write; its folder is made, a file of that name is replaced.
+        content: all of it.
+
+    Raises:
+        ConfigurationError: the disk is full or read-only, or the place is taken by a folder.
+    """
+    part = path.with_name(path.name + PART_SUFFIX)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a rename may reach the disk before the content does
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ConfigurationError(
+            f"{path}: cannot be written ({error.strerror or error}). What was written before it is whole; make room or "
+            "choose another folder, and give the same command again."
+        ) from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes plain values as JSON people can read.
+
+    Args:
+        path: to write.
+        content: without NaN and infinity, which JSON does not have.
+    """
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The content of a JSON file that this program wrote.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Its object; None when there is no such file, or it holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
