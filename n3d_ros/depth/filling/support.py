@@ -1,0 +1,53 @@
+"""Where sensor and model can be compared: both know something, and neither stands on an edge."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from n3d_ros.geometry.arrays import BoolArray, Float32Array
+
+WINDOW_PX = 5  # an edge is looked for in a window of two pixels around each pixel
+FAR_M = np.float32(1e6)  # stands for "nothing" where the smallest is asked for
+
+
+def edges(depth_m: Float32Array, jump: float, *, window_px: int = WINDOW_PX) -> BoolArray:
+    """Pixels beside which depth changes by more than a slope does, and where depth borders on nothing.
+
+    Slopes are told from steps by the middle: on a slope the window's nearest and farthest depth lie evenly around it in
+    inverse depth (planes are linear there), so only what exceeds twice the smaller half counts as a step. A pixel of an
+    invented surface between foreground and background lies in the middle as well, but its neighbours do not, and the
+    window reaches over them; hence the floor: from four times ``jump`` on, everything is an edge.
+
+    Args:
+        depth_m: (H, W) float32 metres, NaN for none.
+        jump: relative change that makes an edge.
+        window_px: odd side of the window.
+
+    Returns:
+        (H, W) bool; false where depth is missing.
+    """
+    known = np.isfinite(depth_m)
+    kernel = np.ones((window_px, window_px), np.uint8)
+    far = cv2.dilate(np.where(known, depth_m, np.float32(0)), kernel)
+    near = cv2.erode(np.where(known, depth_m, FAR_M), kernel)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        to_near = depth_m / near - 1  # inverse depth, relative to the pixel's own
+        to_far = 1 - depth_m / far
+        step = np.maximum(to_near, to_far) - 2 * np.minimum(to_near, to_far)
+        return np.asarray(known & ((step > jump) | (to_near + to_far > 4 * jump)), np.bool_)
+
+
+def shrunk(mask: BoolArray, by_px: int = 1) -> BoolArray:
+    """A mask without its outermost pixels: beside a hole a depth camera's readings are the least reliable.
+
+    Args:
+        mask: (H, W).
+        by_px: how many pixels it loses at each border to what it does not cover; the image's own border takes none.
+
+    Returns:
+        (H, W) bool.
+    """
+    side = 2 * by_px + 1
+    kept = cv2.erode(mask.astype(np.uint8), np.ones((side, side), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return kept.astype(np.bool_)
