@@ -1,0 +1,124 @@
+"""One view's result at camera resolution, out of the network's pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from n3d_ros.depth.output import confidence_at_camera, depth_at_camera, mask_at_camera
+from n3d_ros.depth.preprocess import ImageMap
+from n3d_ros.depth.sky import far_depth
+from n3d_ros.depth.views import PoseSource, ViewDepth
+from n3d_ros.errors import BackendError
+from n3d_ros.geometry.arrays import BoolArray, Float32Array
+from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.geometry.transforms import RigidTransform
+
+
+def usable_depth(depth: Float32Array) -> Float32Array:
+    """Depth with NaN where a network gave no finite number above 0.
+
+    Args:
+        depth: (S, H, W) float32.
+
+    Returns:
+        (S, H, W) float32.
+
+    Raises:
+        BackendError: it gave nothing else.
+    """
+    with np.errstate(invalid="ignore"):
+        usable = np.isfinite(depth) & (depth > 0)
+    if not usable.any():
+        raise BackendError(
+            "Depth: the network gave no finite depth at all; in float16 numbers may overflow: use bfloat16 or float32."
+        )
+    return depth if usable.all() else np.where(usable, depth, np.float32(np.nan))
+
+
+def without_sky(depth: Float32Array, sky: BoolArray, *, fill: str, limit: float = np.inf) -> Float32Array:
+    """Depth with sky as it is wanted.
+
+    Args:
+        depth: (S, H, W) float32.
+        sky: (S, H, W) bool.
+        fill: "none" for NaN, "far" for the far end of what is not sky.
+        limit: most that the far end may be.
+
+    Returns:
+        (S, H, W) float32.
+    """
+    far = far_depth(depth, sky | np.isnan(depth)) if fill == "far" else None
+    return np.where(sky, np.float32(np.nan if far is None else min(far, limit)), depth)
+
+
+def view_result(
+    *,
+    image_map: ImageMap,
+    depth: Float32Array,
+    confidence: Float32Array | None = None,
+    sky: BoolArray | None = None,
+    given: CameraIntrinsics | None = None,
+    estimated: CameraIntrinsics | None = None,
+    pose: tuple[RigidTransform | None, PoseSource] = (None, PoseSource.NONE),
+    agreement: float | None = None,
+) -> ViewDepth:
+    """The result of one view.
+
+    Args:
+        image_map: where the network's image lies in the camera's.
+        depth: (H, W) float32 of the network's size, scaled, NaN where there is none.
+        confidence: (H, W) float32 likewise; None without.
+        sky: (H, W) bool likewise; None without.
+        given: the camera's calibration; None when unknown.
+        estimated: the network's estimate of it, used where none is given.
+        pose: of the camera, and where it comes from.
+        agreement: of the view; None or NaN without.
+
+    Returns:
+        The result at camera resolution.
+    """
+    if confidence is not None and sky is not None:
+        confidence = np.where(sky, np.float32(1), confidence)  # nothing is known there, whatever the network says
+    return ViewDepth(
+        depth_m=depth_at_camera(depth, image_map),
+        confidence=None if confidence is None else confidence_at_camera(confidence, image_map),
+        sky=None if sky is None else mask_at_camera(sky, image_map),
+        intrinsics=given or estimated,
+        intrinsics_estimated=given is None and estimated is not None,
+        world_T_camera=pose[0],
+        pose_source=pose[1],
+        agreement=None if agreement is None or np.isnan(agreement) else float(agreement),
+    )
+
+
+def named(views: Sequence[int]) -> str:
+    """Views in words.
+
+    Args:
+        views: their numbers, one or more.
+
+    Returns:
+        Such as "view 2" or "views 0, 3".
+    """
+    return f"view{'s' if len(views) > 1 else ''} {', '.join(map(str, views))}"
+
+
+def crop_notes(maps: Sequence[ImageMap]) -> tuple[str, ...]:
+    """What was not seen because images were cropped.
+
+    Args:
+        maps: of all views.
+
+    Returns:
+        No sentence or one.
+    """
+    cropped = [i for i, image_map in enumerate(maps) if image_map.is_cropped]
+    if not cropped:
+        return ()
+    least = min(maps[i].seen_share for i in cropped)
+    return (
+        f"Images are cropped around their centre to one size for the network ({named(cropped)}); at least {least:.0%} "
+        "of each is seen, the rest has no depth.",
+    )
