@@ -24,7 +24,10 @@ from n3d_ros.ros.transport import share_file
 FORM = "namespace=preset or namespace=preset:/prefix, such as front=realsense:/front/camera"
 NAMESPACE = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
 PREFIX = re.compile(r"(/[A-Za-z]\w*)+")
-FOR_ALL = ("params_file", "model", "grounder", "output_frame", "autostart", "use_sim_time", "log_level", "view")
+FOR_ALL = (
+    *("params_file", "model", "grounder", "depth_source", "depth_model", "metric_model", "output_frame", "autostart"),
+    *("use_sim_time", "log_level", "view"),
+)
 FIRST_VIEW_PORT = "8080"
 
 
@@ -46,6 +49,9 @@ def generate_launch_description() -> LaunchDescription:
             argument("params_file", "", "your parameters (YAML), after the shipped defaults"),
             argument("model", "", "language model; every node loads its own copy"),
             argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
+            argument("depth_source", "", "camera (default), model (found in the colour image) or fused (both)"),
+            argument("depth_model", "", "depth model: a folder, or a hub id such as depth-anything/DA3-SMALL"),
+            argument("metric_model", "", "gives it metres: a folder, or such as depth-anything/DA3METRIC-LARGE"),
             argument(
                 "output_frame", "", "one frame for the results of all, such as base_link; empty: each image's own"
             ),

@@ -4,6 +4,8 @@
     ros2 launch n3d_ros n3d.launch.py camera:=generic rgb_image:=/my/rgb rgb_camera_info:=/my/rgb_info \
         depth_image:=/my/depth depth_camera_info:=/my/depth_info
     ros2 launch n3d_ros n3d.launch.py camera:=realsense model:=/models/N3D-VLM view:=true
+    ros2 launch n3d_ros n3d.launch.py rgb_image:=/webcam/image_raw rgb_camera_info:=/webcam/camera_info \
+        depth_model:=/models/DA3-SMALL metric_model:=/models/DA3METRIC-LARGE
     ros2 launch n3d_ros n3d.launch.py --show-args
 
 Values on the command line win over those of `params_file`, which win over `config/n3d.yaml`; an empty value leaves the
@@ -32,6 +34,9 @@ TOPIC_ARGUMENTS = {
 PARAMETER_ARGUMENTS = {
     "model": "model",
     "grounder": "grounder",
+    "depth_source": "depth_source",
+    "depth_model": "depth_model.model",
+    "metric_model": "depth_model.metric_model",
     "output_frame": "output_frame",
     "autostart": "autostart",
     "rgb_transport": "rgb.transport",
@@ -64,6 +69,9 @@ def generate_launch_description() -> LaunchDescription:
             argument("name", "n3d", "name of the node"),
             argument("model", "", "language model: a folder, or a hub id such as yuxinhk/N3D-VLM; empty: none"),
             argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
+            argument("depth_source", "", "camera (default), model (found in the colour image) or fused (both)"),
+            argument("depth_model", "", "depth model: a folder, or a hub id such as depth-anything/DA3-SMALL"),
+            argument("metric_model", "", "gives it metres: a folder, or such as depth-anything/DA3METRIC-LARGE"),
             argument("output_frame", "", "frame of the results; empty: the image's own"),
             argument("autostart", "", "false waits for the lifecycle services"),
             argument("use_sim_time", "", "true takes the time from /clock (simulation, replay)"),
@@ -115,8 +123,9 @@ def _values(context: LaunchContext) -> dict[str, str]:
 
 
 def _parameters(values: dict[str, str]) -> dict[str, str | bool]:
-    """The parameters that were given as arguments."""
-    return {
+    """The parameters that were given as arguments; who names a depth model wants its depth."""
+    implied = {"depth_source": "model"} if values["depth_model"] and not values["depth_source"] else {}
+    return implied | {
         parameter: _is_true(name, values[name]) if name in BOOLEANS else values[name]
         for name, parameter in PARAMETER_ARGUMENTS.items()
         if values[name]

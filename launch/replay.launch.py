@@ -29,7 +29,7 @@ AUTO = "auto"
 PLAYERS = ["n3d", "ros2"]
 PASSED_ON = (
     *("params_file", "namespace", "name", "grounder", "output_frame", "autostart", "log_level", "rviz", "rviz_config"),
-    *("camera_prefix", "model", "view", "view_host", "view_port"),
+    *("camera_prefix", "model", "depth_source", "depth_model", "metric_model", "view", "view_host", "view_port"),
 )
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 TOPIC_ARGUMENTS = {
@@ -62,6 +62,9 @@ def generate_launch_description() -> LaunchDescription:
             argument("name", "n3d", "name of the node"),
             argument("model", "", "language model: a folder, or a hub id such as yuxinhk/N3D-VLM; empty: none"),
             argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
+            argument("depth_source", "", "camera (default), model (found in the colour image) or fused (both)"),
+            argument("depth_model", "", "depth model: a folder, or a hub id such as depth-anything/DA3-SMALL"),
+            argument("metric_model", "", "gives it metres: a folder, or such as depth-anything/DA3METRIC-LARGE"),
             argument("output_frame", "", "frame of the results; empty: the image's own"),
             argument("autostart", "", "false waits for the lifecycle services"),
             argument("log_level", "info", "debug, info, warn, error or fatal"),
@@ -82,7 +85,8 @@ def launch_setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     clock = _is_true("clock", value("clock"))
     arguments = {name: value(name) for name in PASSED_ON} | {"use_sim_time": "true" if clock else "false"}
     if value("camera") == AUTO:
-        arguments |= {"camera": "generic"} | _camera_arguments(value("bag"))
+        is_found = value("depth_source") == "model" or bool(value("depth_model") and not value("depth_source"))
+        arguments |= {"camera": "generic"} | _camera_arguments(value("bag"), with_depth=not is_found)
     else:
         arguments |= {"camera": value("camera")}
     environment = dict(context.environment)
@@ -113,13 +117,13 @@ def _player_command(player: str, *, bag: str, rate: float, loop: bool, clock: bo
     return [sys.executable, "-m", "n3d_ros.cli", "replay", bag, "--rate", f"{rate:g}", *switches, "--wait", wait]
 
 
-def _camera_arguments(bag: str) -> dict[str, str]:
+def _camera_arguments(bag: str, *, with_depth: bool) -> dict[str, str]:
     """The arguments of n3d.launch.py that name the camera's topics in the bag."""
     from n3d_ros.ros.bag import BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
 
     with BagReader(bag) as reader:
-        topics = find_camera_topics(reader)
+        topics = find_camera_topics(reader, with_depth=with_depth)
     named = {TOPIC_ARGUMENTS[topic]: target for topic, target in topics.remappings.items()}
     transports = {name.replace(".", "_"): value for name, value in topics.parameters.items()}
     return named | transports

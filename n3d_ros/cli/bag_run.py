@@ -6,12 +6,19 @@ import argparse
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, plain, progress
-from n3d_ros.cli.start import add_model_argument, model_parameters, parse_parameters
+from n3d_ros.cli.start import (
+    add_depth_arguments,
+    add_model_argument,
+    depth_parameters,
+    model_parameters,
+    parse_parameters,
+)
 
 if TYPE_CHECKING:
     from n3d_ros.ros.bag import BagReader
@@ -31,6 +38,7 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", metavar="BAG", help="rosbag2 folder, or one .mcap or .db3 file")
     add_topic_arguments(parser)
     add_model_argument(parser)
+    add_depth_arguments(parser)
     parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) of the node")
     parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
     parser.add_argument(
@@ -78,7 +86,7 @@ def config_of(args: argparse.Namespace) -> NodeConfig:
     """
     from n3d_ros.ros.config_files import config_from_files
 
-    values = {**model_parameters(args), **parse_parameters(args.param)}
+    values = {**model_parameters(args), **depth_parameters(args), **parse_parameters(args.param)}
     return config_from_files([Path(args.params)] if args.params else [], values)
 
 
@@ -179,37 +187,43 @@ def work_through(
     Returns:
         What came of it.
     """
+    from n3d_ros.inference.depth_source import MODEL
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
     from n3d_ros.ros.golden.writing import identity_of
-    from n3d_ros.ros.loading import LoadingProgress, grounder_from_config
+    from n3d_ros.ros.loading import LoadingProgress, depth_from_config, grounder_from_config
     from n3d_ros.ros.offline import run_bag
 
     stopped = threading.Event()
-    with BagReader(args.bag) as reader:
-        topics = find_camera_topics(reader, named_topics(args))
-        print(f"colour {topics.color}, depth {topics.depth}")
-        loading = LoadingProgress(lambda line: print(line, file=sys.stderr, flush=True), lambda: False)
-        grounder = grounder_from_config(config, loading)
+    with BagReader(args.bag) as reader, ExitStack() as stack:
+        topics = find_camera_topics(reader, named_topics(args), with_depth=config.depth_source != MODEL)
+        print(f"colour {topics.color}, depth {topics.depth or 'found by a model'}")
+
+        def tell(line: str) -> None:
+            print(line, file=sys.stderr, flush=True)
+
+        depth_source = depth_from_config(config, LoadingProgress(tell, lambda: False, "the depth model"))
+        if depth_source is not None:
+            stack.callback(depth_source.close)
+        grounder = grounder_from_config(config, LoadingProgress(tell, lambda: False))
+        stack.callback(grounder.close)
         seconds = reader.duration_ns / 1e9
         options.update(prepare(reader, topics) if prepare is not None else {})
         options.setdefault("config", config)
         tell_late_questions(options.get("questions", ()), seconds)
-        try:
-            with progress(seconds, "run", bar_format=RATE_FORMAT) as bar, on_stop_signal(stopped.set):
+        with progress(seconds, "run", bar_format=RATE_FORMAT) as bar, on_stop_signal(stopped.set):
 
-                def advance(message: BagMessage) -> None:
-                    bar.update(max(0.0, (message.stamp_ns - reader.start_ns) / 1e9 - bar.n))
+            def advance(message: BagMessage) -> None:
+                bar.update(max(0.0, (message.stamp_ns - reader.start_ns) / 1e9 - bar.n))
 
-                summary = run_bag(
-                    reader,
-                    output,
-                    topics=topics,
-                    grounder=grounder,
-                    on_progress=advance,
-                    should_stop=stopped.is_set,
-                    **options,
-                )
-        finally:
-            grounder.close()
+            summary = run_bag(
+                reader,
+                output,
+                topics=topics,
+                grounder=grounder,
+                depth_source=depth_source,
+                on_progress=advance,
+                should_stop=stopped.is_set,
+                **options,
+            )
         return BagRun(summary=summary, recording=identity_of(reader, topics))

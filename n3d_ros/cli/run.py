@@ -32,6 +32,7 @@ EXAMPLES = """\
   n3d run my_bag -o out --images -p output_frame:=map
   n3d run my_bag -o out --model ~/models/N3D-VLM -p language_model.prompt:="mug; red box" -p continuous_rate_hz:=1.0
   n3d run my_bag -o out --color /cam/rgb/image --depth /cam/depth/image --depth-info /cam/depth/info
+  n3d run my_bag -o out --depth-model depth-anything/DA3-SMALL --metric-model depth-anything/DA3METRIC-LARGE
   n3d run my_bag --save golden.json --ask "how many boxes are there?" --ask "@2.5 where is the red box?"
   n3d run my_bag --compare golden.json --junit results.xml --center-m 0.02
 """

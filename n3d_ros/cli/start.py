@@ -25,6 +25,7 @@ EXAMPLES = """\
   n3d start --camera realsense
   n3d start --camera generic -r rgb/image:=/my_camera/rgb -r depth/image:=/my_camera/depth
   n3d start --camera realsense --model ~/models/N3D-VLM
+  n3d start --depth-model ~/models/DA3-SMALL --metric-model ~/models/DA3METRIC-LARGE -r rgb/image:=/webcam/image_raw
   n3d start --params my_robot.yaml -p output_frame:=map -p use_sim_time:=true
   n3d start --list-cameras
 """
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", metavar="NS", help="what the camera's topics begin with, such as /front/camera")
     parser.add_argument("--list-cameras", action="store_true", help="show the presets and end")
     add_model_argument(parser)
+    add_depth_arguments(parser)
     parser.add_argument("--params", metavar="FILE", help="parameter file (YAML) after the shipped defaults")
     parser.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
     parser.add_argument(
@@ -82,11 +84,53 @@ def model_parameters(args: argparse.Namespace) -> dict[str, str]:
     Returns:
         Value by name, in YAML; empty without a model. A folder by its full path.
     """
-    if not args.model:
-        return {}
-    folder = Path(args.model).expanduser()
-    model = str(folder.resolve()) if folder.is_dir() else args.model
-    return {"model": json.dumps(model, ensure_ascii=False)}  # quoted: a name such as 7 or yes is text, too
+    return {"model": _quoted_source(args.model)} if args.model else {}
+
+
+def _quoted_source(model: str) -> str:
+    """A folder by its full path, or a hub id, in YAML; quoted: a name such as 7 or yes is text, too."""
+    folder = Path(model).expanduser()
+    return json.dumps(str(folder.resolve()) if folder.is_dir() else model, ensure_ascii=False)
+
+
+def add_depth_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say where depth comes from.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument(
+        "--depth-source",
+        choices=("camera", "model", "fused"),
+        help="where depth comes from (default: camera; model where --depth-model is given)",
+    )
+    parser.add_argument(
+        "--depth-model",
+        metavar="MODEL",
+        help="find depth in the colour image with this Depth Anything 3: a folder, or a hub id such as "
+        "depth-anything/DA3-SMALL, which is downloaded",
+    )
+    parser.add_argument(
+        "--metric-model",
+        metavar="MODEL",
+        help="gives metres to a depth model that knows none: a folder, or a hub id such as "
+        "depth-anything/DA3METRIC-LARGE",
+    )
+
+
+def depth_parameters(args: argparse.Namespace) -> dict[str, str]:
+    """The parameters that ``--depth-source``, ``--depth-model`` and ``--metric-model`` stand for.
+
+    Args:
+        args: with what ``add_depth_arguments`` adds.
+
+    Returns:
+        Value by name, in YAML; empty when none is given.
+    """
+    source = args.depth_source or ("model" if args.depth_model else None)
+    named = {"depth_model.model": args.depth_model, "depth_model.metric_model": args.metric_model}
+    values = {name: _quoted_source(model) for name, model in named.items() if model}
+    return {**({"depth_source": source} if source else {}), **values}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,7 +150,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     preset = camera_preset(args.camera).with_prefix(args.prefix or "")
     remappings = {**preset.remappings, **parse_remappings(args.remap)}
-    parameters = {**preset.parameters, **model_parameters(args), **parse_parameters(args.param)}
+    parameters = {
+        **preset.parameters,
+        **model_parameters(args),
+        **depth_parameters(args),
+        **parse_parameters(args.param),
+    }
     command = node_command(
         remappings=remappings,
         parameters=parameters,

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from n3d_ros.depth.pixel_source import PixelSource as PixelSource
+from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.inference.depth_config import DepthModelConfig
+from n3d_ros.inference.grounder import MODEL_PACKAGES, OnProgress
 
 CAMERA, MODEL, FUSED = "camera", "model", "fused"
 DEPTH_SOURCES = (CAMERA, MODEL, FUSED)
 
-
-class PixelSource(IntEnum):
-    """Where one pixel's depth comes from; the values of the mask that goes with fused depth."""
-
-    NONE = 0
-    SENSOR = 1
-    MODEL = 2
+DEPTH_LOADERS: Mapping[str, str] = MappingProxyType(
+    {
+        MODEL: "n3d_ros.inference.torch_depth:load_model_depth",
+        FUSED: "n3d_ros.inference.depth_fusion:load_fused_depth",
+    }
+)
+"""Name of each source that loads a model, and the function that does; imported only when asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +43,7 @@ class ColorView:
         sensor_depth_m: (H, W) float32 metres registered to the image, NaN where none; None without a depth camera.
         reference_T_camera: this camera to the frame common to all views of one call (the first view's camera), metres;
             None when tf does not say.
+        valid: (H, W) bool, false where rectification left no picture; None: there is picture everywhere.
     """
 
     rgb: NDArray[np.uint8]
@@ -47,6 +52,7 @@ class ColorView:
     frame_id: str
     sensor_depth_m: Float32Array | None = None
     reference_T_camera: RigidTransform | None = None
+    valid: BoolArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +67,7 @@ class FoundDepth:
         reference_T_camera: estimated by the model; None when it was given, or cannot be estimated.
         facts: numbers about it, by name, for reports and /diagnostics.
         notes: sentences for whoever reads the result.
+        stage_ms: milliseconds per step of the call; told with the first view, the others have none.
     """
 
     depth_m: Float32Array
@@ -70,6 +77,7 @@ class FoundDepth:
     reference_T_camera: RigidTransform | None = None
     facts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class DepthSource(Protocol):
@@ -117,3 +125,38 @@ class DepthSource(Protocol):
     def close(self) -> None:
         """Frees memory."""
         ...
+
+
+def create_depth_source(source: str, config: DepthModelConfig, *, on_progress: OnProgress | None = None) -> DepthSource:
+    """The source of that name, ready to use.
+
+    Args:
+        source: a key of ``DEPTH_LOADERS``.
+        config: which model, and how it runs.
+        on_progress: told of the loading. What it raises ends it.
+
+    Returns:
+        The source.
+
+    Raises:
+        ConfigurationError: an unknown name, or no model is named.
+        BackendError: it cannot be loaded, or what it needs is not installed.
+    """
+    if source not in DEPTH_LOADERS:
+        raise ConfigurationError(f"depth_source: expected one of {', '.join(DEPTH_LOADERS)}, got {source!r}.")
+    if not config.model:
+        raise ConfigurationError(
+            f"depth_source is {source!r} and no depth model is named: set depth_model.model to a folder or a hub id, "
+            "or depth_source to 'camera'."
+        )
+    module, _, attribute = DEPTH_LOADERS[source].partition(":")
+    try:
+        load = getattr(importlib.import_module(module), attribute)
+        loaded: DepthSource = load(config, on_progress=on_progress)
+    except ImportError as error:
+        needed = (error.name or str(error)).partition(".")[0]
+        mend = " Install it with `make setup MODEL=1` or `pip install 'n3d_ros[model]'`."
+        raise BackendError(
+            f"depth_source {source!r} needs {needed}, which is not installed.{mend if needed in MODEL_PACKAGES else ''}"
+        ) from error
+    return loaded

@@ -18,13 +18,16 @@ from typing import Any
 
 from n3d_ros.errors import BagError, N3dError, TransformError
 from n3d_ros.geometry.transform_buffer import TransformBuffer
+from n3d_ros.inference.depth_source import DepthSource
 from n3d_ros.inference.grounder import Grounder
 from n3d_ros.ros.bag import BagMessage, BagReader
 from n3d_ros.ros.bag_questions import Answered, BagQuestion, QuestionDesk
 from n3d_ros.ros.calibrations import Calibrations
 from n3d_ros.ros.camera_topics import CameraTopics
+from n3d_ros.ros.color_stream import ColorStream
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import stamp_to_ns, store_tf_message
+from n3d_ros.ros.depth_step import FrameMaker
 from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair, RgbdPairer
 from n3d_ros.ros.pipeline import FIXED_FRAMES, FrameOutcome, FramePipeline
@@ -84,6 +87,7 @@ class BagPass:
         config: the node's settings.
         listeners: who is told.
         questions: what to ask on the way, and at the end.
+        depth_source: finds depth; closed by the caller. None: the bag's depth images.
     """
 
     def __init__(
@@ -94,16 +98,29 @@ class BagPass:
         config: NodeConfig,
         listeners: BagListeners,
         questions: Sequence[BagQuestion] = (),
+        depth_source: DepthSource | None = None,
     ) -> None:
         self._reader, self._topics, self._config, self._listeners = reader, topics, config, listeners
         self._recorded_ns = 0
         self._transforms = load_transforms(reader, self._drop)
-        self._pipeline = FramePipeline(
-            config.pipeline, grounder, self._transforms.lookup, color_topic=topics.color, depth_topic=topics.depth
+        frames = FrameMaker(
+            config.pipeline.frames,
+            kind=config.depth_source,
+            min_confidence=config.depth_model.min_confidence,
+            color_topic=topics.color,
+            depth_topic=topics.depth,
         )
+        frames.source = depth_source
+        self._pipeline = FramePipeline(config.pipeline, grounder, self._transforms.lookup, frames=frames)
         self._desk = QuestionDesk(self._pipeline, config, questions, start_ns=reader.start_ns)
-        self._pairer = RgbdPairer(config.sync, on_drop=self._on_pairing_drop)
-        self._infos = {name: Calibrations() for name in (topics.color_info, topics.depth_info)}
+        pairer = RgbdPairer(config.sync, on_drop=self._on_pairing_drop)
+        colors = ColorStream(config.sync, on_drop=self._on_pairing_drop)
+        self._add = (
+            {topics.color: pairer.add_color, topics.depth: pairer.add_depth}
+            if topics.depth
+            else {topics.color: colors.add_color}
+        )
+        self._infos = {name: Calibrations() for name in filter(None, (topics.color_info, topics.depth_info))}
         for name, calibrations in self._infos.items():
             if (first := _first_message(reader, name)) is not None:
                 calibrations.add(first)  # one that is recorded after the first images holds for these, too
@@ -187,15 +204,15 @@ class BagPass:
             if name in self._infos:
                 self._infos[name].add(content)
                 return None
-            add = self._pairer.add_color if name == topics.color else self._pairer.add_depth
-            pair = add(stamp_to_ns(content.header.stamp), content)
+            pair = self._add[name](stamp_to_ns(content.header.stamp), content)
         except N3dError as error:
             self._drop(error.reason, error.message)
             return None
         if pair is None:
             return None
         color_info = self._infos[topics.color_info].at(pair.color_stamp_ns)
-        return replace(pair, color_info=color_info, depth_info=self._infos[topics.depth_info].at(pair.depth_stamp_ns))
+        depth_info = self._infos[topics.depth_info].at(pair.depth_stamp_ns) if topics.depth_info else None
+        return replace(pair, color_info=color_info, depth_info=depth_info)
 
     def _look(self, pair: RgbdPair, recorded_ns: int) -> None:
         """One pair: process and hand on."""

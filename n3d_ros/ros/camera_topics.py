@@ -1,4 +1,4 @@
-"""Which topics of a recording are the colour image, the depth image and their calibrations.
+"""Which topics of a recording are the colour image, the depth image (where one is used) and their calibrations.
 
 By message type first, by encoding second, by name last; what the user names is taken as it is.
 """
@@ -42,12 +42,12 @@ OTHER_WORDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraTopics:
-    """The topics of one RGB-D camera.
+    """The topics of one camera.
 
     Args:
         color: colour image.
         color_info: its calibration.
-        depth: depth image.
+        depth: depth image; empty: none is used.
         depth_info: its calibration; that of the colour image when there is no other.
         color_compressed: the colour topic holds JPEG or PNG.
         depth_compressed: the depth topic holds compressedDepth.
@@ -55,20 +55,21 @@ class CameraTopics:
 
     color: str
     color_info: str
-    depth: str
-    depth_info: str
+    depth: str = ""
+    depth_info: str = ""
     color_compressed: bool = False
     depth_compressed: bool = False
 
     @property
     def remappings(self) -> dict[str, str]:
         """The node's topic names and what they are called in the recording."""
-        return {
+        names = {
             "rgb/image" + "/compressed" * self.color_compressed: self.color,
             "rgb/camera_info": self.color_info,
             "depth/image" + "/compressedDepth" * self.depth_compressed: self.depth,
             "depth/camera_info": self.depth_info,
         }
+        return {name: topic for name, topic in names.items() if topic}
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -81,7 +82,7 @@ class CameraTopics:
     @property
     def all(self) -> tuple[str, ...]:
         """The topics, each once."""
-        return tuple(dict.fromkeys((self.color, self.color_info, self.depth, self.depth_info)))
+        return tuple(dict.fromkeys(filter(None, (self.color, self.color_info, self.depth, self.depth_info))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +108,15 @@ class _ImageTopic:
         return re.sub(r"/(compressed|compressedDepth)$", "", self.name)
 
 
-def find_camera_topics(reader: BagReader, wanted: Mapping[str, str | None] | None = None) -> CameraTopics:
+def find_camera_topics(
+    reader: BagReader, wanted: Mapping[str, str | None] | None = None, *, with_depth: bool = True
+) -> CameraTopics:
     """The camera's topics in a bag.
 
     Args:
         reader: an open bag.
         wanted: topics the user named, by role: "color", "color_info", "depth", "depth_info".
+        with_depth: False: depth is found by a model, so that none is looked for.
 
     Returns:
         The topics.
@@ -125,6 +129,11 @@ def find_camera_topics(reader: BagReader, wanted: Mapping[str, str | None] | Non
         raise BagError(f"{reader.path} has no topic {', '.join(unknown)}; it holds:\n{reader.describe()}")
     images = _image_topics(reader)
     color = _chosen(reader, "color", [i for i in images if not i.is_depth], named, _color_score)
+    if not with_depth:
+        color_info = named.get("color_info") or _info_of(reader, color)
+        if color_info is None:
+            raise _nothing_for(reader, "calibration", f"a {CAMERA_INFO} beside {color.name}")
+        return CameraTopics(color=color.name, color_info=color_info, color_compressed=color.compressed)
     depth = _chosen(reader, "depth", [i for i in images if i.is_depth], named, lambda i: _depth_score(i, color))
     color_info = named.get("color_info") or _info_of(reader, color)
     depth_info = named.get("depth_info") or _info_of(reader, depth, default=color_info)

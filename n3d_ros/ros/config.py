@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.inference.depth_config import DepthModelConfig
+from n3d_ros.inference.depth_source import CAMERA, DEPTH_SOURCES
 from n3d_ros.inference.geometric.config import GeometricConfig
 from n3d_ros.inference.grounder import GROUNDERS, MAX_OBJECTS
 from n3d_ros.inference.language_model.config import LanguageModelConfig
@@ -116,7 +118,7 @@ class RequestConfig:
     Args:
         timeout_s: time a request is given when it names none; with a language model, the longest wait for an image.
         model_timeout_s: the same while a language model finds the objects, which takes seconds on a GPU and a minute
-            without one.
+            without one, or a depth model the depth.
         queue_size: most requests that may wait.
         max_frame_age_s: an image older than this is stale: a request waits for a newer one.
         answer_mode: who answers questions: "boxes" computes from the boxes found, "model" lets the language model think
@@ -171,7 +173,10 @@ class NodeConfig:
         continuous: ground every image; false looks only when a request asks.
         continuous_rate_hz: most images per second that are grounded without a request, by their stamps; 0: as many as
             the grounder can.
+        depth_source: where depth comes from: "camera" takes the depth image, "model" finds it in the colour image and
+            subscribes to no depth, "fused" fills with a model what the depth image lacks (depth_model.model).
         geometric: see ``GeometricConfig``.
+        depth_model: see ``DepthModelConfig``.
         language_model: see ``LanguageModelConfig``.
         pipeline: see ``PipelineConfig``.
         rgb: see ``ColorInputConfig``.
@@ -189,7 +194,9 @@ class NodeConfig:
     continuous_rate_hz: float = field(
         default=0.0, metadata={"minimum": 0.0, "maximum": 1000.0, "unit": "Hz", "live": True}
     )
+    depth_source: str = field(default=CAMERA, metadata={"choices": DEPTH_SOURCES})
     pipeline: PipelineConfig = field(default_factory=PipelineConfig, metadata={"prefix": ""})
+    depth_model: DepthModelConfig = field(default_factory=DepthModelConfig)
     geometric: GeometricConfig = field(default_factory=GeometricConfig)
     language_model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
     rgb: ColorInputConfig = field(default_factory=ColorInputConfig)

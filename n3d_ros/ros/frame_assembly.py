@@ -16,6 +16,8 @@ Rules, in the order they apply:
 5. **Check.** Without an explicit ``depth.unit_m``, a median depth beyond any depth camera means another unit than
    REP-118's and is refused; outside ``depth.min_m`` to ``depth.max_m`` depth is none; a frame without any depth raises
    ``GroundingError`` here, so that no grounder needs to.
+
+Colour alone, whose depth a model finds, goes the same way as far as it goes: ``FrameAssembler.color_view``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import logging
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,9 +43,10 @@ from n3d_ros.errors import (
     TransformError,
 )
 from n3d_ros.frame import RgbdFrame
-from n3d_ros.geometry.arrays import Float32Array
+from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics, CameraModel
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.inference.depth_source import ColorView
 from n3d_ros.ros.conversions import camera_info_to_model, clean_frame_id, stamp_to_ns
 from n3d_ros.ros.image_codec import (
     MAX_IMAGE_PIXELS,
@@ -134,6 +138,25 @@ class FrameConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Color:
+    """The rectified colour image.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        model: its calibration, subsampled as the image is.
+        size: of the image as it came (width, height), pixels.
+        stamp_ns: when it was taken.
+        frame_id: its optical frame.
+    """
+
+    rgb: NDArray[np.uint8]
+    model: CameraModel
+    size: tuple[int, int]
+    stamp_ns: int
+    frame_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Depth:
     """Rectified depth in its own camera.
 
@@ -186,25 +209,66 @@ class FrameAssembler:
                 EncodingError, calibrations CalibrationError.
             GroundingError: not one pixel has depth in range.
         """
-        stamp_ns, frame_id = _checked_header(color_msg)
-        rgb, color_model, color_size = self._color(color_msg, color_info)
-        depth = self._depth(depth_msg, depth_info, color_model, color_size, frame_id)
-        camera = color_model.rectified_intrinsics
-        depth_m = self._registered(depth, camera, color_size, frame_id, stamp_ns, lookup)
-        if not np.isfinite(depth_m).any():
-            raise GroundingError(
-                f"Depth registered to {frame_id!r} holds nothing: no measurement falls into the colour image. Does tf "
-                "between the two cameras fit them?",
-                reason="no_depth",
-            )
-        for array in (rgb, depth_m):
+        color = self._color(color_msg, color_info)
+        depth_m = self._sensor_depth(color, depth_msg, depth_info, lookup)
+        for array in (color.rgb, depth_m):
             array.flags.writeable = False  # both are ours or views of the message; so the frame need not copy them
-        return RgbdFrame(rgb=rgb, depth_m=depth_m, intrinsics=camera, stamp_ns=stamp_ns, frame_id=frame_id)
+        return RgbdFrame(
+            rgb=color.rgb,
+            depth_m=depth_m,
+            intrinsics=color.model.rectified_intrinsics,
+            stamp_ns=color.stamp_ns,
+            frame_id=color.frame_id,
+        )
+
+    def color_view(
+        self,
+        color_msg: Any,
+        color_info: Any,
+        *,
+        depth_msg: Any = None,
+        depth_info: Any = None,
+        lookup: TransformLookup | None = None,
+    ) -> ColorView:
+        """A colour image whose depth is to be found, with what a depth camera measured if there is one.
+
+        Args:
+            color_msg: as in ``assemble``.
+            color_info: as in ``assemble``.
+            depth_msg: as in ``assemble``; None: there is no depth camera.
+            depth_info: as in ``assemble``.
+            lookup: as in ``assemble``; None only without ``depth_msg``.
+
+        Returns:
+            The view; a depth image that holds nothing leaves ``sensor_depth_m`` None.
+
+        Raises:
+            InputError: as in ``assemble``.
+        """
+        color = self._color(color_msg, color_info)
+        sensor_depth_m = None
+        if depth_msg is not None and lookup is not None:
+            with suppress(GroundingError):
+                sensor_depth_m = self._sensor_depth(color, depth_msg, depth_info, lookup)
+        return ColorView(
+            rgb=color.rgb,
+            intrinsics=color.model.rectified_intrinsics,
+            stamp_ns=color.stamp_ns,
+            frame_id=color.frame_id,
+            sensor_depth_m=sensor_depth_m,
+            valid=self._seen_by_lens(color.model),
+        )
+
+    @property
+    def config(self) -> FrameConfig:
+        """Units, limits and what is rectified."""
+        return self._config
 
     # ---------------------------------------------------------------------------------------------------------- colour
 
-    def _color(self, msg: Any, info: Any) -> tuple[NDArray[np.uint8], CameraModel, tuple[int, int]]:
+    def _color(self, msg: Any, info: Any) -> _Color:
         """The rectified picture, its subsampled calibration, and the size it came in."""
+        stamp_ns, frame_id = _checked_header(msg)
         limit = self._config.max_image_pixels
         rgb = compressed_to_rgb(msg, max_pixels=limit) if _is_compressed(msg) else image_to_rgb(msg, max_pixels=limit)
         size = rgb.shape[1], rgb.shape[0]
@@ -216,9 +280,31 @@ class FrameAssembler:
         model = _fitted(camera_info_to_model(info), size, what="rgb/camera_info")
         step = self._step(size)
         rgb, model = _subsampled_rgb(rgb, step), _subsampled(model, step)
-        return (rgb if self._color_rectified else rectify_rgb(rgb, model)), model, size
+        if not self._color_rectified:
+            rgb = rectify_rgb(rgb, model)
+        return _Color(rgb=rgb, model=model, size=size, stamp_ns=stamp_ns, frame_id=frame_id)
+
+    def _seen_by_lens(self, model: CameraModel) -> BoolArray | None:
+        """Where the rectified image has picture; None: everywhere."""
+        if self._color_rectified or not model.needs_rectification:
+            return None
+        raw = model.intrinsics
+        return np.isfinite(rectify_depth(np.ones((raw.height, raw.width), dtype=np.float32), model))
 
     # ----------------------------------------------------------------------------------------------------------- depth
+
+    def _sensor_depth(self, color: _Color, msg: Any, info: Any, lookup: TransformLookup) -> Float32Array:
+        """What the depth camera measured, in the pixels of the rectified colour image."""
+        depth = self._depth(msg, info, color.model, color.size, color.frame_id)
+        camera = color.model.rectified_intrinsics
+        depth_m = self._registered(depth, camera, color.size, color.frame_id, color.stamp_ns, lookup)
+        if not np.isfinite(depth_m).any():
+            raise GroundingError(
+                f"Depth registered to {color.frame_id!r} holds nothing: no measurement falls into the colour image. "
+                "Does tf between the two cameras fit them?",
+                reason="no_depth",
+            )
+        return depth_m
 
     def _depth(
         self, msg: Any, info: Any, color_model: CameraModel, color_size: tuple[int, int], color_frame: str

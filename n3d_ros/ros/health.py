@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from n3d_ros.inference.depth_source import CAMERA, FUSED, MODEL, DepthSource
 from n3d_ros.ros.compat.diagnostics import DiagnosticLevel, DiagnosticReport
+from n3d_ros.ros.depth_step import DEPTH_FAILED
 from n3d_ros.ros.ledger import Ledger
 
 NEWEST_PAIR = "newest pair [s]"
 FAILURES = ("backend_failed", "out_of_memory")  # reasons of drops for which the grounder itself is to blame
+DEPTH_SAYS = {CAMERA: "Depth as the camera measures it.", MODEL: "Depth from a model.", FUSED: "Camera and model."}
 
 
 def input_health(
@@ -96,3 +99,34 @@ def grounding_health(
     if trouble:
         return DiagnosticReport(level=DiagnosticLevel.WARN, message=trouble, values=values)
     return DiagnosticReport(level=DiagnosticLevel.OK, message=backend or "No grounder is loaded.", values=values)
+
+
+def depth_health(
+    ledger: Ledger, kind: str, source: DepthSource | None, *, loading: str = "", trouble: str = ""
+) -> DiagnosticReport:
+    """Where depth comes from, and whether that is well.
+
+    Args:
+        ledger: counts so far.
+        kind: of ``DEPTH_SOURCES``, as asked for.
+        source: the model in use; None: none is loaded.
+        loading: how far one is loaded; empty: none is being loaded.
+        trouble: why the one asked for is not in use; empty: it is, or none was asked for.
+
+    Returns:
+        With the facts about the model; an error where there is no depth at all.
+    """
+    values = {"source": kind}
+    if source is not None:
+        values |= {"model": source.name, "device": source.device}
+        values |= {f"fact {number}": fact for number, fact in enumerate(source.facts(), start=1)}
+    if loading:
+        return DiagnosticReport(level=DiagnosticLevel.WARN, message=loading, values={**values, "loading": loading})
+    if trouble:
+        level = DiagnosticLevel.ERROR if kind == MODEL else DiagnosticLevel.WARN
+        return DiagnosticReport(level=level, message=trouble, values=values)
+    failed = ledger.drops().get(DEPTH_FAILED)
+    if failed is not None and failed.is_recent:
+        return DiagnosticReport(level=DiagnosticLevel.ERROR, message=failed.sentence, values=values)
+    message = DEPTH_SAYS[kind] if source is None else f"{DEPTH_SAYS[kind]} {source.name}."
+    return DiagnosticReport(level=DiagnosticLevel.OK, message=message, values=values)

@@ -586,6 +586,25 @@ def depth_to_image_msg(
     return _image_msg(stored, encoding, stamp_ns, frame_id)
 
 
+def mono_to_image_msg(values: NDArray[np.uint8], *, stamp_ns: int, frame_id: str) -> Any:
+    """A ``sensor_msgs/Image`` with encoding mono8.
+
+    Args:
+        values: (H, W) uint8.
+        stamp_ns: when it was taken, nanoseconds.
+        frame_id: the camera's optical frame.
+
+    Returns:
+        The message.
+
+    Raises:
+        EncodingError: another shape or dtype.
+    """
+    if values.ndim != 2 or values.dtype != np.uint8:
+        raise EncodingError(f"mono8: expected (H, W) uint8, got {values.shape} {values.dtype}.")
+    return _image_msg(values, "mono8", stamp_ns, frame_id)
+
+
 def rgb_to_compressed_msg(rgb: RgbArray, *, stamp_ns: int, frame_id: str, quality: int = JPEG_QUALITY) -> Any:
     """A ``sensor_msgs/CompressedImage`` with a JPEG, as image_transport would publish it.
 

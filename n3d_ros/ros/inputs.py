@@ -1,17 +1,23 @@
-"""The node's subscriptions: images and calibrations in, pairs out, with a reason for every image that is not used."""
+"""The node's subscriptions: images and calibrations in, pairs out, with a reason for every image that is not used.
+
+A node whose depth a model finds subscribes to colour alone; its pairs have no depth.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from n3d_ros.errors import N3dError
+from n3d_ros.inference.depth_source import MODEL
 from n3d_ros.ros import qos
 from n3d_ros.ros.calibrations import Calibrations
+from n3d_ros.ros.color_stream import ColorStream
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import stamp_to_ns
 from n3d_ros.ros.pairing import DropReport, RgbdPair, RgbdPairer
@@ -46,15 +52,23 @@ class ImageInputs:
         self._node = node
         self._on_pair = on_pair
         self._on_drop = on_drop
-        self._pairer = RgbdPairer(config.sync, on_drop=on_drop)
         self._color_infos, self._depth_infos = Calibrations(), Calibrations()
         color_topic, color_type = COLOR_TOPICS[config.rgb.transport]
         depth_topic, depth_type = DEPTH_TOPICS[config.depth.transport]
+        if config.depth_source == MODEL:
+            colors = ColorStream(config.sync, on_drop=on_drop)
+            self._pairer: RgbdPairer | ColorStream = colors
+            self._subscriptions = [
+                self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
+                self._subscribe(color_type, color_topic, partial(self._add, colors.add_color)),
+            ]
+            return
+        pairer = self._pairer = RgbdPairer(config.sync, on_drop=on_drop)
         self._subscriptions = [
             self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
             self._subscribe(CameraInfo, DEPTH_INFO_TOPIC, self._depth_infos.add),
-            self._subscribe(color_type, color_topic, self._on_color),
-            self._subscribe(depth_type, depth_topic, self._on_depth),
+            self._subscribe(color_type, color_topic, partial(self._add, pairer.add_color)),
+            self._subscribe(depth_type, depth_topic, partial(self._add, pairer.add_depth)),
         ]
 
     def close(self) -> None:
@@ -105,12 +119,6 @@ class ImageInputs:
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
             qos_overriding_options=qos.overridable(),
         )
-
-    def _on_color(self, message: Any) -> None:
-        self._add(self._pairer.add_color, message)
-
-    def _on_depth(self, message: Any) -> None:
-        self._add(self._pairer.add_depth, message)
 
     def _add(self, add: Callable[[int, Any], RgbdPair | None], message: Any) -> None:
         try:

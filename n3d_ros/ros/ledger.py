@@ -34,6 +34,7 @@ MENDS: Mapping[str, str] = {
     "(output_frame, scene.frame).",
     "no_depth": "Check the depth stream (range, exposure, lens cover).",
     "backend_failed": "The grounder itself failed: see the log.",
+    "depth_failed": "Take a smaller depth model (depth_model.model) or lower depth_model.resolution; see the log.",
     "out_of_memory": "Take a smaller model, or lower language_model.capacity or kept_images.",
     "preempted": "Normal while requests come: they go before images nobody asked for.",
     "paced": "Nothing to mend: continuous_rate_hz asks for fewer looks than there are images.",

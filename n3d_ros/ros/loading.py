@@ -1,4 +1,4 @@
-"""Making a grounder: from the settings, and, for the node, warmed up in the worker's thread. Needs no rclpy."""
+"""Making a grounder and a depth source: from the settings, and, for the node, warmed up. Needs no rclpy."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from n3d_ros.errors import GroundingError, N3dError, StatusCode
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.inference.depth_source import CAMERA, ColorView, DepthSource, create_depth_source
 from n3d_ros.inference.grounder import Grounder, GroundingRequest, OnProgress, create_grounder
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
 from n3d_ros.ros.plain_text import plain
@@ -63,20 +64,40 @@ def model_from_config(config: NodeConfig, on_progress: OnProgress) -> Grounder:
     return grounder_from_config(replace(config, grounder=LANGUAGE_MODEL), on_progress)
 
 
+def depth_from_config(config: NodeConfig, on_progress: OnProgress | None = None) -> DepthSource | None:
+    """The source of depth that the settings come to; the node and ``n3d run`` share it.
+
+    Args:
+        config: the node's settings.
+        on_progress: told of the loading of a model; what it raises ends it.
+
+    Returns:
+        The source, ready to use; None where the camera's depth image is all there is to it.
+
+    Raises:
+        N3dError: it cannot be loaded.
+    """
+    if config.depth_source == CAMERA:
+        return None
+    return create_depth_source(config.depth_source, config.depth_model, on_progress=on_progress)
+
+
 class LoadingProgress:
     """How far a model is loaded: written by the thread that loads, read by any. Call it as ``OnProgress``.
 
     Args:
         tell: given a line for the console now and then.
         should_stop: asked at each step; once true, the loading is ended.
+        what: what is loaded.
     """
 
-    def __init__(self, tell: Callable[[str], None], should_stop: Callable[[], bool]) -> None:
+    def __init__(self, tell: Callable[[str], None], should_stop: Callable[[], bool], what: str = "the model") -> None:
         self._tell = tell
         self._should_stop = should_stop
         self._told_s = -TELL_EVERY_S
+        self._what = f"loading {what}"
         self.started_s = time.monotonic()
-        self.text = "loading the model"
+        self.text = self._what
 
     def __call__(self, sentence: str, fraction: float) -> None:
         """Notes a step.
@@ -94,7 +115,7 @@ class LoadingProgress:
         if not step.lower().startswith(
             "loading"
         ):  # read in the middle of other sentences, it must say what it is about
-            step = f"loading the model: {step}" if step else "loading the model"
+            step = f"{self._what}: {step}" if step else self._what
         self.text = f"{step}, {100 * min(max(fraction, 0.0), 1.0):.0f} %"
         now_s = time.monotonic()
         if now_s - self._told_s >= TELL_EVERY_S:
@@ -164,6 +185,37 @@ def warmed_up(grounder: Grounder, is_cancelled: Callable[[], bool] | None = None
         grounder.close()
         raise
     return grounder
+
+
+def warmed_up_depth(source: DepthSource, is_cancelled: Callable[[], bool] | None = None) -> DepthSource:
+    """The source after one image; see ``warmed_up``.
+
+    Args:
+        source: just loaded; closed when it fails.
+        is_cancelled: asked between its steps.
+
+    Returns:
+        The same source.
+
+    Raises:
+        N3dError: it failed, or was asked to stop.
+    """
+    frame = warm_up_frame()
+    view = ColorView(
+        rgb=frame.rgb,
+        intrinsics=frame.intrinsics,
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.frame_id,
+        sensor_depth_m=frame.depth_m if source.needs_sensor else None,
+    )
+    try:
+        source.find([view], is_cancelled=is_cancelled)
+    except GroundingError:
+        pass  # a made-up picture may be all sky to it
+    except Exception:
+        source.close()
+        raise
+    return source
 
 
 def warm_up_frame() -> RgbdFrame:

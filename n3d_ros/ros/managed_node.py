@@ -19,16 +19,20 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from n3d_ros.errors import N3dError, StatusCode
+from n3d_ros.inference.depth_source import CAMERA
 from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.ask_job import going_down
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
-from n3d_ros.ros.health import grounding_health, input_health, pointing_health
+from n3d_ros.ros.depth_keeper import DepthFactory, DepthKeeper
+from n3d_ros.ros.depth_step import FrameMaker, SeenDepth
+from n3d_ros.ros.depth_topics import DepthTopics
+from n3d_ros.ros.health import depth_health, grounding_health, input_health, pointing_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
 from n3d_ros.ros.ledger import Ledger
-from n3d_ros.ros.loading import grounder_from_config, load_grounder, model_from_config, told
+from n3d_ros.ros.loading import depth_from_config, grounder_from_config, load_grounder, model_from_config, told
 from n3d_ros.ros.looking import STOPPED, Look, take_in
 from n3d_ros.ros.model_keeper import ModelFactory, ModelKeeper
 from n3d_ros.ros.name_watch import NameWatch
@@ -63,6 +67,7 @@ class N3dNode(LifecycleNode):
         make_grounder: makes the grounder that needs no model, at once; tests give their own.
         stop: set when the process is asked to end, so that a grounder that loads for long holds nothing up.
         make_model: loads the language model that the settings name; tests give their own.
+        make_depth: loads the depth model that they name; tests give their own.
         **kwargs: passed on to ``rclpy.node.Node``.
 
     Raises:
@@ -75,6 +80,7 @@ class N3dNode(LifecycleNode):
         make_grounder: GrounderFactory = grounder_from_config,
         stop: threading.Event | None = None,
         make_model: ModelFactory = model_from_config,
+        make_depth: DepthFactory = depth_from_config,
         **kwargs: Any,
     ) -> None:
         super().__init__(NODE_NAME, **kwargs)
@@ -91,6 +97,7 @@ class N3dNode(LifecycleNode):
         self._pacer = Pacer()
         self._pipeline: FramePipeline | None = None
         self._results: Results | None = None
+        self._depth_topics: DepthTopics | None = None
         self._desk: AnswerDesk | None = None
         self._inputs: ImageInputs | None = None
         self._pointing: Pointing | None = None
@@ -98,7 +105,15 @@ class N3dNode(LifecycleNode):
             make_model,
             stop=self._stop,
             in_executor=self._in_executor,
-            on_ended=self._on_model_ended,
+            on_ended=self._on_loading_ended,
+            info=self.get_logger().info,
+            error=self.get_logger().error,
+        )
+        self._depth = DepthKeeper(
+            make_depth,
+            stop=self._stop,
+            in_executor=self._in_executor,
+            on_ended=self._on_loading_ended,
             info=self.get_logger().info,
             error=self.get_logger().error,
         )
@@ -106,6 +121,7 @@ class N3dNode(LifecycleNode):
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", self._input_health)
         self._diagnostics.add("grounding", self._grounding_health)
+        self._diagnostics.add("depth", self._depth_health)
         self._diagnostics.add("name", NameWatch(self).health)
         self._diagnostics.add("pointing", self._pointing_health)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
@@ -163,11 +179,11 @@ class N3dNode(LifecycleNode):
             grounder,
             self._tf.lookup,
             now_s=time.monotonic,
-            color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
-            depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
+            frames=self._frame_maker(config),
             first_id=self._next_id,
             on_failure=self._models.on_failure,
         )
+        self._depth_topics = None if config.depth_source == CAMERA else DepthTopics(self, config)
         self._results = Results(self, self._ledger)
         self._desk = AnswerDesk(
             self._pipeline,
@@ -178,6 +194,7 @@ class N3dNode(LifecycleNode):
         )
         took_s = time.monotonic() - started_s
         self.get_logger().info(f"Configured in {took_s:.1f} s: {grounder.name} on {grounder.device}.")
+        self._depth.begin(self._worker, self._pipeline.frames, config)
         self._models.begin(self._worker, self._pipeline, config)
         return super().on_configure(state)
 
@@ -191,8 +208,8 @@ class N3dNode(LifecycleNode):
         Returns:
             SUCCESS.
         """
-        if self._models.loading:
-            self.get_logger().info(f"Images are waited for once this is done: {self._models.loading}.")
+        if self._loading:
+            self.get_logger().info(f"Images are waited for once this is done: {self._loading}.")
         else:
             self._subscribe()
         return super().on_activate(state)
@@ -253,6 +270,9 @@ class N3dNode(LifecycleNode):
 
     def _subscribe(self) -> None:
         pipeline, desk, results = self._pipeline, self._desk, self._results
+        if self._depth.blocks:
+            self.get_logger().error(f"Images are not subscribed. {self._depth.trouble}")
+            return
         if self._inputs is None and pipeline is not None and desk is not None and results is not None:
             self._pointing = Pointing(self, pipeline, desk, results)
             self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
@@ -275,12 +295,14 @@ class N3dNode(LifecycleNode):
 
     def _release(self) -> None:
         worker, pipeline = self._worker, self._pipeline
-        results, transforms, desk = self._results, self._tf, self._desk
-        self._worker = self._pipeline = self._desk = self._results = self._tf = None
-        close_grounders = self._models.close_grounders()
+        results, transforms, desk, depth_topics = self._results, self._tf, self._desk, self._depth_topics
+        self._worker = self._pipeline = self._desk = self._results = self._tf = self._depth_topics = None
+        close_grounders, close_depth = self._models.close_grounders(), self._depth.closing()
         self._models.detach()
+        self._depth.detach()
         if worker is not None:
             worker.call(close_grounders)  # in the thread that made them
+            worker.call(close_depth)
             error = going_down()
             if desk is not None:
                 desk.abandon(error)  # its client may be gone before a slow step ends
@@ -293,12 +315,30 @@ class N3dNode(LifecycleNode):
             transforms.close()
         if results is not None:
             results.close()
+        if depth_topics is not None:
+            depth_topics.close()
 
-    # ---------------------------------------------------------------------------------------------------- the model
+    # --------------------------------------------------------------------------------------------------- the models
 
-    def _on_model_ended(self) -> None:
-        if self.state_label == "active":
+    @property
+    def _loading(self) -> str:
+        """What is being loaded and how far; empty: nothing."""
+        return self._depth.loading or self._models.loading
+
+    def _on_loading_ended(self) -> None:
+        if self.state_label == "active" and not self._loading:
             self._subscribe()
+
+    def _frame_maker(self, config: NodeConfig) -> FrameMaker:
+        return FrameMaker(
+            config.pipeline.frames,
+            kind=config.depth_source,
+            min_confidence=config.depth_model.min_confidence,
+            color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
+            depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
+            on_depth=self._on_depth_in_worker,
+            on_failure=self._depth.on_failure,
+        )
 
     def _in_executor(self, function: Callable[[], None]) -> None:
         """Runs a function where the callbacks run: the node's own fields are changed there alone."""
@@ -311,7 +351,7 @@ class N3dNode(LifecycleNode):
     def _request_times(self) -> RequestTimes:
         """How long requests may take with the grounder in use."""
         config, desk = self.config.request, self._desk
-        slow = desk is not None and desk.is_open_vocabulary
+        slow = self._depth.source is not None or (desk is not None and desk.is_open_vocabulary)
         return RequestTimes(answer_s=config.model_timeout_s if slow else config.timeout_s, image_s=config.timeout_s)
 
     def _input_health(self) -> DiagnosticReport:
@@ -331,6 +371,16 @@ class N3dNode(LifecycleNode):
             trouble=self._models.trouble,
             facts=() if pipeline is None else facts_of(pipeline.grounder),
             counts=None if pipeline is None else pipeline.counts,
+        )
+
+    def _depth_health(self) -> DiagnosticReport:
+        keeper = self._depth
+        return depth_health(
+            self._ledger,
+            self.config.depth_source,
+            keeper.source,
+            loading=keeper.loading,
+            trouble=keeper.trouble,
         )
 
     def _pointing_health(self) -> DiagnosticReport:
@@ -400,6 +450,11 @@ class N3dNode(LifecycleNode):
         elif not outcome.is_ok:
             self._warn(outcome.reason, outcome.message)
 
+    def _on_depth_in_worker(self, seen: SeenDepth) -> None:
+        topics, worker = self._depth_topics, self._worker
+        if topics is not None and worker is not None and not worker.stopping:
+            topics.publish(seen)
+
     def _start_anew(self) -> None:
         if self._pipeline is not None:
             self._pipeline.reset()
@@ -416,13 +471,15 @@ class N3dNode(LifecycleNode):
             self._worker.call(function)
 
     def _active_desk(self) -> tuple[AnswerDesk, Worker[Any]]:
-        if loading := self._models.loading:
+        if loading := self._loading:
             raise N3dError(
                 f"The node is not ready yet: {loading}; ask again when that is done.",
                 code=StatusCode.NOT_ACTIVE,
             )
         if self._stop.is_set() or self._is_closing:
             raise going_down()
+        if self._depth.blocks:
+            raise N3dError(self._depth.trouble, code=StatusCode.BACKEND_FAILED)
         if self._inputs is None or self._desk is None or self._worker is None:
             raise N3dError(
                 f"The node is {self.state_label}, not active; activate it: "
@@ -434,7 +491,7 @@ class N3dNode(LifecycleNode):
     def _explain(self) -> str:
         inputs = self._inputs
         if inputs is None:
-            return f"The node does not subscribe: it is {self._models.loading or 'not active'}."
+            return f"The node does not subscribe: it is {self._loading or 'not active'}."
         return " ".join(part for part in (self._ledger.newest_mend(), inputs.explain()) if part)
 
     def _warn(self, reason: str, sentence: str) -> None:

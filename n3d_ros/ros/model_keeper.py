@@ -191,7 +191,7 @@ class ModelKeeper:
         goes_on = pipeline.grounder.name
         self.trouble = f"The model {self._wanted!r} cannot be used; the {goes_on} grounder is in use. {reason}"
         self._error(self.trouble)
-        pipeline.standing_notes = (self.trouble,)
+        pipeline.grounder_notes = (self.trouble,)
         self._end()
 
     def _end(self) -> None:

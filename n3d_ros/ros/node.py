@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from n3d_ros.inference.depth_source import DepthSource
     from n3d_ros.inference.grounder import Grounder, OnProgress
     from n3d_ros.ros.config import NodeConfig
 
@@ -22,6 +23,7 @@ def main(
     *,
     make_grounder: Callable[[NodeConfig], Grounder] | None = None,
     make_model: Callable[[NodeConfig, OnProgress], Grounder] | None = None,
+    make_depth: Callable[[NodeConfig, OnProgress], DepthSource | None] | None = None,
 ) -> int:
     """Runs the node until SIGINT or SIGTERM.
 
@@ -29,6 +31,7 @@ def main(
         args: command line with ``--ros-args``; None: that of the process.
         make_grounder: makes the grounder that needs no model; None: as the settings say.
         make_model: loads the language model; None: the one that they name.
+        make_depth: loads the depth model; None: the one that they name.
 
     Returns:
         Exit code: 0 after a signal, 1 when the settings cannot be used.
@@ -39,13 +42,17 @@ def main(
     from n3d_ros.ros.transport import apply_transport_profile
 
     apply_transport_profile()  # read when the first participant is made
-    from n3d_ros.ros.loading import grounder_from_config, model_from_config
+    from n3d_ros.ros.loading import depth_from_config, grounder_from_config, model_from_config
     from n3d_ros.ros.running import run
 
     if stop.is_set():
         return 0
     return run(
-        sys.argv if args is None else args, stop, make_grounder or grounder_from_config, make_model or model_from_config
+        sys.argv if args is None else args,
+        stop,
+        make_grounder or grounder_from_config,
+        make_model or model_from_config,
+        make_depth or depth_from_config,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from n3d_ros.errors import BagError
+from n3d_ros.inference.depth_source import DepthSource
 from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.annotated_bag import AnnotatedBag
 from n3d_ros.ros.bag import BagMessage, BagReader, BagWriter, refuse_inside_bag
@@ -118,13 +119,16 @@ class RunTally:
         if objects and clearness >= self.best_clearness:
             self.best, self.best_clearness = (outcome, objects), clearness
 
-    def summary(self, bag_pass: BagPass, grounder: Grounder, seconds: float) -> OfflineSummary:
+    def summary(
+        self, bag_pass: BagPass, grounder: Grounder, seconds: float, depth_source: DepthSource | None = None
+    ) -> OfflineSummary:
         """What the run came to.
 
         Args:
             bag_pass: that is over.
             grounder: that was used.
             seconds: that it took.
+            depth_source: that found depth; None: it was in the bag.
 
         Returns:
             The summary.
@@ -142,7 +146,7 @@ class RunTally:
             latest=tuple(self.latest[key] for key in sorted(self.latest)),
             latest_frame=self.latest_frame,
             backend=f"{grounder.name} on {grounder.device}",
-            facts=facts_of(grounder),
+            facts=(*facts_of(grounder), *depth_facts(depth_source)),
             looks=self.frames,
             answers=tuple(self.answers),
         )
@@ -154,6 +158,7 @@ def run_bag(
     *,
     topics: CameraTopics,
     grounder: Grounder,
+    depth_source: DepthSource | None = None,
     config: NodeConfig | None = None,
     questions: Sequence[BagQuestion] = (),
     last_questions: Callable[[Sequence[SceneObject]], Sequence[BagQuestion]] | None = None,
@@ -172,6 +177,7 @@ def run_bag(
         output: folder for the results; made when it is not there. None: nothing is written.
         topics: the camera's topics.
         grounder: finds the objects; closed by the caller.
+        depth_source: finds depth; closed by the caller. None: the bag's depth images.
         config: the node's settings; None: the defaults.
         questions: what to ask on the way, and at the end.
         last_questions: gives more to ask at the end, from the objects that the scene then holds.
@@ -207,14 +213,26 @@ def run_bag(
             answered=(tally.answers.append,),
             handled=(on_progress,) if on_progress else (),
         )
-        bag_pass = BagPass(reader, topics, grounder, settings, listeners, questions)
+        bag_pass = BagPass(reader, topics, grounder, settings, listeners, questions, depth_source)
         bag_pass.run(also_read=annotated.copied if annotated else (), should_stop=should_stop)
         if last_questions is not None and not bag_pass.interrupted:
             tally.answers.extend(map(bag_pass.ask, last_questions(tally.known)))
-    summary = tally.summary(bag_pass, grounder, time.perf_counter() - started)
+    summary = tally.summary(bag_pass, grounder, time.perf_counter() - started, depth_source)
     if output is not None:
         write_json(output / RESULTS_FILE, _document(reader, topics, grounder, tally, summary))
     return summary
+
+
+def depth_facts(source: DepthSource | None) -> tuple[str, ...]:
+    """What is known of the model that finds depth.
+
+    Args:
+        source: None: the camera.
+
+    Returns:
+        Sentences; empty for the camera.
+    """
+    return () if source is None else (f"depth: {source.name} on {source.device}", *source.facts())
 
 
 def _make_output(output: Path, reader: BagReader) -> None:

@@ -54,7 +54,7 @@ def _grouped(specs: tuple[ParameterSpec, ...]) -> list[ParameterSpec]:
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
-    return textwrap.wrap(text, width=118 - indent)
+    return textwrap.wrap(text, width=118 - indent, break_on_hyphens=False)  # names hold hyphens
 
 
 def _yaml_value(value: Any) -> str:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 from n3d_ros.detection import Detection3D
 from n3d_ros.errors import BackendError, InputError, N3dError, StatusCode, TransformError
@@ -31,7 +30,7 @@ from n3d_ros.inference.grounder import (
 from n3d_ros.inference.timing import Stages
 from n3d_ros.ros.config import PipelineConfig
 from n3d_ros.ros.conversions import clean_frame_id
-from n3d_ros.ros.frame_assembly import FrameAssembler
+from n3d_ros.ros.depth_step import DepthFailedError, FrameMaker
 from n3d_ros.ros.outcomes import CameraView as CameraView
 from n3d_ros.ros.outcomes import FrameOutcome as FrameOutcome
 from n3d_ros.ros.outcomes import Memory as Memory
@@ -50,6 +49,23 @@ from n3d_ros.scene.scene import Scene
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Run:
+    """One look: at which pair, for what, and who is told."""
+
+    pair: RgbdPair
+    request: GroundingRequest
+    on_detection: Callable[[Detection3D], None] | None
+    is_cancelled: Callable[[], bool] | None
+    looks_back: bool
+    stages: Stages = field(default_factory=Stages)
+
+    @property
+    def blank(self) -> FrameOutcome:
+        """What is known of its outcome before it begins."""
+        return FrameOutcome(stamp_ns=self.pair.stamp_ns, frame_id=clean_frame_id(self.pair.color.header.frame_id))
+
+
 class FramePipeline:
     """Turns pairs of images into scenes. Used by one thread; ``memory`` may be read from any.
 
@@ -58,8 +74,7 @@ class FramePipeline:
         grounder: finds the objects.
         lookup: gives transforms.
         now_s: clock used to wait for transforms; None waits for none (offline, all transforms are known).
-        color_topic: full name of the colour topic, which may say that images are rectified.
-        depth_topic: full name of the depth topic, as above.
+        frames: makes frames of pairs; None: of colour and depth images.
         first_id: number of the first object.
         on_failure: told when the grounder itself fails: how often in a row, and in words.
     """
@@ -71,31 +86,33 @@ class FramePipeline:
         lookup: TransformLookup,
         *,
         now_s: Callable[[], float] | None = None,
-        color_topic: str = "",
-        depth_topic: str = "",
+        frames: FrameMaker | None = None,
         first_id: int = 1,
         on_failure: Callable[[int, str], None] | None = None,
     ) -> None:
         self.config = config
-        self.standing_notes: tuple[str, ...] = ()
+        self.frames = frames or FrameMaker(config.frames)
+        self.grounder_notes: tuple[str, ...] = ()
         self.counts: Mapping[str, float] = MappingProxyType({})
         """Numbers about the latest look, and about the answer in the grounder's own words if there was one, by name."""
         self._on_failure = on_failure
         self._failures = 0
-        self._topics = (color_topic, depth_topic)
         self._grounder = grounder
         self._poses = Poses(lambda: self.config, lookup, now_s)
         self.lookup, self.placement = self._poses.lookup, self._poses.placement
-        self._assembler = self._new_assembler()
         self._scene: Scene | None = None
         self.next_id = first_id
-        self._cached: tuple[Any, RgbdFrame] | None = None
         self.memory = Memory(history=SceneHistory(config=config.history))
 
     @property
     def grounder(self) -> Grounder:
         """What finds the objects."""
         return self._grounder
+
+    @property
+    def standing_notes(self) -> tuple[str, ...]:
+        """Sentences that go with every answer to a request."""
+        return (*self.frames.notes, *self.grounder_notes)
 
     @property
     def is_open_vocabulary(self) -> bool:
@@ -114,7 +131,7 @@ class FramePipeline:
         """
         before, self._grounder = self._grounder, grounder
         self.counts = MappingProxyType({})
-        self._failures, self.standing_notes = 0, notes
+        self._failures, self.grounder_notes = 0, notes
         return before
 
     def configure(self, config: PipelineConfig) -> None:
@@ -125,11 +142,12 @@ class FramePipeline:
         """
         before, self.config = self.config, config
         if before.frames != config.frames:
-            self._assembler, self._cached = self._new_assembler(), None
+            self.frames.configure(config.frames)
 
     def reset(self) -> None:
         """Forgets the scene and its history, for instance when a bag starts again."""
-        self._scene, self._cached = None, None
+        self._scene = None
+        self.frames.forget()
         self.memory = Memory(history=SceneHistory(config=self.config.history))
 
     def process(
@@ -167,7 +185,9 @@ class FramePipeline:
         Returns:
             The outcome; refusals have a status other than OK.
         """
-        return self._guarded(pair, request, on_detection, is_cancelled, looks_back=False)
+        return self._guarded(
+            _Run(pair=pair, request=request, on_detection=on_detection, is_cancelled=is_cancelled, looks_back=False)
+        )
 
     def look_back(
         self,
@@ -188,33 +208,28 @@ class FramePipeline:
         Returns:
             The outcome; its scene is that of the pair's time, for this answer only, under the ids that are known.
         """
-        return self._guarded(pair, request, on_detection, is_cancelled, looks_back=True)
+        return self._guarded(
+            _Run(pair=pair, request=request, on_detection=on_detection, is_cancelled=is_cancelled, looks_back=True)
+        )
 
-    def _guarded(
-        self,
-        pair: RgbdPair,
-        request: GroundingRequest,
-        on_detection: Callable[[Detection3D], None] | None,
-        is_cancelled: Callable[[], bool] | None,
-        *,
-        looks_back: bool,
-    ) -> FrameOutcome:
+    def _guarded(self, run: _Run) -> FrameOutcome:
         """The outcome of a look, whatever happens."""
-        stages = Stages()
-        blank = FrameOutcome(stamp_ns=pair.stamp_ns, frame_id=clean_frame_id(pair.color.header.frame_id))
         try:
-            outcome = self._ground(pair, request, stages, blank, on_detection, is_cancelled, looks_back=looks_back)
+            outcome = self._ground(run)
+        except DepthFailedError as error:  # counted where it happened: the grounder is not to blame
+            refusal = replace(run.blank, status=error.code, reason=error.reason, message=error.message)
+            return replace(refusal, stage_ms=MappingProxyType(run.stages.stage_ms))
         except N3dError as error:
-            outcome = replace(blank, status=error.code, reason=_drop_reason(error), message=error.message)
+            outcome = replace(run.blank, status=error.code, reason=_drop_reason(error), message=error.message)
         except Exception as error:  # a grounder may fail in ways of its own; it costs this frame only
             outcome = replace(
-                blank,
+                run.blank,
                 status=StatusCode.BACKEND_FAILED,
                 reason="backend_failed",
-                message=self._bug(error, pair.stamp_ns),
+                message=self._bug(error, run.pair.stamp_ns),
             )
         self._count_failure(outcome.status, outcome.message)
-        return replace(outcome, stage_ms=MappingProxyType(stages.stage_ms))
+        return replace(outcome, stage_ms=MappingProxyType(run.stages.stage_ms))
 
     def reason(
         self,
@@ -269,19 +284,13 @@ class FramePipeline:
         if self._on_failure is not None:
             self._on_failure(self._failures, sentence)
 
-    def _ground(
-        self,
-        pair: RgbdPair,
-        request: GroundingRequest,
-        stages: Stages,
-        blank: FrameOutcome,
-        on_detection: Callable[[Detection3D], None] | None,
-        is_cancelled: Callable[[], bool] | None,
-        *,
-        looks_back: bool,
-    ) -> FrameOutcome:
-        with stages.timed("assemble"):
-            frame = self._assemble(pair)
+    def _ground(self, run: _Run) -> FrameOutcome:
+        """The steps of a look."""
+        stages, request = run.stages, run.request
+        made = self.frames.frame_of(
+            run.pair, self.lookup, stages, is_cancelled=run.is_cancelled, is_past=run.looks_back
+        )
+        frame = made.frame
         with stages.timed("tf"):
             scene_frame, scene_T_camera = self._poses.scene_pose(frame)
             output_frame = self.config.output_frame or frame.frame_id
@@ -289,12 +298,12 @@ class FramePipeline:
             up = self._poses.up(frame)
         with stages.timed("ground"):
             result = self.grounder.ground(
-                frame, replace(request, up=up), on_detection=on_detection, is_cancelled=is_cancelled
+                frame, replace(request, up=up), on_detection=run.on_detection, is_cancelled=run.is_cancelled
             )
         for name, duration_ms in result.stage_ms.items():
             stages.add(f"ground/{name}", duration_ms)
         with stages.timed("scene"):
-            if looks_back:
+            if run.looks_back:
                 scene = self._recalled_scene(frame, result, scene_frame, scene_T_camera)
             else:
                 is_whole = not (result.partial or result.cut_off)  # what a list without its end lacks may be there
@@ -302,7 +311,7 @@ class FramePipeline:
                 named = replace(result, detections=self._named(result.detections, request))
                 scene = self._updated_scene(frame, named, scene_frame, scene_T_camera, complete=complete)
         outcome = replace(
-            blank,
+            run.blank,
             frame=frame,
             detections=result.detections,
             raw_detections=result.raw_detections,
@@ -313,10 +322,11 @@ class FramePipeline:
             output_frame=output_frame,
             output_T_camera=output_T_camera,
             up_camera=up,
-            notes=result.notes,
+            notes=(*made.notes, *result.notes),
         )
-        self.counts = _counted("ground", result.counts)
-        if not looks_back:
+        facts = {} if made.depth is None else made.depth.found.facts
+        self.counts = MappingProxyType({**_counted("depth", facts), **_counted("ground", result.counts)})
+        if not run.looks_back:
             self._remember(outcome, scene)
         return outcome
 
@@ -332,18 +342,6 @@ class FramePipeline:
         known = {**self.memory.views, scene.stamp_ns: outcome.view}
         views = {one.stamp_ns: known[one.stamp_ns] for one in history.scenes if one.stamp_ns in known}
         self.memory = Memory(history=history, outcome=outcome, views=MappingProxyType(views))
-
-    def _new_assembler(self) -> FrameAssembler:
-        color_topic, depth_topic = self._topics
-        return FrameAssembler(self.config.frames, color_topic=color_topic, depth_topic=depth_topic)
-
-    def _assemble(self, pair: RgbdPair) -> RgbdFrame:
-        """The pair's frame; kept, since a request often follows on the frame just processed."""
-        if self._cached is not None and self._cached[0] is pair:
-            return self._cached[1]
-        frame = self._assembler.assemble(pair.color, pair.depth, pair.color_info, pair.depth_info, self.lookup)
-        self._cached = (pair, frame)
-        return frame
 
     def _updated_scene(
         self,

@@ -27,6 +27,15 @@ RESULT = QoSProfile(
     depth=10,
 )
 
+# Images and point clouds that the node makes: reliable like all results, and only as many kept as bridge a short busy
+# spell of a listener; ten clouds of 5 MB would only be old.
+PICTURE = QoSProfile(
+    reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.VOLATILE,
+    history=QoSHistoryPolicy.KEEP_LAST,
+    depth=2,
+)
+
 # Requests that arrive in one burst must all reach the node, so that those beyond request.queue_size are refused in
 # words; what the middleware's default depth of ten drops is never answered.
 REQUEST = QoSProfile(

@@ -11,8 +11,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.ros.config import NodeConfig
+from n3d_ros.ros.depth_keeper import DepthFactory
 from n3d_ros.ros.given_parameters import check_given
-from n3d_ros.ros.loading import grounder_from_config, model_from_config
+from n3d_ros.ros.loading import depth_from_config, grounder_from_config, model_from_config
 from n3d_ros.ros.managed_node import NODE_NAME, GrounderFactory, N3dNode
 from n3d_ros.ros.model_keeper import ModelFactory
 from n3d_ros.ros.parameters import parameter_specs
@@ -26,6 +27,7 @@ def run(
     stop: threading.Event,
     make_grounder: GrounderFactory = grounder_from_config,
     make_model: ModelFactory = model_from_config,
+    make_depth: DepthFactory = depth_from_config,
 ) -> int:
     """Runs the node until ``stop`` is set.
 
@@ -34,6 +36,7 @@ def run(
         stop: set by the signal handlers.
         make_grounder: makes the grounder that needs no model; tests give their own.
         make_model: loads the language model; tests give their own.
+        make_depth: loads the depth model; tests give their own.
 
     Returns:
         Exit code: 0 after a signal, 1 when the settings cannot be used.
@@ -43,7 +46,7 @@ def run(
     try:
         check_given(args, parameter_specs(NodeConfig()), _node_name(args))
         with middleware_errors():
-            node = N3dNode(make_grounder=make_grounder, make_model=make_model, stop=stop)
+            node = N3dNode(make_grounder=make_grounder, make_model=make_model, make_depth=make_depth, stop=stop)
     except ConfigurationError as error:
         rclpy.logging.get_logger(NODE_NAME).fatal(plain(error.message))
         rclpy.try_shutdown()

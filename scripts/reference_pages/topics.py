@@ -12,8 +12,13 @@ import rclpy
 from rclpy.action import get_action_server_names_and_types_by_node
 from rclpy.context import Context
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, Image
 
+from n3d_ros.inference.depth_config import DepthModelConfig
+from n3d_ros.inference.depth_source import FUSED
 from n3d_ros.ros import qos
+from n3d_ros.ros.config import NodeConfig
+from n3d_ros.ros.depth_topics import depth_topics
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS
 from n3d_ros.ros.managed_node import N3dNode
 from scripts.reference_pages.markdown import code, page, table
@@ -23,6 +28,8 @@ ISOLATED_DOMAIN = 99  # the node made here meets nobody; N3D_REFERENCE_DOMAIN na
 
 OF_EVERY_NODE = ("/parameter_events", "/rosout")
 OPTIONAL_TYPES = {"~/detections": "vision_msgs/msg/Detection3DArray"}  # only where its package is installed
+
+FURTHER = "NAME"  # stands for a camera in depth_model.cameras
 
 IN = """
 Relative names, to be remapped to the camera's: `-r rgb/image:=/camera/color/image_raw`, or a
@@ -60,7 +67,7 @@ def topics_page() -> str:
         Markdown.
     """
     with _node() as node:
-        subscriptions = list(subscribed(node))
+        subscriptions = [*subscribed(node), *of_further_cameras()]
         publishers = list(published(node))
         served = list(offered(node))
     return page(
@@ -96,6 +103,16 @@ def subscribed(node: N3dNode) -> Iterator[Endpoint]:
             yield Endpoint(name=way, type=_type_name(message_type), quality=_words(entity.qos_profile))
 
 
+def of_further_cameras() -> Iterator[Endpoint]:
+    """The subscriptions of a camera named in depth_model.cameras.
+
+    Yields:
+        Its endpoints.
+    """
+    for name, message_type in ((f"{FURTHER}/image", Image), (f"{FURTHER}/camera_info", CameraInfo)):
+        yield Endpoint(name=name, type=_type_name(message_type), quality=_words(qos.SENSOR))
+
+
 def published(node: N3dNode) -> Iterator[Endpoint]:
     """The node's publishers.
 
@@ -103,7 +120,7 @@ def published(node: N3dNode) -> Iterator[Endpoint]:
         node: a configured node.
 
     Yields:
-        Its endpoints, and those of packages that are not installed here.
+        Its endpoints, those of packages that are not installed here, and those that a depth model adds.
     """
     found = {entity.topic: entity for entity in node.publishers if entity.topic not in OF_EVERY_NODE}
     for name, entity in found.items():
@@ -111,6 +128,9 @@ def published(node: N3dNode) -> Iterator[Endpoint]:
     for name, type_name in OPTIONAL_TYPES.items():
         if name not in found:
             yield Endpoint(name=name, type=type_name, quality=_words(qos.RESULT))
+    with_model = NodeConfig(depth_source=FUSED, depth_model=DepthModelConfig(cameras=FURTHER))
+    for name, message_type in depth_topics(with_model).items():
+        yield Endpoint(name=name, type=_type_name(message_type), quality=_words(qos.PICTURE))
 
 
 def offered(node: N3dNode) -> Iterator[Endpoint]:

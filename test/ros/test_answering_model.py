@@ -309,7 +309,7 @@ def test_failures_of_the_grounder_itself_are_counted_in_a_row(error: Exception, 
 
 def test_notes_on_a_model_that_is_not_there_go_with_every_answer() -> None:
     desk = Desk(BlockGrounder())
-    desk.pipeline.standing_notes = ("The model cannot be used.",)
+    desk.pipeline.grounder_notes = ("The model cannot be used.",)
     for text in ("red block", "how many blocks are there?"):
         assert desk.ask(text).message.endswith("The model cannot be used.")
     reply = desk.desk.at_once(Ask(kind=Kind.QUESTION, text="how many blocks are there?"))

@@ -48,6 +48,7 @@ WITHOUT_EFFECT = (
     "language_model.memory_limit_gb",
     "language_model.cuda_graphs",
     "language_model.compile",
+    "depth_model.device",
 )
 """Beginnings of the names of parameters that do not change what is found."""
 

@@ -29,6 +29,7 @@ from node_harness import REPOSITORY, NodeClient, NodeProcess, ros_environment, w
 POLICY = REPOSITORY / "config" / "sros2" / "n3d.policy.xml"
 NOT_ALWAYS = {  # allowed, and used with other settings, packages or ROS releases only
     "/n3d/detections",
+    *(f"/n3d/depth/{name}" for name in ("image", "confidence", "source", "camera_info", "points", "estimated_poses")),
     "/rgb/image/compressed",
     "/depth/image/compressedDepth",
     "/clock",
