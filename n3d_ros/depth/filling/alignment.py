@@ -21,8 +21,11 @@ JURY_STRIDE = 4  # every fourth of them judges the pairs; all of them refine the
 REFINEMENTS = 4  # rounds of least squares over the inliers, which do not change any more after three
 MIN_DEPTH_RATIO = 1.15  # farthest to nearest compared depth; with less, a shift cannot be told from a scale
 INVERSE_MUST_WIN_BY = 0.8  # inverse depth is taken when it leaves less than this share of the error; else a draw flips
+MUST_EXPLAIN = 0.7  # share of the spread of depth that a line may leave over; else it is a constant in disguise, for a
+# shift can bring any model near the middle of the scene
 LEAST_THRESHOLD = 1e-4  # relative: below any sensor's noise, so that perfect data keeps its inliers
 PERCENT_ENDS = (2.0, 98.0)  # what counts as nearest and farthest
+ERROR_CAP = 0.25  # relative: a pixel that far off shows another surface, and how far off it is says nothing more
 SEED = 20251113
 
 
@@ -35,6 +38,7 @@ class Alignment:
         scale: above 0.
         shift: metres, or 1/m in "inverse".
         error: median relative error of the compared pixels that follow it.
+        mean_error: mean relative error of the compared pixels, none counted with more than ``ERROR_CAP``.
         inlier_share: share of the compared pixels that follow it.
         shift_known: whether the compared depth varied enough to tell a shift; otherwise it is 0.
     """
@@ -43,6 +47,7 @@ class Alignment:
     scale: float
     shift: float
     error: float
+    mean_error: float
     inlier_share: float
     shift_known: bool
 
@@ -86,7 +91,7 @@ def align(
     if len(found) < 2:
         return found[0] if found else None
     straight, inverse = found
-    return inverse if inverse.error < INVERSE_MUST_WIN_BY * straight.error else straight
+    return inverse if inverse.mean_error < INVERSE_MUST_WIN_BY * straight.mean_error else straight
 
 
 def _evenly(indices: np.ndarray) -> np.ndarray:
@@ -103,34 +108,57 @@ def _fit(domain: str, measured: FloatArray, estimated: FloatArray) -> Alignment 
         return None
     x, y = (estimated, measured) if domain == "depth" else (1 / estimated, 1 / measured)
     low, high = np.percentile(x, PERCENT_ENDS)
-    has_shift = bool(high > MIN_DEPTH_RATIO * low)
+    if high > MIN_DEPTH_RATIO * low:
+        found = _line(x, y, has_shift=True)
+        if found is not None and np.mean(_residuals(found[0], x, y)) < MUST_EXPLAIN * np.mean(_spread(y)):
+            return _alignment(domain, *found, x, y, has_shift=True)
+    found = _line(x, y, has_shift=False)
+    return None if found is None else _alignment(domain, *found, x, y, has_shift=False)
+
+
+def _line(x: FloatArray, y: FloatArray, *, has_shift: bool) -> tuple[FloatArray, float] | None:
+    """Scale and shift that most pixels follow, and the threshold up to which one follows; None without any."""
     lines = _hypotheses(x, y) if has_shift else np.stack([y / x, np.zeros_like(y)], axis=1)[:HYPOTHESES]
     lines = np.concatenate([[[np.median(y / x), 0.0]], lines])
     lines = lines[lines[:, 0] > 0]
-    if not len(lines):
-        return None
     jury = slice(None, None, JURY_STRIDE)
     residuals = np.abs((lines[:, :1] * x[jury] + lines[:, 1:] - y[jury]) / y[jury])
     threshold = _threshold(residuals[np.median(residuals, axis=1).argmin()])
     line = lines[(residuals < threshold).sum(axis=1).argmax()]
     for _ in range(REFINEMENTS):
-        inlier = np.abs((line[0] * x + line[1] - y) / y) < threshold
+        inlier = _residuals(line, x, y) < threshold
         refined = _least_squares(x[inlier], y[inlier], has_shift=has_shift)
         if refined is None:
-            break
+            return None
         line = refined
-    residual = np.abs((line[0] * x + line[1] - y) / y)
-    inlier = residual < threshold
-    if not inlier.any():
-        return None
+        threshold = min(threshold, _threshold(_residuals(line, x[inlier], y[inlier])))
+    return line, threshold
+
+
+def _alignment(
+    domain: str, line: FloatArray, threshold: float, x: FloatArray, y: FloatArray, *, has_shift: bool
+) -> Alignment:
+    """The line with its figures."""
+    residuals = _residuals(line, x, y)
     return Alignment(
         domain=domain,
         scale=float(line[0]),
         shift=float(line[1]),
-        error=float(np.median(residual)),
-        inlier_share=float(inlier.mean()),
+        error=float(np.median(residuals)),
+        mean_error=float(np.minimum(residuals, ERROR_CAP).mean()),
+        inlier_share=float((residuals < threshold).mean()),
         shift_known=has_shift,
     )
+
+
+def _residuals(line: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """(n,) relative distances from a line."""
+    return np.asarray(np.abs((line[0] * x + line[1] - y) / y), np.float64)
+
+
+def _spread(y: FloatArray) -> FloatArray:
+    """(n,) relative distances from one depth for all."""
+    return np.asarray(np.abs(np.median(y) / y - 1), np.float64)
 
 
 def _hypotheses(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -147,8 +175,12 @@ def _hypotheses(x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _threshold(residuals: FloatArray) -> float:
-    """The inlier threshold: mean absolute deviation of the residuals from their median."""
-    return max(2 * float(np.abs(residuals - np.median(residuals)).mean()), LEAST_THRESHOLD)
+    """The inlier threshold: twice the mean absolute deviation of the residuals from their median.
+
+    Twice, because these residuals have no sign: those of a normal distribution then reach 1.9 of its deviations.
+    """
+    deviation = float(np.abs(residuals - np.median(residuals)).mean())
+    return max(float(np.median(residuals)) + 2 * deviation, LEAST_THRESHOLD)
 
 
 def _least_squares(x: FloatArray, y: FloatArray, *, has_shift: bool) -> FloatArray | None:

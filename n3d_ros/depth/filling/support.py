@@ -16,8 +16,8 @@ def edges(depth_m: Float32Array, jump: float, *, window_px: int = WINDOW_PX) -> 
 
     Slopes are told from steps by the middle: on a slope the window's nearest and farthest depth lie evenly around it in
     inverse depth (planes are linear there), so only what exceeds twice the smaller half counts as a step. A pixel of an
-    invented surface between foreground and background lies in the middle as well, but its neighbours do not, and the
-    window reaches over them; hence the floor: from four times ``jump`` on, everything is an edge.
+    invented surface between foreground and background lies in the middle as well, but between two steps; gaps between
+    steps that are no wider than the window are therefore closed.
 
     Args:
         depth_m: (H, W) float32 metres, NaN for none.
@@ -34,8 +34,9 @@ def edges(depth_m: Float32Array, jump: float, *, window_px: int = WINDOW_PX) -> 
     with np.errstate(invalid="ignore", divide="ignore"):
         to_near = depth_m / near - 1  # inverse depth, relative to the pixel's own
         to_far = 1 - depth_m / far
-        step = np.maximum(to_near, to_far) - 2 * np.minimum(to_near, to_far)
-        return np.asarray(known & ((step > jump) | (to_near + to_far > 4 * jump)), np.bool_)
+        step = np.maximum(to_near, to_far) - 2 * np.minimum(to_near, to_far) > jump
+    closed = cv2.morphologyEx(step.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    return closed.astype(np.bool_) & known
 
 
 def shrunk(mask: BoolArray, by_px: int = 1) -> BoolArray:
