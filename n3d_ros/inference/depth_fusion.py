@@ -1,0 +1,155 @@
+"""FusedDepth: a depth camera's image with a model's depth, aligned to it, in the holes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from n3d_ros.depth.filling import Alignment, Filled, FillingConfig, fill
+from n3d_ros.depth.pixel_source import PixelSource
+from n3d_ros.errors import CancelledError
+from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.inference.depth_config import DepthModelConfig
+from n3d_ros.inference.depth_source import ColorView, DepthSource, FoundDepth
+from n3d_ros.inference.grounder import OnProgress
+
+IS_METRIC = "is_metric"
+"""Fact of a source whose model may have no scale of its own: 0 where its depth is in an unknown unit."""
+
+
+class FusedDepth:
+    """A DepthSource that keeps what the camera measured and fills the rest from another DepthSource.
+
+    The camera gives the scale, so the model need not be metric. A colour camera beside the depth camera keeps the
+    model's depth, in the scale found for the first view where the model has none of its own.
+
+    Args:
+        model: finds depth in the colour images; owned and closed with this.
+        config: when a hole is filled; None: the defaults.
+    """
+
+    def __init__(self, model: DepthSource, config: FillingConfig | None = None) -> None:
+        self._model = model
+        self._config = config or FillingConfig()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return f"depth camera + {self._model.name}"
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return self._model.device
+
+    @property
+    def needs_sensor(self) -> bool:
+        """True: there is nothing to fill without a depth camera."""
+        return True
+
+    def find(
+        self, views: Sequence[ColorView], *, is_cancelled: Callable[[], bool] | None = None
+    ) -> tuple[FoundDepth, ...]:
+        """The depth of each view, the camera's where it has any.
+
+        The model sees all views in one pass, so that views beside a depth camera help it; each is aligned by itself.
+
+        Args:
+            views: seen at one time.
+            is_cancelled: asked between the model's steps and between views.
+
+        Returns:
+            One for each view, in their order, with the mask ``source``.
+
+        Raises:
+            CancelledError: asked to stop.
+        """
+        estimates = self._model.find(views, is_cancelled=is_cancelled)
+        found: list[FoundDepth] = []
+        alignment: Alignment | None = None
+        for view, estimate in zip(views, estimates, strict=True):
+            if is_cancelled is not None and is_cancelled():
+                raise CancelledError("Stopped before the holes of the depth image were filled.")
+            is_metric = bool(estimate.facts.get(IS_METRIC, 1.0))
+            if view.sensor_depth_m is None and found and not is_metric:
+                found.append(_on_scale_of_first(estimate, alignment))
+                continue
+            filled = fill(
+                view.sensor_depth_m,
+                estimate.depth_m,
+                confidence=estimate.confidence,
+                sky=estimate.sky,
+                config=self._config,
+                model_is_metric=is_metric,
+            )
+            if not found:
+                alignment = filled.alignment
+            found.append(_fused(estimate, filled, scale=None if is_metric else alignment))
+        return tuple(found)
+
+    def facts(self) -> tuple[str, ...]:
+        """The model's facts, and what is done with its depth."""
+        return (*self._model.facts(), "holes of the depth camera are filled; what it measured stays as it is")
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._model.close()
+
+
+def _fused(estimate: FoundDepth, filled: Filled, *, scale: Alignment | None) -> FoundDepth:
+    """One view's depth with the sensor's in it; ``scale`` is that of a model without one."""
+    facts = {**estimate.facts, **{f"fill_{name}": value for name, value in filled.facts.items()}}
+    return replace(
+        estimate,
+        depth_m=filled.depth_m,
+        source=filled.source,
+        reference_T_camera=_scaled(estimate, scale),
+        facts=MappingProxyType(facts),
+        notes=(*estimate.notes, *filled.notes),
+    )
+
+
+def _on_scale_of_first(estimate: FoundDepth, alignment: Alignment | None) -> FoundDepth:
+    """The depth of a colour camera beside the depth camera: one pass has one unit, so the first view's scale holds."""
+    if alignment is None:
+        depth_m = np.full(estimate.depth_m.shape, np.nan, np.float32)
+        note = "no depth for a camera without depth: the model has no scale of its own, and none could be found"
+    else:
+        depth_m = alignment.apply(estimate.depth_m)
+        note = "the depth of a camera without depth has the scale found for the depth camera's view"
+    source = np.where(np.isfinite(depth_m), np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE))
+    return replace(
+        estimate,
+        depth_m=depth_m,
+        source=source,
+        reference_T_camera=_scaled(estimate, alignment),
+        notes=(*estimate.notes, note),
+    )
+
+
+def _scaled(estimate: FoundDepth, alignment: Alignment | None) -> RigidTransform | None:
+    """An estimated pose in metres: as it is when depth is metric, else in the unit found for depth, if there is one."""
+    pose = estimate.reference_T_camera
+    if pose is None or bool(estimate.facts.get(IS_METRIC, 1.0)):
+        return pose
+    if alignment is None or alignment.domain != "depth":
+        return None
+    return RigidTransform(rotation=pose.rotation, translation=alignment.scale * pose.translation)
+
+
+def load_fused_depth(config: DepthModelConfig, *, on_progress: OnProgress | None = None) -> FusedDepth:
+    """Loads the model that fills holes.
+
+    Args:
+        config: which model, and how it runs.
+        on_progress: told of steps.
+
+    Returns:
+        The source; close it.
+    """
+    from n3d_ros.inference.torch_depth import load_model_depth
+
+    return FusedDepth(load_model_depth(config, on_progress=on_progress, must_be_metric=False))
