@@ -1,0 +1,182 @@
+"""Where a chunk's estimate lies in the frame and unit of the sequence, and what has to be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from n3d_ros.depth.similarity import Freedom, Similarity
+from n3d_ros.depth.streaming.alignment import OverlapFit, fit_overlap, scale_overlap
+from n3d_ros.depth.streaming.chunks import Chunk
+from n3d_ros.depth.streaming.options import AUTO, StreamOptions
+from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, ViewDepth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Place:
+    """How a chunk's estimate goes into the sequence.
+
+    Args:
+        segment: number of the stretch of frames that share a frame and a unit; grows where nothing connects.
+        segment_S_chunk: from the estimate's frame and unit to the segment's.
+        scale_source: what makes the segment metric, here.
+        fit: of the overlap; None where nothing had to be fitted.
+        notes: sentences about it.
+    """
+
+    segment: int
+    segment_S_chunk: Similarity
+    scale_source: ScaleSource
+    fit: OverlapFit | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tail:
+    """What the next chunk is laid on: the views that it shares with the last one.
+
+    Args:
+        views: shared views as the last chunk has them, in the segment's frame and unit.
+        place: of the last chunk.
+        is_anchored: whether given poses hold the last chunk in their own frame.
+    """
+
+    views: tuple[ViewDepth, ...]
+    place: Place
+    is_anchored: bool
+
+
+def is_anchored(estimate: DepthEstimate) -> bool:
+    """Whether given poses hold an estimate in their own frame.
+
+    Args:
+        estimate: of a chunk.
+
+    Returns:
+        True when a pose was given for any view.
+    """
+    return any(view.pose_source is PoseSource.GIVEN for view in estimate.views)
+
+
+def has_poses(estimate: DepthEstimate) -> bool:
+    """Whether an estimate has poses, given or estimated.
+
+    Args:
+        estimate: of a chunk.
+
+    Returns:
+        False for models of single views.
+    """
+    return any(view.world_T_camera is not None for view in estimate.views)
+
+
+def place_chunk(chunk: Chunk, estimate: DepthEstimate, tail: Tail | None, options: StreamOptions) -> Place:
+    """Where a chunk lies, seen from the one before.
+
+    Args:
+        chunk: to place.
+        estimate: of it.
+        tail: of the chunk before; None for the first.
+        options: of the stream.
+
+    Returns:
+        Its place; in a new segment where the two cannot be put together.
+    """
+    same = Place(segment=0, segment_S_chunk=Similarity.identity(), scale_source=estimate.scale_source)
+    if tail is None:
+        return same
+    was_metric = tail.place.scale_source is not ScaleSource.RELATIVE
+    shared = estimate.views[: chunk.shared]
+    if not has_poses(estimate):
+        return replace(same, segment=tail.place.segment)
+    if estimate.is_metric and not was_metric:
+        return _new_segment(chunk, same, tail, options, "depth is in metres from here on and was relative before")
+    if is_anchored(estimate) and tail.is_anchored:
+        return _of_given_poses(chunk, estimate, tail, options, same)
+    fit = fit_overlap(
+        tail.views,
+        shared,
+        is_metric=was_metric and estimate.is_metric,
+        freedom=_freedom(options, both_metric=was_metric and estimate.is_metric),
+        options=options,
+    )
+    if fit.earlier_S_later is None:
+        return replace(_new_segment(chunk, same, tail, options, fit.reason), fit=fit)
+    return Place(
+        segment=tail.place.segment,
+        segment_S_chunk=fit.earlier_S_later,
+        scale_source=tail.place.scale_source,
+        fit=fit,
+        notes=_taken_over(chunk, estimate, was_metric=was_metric),
+    )
+
+
+def in_segment(views: Sequence[ViewDepth], place: Place) -> tuple[ViewDepth, ...]:
+    """Views of a chunk's estimate in the frame and unit of its segment.
+
+    Args:
+        views: as estimated.
+        place: of the chunk.
+
+    Returns:
+        The same views, depth and poses moved; given poses stay to the last bit.
+    """
+    move = place.segment_S_chunk
+    if move.scale == 1 and not move.translation.any() and (move.rotation == np.eye(3)).all():
+        return tuple(views)
+    is_turned = move.translation.any() or not (move.rotation == np.eye(3)).all()
+    moved = []
+    for view in views:
+        pose = view.world_T_camera
+        keep = pose is None or (view.pose_source is PoseSource.GIVEN and not is_turned)
+        moved.append(
+            replace(
+                view,
+                depth_m=view.depth_m * np.float32(move.scale),
+                world_T_camera=pose if keep or pose is None else move.apply_to_pose(pose),
+            )
+        )
+    return tuple(moved)
+
+
+def _freedom(options: StreamOptions, *, both_metric: bool) -> Freedom:
+    if not both_metric:  # the unit of a relative estimate is its own: it is always fitted
+        known = options.alignment == Freedom.SCALE_THEN_SE3.value
+        return Freedom.SCALE_THEN_SE3 if known else Freedom.SIM3
+    return Freedom.SE3 if options.alignment == AUTO else Freedom(options.alignment)
+
+
+def _of_given_poses(chunk: Chunk, estimate: DepthEstimate, tail: Tail, options: StreamOptions, same: Place) -> Place:
+    """Poses need no fit; only the unit of depth that is relative beside them does."""
+    if estimate.is_metric:
+        return replace(same, segment=tail.place.segment)
+    factor = scale_overlap(tail.views, estimate.views[: chunk.shared])
+    if factor is None:
+        return _new_segment(chunk, same, tail, options, "the shared views have no depth in common pixels")
+    was_metric = tail.place.scale_source is not ScaleSource.RELATIVE
+    return Place(
+        segment=tail.place.segment,
+        segment_S_chunk=replace(same.segment_S_chunk, scale=factor),
+        scale_source=tail.place.scale_source,
+        notes=_taken_over(chunk, estimate, was_metric=was_metric),
+    )
+
+
+def _taken_over(chunk: Chunk, estimate: DepthEstimate, *, was_metric: bool) -> tuple[str, ...]:
+    if estimate.is_metric or not was_metric:
+        return ()
+    return (
+        f"frames {chunk.first} to {chunk.first + len(chunk.views) - 1}: their own estimate is relative; metres were "
+        "taken over from the frames before",
+    )
+
+
+def _new_segment(chunk: Chunk, same: Place, tail: Tail, options: StreamOptions, reason: str) -> Place:
+    number = tail.place.segment + 1
+    begin = chunk.first + chunk.own(options).start
+    note = (
+        f"frame {begin}: segment {number} begins; its unit and its frame (unless poses are given) are its own: {reason}"
+    )
+    return replace(same, segment=number, notes=(note,))
