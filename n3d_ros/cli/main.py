@@ -100,6 +100,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "bag-from-images": CommandEntry(
         summary="make a bag from folders of colour and depth images", module="n3d_ros.cli.bag_from_images"
     ),
+    "depth": CommandEntry(
+        summary="find the depth of images, a video or a recording, with a model", module="n3d_ros.cli.depth"
+    ),
     "bench": CommandEntry(summary="measure accuracy, latency and load", module="n3d_ros.cli.bench"),
 }
 

@@ -74,7 +74,7 @@ def relative_unit(far: float) -> float:
         A round unit.
     """
     digits = 10.0 ** math.floor(math.log10(far * RELATIVE_HEADROOM / LARGEST_COUNT))
-    return digits * math.ceil(far * RELATIVE_HEADROOM / LARGEST_COUNT / digits)
+    return float(f"{digits * math.ceil(far * RELATIVE_HEADROOM / LARGEST_COUNT / digits):.6g}")
 
 
 def png_bytes(image: DepthImage, *, is_metric: bool) -> bytes:

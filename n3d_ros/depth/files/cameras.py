@@ -31,6 +31,7 @@ class FrameCamera:
         world_T_camera: None when not known.
         pose_source: value of ``PoseSource``.
         scale_source: value of ``ScaleSource``.
+        segment: frames of another one lie in another world.
     """
 
     index: int
@@ -41,6 +42,7 @@ class FrameCamera:
     world_T_camera: RigidTransform | None
     pose_source: str
     scale_source: str
+    segment: int = 0
 
 
 def cameras_document(cameras: Sequence[FrameCamera], *, unit: str) -> dict[str, Any]:
@@ -78,6 +80,7 @@ def _camera_values(camera: FrameCamera) -> dict[str, Any]:
         "world_T_camera": placed,
         "pose_source": camera.pose_source,
         "scale_source": camera.scale_source,
+        "segment": camera.segment,
     }
 
 

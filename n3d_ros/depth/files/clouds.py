@@ -219,7 +219,7 @@ def _trimesh() -> Any:
         import trimesh
     except ImportError as error:
         raise ConfigurationError(
-            "Point clouds need trimesh, which is not installed: `make setup` or pip install trimesh; or leave glb and ply "
-            "out of --format."
+            "Point clouds need trimesh, which is not installed: `make setup` or pip install trimesh; or leave glb and "
+            "ply out of --format."
         ) from error
     return trimesh

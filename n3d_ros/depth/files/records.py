@@ -97,6 +97,7 @@ def write_record(path: Path, record: FrameRecord) -> None:
     facts = {
         **record.facts(),
         "index": camera.index,
+        "segment": camera.segment,
         "stamp_ns": camera.stamp_ns,
         "intrinsics_estimated": camera.intrinsics_estimated,
         "notes": list(record.notes),
@@ -151,6 +152,7 @@ def _record_of(arrays: dict[str, Any]) -> FrameRecord:
         world_T_camera=pose,
         pose_source=facts["pose_source"],
         scale_source=facts["scale_source"],
+        segment=facts["segment"],
     )
     quantiles = facts["depth_quantiles_1_50_99"]
     return FrameRecord(

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,13 +77,13 @@ class RunFolder:
                 raise ConfigurationError(f"{self.path / STATE_FILE} cannot be read; --force to replace what is there.")
             self.found = Found.NOTHING
             return
-        same = state.get("format") == FORMAT and state.get("input") == dict(self.source)
+        same = state.get("format") == FORMAT and state.get("input") == _as_json(self.source)
         if not same and not force:
             raise ConfigurationError(
                 f"{self.path} holds the depth of another input, or of an older version of this one; choose another "
                 "folder, or --force to replace it."
             )
-        if same and state.get("settings") == dict(self.settings) and not force:
+        if same and state.get("settings") == _as_json(self.settings) and not force:
             self.found = Found.COMPLETE if state.get("complete") else Found.UNFINISHED
             self._take(state)
             return
@@ -167,3 +168,8 @@ class RunFolder:
                         place.parent.rmdir()
         shutil.rmtree(self.work, ignore_errors=True)
         (self.path / STATE_FILE).unlink(missing_ok=True)
+
+
+def _as_json(values: Mapping[str, Any]) -> Any:
+    """Plain values as they come back from a file: tuples are lists."""
+    return json.loads(json.dumps(dict(values)))

@@ -48,7 +48,19 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         path: to write.
         content: without NaN and infinity, which JSON does not have.
     """
-    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_whole(path, json_bytes(content))
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """Plain values as JSON people can read.
+
+    Args:
+        content: without NaN and infinity, which JSON does not have.
+
+    Returns:
+        The file's bytes.
+    """
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
