@@ -65,7 +65,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "codec": {"numpy", "PIL", "tokenizers"},
     "weights": {"numpy", "torch", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
-    "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "open3d", "trimesh", "tqdm"},
+    "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "safetensors", "open3d", "trimesh", "tqdm"},
     "inference": {"numpy", "scipy", "cv2", "torch"},
 }
 """Packages outside the standard library that the layers without ROS may import."""

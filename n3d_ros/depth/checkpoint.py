@@ -1,0 +1,306 @@
+"""From a folder or a hub id to a depth network that runs: the released layout, config.json and model.safetensors.
+
+Everything is checked before a weight is read, and weights go block by block to where they are used. Projections and
+feed-forwards of the backbone take the dtype asked for; everything else (norms, tokens, position tables, camera encoder
+and decoder, heads) stays float32, as in the reference. Nothing else than safetensors is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from n3d_ros.depth.config import NestedConfig, NetworkConfig, network_config_of
+from n3d_ros.depth.network import DepthNetwork, build_network
+from n3d_ros.depth.stored_names import ANY_VIEW, METRIC, left_aside, network_name
+from n3d_ros.depth.variants import METRIC_NAMES, VARIANTS, Variant
+from n3d_ros.errors import ConfigurationError
+from n3d_ros.weights.filling import CardFile, Progress, match_tensors, materialise, read_weights, telling_of_memory
+from n3d_ros.weights.json_files import CONFIG_FILE, MAX_CONFIG_BYTES, read_json
+from n3d_ros.weights.memory import MemoryPlan, available_bytes, gigabytes, place_name
+from n3d_ros.weights.placement import DtypeName, choose_device, choose_dtype
+from n3d_ros.weights.sources import hub_id_of, resolve_source
+from n3d_ros.weights.weight_files import find_weight_files, listing
+
+logger = logging.getLogger(__name__)
+
+DOWNLOADED = 0.5  # of the progress, where the files come from the hub; the rest is reading
+UNKNOWN_LICENCE = "unknown"
+WORKING_SIDE = 504  # pixels of the longer side, for what computing takes
+_HALF = re.compile(r"backbone\.pretrained\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.\w+)\.(weight|bias)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where weights come from, and what is known of them.
+
+    Args:
+        name: as config.json says it, such as "da3-small".
+        source: as the user named it.
+        folder: of the files.
+        licence: of the weights; "unknown" where nothing says it.
+        note: a sentence on the model; empty when there is nothing to say.
+        files: of the weights.
+        left_aside: tensors in the files that no network here has.
+        plan: memory that the weights take.
+    """
+
+    name: str
+    source: str
+    folder: Path
+    licence: str
+    note: str
+    files: tuple[CardFile, ...]
+    left_aside: int
+    plan: MemoryPlan
+
+    def facts(self) -> tuple[str, ...]:
+        """What a user may want to know.
+
+        Returns:
+            Sentences: files with their hashes, licence, size.
+        """
+        file_facts = [
+            f"{file.name}, {gigabytes(file.size_bytes)}" + (f", sha256 {file.sha256}" if file.sha256 else "")
+            for file in self.files
+        ]
+        commercial = self.licence.startswith("CC BY-NC")
+        return (
+            f"{self.name} of {self.source}",
+            f"licence {self.licence}" + (", NOT for commercial use" if commercial else ""),
+            *([self.note] if self.note else []),
+            self.plan.count(),
+            *file_facts,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadedNetwork:
+    """A network with its weights, in evaluation mode.
+
+    Args:
+        network: on its device.
+        source: where its weights come from.
+        is_metric: whether its depth, times the focal length over 300 pixels, is in metres.
+        device: where it is.
+        dtype: of the backbone's projections.
+    """
+
+    network: DepthNetwork
+    source: Source
+    is_metric: bool
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def name(self) -> str:
+        """As config.json says it."""
+        return self.source.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadedPair:
+    """The two networks of a nested model.
+
+    Args:
+        any_view: depth, confidence and poses.
+        metric: what makes them metric.
+    """
+
+    any_view: LoadedNetwork
+    metric: LoadedNetwork
+
+    @property
+    def name(self) -> str:
+        """As config.json says it."""
+        return self.any_view.source.name
+
+    @property
+    def source(self) -> Source:
+        """Where the weights of both come from."""
+        return self.any_view.source
+
+
+Config: TypeAlias = NetworkConfig | NestedConfig
+
+
+def load_network(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    dtype: DtypeName = "auto",
+    on_progress: Progress | None = None,
+    memory_limit_bytes: int | None = None,
+    hashes: bool = True,
+) -> LoadedNetwork | LoadedPair:
+    """The network of a checkpoint: a released Depth Anything 3, or one of ours.
+
+    Args:
+        source: a folder, or the id "owner/name" of a repository on the hub.
+        device: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if there is one.
+        dtype: of the backbone's projections; "auto" is float32 on the CPU and bfloat16 on a GPU (float16 where it
+            lacks bfloat16).
+        on_progress: called with a sentence and the share done, 0 to 1.
+        memory_limit_bytes: most that the weights may take, on top of what the device has.
+        hashes: whether the files' sha256 are made while they are read.
+
+    Returns:
+        One network, or the two of a nested model.
+
+    Raises:
+        ConfigurationError: files that are absent, damaged or of another kind of model, or too little memory.
+        BackendError: the device failed.
+    """
+    tell = on_progress or (lambda _sentence, _share: None)
+    tell(f"Looking for {source}", 0.0)
+    folder = resolve_source(
+        source, check_complete=_check_complete, on_progress=lambda text, share: tell(text, DOWNLOADED * share)
+    )
+    data = read_depth_config(folder)
+    config, variant = _described(data, folder)
+    files = find_weight_files(folder)
+    begun = DOWNLOADED if hub_id_of(source) == str(source) else 0.0
+
+    def further(sentence: str, share: float) -> None:
+        tell(sentence, begun + (1 - begun) * share)
+
+    further("Checking names and shapes", 0.02)
+    networks = _without_weights(config)
+    wanted = {
+        prefix + name: parameter
+        for prefix, network in networks.items()
+        for name, parameter in network.named_parameters(remove_duplicate=False)
+    }
+    match = match_tensors(wanted, files, network_name)
+    match.refuse_misfits(
+        folder, hint=f"{CONFIG_FILE} names {data['model_name']!r}: weights of another model, or a copy cut short"
+    )
+    aside = left_aside(tensor.name for file in files for tensor in file.tensors)
+    if aside:
+        logger.info("%s: left aside, not computed here: %s.", folder, listing(aside, most=3))
+
+    where = choose_device(device)
+    kind = _choose_dtype(dtype, where)
+    plan = _memory_plan(networks, kind, where, memory_limit_bytes)
+    logger.info("%s: %s.", source, plan.sentence())
+    plan.check()
+    with telling_of_memory(where):
+        places = {
+            key: place
+            for prefix, network in networks.items()
+            for key, place in materialise(network, _dtype_rule(kind), where).items()
+        }
+        stored = {name: places[id(target)] for name, target in match.targets.items()}
+        cards = read_weights(stored, files, where, further, hashes=hashes)
+    known = Source(
+        name=str(data["model_name"]),
+        source=str(source),
+        folder=folder,
+        licence=variant.licence if variant else str(data.get("licence", UNKNOWN_LICENCE)),
+        note=variant.note if variant else "",
+        files=cards,
+        left_aside=len(aside),
+        plan=plan,
+    )
+    metric = known.name.lower() in METRIC_NAMES or data.get("is_metric") is True
+    loaded = [
+        LoadedNetwork(
+            network=network.eval().requires_grad_(False),  # noqa: FBT003
+            source=known,
+            is_metric=metric if prefix != METRIC else True,
+            device=where,
+            dtype=kind,
+        )
+        for prefix, network in networks.items()
+    ]
+    further(f"Loaded {known.name}", 1.0)
+    return loaded[0] if len(loaded) == 1 else LoadedPair(any_view=loaded[0], metric=loaded[1])
+
+
+def read_depth_config(folder: Path) -> dict[str, Any]:
+    """config.json of a folder, known to be of a depth model.
+
+    Args:
+        folder: of the checkpoint.
+
+    Returns:
+        The object as it stands in the file.
+
+    Raises:
+        ConfigurationError: no readable file, or a model of another kind.
+    """
+    data = read_json(folder / CONFIG_FILE, limit=MAX_CONFIG_BYTES)
+    if not isinstance(data.get("model_name"), str):
+        found = f"model_type {data['model_type']!r}" if "model_type" in data else f"the keys {listing(sorted(data))}"
+        raise ConfigurationError(
+            f"{folder / CONFIG_FILE}: expected a model_name, as Depth Anything 3 has it ({', '.join(VARIANTS)}), got "
+            f"{found}; name the folder of such a model."
+        )
+    return data
+
+
+def _check_complete(folder: Path) -> None:
+    """Raises where configuration or weights are not there yet."""
+    read_depth_config(folder)
+    find_weight_files(folder)
+
+
+def _described(data: Mapping[str, Any], folder: Path) -> tuple[Config, Variant | None]:
+    """The shape that config.json stands for: of a released name, else of the embedded part."""
+    variant = VARIANTS.get(data["model_name"].lower())
+    embedded = data.get("config")
+    if variant is None:
+        if not isinstance(embedded, dict):
+            raise ConfigurationError(
+                f"{folder / CONFIG_FILE}: {data['model_name']!r} is none of {', '.join(VARIANTS)}; for a model of its "
+                "own, expected an object 'config' with net, head and, for several views, cam_enc and cam_dec."
+            )
+        return network_config_of(embedded, name=str(folder / CONFIG_FILE)), None
+    try:
+        told = network_config_of(embedded) if isinstance(embedded, dict) else variant.config
+    except ConfigurationError:
+        told = variant.config  # released files say it in more than one way; the name decides, as in the reference
+    if told != variant.config:
+        logger.warning("%s: the embedded config differs from %s; the name decides.", folder, variant.name)
+    return variant.config, variant
+
+
+def _without_weights(config: Config) -> dict[str, DepthNetwork]:
+    """The networks on the meta device, by their prefix in the file."""
+    with torch.device("meta"):
+        if isinstance(config, NestedConfig):
+            return {ANY_VIEW: build_network(config.any_view), METRIC: build_network(config.metric)}
+        return {"": build_network(config)}
+
+
+def _choose_dtype(wanted: DtypeName, device: torch.device) -> torch.dtype:
+    """The dtype of the backbone's projections; the reference runs them in bfloat16 on every GPU that has it."""
+    stored = torch.float32 if device.type == "cpu" else torch.bfloat16
+    return choose_dtype(wanted, device, stored, lambda _dtype: True)
+
+
+def _dtype_rule(dtype: torch.dtype) -> Any:
+    """The dtype of a parameter by its name."""
+    return lambda name: dtype if _HALF.search(name) else torch.float32
+
+
+def _memory_plan(
+    networks: Mapping[str, DepthNetwork], dtype: torch.dtype, device: torch.device, limit_bytes: int | None
+) -> MemoryPlan:
+    """What the weights take, what computing one view takes about, and what there is."""
+    rule = _dtype_rule(dtype)
+    parameters = [item for network in networks.values() for item in network.named_parameters()]
+    features = max(network.config.features for network in networks.values())
+    return MemoryPlan(
+        parameters=sum(parameter.numel() for _, parameter in parameters),
+        weight_bytes=sum(parameter.numel() * rule(name).itemsize for name, parameter in parameters),
+        available_bytes=available_bytes(device, limit_bytes=limit_bytes),
+        place=place_name(device),
+        working_bytes=4 * 2 * WORKING_SIDE**2 * features,
+    )
