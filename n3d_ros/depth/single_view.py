@@ -13,7 +13,7 @@ from n3d_ros.depth.runner import DepthRunner
 from n3d_ros.depth.sky import sky_mask
 from n3d_ros.depth.stages import Stages
 from n3d_ros.depth.view_results import crop_notes, named, usable_depth, view_result, without_sky
-from n3d_ros.depth.views import DepthEstimate, ScaleSource, View
+from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View
 from n3d_ros.errors import GroundingError, InputError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 
@@ -64,6 +64,10 @@ class SingleViewEstimator:
                     depth=without_sky(depth[None], sky[None], fill=self._options.sky_fill)[0],
                     sky=sky,
                     given=view.intrinsics,
+                    pose=(
+                        view.world_T_camera,
+                        PoseSource.NONE if view.world_T_camera is None else PoseSource.GIVEN,
+                    ),
                 )
                 for view, image_map, depth, sky in zip(views, maps, depths, skies, strict=True)
             )

@@ -17,7 +17,7 @@ from n3d_ros.geometry.transforms import RigidTransform
 class PoseSource(str, Enum):
     """Where the pose of a view comes from."""
 
-    NONE = "none"  # a model of single views
+    NONE = "none"  # not given, and a model of single views estimates none
     GIVEN = "given"  # by whoever asked: tf, a calibration
     ESTIMATED = "estimated"  # by the model, from the images alone
 
@@ -89,7 +89,7 @@ class ViewDepth:
         intrinsics: of the image: those given, else the model's estimate, else None.
         intrinsics_estimated: whether ``intrinsics`` are the model's.
         world_T_camera: in the frame of the given poses; with estimated poses in the camera frame of the first view;
-            None for models of single views. Its translation has the unit of ``depth_m``; only a given pose is always
+            None where it is neither given nor estimated. Its translation has the unit of ``depth_m``; only a given pose is always
             in metres, also beside relative depth.
         pose_source: where that pose comes from.
         agreement: 0 to 1: share of this view's pixels on which the aligned any-view depth and the metric depth differ

@@ -376,6 +376,13 @@ def test_a_metric_network_gives_metres_by_the_focal_length_as_processed() -> Non
     assert all(view.world_T_camera is None and view.pose_source is PoseSource.NONE for view in estimate.views)
 
 
+def test_single_views_keep_the_poses_they_are_given() -> None:
+    room = Room(TURNING)
+    views = metric_model(room).estimate(room.views(posed=True)).views
+    assert [view.world_T_camera for view in views] == TURNING
+    assert all(view.pose_source is PoseSource.GIVEN for view in views)
+
+
 def test_metric_depth_grows_with_the_given_focal_length() -> None:
     room = Room(TURNING[:1])
     tripled = replace(CAMERA, fx=3 * CAMERA.fx, fy=3 * CAMERA.fy)
