@@ -328,17 +328,11 @@ def _refuse_place(args: argparse.Namespace) -> None:
 def _load(args: argparse.Namespace, source: FrameSource, stopped: threading.Event) -> DepthModel:
     """The model, with its progress on standard error."""
     from n3d_ros.cli.depth_telling import loading_lines
+    from n3d_ros.depth.loading import load_depth_model
     from n3d_ros.depth.options import DepthOptions
 
     views = max(DepthOptions().max_views, args.chunk or 0, (source.count or 0) if args.views == "together" else 0)
     options = DepthOptions(process_res=args.resolution, pose_method=args.poses, max_views=views)
-    try:
-        from n3d_ros.depth.loading import load_depth_model
-    except ImportError as error:
-        raise ConfigurationError(
-            f"A depth model needs {error.name}, which is not installed: `make setup MODEL=1`, or "
-            "pip install n3d_ros[model]."
-        ) from error
     return load_depth_model(
         args.model,
         metric=args.metric,

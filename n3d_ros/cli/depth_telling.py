@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -215,12 +216,15 @@ def _nothing_found(session: DepthSession) -> list[str]:
 
 
 def _frame_notes(records: Sequence[FrameRecord]) -> list[str]:
-    """The sentences of the frames, each once with the number of frames."""
-    counts: dict[str, int] = {}
+    """The sentences of the frames, each kind once with the number of frames."""
+    alike: dict[str, list[str]] = {}  # sentences that differ in their numbers alone
     for record in records:
         for note in record.notes:
-            counts[note] = counts.get(note, 0) + 1
-    lines = [note if count == len(records) else f"{note} ({count} frames)" for note, count in counts.items()]
+            alike.setdefault(re.sub(r"[\d.,]+", "#", note), []).append(note)
+    lines = [
+        notes[0] if len(notes) == len(records) and len(set(notes)) == 1 else f"{notes[0]} ({len(notes)} frames)"
+        for notes in alike.values()
+    ]
     far = sum(record.too_far or 0 for record in records)
     near = sum(record.too_near or 0 for record in records)
     if far:
