@@ -165,8 +165,8 @@ def test_wrong_values_are_refused_by_name(n3d: Any, wrong: dict[str, str]) -> No
 
 
 def test_an_unknown_camera_is_refused(n3d: Any) -> None:
-    with pytest.raises(RuntimeError, match="webcam"):
-        n3d(camera="webcam")
+    with pytest.raises(RuntimeError, match="pinhole"):
+        n3d(camera="pinhole")
 
 
 def test_every_argument_says_what_it_is(n3d: Any, replay: Any) -> None:

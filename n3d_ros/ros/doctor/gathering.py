@@ -14,6 +14,7 @@ from typing import Any
 import rclpy
 
 from n3d_ros.errors import N3dError
+from n3d_ros.inference.depth_source import MODEL
 from n3d_ros.ros.camera_presets import CameraPreset
 from n3d_ros.ros.doctor import host
 from n3d_ros.ros.doctor.contents import assembled, calibration_of, nearest_pair, picture_of, unreadable
@@ -146,6 +147,7 @@ class _Gatherer:
             subscribed=subscribed,
             wanted=self._request.topics,
             preset=self._request.preset,
+            with_depth=self._node_ear.parameters.get("depth_source") != MODEL,
         )
 
     # --------------------------------------------------------------------------------------------------------- waiting

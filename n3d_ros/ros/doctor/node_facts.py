@@ -25,6 +25,7 @@ PARAMETERS = (
     "continuous",
     "continuous_rate_hz",
     "model",
+    "depth_source",
 )
 
 

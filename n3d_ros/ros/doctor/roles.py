@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
+from n3d_ros.inference.depth_source import MODEL
 from n3d_ros.ros.camera_presets import CameraPreset
 from n3d_ros.ros.camera_topics import COLOR_WORDS, DEPTH_WORDS, OTHER_WORDS, REGISTERED_WORDS
 from n3d_ros.ros.doctor.snapshot import IMAGE_ROLES, INFO_OF, NODE_TOPICS
@@ -39,6 +40,7 @@ def choose_topics(
     subscribed: Graph,
     wanted: Mapping[str, str | None],
     preset: CameraPreset | None = None,
+    with_depth: bool = True,
 ) -> dict[str, Chosen]:
     """The topics of each role: as the user says, else as the node subscribes, else by the preset, else by their names.
 
@@ -47,9 +49,10 @@ def choose_topics(
         subscribed: types of every topic that the node subscribes to; empty without a node.
         wanted: names the user gave, by role.
         preset: camera the user named.
+        with_depth: False where a model finds the depth, so that no depth image is expected.
 
     Returns:
-        By role; a role that nothing fits is left out.
+        By role; a role that nothing fits, or that is not needed, is left out.
     """
     names = {role: name for role, name in wanted.items() if name}
     if preset is not None:
@@ -61,6 +64,8 @@ def choose_topics(
         names = {**_by_names(published), **names}
     all_types = {**subscribed, **published}
     chosen = {}
+    if not with_depth or (preset is not None and preset.parameters.get("depth_source") == MODEL):
+        names = {role: name for role, name in names.items() if not role.startswith("depth") or wanted.get(role)}
     for role in NODE_TOPICS:
         if role in names:
             chosen[role] = Chosen(name=names[role], type_name=_expected(role, names[role], subscribed, all_types))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 
+from n3d_ros.inference.depth_source import MODEL
 from n3d_ros.ros.camera_presets import TRANSPORT_ENDINGS, CameraPreset
 from n3d_ros.ros.doctor.findings import Finding, fault, ok, warning
 from n3d_ros.ros.doctor.roles import COMPRESSED, Chosen, choose_topics, without_own
@@ -181,7 +182,11 @@ def matching_presets(snapshot: Snapshot, presets: dict[str, CameraPreset]) -> li
         preset.name
         for preset in presets.values()
         if preset.remappings
-        and all(preset.remappings.get(NODE_TOPICS[role]) in snapshot.graph for role in ("color", "depth"))
+        and all(
+            preset.remappings.get(NODE_TOPICS[role]) in snapshot.graph
+            for role in ("color", "depth")
+            if role == "color" or preset.parameters.get("depth_source") != MODEL
+        )
     ]
 
 

@@ -580,6 +580,23 @@ def test_a_preset_names_topics_that_are_not_there() -> None:
     assert {role: topic.name for role, topic in chosen.items()} == NAMES
 
 
+def test_where_a_model_finds_the_depth_no_depth_image_is_missed() -> None:
+    for chosen in (
+        choose_topics(published=REALSENSE, subscribed={}, wanted={}, with_depth=False),
+        choose_topics(published={}, subscribed={}, wanted={}, preset=PRESETS["webcam"]),
+    ):
+        assert set(chosen) == {"color", "color_info"}
+    named = choose_topics(published=REALSENSE, subscribed={}, wanted={"depth": "/n3d/depth/image"}, with_depth=False)
+    assert named["depth"].name == "/n3d/depth/image", "what the user names is looked at"
+
+
+def test_a_colour_only_camera_is_recognised_by_its_topics() -> None:
+    graph = {"/image_raw": (IMAGE,), "/camera_info": (INFO,)}
+    topics = {"color": Topic(name="/rgb/image")}
+    found = [one for one in trouble(Snapshot(graph=graph, topics=topics)) if one.check == "topics.published"]
+    assert "n3d start --camera webcam" in found[0].mend
+
+
 def test_images_of_our_own_are_no_camera() -> None:
     graph = {"/n3d/debug/image": (IMAGE,), "/left/n3d/debug/image": (IMAGE,)}
     system = Snapshot(graph=graph, node=NodeFacts(count=1, state="active", others=("/left/n3d",)))
