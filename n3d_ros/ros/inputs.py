@@ -59,16 +59,16 @@ class ImageInputs:
             colors = ColorStream(config.sync, on_drop=on_drop)
             self._pairer: RgbdPairer | ColorStream = colors
             self._subscriptions = [
-                self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
-                self._subscribe(color_type, color_topic, partial(self._add, colors.add_color)),
+                subscribe_sensor(node, CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
+                subscribe_sensor(node, color_type, color_topic, partial(self._add, colors.add_color)),
             ]
             return
         pairer = self._pairer = RgbdPairer(config.sync, on_drop=on_drop)
         self._subscriptions = [
-            self._subscribe(CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
-            self._subscribe(CameraInfo, DEPTH_INFO_TOPIC, self._depth_infos.add),
-            self._subscribe(color_type, color_topic, partial(self._add, pairer.add_color)),
-            self._subscribe(depth_type, depth_topic, partial(self._add, pairer.add_depth)),
+            subscribe_sensor(node, CameraInfo, COLOR_INFO_TOPIC, self._color_infos.add),
+            subscribe_sensor(node, CameraInfo, DEPTH_INFO_TOPIC, self._depth_infos.add),
+            subscribe_sensor(node, color_type, color_topic, partial(self._add, pairer.add_color)),
+            subscribe_sensor(node, depth_type, depth_topic, partial(self._add, pairer.add_depth)),
         ]
 
     def close(self) -> None:
@@ -106,20 +106,6 @@ class ImageInputs:
         mend = self._pairer.explain()
         return " ".join([*parts, mend] if mend else parts)
 
-    def _subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
-        def incompatible(event: Any) -> None:
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._node.get_logger().warning(qos.mend_for(policy, self._node.resolve_topic_name(topic)))
-
-        return self._node.create_subscription(
-            message_type,
-            topic,
-            callback,
-            qos.copy_of(qos.SENSOR),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
-            qos_overriding_options=qos.overridable(),
-        )
-
     def _add(self, add: Callable[[int, Any], RgbdPair | None], message: Any) -> None:
         try:
             pair = add(stamp_to_ns(message.header.stamp), message)
@@ -135,3 +121,30 @@ class ImageInputs:
 def _published(topic: str, publishers: Sequence[Any]) -> str:
     names = ", ".join(f"{info.node_name} ({info.qos_profile.reliability.name.lower()})" for info in publishers[:3])
     return f"{topic}: published by {names}."
+
+
+def subscribe_sensor(node: Node, message_type: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+    """Subscribes as cameras publish: best effort, the newest kept; each policy can be overridden.
+
+    Args:
+        node: the node that subscribes.
+        message_type: of the topic.
+        topic: its name before remapping.
+        callback: given each message, in the executor's thread.
+
+    Returns:
+        The subscription; a publisher that does not fit is warned of.
+    """
+
+    def incompatible(event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        node.get_logger().warning(qos.mend_for(policy, node.resolve_topic_name(topic)))
+
+    return node.create_subscription(
+        message_type,
+        topic,
+        callback,
+        qos.copy_of(qos.SENSOR),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
+        qos_overriding_options=qos.overridable(),
+    )

@@ -35,6 +35,8 @@ MENDS: Mapping[str, str] = {
     "no_depth": "Check the depth stream (range, exposure, lens cover).",
     "backend_failed": "The grounder itself failed: see the log.",
     "depth_failed": "Take a smaller depth model (depth_model.model) or lower depth_model.resolution; see the log.",
+    "camera_left_out": "Check that the cameras of depth_model.cameras run; raise depth_model.cameras_slop_s if "
+    "their stamps differ.",
     "out_of_memory": "Take a smaller model, or lower language_model.capacity or kept_images.",
     "preempted": "Normal while requests come: they go before images nobody asked for.",
     "paced": "Nothing to mend: continuous_rate_hz asks for fewer looks than there are images.",
