@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -68,6 +69,7 @@ class FusedDepth:
             CancelledError: asked to stop.
         """
         estimates = self._model.find(views, is_cancelled=is_cancelled)
+        begin_s = time.perf_counter()
         found: list[FoundDepth] = []
         alignment: Alignment | None = None
         for view, estimate in zip(views, estimates, strict=True):
@@ -88,6 +90,8 @@ class FusedDepth:
             if not found:
                 alignment = filled.alignment
             found.append(_fused(estimate, filled, scale=None if is_metric else alignment))
+        stages = {**found[0].stage_ms, "fill": 1e3 * (time.perf_counter() - begin_s)}
+        found[0] = replace(found[0], stage_ms=MappingProxyType(stages))
         return tuple(found)
 
     def facts(self) -> tuple[str, ...]:

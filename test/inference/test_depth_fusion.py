@@ -135,6 +135,7 @@ def test_notes_and_facts_of_the_model_are_kept() -> None:
     model = ScriptedModel(facts_found={"agreement": 0.9})
     source = FusedDepth(model)
     (found,) = source.find([make_view(true_depth())])
+    assert found.stage_ms["fill"] > 0
     assert "scripted" in found.notes and found.facts["agreement"] == 0.9
     assert "a scripted model" in source.facts() and source.needs_sensor
     assert "scripted" in source.name and source.device == "cpu"
