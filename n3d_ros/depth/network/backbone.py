@@ -132,7 +132,7 @@ class VisionTransformer(nn.Module):
             if chooses and index == config.alt_start - 1:
                 stream, back = _reference_first(stream, views, reference_view)
             if index == config.alt_start:
-                stream = self._with_camera_tokens(stream, views, camera_tokens)
+                stream = local = self._with_camera_tokens(stream, views, camera_tokens)
             rotates = _has_begun(config.rope_start, index)
             if _has_begun(config.alt_start, index) and index % 2:
                 stream = block(stream, rotation=across if rotates else None, joined=views)
@@ -160,8 +160,18 @@ class VisionTransformer(nn.Module):
         """The positional table of a size; kept only where nothing learns from it."""
         if torch.is_grad_enabled() and self.pos_embed.requires_grad:
             return positional_table(self.pos_embed, image_hw)
-        key = ("positions", image_hw, self.pos_embed.data_ptr(), self.pos_embed._version)
-        return self.tables.get(key, lambda: positional_table(self.pos_embed, image_hw))
+        if torch.compiler.is_compiling():  # parameters are not real then; a table made before becomes a constant
+            return self.tables.get(("positions", image_hw), lambda: (None, positional_table(self.pos_embed, image_hw)))[
+                1
+            ]
+        state = (self.pos_embed.data_ptr(), self.pos_embed._version)
+        kept, table = self.tables.get(
+            ("positions", image_hw), lambda: (state, positional_table(self.pos_embed, image_hw))
+        )
+        if kept == state:
+            return table
+        self.tables.clear()  # other weights by now
+        return self._positions(image_hw)
 
     def _rotations(self, image_hw: tuple[int, int], device: torch.device) -> tuple[Rotation, Rotation]:
         """Of blocks inside a view, and of those over all views."""
