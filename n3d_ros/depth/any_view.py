@@ -18,7 +18,7 @@ from n3d_ros.depth.metric import focal_px, metric_depth
 from n3d_ros.depth.nested import ScaleFit, reference_alignment, robust_scale
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.pose_scale import PoseScale, pose_scale
-from n3d_ros.depth.poses import camera_centers, normalized_extrinsics
+from n3d_ros.depth.poses import camera_centers
 from n3d_ros.depth.preprocess import Prepared, prepare
 from n3d_ros.depth.runner import DepthRunner, NetworkViews
 from n3d_ros.depth.scaling import ChosenScale, MetricSight, choose_scale
@@ -84,8 +84,12 @@ class AnyViewEstimator:
         """The any-view network, with the given cameras where they are complete."""
         if not (cameras.conditions and self._runner.takes_poses):
             return self._runner.run(prepared.images, options=self._options)
-        w2c, _ = normalized_extrinsics(cameras.given_w2c())
-        return self._runner.run(prepared.images, options=self._options, w2c=w2c, matrices=cameras.given_matrices())
+        return self._runner.run(
+            prepared.images,
+            options=self._options,
+            w2c=cameras.network_w2c(),
+            matrices=cameras.given_matrices(),
+        )
 
     def _metric_sight(
         self, prepared: Prepared, cameras: Cameras, network: NetworkViews, stages: Stages

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n3d_ros.depth.poses import camera_centers, stacked_w2c, world_T_camera_of
+from n3d_ros.depth.poses import (
+    MIN_POSE_DISTANCE,
+    camera_centers,
+    normalized_extrinsics,
+    stacked_w2c,
+    world_T_camera_of,
+)
 from n3d_ros.depth.preprocess import ImageMap, camera_intrinsics, network_matrix
 from n3d_ros.depth.runner import NetworkViews
 from n3d_ros.depth.views import PoseSource, View
@@ -70,6 +76,23 @@ class Cameras:
             (P, 4, 4) float64, metres.
         """
         return stacked_w2c(self.given_poses)
+
+    def network_w2c(self) -> FloatArray:
+        """Given poses as the network takes them: the first camera as world, distances about 1.
+
+        For two views the released code divides by the lower of the distances 0 and d, so by its least allowed value,
+        and the network sees baselines of any length; it then fails on two views anyway. Here they are 1 apart, as the
+        median view is with more, so that the result is the same whatever unit poses are given in.
+
+        Returns:
+            (S, 4, 4) float64, world to camera.
+        """
+        w2c, divided_by = normalized_extrinsics(self.given_w2c())
+        if len(w2c) == 2:
+            apart = float(np.linalg.norm(w2c[1, :3, 3]))
+            if apart * divided_by > MIN_POSE_DISTANCE:
+                w2c[1, :3, 3] /= apart
+        return w2c
 
 
 def plausible(matrices: FloatArray, network_hw: tuple[int, int]) -> BoolArray:

@@ -89,8 +89,8 @@ class ViewDepth:
         intrinsics: of the image: those given, else the model's estimate, else None.
         intrinsics_estimated: whether ``intrinsics`` are the model's.
         world_T_camera: in the frame of the given poses; with estimated poses in the camera frame of the first view;
-            None where it is neither given nor estimated. Its translation has the unit of ``depth_m``; only a given pose is always
-            in metres, also beside relative depth.
+            None where it is neither given nor estimated. Its translation has the unit of ``depth_m``; only a given pose
+            is always in metres, also beside relative depth.
         pose_source: where that pose comes from.
         agreement: 0 to 1: share of this view's pixels on which the aligned any-view depth and the metric depth differ
             by less than a quarter; None where there is no second opinion.

@@ -89,6 +89,15 @@ def test_the_network_gets_poses_of_its_own_form() -> None:
     assert w2c.shape == (3, 4, 4)
 
 
+@pytest.mark.parametrize("metres", [0.3, 7.0])
+def test_two_posed_views_are_one_unit_apart_for_the_network(metres: float) -> None:
+    room = Room([camera_at(0.2), camera_at(0.2 + metres, yaw_rad=0.1)])
+    model = any_view(room)
+    model.estimate(room.views(posed=True))
+    w2c: Any = model._runners[0].calls[0]["w2c"]  # type: ignore[attr-defined]
+    assert np.linalg.norm(w2c[1, :3, 3]) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("factor", [3.0, 0.5])
 def test_depth_grows_with_the_given_distances(factor: float) -> None:
     room = Room(TURNING)
