@@ -102,7 +102,13 @@ def grounding_health(
 
 
 def depth_health(
-    ledger: Ledger, kind: str, source: DepthSource | None, *, loading: str = "", trouble: str = ""
+    ledger: Ledger,
+    kind: str,
+    source: DepthSource | None,
+    *,
+    loading: str = "",
+    trouble: str = "",
+    cameras: str = "",
 ) -> DiagnosticReport:
     """Where depth comes from, and whether that is well.
 
@@ -112,6 +118,7 @@ def depth_health(
         source: the model in use; None: none is loaded.
         loading: how far one is loaded; empty: none is being loaded.
         trouble: why the one asked for is not in use; empty: it is, or none was asked for.
+        cameras: what keeps further cameras from being used as they could; empty: nothing does.
 
     Returns:
         With the facts about the model; an error where there is no depth at all.
@@ -128,5 +135,7 @@ def depth_health(
     failed = ledger.drops().get(DEPTH_FAILED)
     if failed is not None and failed.is_recent:
         return DiagnosticReport(level=DiagnosticLevel.ERROR, message=failed.sentence, values=values)
+    if cameras:
+        return DiagnosticReport(level=DiagnosticLevel.WARN, message=cameras, values=values)
     message = DEPTH_SAYS[kind] if source is None else f"{DEPTH_SAYS[kind]} {source.name}."
     return DiagnosticReport(level=DiagnosticLevel.OK, message=message, values=values)

@@ -19,23 +19,21 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from n3d_ros.errors import N3dError, StatusCode
-from n3d_ros.inference.depth_source import CAMERA
 from n3d_ros.inference.grounder import Grounder, facts_of
 from n3d_ros.ros.answering import AnswerDesk
 from n3d_ros.ros.ask_job import going_down
 from n3d_ros.ros.compat.diagnostics import DiagnosticReport, DiagnosticsPublisher
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
-from n3d_ros.ros.depth_keeper import DepthFactory, DepthKeeper
-from n3d_ros.ros.depth_step import FrameMaker, SeenDepth
-from n3d_ros.ros.depth_topics import DepthTopics
-from n3d_ros.ros.health import depth_health, grounding_health, input_health, pointing_health
-from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS, ImageInputs
+from n3d_ros.ros.depth_keeper import DepthFactory
+from n3d_ros.ros.health import grounding_health, input_health, pointing_health
+from n3d_ros.ros.inputs import ImageInputs
 from n3d_ros.ros.ledger import Ledger
 from n3d_ros.ros.loading import depth_from_config, grounder_from_config, load_grounder, model_from_config, told
 from n3d_ros.ros.looking import STOPPED, Look, take_in
 from n3d_ros.ros.model_keeper import ModelFactory, ModelKeeper
 from n3d_ros.ros.name_watch import NameWatch
+from n3d_ros.ros.node_depth import NodeDepth
 from n3d_ros.ros.pacing import Pacer
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.parameters import NodeParameters
@@ -97,7 +95,6 @@ class N3dNode(LifecycleNode):
         self._pacer = Pacer()
         self._pipeline: FramePipeline | None = None
         self._results: Results | None = None
-        self._depth_topics: DepthTopics | None = None
         self._desk: AnswerDesk | None = None
         self._inputs: ImageInputs | None = None
         self._pointing: Pointing | None = None
@@ -109,19 +106,19 @@ class N3dNode(LifecycleNode):
             info=self.get_logger().info,
             error=self.get_logger().error,
         )
-        self._depth = DepthKeeper(
+        self._depth = NodeDepth(
+            self,
             make_depth,
+            ledger=self._ledger,
             stop=self._stop,
             in_executor=self._in_executor,
             on_ended=self._on_loading_ended,
-            info=self.get_logger().info,
-            error=self.get_logger().error,
         )
         self._requests = RequestServer(self, desk=self._active_desk, times=self._request_times)
         self._diagnostics = DiagnosticsPublisher(self, hardware_id=self.get_fully_qualified_name())
         self._diagnostics.add("input", self._input_health)
         self._diagnostics.add("grounding", self._grounding_health)
-        self._diagnostics.add("depth", self._depth_health)
+        self._diagnostics.add("depth", self._depth.health)
         self._diagnostics.add("name", NameWatch(self).health)
         self._diagnostics.add("pointing", self._pointing_health)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
@@ -179,11 +176,10 @@ class N3dNode(LifecycleNode):
             grounder,
             self._tf.lookup,
             now_s=time.monotonic,
-            frames=self._frame_maker(config),
+            frames=self._depth.frame_maker(config),
             first_id=self._next_id,
             on_failure=self._models.on_failure,
         )
-        self._depth_topics = None if config.depth_source == CAMERA else DepthTopics(self, config)
         self._results = Results(self, self._ledger)
         self._desk = AnswerDesk(
             self._pipeline,
@@ -194,7 +190,7 @@ class N3dNode(LifecycleNode):
         )
         took_s = time.monotonic() - started_s
         self.get_logger().info(f"Configured in {took_s:.1f} s: {grounder.name} on {grounder.device}.")
-        self._depth.begin(self._worker, self._pipeline.frames, config)
+        self._depth.begin(self._worker, config)
         self._models.begin(self._worker, self._pipeline, config)
         return super().on_configure(state)
 
@@ -276,6 +272,7 @@ class N3dNode(LifecycleNode):
         if self._inputs is None and pipeline is not None and desk is not None and results is not None:
             self._pointing = Pointing(self, pipeline, desk, results)
             self._inputs = ImageInputs(self, self.config, on_pair=self._on_pair, on_drop=self._on_drop)
+            self._depth.subscribe(self.config, pipeline.lookup, self._on_drop)
             self.get_logger().info(f"Active: waiting for images on {', '.join(self._inputs.topics)}.")
 
     def _stop_inputs(self, error: N3dError) -> None:
@@ -283,6 +280,7 @@ class N3dNode(LifecycleNode):
             return
         self._inputs.close()
         self._inputs = None
+        self._depth.unsubscribe()
         if self._pointing is not None:
             self._pointing.close()
             self._pointing = None
@@ -295,11 +293,10 @@ class N3dNode(LifecycleNode):
 
     def _release(self) -> None:
         worker, pipeline = self._worker, self._pipeline
-        results, transforms, desk, depth_topics = self._results, self._tf, self._desk, self._depth_topics
-        self._worker = self._pipeline = self._desk = self._results = self._tf = self._depth_topics = None
-        close_grounders, close_depth = self._models.close_grounders(), self._depth.closing()
+        results, transforms, desk = self._results, self._tf, self._desk
+        self._worker = self._pipeline = self._desk = self._results = self._tf = None
+        close_grounders, close_depth = self._models.close_grounders(), self._depth.release()
         self._models.detach()
-        self._depth.detach()
         if worker is not None:
             worker.call(close_grounders)  # in the thread that made them
             worker.call(close_depth)
@@ -315,8 +312,7 @@ class N3dNode(LifecycleNode):
             transforms.close()
         if results is not None:
             results.close()
-        if depth_topics is not None:
-            depth_topics.close()
+        self._depth.close()
 
     # --------------------------------------------------------------------------------------------------- the models
 
@@ -328,17 +324,6 @@ class N3dNode(LifecycleNode):
     def _on_loading_ended(self) -> None:
         if self.state_label == "active" and not self._loading:
             self._subscribe()
-
-    def _frame_maker(self, config: NodeConfig) -> FrameMaker:
-        return FrameMaker(
-            config.pipeline.frames,
-            kind=config.depth_source,
-            min_confidence=config.depth_model.min_confidence,
-            color_topic=self.resolve_topic_name(COLOR_TOPICS[config.rgb.transport][0]),
-            depth_topic=self.resolve_topic_name(DEPTH_TOPICS[config.depth.transport][0]),
-            on_depth=self._on_depth_in_worker,
-            on_failure=self._depth.on_failure,
-        )
 
     def _in_executor(self, function: Callable[[], None]) -> None:
         """Runs a function where the callbacks run: the node's own fields are changed there alone."""
@@ -373,16 +358,6 @@ class N3dNode(LifecycleNode):
             counts=None if pipeline is None else pipeline.counts,
         )
 
-    def _depth_health(self) -> DiagnosticReport:
-        keeper = self._depth
-        return depth_health(
-            self._ledger,
-            self.config.depth_source,
-            keeper.source,
-            loading=keeper.loading,
-            trouble=keeper.trouble,
-        )
-
     def _pointing_health(self) -> DiagnosticReport:
         return pointing_health(None if self._pointing is None else self._pointing.said)
 
@@ -410,6 +385,7 @@ class N3dNode(LifecycleNode):
     def _restart(self, now_ns: int | None) -> None:
         """Forgets everything that belongs to the time before a jump back to ``now_ns``."""
         self._pacer.reset()
+        self._depth.clear()
         if self._tf is not None:
             self._tf.clear(now_ns)
         if self._desk is not None:
@@ -426,6 +402,7 @@ class N3dNode(LifecycleNode):
         pipeline = self._pipeline
         if pipeline is not None:
             self._call_worker(lambda: pipeline.configure(config.pipeline))
+            self._call_worker(lambda: self._depth.configure(config.pipeline.frames))
             self._models.follow(config)
 
     # ----------------------------------------------------------------------------------------------- worker's thread
@@ -449,11 +426,6 @@ class N3dNode(LifecycleNode):
             self._pacer.reset()
         elif not outcome.is_ok:
             self._warn(outcome.reason, outcome.message)
-
-    def _on_depth_in_worker(self, seen: SeenDepth) -> None:
-        topics, worker = self._depth_topics, self._worker
-        if topics is not None and worker is not None and not worker.stopping:
-            topics.publish(seen)
 
     def _start_anew(self) -> None:
         if self._pipeline is not None:

@@ -96,8 +96,8 @@ def test_depth_goes_out_with_the_images_stamp_and_frame_while_somebody_listens(
 ) -> None:
     node, client = running
     with hearing(client) as heard:
-        assert node._depth_topics is not None
-        publisher = node._depth_topics._publishers["~/depth/points"]
+        assert node._depth._topics is not None
+        publisher = node._depth._topics._publishers["~/depth/points"]
         assert wait_until(lambda: publisher.get_subscription_count() > 0)
         stamp_ns = stamp_to_ns(send_colour(client).header.stamp)
         wanted = [name for name in TOPICS if name != "source"]

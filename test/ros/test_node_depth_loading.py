@@ -58,8 +58,8 @@ def test_fused_tells_each_pixels_source_and_goes_on_with_the_camera_when_the_mod
         client.wait_connected("color", "color_info", "depth")
         source: Any = node._depth.source
         with hearing(client) as heard:
-            assert node._depth_topics is not None
-            publisher = node._depth_topics._publishers["~/depth/source"]
+            assert node._depth._topics is not None
+            publisher = node._depth._topics._publishers["~/depth/source"]
             assert wait_until(lambda: publisher.get_subscription_count() > 0)
             client.send_good()
             assert wait_until(lambda: bool(heard["source"]))
