@@ -8,6 +8,7 @@ import numpy as np
 
 from n3d_ros.depth.cameras import (
     Cameras,
+    contradictions,
     estimated_intrinsics,
     plausible,
     poses_in_first,
@@ -17,7 +18,7 @@ from n3d_ros.depth.cameras import (
 from n3d_ros.depth.metric import focal_px, metric_depth
 from n3d_ros.depth.nested import ScaleFit, reference_alignment, robust_scale
 from n3d_ros.depth.options import DepthOptions
-from n3d_ros.depth.pose_scale import PoseScale, pose_scale
+from n3d_ros.depth.pose_scale import PoseScale, ScaleMethod, pose_scale
 from n3d_ros.depth.poses import camera_centers
 from n3d_ros.depth.preprocess import Prepared, prepare
 from n3d_ros.depth.runner import DepthRunner, NetworkViews
@@ -28,7 +29,7 @@ from n3d_ros.depth.stages import Stages
 from n3d_ros.depth.view_results import crop_notes, named, usable_depth, view_result, without_sky
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
 from n3d_ros.errors import GroundingError
-from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
+from n3d_ros.geometry.arrays import Float32Array, FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 
 
@@ -69,14 +70,22 @@ class AnyViewEstimator:
         with stages.step("scale"):
             fit = self._fit(depth, network, metric, raw)
             sky = np.zeros(depth.shape, dtype=np.bool_) if metric is None else metric.sky
-            chosen = _chosen(depth, sky, network, cameras, metric, fit)
+            by_poses, parallax = self._from_poses(depth[~sky & np.isfinite(depth)], network, cameras)
+            chosen = choose_scale(depth=depth, poses=by_poses, metric=metric, fit=fit, parallax=parallax)
         with stages.step("output"):
             results = self._results(depth, network, cameras, metric, chosen)
         return DepthEstimate(
             views=results,
             scale_source=chosen.source,
             scale=chosen.scale,
-            notes=(*_input_notes(cameras, network), *network.notes, *notes, *chosen.notes, *crop_notes(prepared.maps)),
+            notes=(
+                *_input_notes(cameras, network),
+                *network.notes,
+                *contradictions(network, cameras),
+                *notes,
+                *chosen.notes,
+                *crop_notes(prepared.maps),
+            ),
             stage_ms=stages.milliseconds,
         )
 
@@ -136,6 +145,25 @@ class AnyViewEstimator:
         )
         return ScaleFit(scale=reference.scale, view_scales=fit.view_scales, agreement=fit.agreement, notes=fit.notes)
 
+    def _from_poses(
+        self, seen_depth: Float32Array, network: NetworkViews, cameras: Cameras
+    ) -> tuple[PoseScale | None, float]:
+        """What the given positions tell, None without any; and the parallax of what the network sees."""
+        if not cameras.posed:
+            return None, 0.0
+        predicted = predicted_centers(network, cameras.posed)
+        if predicted is None:
+            return PoseScale(scale=None, reason="the network gave no pose to compare the given ones with"), 0.0
+        typical = float(np.median(seen_depth)) if seen_depth.size else None
+        found = pose_scale(
+            predicted,
+            camera_centers(cameras.given_w2c()),
+            method=ScaleMethod(self._options.scale_method),
+            predicted_depth=typical,
+        )
+        reach = float(np.linalg.norm(predicted[:, None] - predicted[None], axis=2).max())
+        return found, reach / typical if typical else 0.0
+
     def _results(
         self,
         depth: Float32Array,
@@ -165,33 +193,6 @@ class AnyViewEstimator:
             )
             for i, (view, image_map) in enumerate(zip(cameras.views, cameras.maps, strict=True))
         )
-
-
-def _chosen(
-    depth: Float32Array,
-    sky: BoolArray,
-    network: NetworkViews,
-    cameras: Cameras,
-    metric: MetricSight | None,
-    fit: ScaleFit | None,
-) -> ChosenScale:
-    """The scale, from all that could give one."""
-    seen = depth[~sky & np.isfinite(depth)]
-    typical = float(np.median(seen)) if seen.size else None
-    by_poses, parallax = _from_poses(network, cameras, typical)
-    return choose_scale(depth=depth, poses=by_poses, metric=metric, fit=fit, parallax=parallax)
-
-
-def _from_poses(network: NetworkViews, cameras: Cameras, typical_depth: float | None) -> tuple[PoseScale | None, float]:
-    """What the given positions tell, None without any; and the parallax of what the network sees."""
-    if not cameras.posed:
-        return None, 0.0
-    predicted = predicted_centers(network, cameras.posed)
-    if predicted is None:
-        return PoseScale(scale=None, reason="the network gave no pose to compare the given ones with"), 0.0
-    found = pose_scale(predicted, camera_centers(cameras.given_w2c()), predicted_depth=typical_depth)
-    reach = float(np.linalg.norm(predicted[:, None] - predicted[None], axis=2).max())
-    return found, reach / typical_depth if typical_depth else 0.0
 
 
 def _matrices_for_metres(cameras: Cameras, network: NetworkViews) -> tuple[FloatArray, tuple[str, ...]]:

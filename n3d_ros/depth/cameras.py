@@ -24,6 +24,9 @@ from n3d_ros.geometry.transforms import RigidTransform
 
 MIN_FOCAL_SHARE, MAX_FOCAL_SHARE = 0.1, 20.0  # of the image's longer side: 157 to 3 degrees across; else no estimate
 
+MAX_FOCAL_FACTOR = 1.5  # between a calibration and the estimate; users report estimates a tenth or two off
+MAX_TURN_DEG = 20.0  # between given and estimated orientations; networks are mostly within 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cameras:
@@ -136,6 +139,53 @@ def _intrinsics(matrix: FloatArray, image_map: ImageMap) -> CameraIntrinsics | N
         return camera_intrinsics(matrix, image_map)
     except CalibrationError:
         return None
+
+
+def contradictions(network: NetworkViews, cameras: Cameras) -> tuple[str, ...]:
+    """What the images say against given calibrations and poses, where it is too much for an error of the network.
+
+    Args:
+        network: with cameras, or without.
+        cameras: as given.
+
+    Returns:
+        Sentences for whoever gave them.
+    """
+    return (*_focal_contradictions(network, cameras), *_orientation_contradictions(network, cameras))
+
+
+def _focal_contradictions(network: NetworkViews, cameras: Cameras) -> list[str]:
+    notes = []
+    for i, (view, estimate) in enumerate(zip(cameras.views, estimated_intrinsics(network, cameras.maps), strict=True)):
+        if view.intrinsics is None or estimate is None:
+            continue
+        factor = (view.intrinsics.fx + view.intrinsics.fy) / (estimate.fx + estimate.fy)
+        if max(factor, 1 / factor) > MAX_FOCAL_FACTOR:
+            notes.append(
+                f"View {i}: its calibration has fx {view.intrinsics.fx:.0f} px, its image looks like {estimate.fx:.0f} "
+                "px; check that the calibration is this camera's, at this resolution."
+            )
+    return notes
+
+
+def _orientation_contradictions(network: NetworkViews, cameras: Cameras) -> list[str]:
+    poses = _estimated(network)
+    pairs = {
+        i: (given, pose) for i, given in zip(cameras.posed, cameras.given_poses, strict=True) if (pose := poses[i])
+    }
+    if len(pairs) < 2:
+        return []
+    world = _laid_over(list(pairs.values()), 1.0).rotation
+    notes = []
+    for i, (given, pose) in pairs.items():
+        cosine = (np.trace(given.rotation.T @ world @ pose.rotation) - 1) / 2
+        degrees = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+        if degrees > MAX_TURN_DEG:
+            notes.append(
+                f"View {i}: its given orientation is {degrees:.0f} degrees off what the images show beside the others; "
+                "check tf."
+            )
+    return notes
 
 
 def predicted_centers(network: NetworkViews, chosen: Sequence[int]) -> FloatArray | None:

@@ -11,6 +11,7 @@ from n3d_ros.settings import check, number
 PATCH_PX = 14  # side of a token's patch, of all released models
 RESIZE_METHODS = ("upper_bound_resize", "lower_bound_resize", "upper_bound_crop", "lower_bound_crop")
 POSE_METHODS = ("camera", "rays", "rays_reference")
+SCALE_METHODS = ("pairwise", "sim3")
 REFERENCE_VIEWS = ("saddle_balanced", "first", "middle", "saddle_sim_range")
 
 
@@ -31,6 +32,8 @@ class DepthOptions:
             and more.
         pose_method: whether estimated cameras come from the camera decoder or from the ray map, which finds an
             off-centre principal point too and takes longer; "rays_reference" factorises as the released code does.
+        scale_method: how given positions tell the scale: by the distances between them, which do from two views on and
+            on straight lines, or by the released code's similarity, which needs three that are not on a line.
         sky_threshold: sky score from which a pixel is sky.
         sky_fill: what sky pixels hold: nothing (NaN), or the far end of the depth seen, as the released code writes.
         alignment: how any-view depth is scaled to metric depth: by the median ratio with the calibration given, or by
@@ -45,6 +48,7 @@ class DepthOptions:
     method: str = _choice("upper_bound_resize", "how images are brought to the network's size", RESIZE_METHODS)
     reference_view: str = _choice("saddle_balanced", "which view's camera is the network's world", REFERENCE_VIEWS)
     pose_method: str = _choice("camera", "where estimated cameras come from", POSE_METHODS)
+    scale_method: str = _choice("pairwise", "how given positions tell the scale", SCALE_METHODS)
     sky_threshold: float = number(0.3, "sky score from which a pixel is sky", minimum=0.01, maximum=1.0)
     sky_fill: str = _choice("none", "what sky pixels hold", ("none", "far"))
     alignment: str = _choice("robust", "how any-view depth is made metric", ("robust", "reference"))

@@ -111,16 +111,15 @@ class TorchRunner:
         try:
             with torch.inference_mode(), deterministic:
                 yield
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            what = f"{views} views of {hw[1]}x{hw[0]} px"
+            if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
+                raise BackendError(
+                    f"{self._name}: out of memory on {self._device} with {what}; use fewer views (max_views, "
+                    f"batch_views), a lower resolution, a smaller model or dtype bfloat16. {_short(error)}"
+                ) from error
             raise BackendError(
-                f"{self._name}: out of memory on {self._device} with {views} views of {hw[1]}x{hw[0]} px; use fewer "
-                "views (max_views, batch_views), a lower resolution, a smaller model or dtype bfloat16. "
-                + _short(error)
-            ) from error
-        except RuntimeError as error:
-            raise BackendError(
-                f"{self._name}: the network failed on {self._device} with {views} views of {hw[1]}x{hw[0]} px: "
-                f"{_short(error)}"
+                f"{self._name}: the network failed on {self._device} with {what}: {_short(error)}"
             ) from error
 
 

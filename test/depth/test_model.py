@@ -159,6 +159,30 @@ def test_cameras_close_together_give_way_to_a_contradicting_metric_network() -> 
     assert "the metric model is believed" in said(estimate)
 
 
+def test_the_released_scale_needs_positions_off_a_line_and_is_a_choice() -> None:
+    for poses, source in ((TURNING, ScaleSource.POSES), (STRAIGHT, ScaleSource.RELATIVE)):
+        room = Room(poses, options=DepthOptions(process_res=112, scale_method="sim3"))
+        assert any_view(room).estimate(room.views(posed=True)).scale_source is source
+
+
+def test_a_turned_pose_is_named() -> None:
+    room = Room(STRAIGHT)
+    views = room.views(posed=True)
+    views[1] = replace(views[1], world_T_camera=camera_at(0.2, yaw_rad=0.8))
+    estimate = any_view(room).estimate(views)
+    assert "View 1: its given orientation" in said(estimate)
+    assert "View 2" not in said(estimate)
+
+
+def test_the_calibration_of_another_resolution_is_named() -> None:
+    room = Room(TURNING)
+    views = room.views()
+    views[2] = replace(views[2], intrinsics=replace(CAMERA, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy))
+    estimate = nested(room).estimate(views)
+    assert "View 2: its calibration has fx 236 px, its image looks like 118 px" in said(estimate)
+    assert "View 1" not in said(estimate)
+
+
 # ---- some poses, or poses without calibration
 
 
