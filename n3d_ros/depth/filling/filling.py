@@ -42,6 +42,36 @@ class Filled:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Model:
+    """What the model says.
+
+    Args:
+        depth_m: (H, W) float32 in its own unit.
+        valid: (H, W) where it says something, and no sky.
+        edges: (H, W) where its depth jumps.
+        confidence: (H, W) float32, or None.
+        sky: (H, W) bool, or None.
+    """
+
+    depth_m: Float32Array
+    valid: BoolArray
+    edges: BoolArray
+    confidence: Float32Array | None
+    sky: BoolArray | None
+
+    @classmethod
+    def of(
+        cls, depth_m: Float32Array, confidence: Float32Array | None, sky: BoolArray | None, config: FillingConfig
+    ) -> _Model:
+        """The model's images with what follows from them."""
+        valid = np.isfinite(depth_m) & (depth_m > 0)
+        if sky is not None:
+            valid &= ~sky
+        jumps = edges(np.where(valid, depth_m, np.float32(np.nan)), config.edge_jump)
+        return cls(depth_m=depth_m, valid=valid, edges=jumps, confidence=confidence, sky=sky)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Candidates:
     """Pixels of holes that may still be filled, and how many were refused for what; changed while it is used."""
@@ -87,16 +117,12 @@ def fill(
     """
     config = config or FillingConfig()
     _check_sizes(sensor_depth_m, model_depth_m, confidence, sky)
-    model_valid = np.isfinite(model_depth_m) & (model_depth_m > 0)
-    if sky is not None:
-        model_valid &= ~sky
+    model = _Model.of(model_depth_m, confidence, sky, config)
     sensor_valid = _sensor_valid(sensor_depth_m, model_depth_m.shape, config)
     if sensor_depth_m is None or not sensor_valid.any():
-        return _model_alone(model_depth_m, model_valid, model_is_metric=model_is_metric)
+        return _model_alone(model, model_is_metric=model_is_metric)
     depth = np.where(sensor_valid, sensor_depth_m, np.float32(np.nan))
-    sensor_edges = edges(depth, config.edge_jump)
-    model_edges = edges(np.where(model_valid, model_depth_m, np.float32(np.nan)), config.edge_jump)
-    compared = shrunk(sensor_valid) & model_valid & ~sensor_edges & ~model_edges
+    compared = shrunk(sensor_valid) & model.valid & ~edges(depth, config.edge_jump) & ~model.edges
     enough = max(MIN_COMPARED, config.min_overlap * depth.size)
     if (count := np.count_nonzero(compared)) < enough:
         why = f"{count} pixels have both sensor and model depth, {enough:.0f} are needed to align them"
@@ -106,39 +132,27 @@ def fill(
         miss = "no scale above 0 fits" if alignment is None else f"it misses the sensor by {alignment.error:.0%}"
         why = f"the model does not show what the sensor measures ({miss})"
         return _sensor_alone(depth, sensor_valid, compared, why, "bad_fit")
-    aligned = alignment.apply(model_depth_m)
-    holes = _Candidates(pixels=~sensor_valid)
-    if sky is not None:
-        holes.refuse(sky, "sky")
-    holes.refuse(~model_valid | ~np.isfinite(aligned), "no_model")
-    holes.refuse(_low_confidence(confidence, compared, config), "confidence")
-    holes.refuse(model_edges, "edge")
-    holes.refuse(_out_of_reach(compared, config), "reach")
-    return _filled_holes(depth, aligned, compared, sensor_valid, holes, alignment, config)
+    return _with_holes_filled(depth, sensor_valid, model, compared, alignment, config)
 
 
-def _filled_holes(
+def _with_holes_filled(
     depth: Float32Array,
-    aligned: Float32Array,
-    compared: BoolArray,
     sensor_valid: BoolArray,
-    holes: _Candidates,
+    model: _Model,
+    compared: BoolArray,
     alignment: Alignment,
     config: FillingConfig,
 ) -> Filled:
-    """The local correction, its last refusals, and the result; ``depth`` is written to."""
-    field_ = correction_field(depth, aligned, compared & np.isfinite(aligned), largest=config.max_correction)
-    pixels = np.nonzero(holes.pixels)
-    ratio, spread, disagreeing = field_.at(aligned, holes.pixels)
-    values = np.zeros_like(depth)
-    values[pixels] = aligned[pixels] * np.exp(ratio)
-    wrong = np.zeros(depth.shape, np.bool_)
-    wrong[pixels] = (spread > config.max_local_error) | (disagreeing > MAX_DISAGREEING)
-    holes.refuse(wrong, "disagreement")
-    nearest, farthest = depth[compared].min(), depth[compared].max()
-    span = np.float32(config.max_extrapolation)
-    holes.refuse((values < nearest / span) | (values > farthest * span), "extrapolation")
-    depth[holes.pixels] = values[holes.pixels]
+    """Refusals, local correction, refusals that need it, and the result; ``depth`` is written to."""
+    aligned = alignment.apply(model.depth_m)
+    holes = _Candidates(pixels=~sensor_valid)
+    if model.sky is not None:
+        holes.refuse(model.sky, "sky")
+    holes.refuse(~model.valid | ~np.isfinite(aligned), "no_model")
+    holes.refuse(_low_confidence(model.confidence, compared, config), "confidence")
+    holes.refuse(model.edges, "edge")
+    holes.refuse(_out_of_reach(compared, config), "reach")
+    correction = _corrected(depth, aligned, compared, holes, config)
     source = np.zeros(depth.shape, np.uint8)
     source[sensor_valid] = PixelSource.SENSOR
     source[holes.pixels] = PixelSource.MODEL
@@ -149,9 +163,28 @@ def _filled_holes(
         "shift": alignment.shift,
         "fit_error": alignment.error,
         "inlier_share": alignment.inlier_share,
-        "correction": float(np.abs(ratio).mean()) if len(ratio) else 0.0,
+        "correction": correction,
     }
     return Filled(depth_m=depth, source=source, alignment=alignment, facts=MappingProxyType(facts))
+
+
+def _corrected(
+    depth: Float32Array, aligned: Float32Array, compared: BoolArray, holes: _Candidates, config: FillingConfig
+) -> float:
+    """Writes the locally corrected model into the holes that it may fill; the mean size of the correction."""
+    field_ = correction_field(depth, aligned, compared & np.isfinite(aligned), largest=config.max_correction)
+    nearest, farthest = depth[compared].min(), depth[compared].max()
+    pixels = np.nonzero(holes.pixels)
+    ratio, spread, disagreeing = field_.at(aligned, holes.pixels)
+    values = np.zeros_like(depth)
+    values[pixels] = aligned[pixels] * np.exp(ratio)
+    wrong = np.zeros(depth.shape, np.bool_)
+    wrong[pixels] = (spread > config.max_local_error) | (disagreeing > MAX_DISAGREEING)
+    holes.refuse(wrong, "disagreement")
+    span = np.float32(config.max_extrapolation)
+    holes.refuse((values < nearest / span) | (values > farthest * span), "extrapolation")
+    depth[holes.pixels] = values[holes.pixels]
+    return float(np.abs(ratio).mean()) if len(ratio) else 0.0
 
 
 def _check_sizes(
@@ -200,19 +233,19 @@ def _shares(sensor_valid: BoolArray, compared: BoolArray, filled: BoolArray) -> 
     }
 
 
-def _model_alone(model: Float32Array, valid: BoolArray, *, model_is_metric: bool) -> Filled:
+def _model_alone(model: _Model, *, model_is_metric: bool) -> Filled:
     """The model's depth as it is, where there is no sensor depth."""
     if not model_is_metric:
         raise GroundingError(
             "Fused depth: the depth image holds no valid pixel, and the model's depth has no scale of its own. Check "
             "the depth camera, or name a metric model too (depth_model.metric_model)."
         )
-    depth = np.where(valid, model, np.float32(np.nan)).astype(np.float32)
-    nothing = np.zeros(valid.shape, np.bool_)
+    depth = np.where(model.valid, model.depth_m, np.float32(np.nan)).astype(np.float32)
+    nothing = np.zeros(depth.shape, np.bool_)
     return Filled(
         depth_m=depth,
-        source=np.where(valid, np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE)),
-        facts=MappingProxyType(_shares(nothing, nothing, valid)),
+        source=np.where(model.valid, np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE)),
+        facts=MappingProxyType(_shares(nothing, nothing, model.valid)),
         notes=("the depth image holds no valid pixel: all depth is the model's, in the model's own scale",),
     )
 
