@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.depth_fusion import figures_of
 from benchmarks.figure import Figure
 from benchmarks.frames import REAL_FRAMES, bench_frames
 from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
@@ -246,6 +247,18 @@ def language_model_figures() -> list[Figure]:
     ]
 
 
+def depth_fusion_figures(scenes: int) -> list[Figure]:
+    """What filling the holes of depth images gains, on generated scenes and on real frames where they are at hand.
+
+    Args:
+        scenes: per kind.
+
+    Returns:
+        Figures.
+    """
+    return figures_of(_last_json(_python(["-m", "benchmarks", "depth_fusion", "--scenes", str(scenes)])))
+
+
 def measure(
     parts: Sequence[str], *, seconds: float, scenes: int, minutes: float, tell: Callable[[str], None]
 ) -> list[Figure]:
@@ -270,6 +283,7 @@ def measure(
         "fuzzing": fuzzing_figures,
         "endurance": lambda: endurance_figures(minutes),
         "language_model": language_model_figures,
+        "depth_fusion": lambda: depth_fusion_figures(scenes),
     }
     figures: list[Figure] = []
     for part in parts:
