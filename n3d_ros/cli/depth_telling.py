@@ -271,8 +271,8 @@ def scale_sentence(records: Sequence[FrameRecord]) -> str:
         return "No frame gave a result."
     if not metric:
         return (
-            "Scale: RELATIVE, right up to one factor, not metres: nothing here knows metres (--metric MODEL and "
-            "--intrinsics, or a recording with tf, give them)."
+            "Scale: RELATIVE, not metres: nothing here knows metres (--metric MODEL and --intrinsics, or a recording "
+            "with tf, give them)."
         )
     known = [record.depth_quantiles for record in metric if record.depth_quantiles is not None]
     near, far = min(one[0] for one in known), max(one[2] for one in known)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -129,7 +131,7 @@ def read_record(path: Path) -> FrameRecord | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return _record_of({name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, KeyError, TypeError, EOFError, N3dError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, N3dError):
         return None
 
 
