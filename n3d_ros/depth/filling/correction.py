@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
 
@@ -63,10 +62,9 @@ class CorrectionField:
         rows, columns = np.nonzero(pixels)
         depths = (np.log(depth_m[pixels]) - self.depth_origin) / self.depth_step
         where = np.stack([(rows + 0.5) / self.cell_px - 0.5, (columns + 0.5) / self.cell_px - 0.5, depths])
-        ratio = ndimage.map_coordinates(self.ratio, where, order=1, mode="nearest")
-        last = np.array(self.ratio.shape)[:, None] - 1
-        cell = tuple(np.clip((where + 0.5).astype(np.intp), 0, last))
-        return ratio, self.spread[cell], self.disagreeing[cell]
+        where = np.clip(where, 0, np.array(self.ratio.shape)[:, None] - 1)
+        cell = tuple((where + 0.5).astype(np.intp))
+        return _interpolated(self.ratio, where), self.spread[cell], self.disagreeing[cell]
 
 
 def correction_field(
@@ -91,7 +89,7 @@ def correction_field(
     cell_px = max(height, width) / CELLS_ACROSS
     origin, reach = float(log_depth.min()), float(np.ptp(log_depth))
     step = max(DEPTH_STEP, reach / (MAX_DEPTH_CELLS - 2))
-    shape = (int(np.ceil(height / cell_px)), int(np.ceil(width / cell_px)), int(reach / step) + 2)
+    shape = (max(int(np.ceil(height / cell_px)), 2), max(int(np.ceil(width / cell_px)), 2), int(reach / step) + 2)
     where = (rows / cell_px, columns / cell_px, (log_depth - origin) / step + 0.5)
     cell = np.ravel_multi_index(tuple(each.astype(np.intp) for each in where), shape)
     follows = (np.abs(ratio) <= np.log1p(largest)).astype(np.float32)
@@ -108,22 +106,35 @@ def correction_field(
     )
 
 
+def _interpolated(values: FloatArray, where: FloatArray) -> FloatArray:
+    """(n,) values between the cells around (3, n) coordinates, all within the grid."""
+    cell = np.minimum(where.astype(np.intp), np.array(values.shape)[:, None] - 2)
+    rest = where - cell
+    strides = np.array(values.strides) // values.itemsize
+    flat, first = values.ravel(), strides @ cell
+    result = np.zeros(where.shape[1])
+    for corner in np.ndindex(2, 2, 2):
+        row, column, depth = (part if one else 1 - part for one, part in zip(corner, rest, strict=True))
+        result += row * column * depth * flat[first + int(strides @ corner)]
+    return result
+
+
 def _spread_out(
     cell: NDArray[np.intp], values: Sequence[Float32Array], shape: tuple[int, int, int]
 ) -> tuple[FloatArray, ...]:
     """Sums of each kind of value per cell, carried to other cells by blurs of growing width and falling weight.
 
-    Depth cells are blurred along the image as the channels of a picture: OpenCV does that several times faster than
-    scipy does it cell by cell.
+    Depth cells are blurred along the image as the channels of a picture, and along depth as the rows of another.
     """
     cells = int(np.prod(shape))
     spread = []
     for each in values:
-        sums = np.bincount(cell, each, minlength=cells).reshape(shape)
-        picture = ndimage.gaussian_filter1d(sums, DEPTH_BLUR, axis=2, mode="constant", truncate=3).astype(np.float32)
-        blurred = [
-            weight * cv2.GaussianBlur(picture, (0, 0), deviation, borderType=cv2.BORDER_CONSTANT)
-            for deviation, weight in BLURS
-        ]
-        spread.append(np.sum(blurred, axis=0, dtype=np.float64).reshape(shape))
+        sums = np.bincount(cell, each, minlength=cells).astype(np.float32).reshape(-1, shape[2])
+        along_depth = cv2.GaussianBlur(sums, (5, 1), DEPTH_BLUR, sigmaY=DEPTH_BLUR, borderType=cv2.BORDER_CONSTANT)
+        picture = along_depth.reshape(shape)
+        total = np.zeros(shape, np.float64)
+        for deviation, weight in BLURS:
+            blurred = cv2.GaussianBlur(picture, (0, 0), deviation, borderType=cv2.BORDER_CONSTANT)
+            total += weight * blurred.reshape(shape)
+        spread.append(total)
     return tuple(spread)

@@ -8,7 +8,7 @@ import numpy as np
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 
 WINDOW_PX = 5  # an edge is looked for in a window of two pixels around each pixel
-FAR_M = np.float32(1e6)  # stands for "nothing" where the smallest is asked for
+NOWHERE = np.float32(1e6)  # 1/m; stands for "nothing" where the smallest inverse depth is asked for
 
 
 def edges(depth_m: Float32Array, jump: float, *, window_px: int = WINDOW_PX) -> BoolArray:
@@ -29,11 +29,10 @@ def edges(depth_m: Float32Array, jump: float, *, window_px: int = WINDOW_PX) -> 
     """
     known = np.isfinite(depth_m)
     kernel = np.ones((window_px, window_px), np.uint8)
-    far = cv2.dilate(np.where(known, depth_m, np.float32(0)), kernel)
-    near = cv2.erode(np.where(known, depth_m, FAR_M), kernel)
     with np.errstate(invalid="ignore", divide="ignore"):
-        to_near = depth_m / near - 1  # inverse depth, relative to the pixel's own
-        to_far = 1 - depth_m / far
+        inverse = np.where(known, 1 / depth_m, np.float32(0))
+        to_near = cv2.dilate(inverse, kernel) * depth_m - 1  # inverse depth, relative to the pixel's own
+        to_far = 1 - cv2.erode(np.where(known, inverse, NOWHERE), kernel) * depth_m
         step = np.maximum(to_near, to_far) - 2 * np.minimum(to_near, to_far) > jump
     closed = cv2.morphologyEx(step.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
     return closed.astype(np.bool_) & known

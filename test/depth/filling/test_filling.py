@@ -202,3 +202,11 @@ def test_images_of_different_sizes_are_refused() -> None:
 def test_settings_outside_their_range_are_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=field):
         FillingConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_one_row_of_pixels_is_an_image_too() -> None:
+    row = np.linspace(1.0, 3.0, 400, dtype=np.float32)[None]
+    sensor = row.copy()
+    sensor[:, 200:220] = np.nan
+    filled = fill(sensor, (row * 0.5).astype(np.float32))
+    np.testing.assert_allclose(filled.depth_m, row, rtol=1e-3)
