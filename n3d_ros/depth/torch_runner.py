@@ -116,7 +116,8 @@ class TorchRunner:
             if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
                 raise BackendError(
                     f"{self._name}: out of memory on {self._device} with {what}; use fewer views (max_views, "
-                    f"batch_views), a lower resolution, a smaller model or dtype bfloat16. {_short(error)}"
+                    f"batch_views), a lower resolution, a smaller model or dtype bfloat16. {_short(error)}",
+                    reason="out_of_memory",
                 ) from error
             raise BackendError(
                 f"{self._name}: the network failed on {self._device} with {what}: {_short(error)}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ torch = pytest.importorskip("torch", reason="the extra [model] is not installed"
 from model_training.models.random_depth_model import write_random_depth_model  # noqa: E402
 from n3d_ros.depth.loading import load_depth_model  # noqa: E402
 from n3d_ros.depth.options import DepthOptions  # noqa: E402
-from n3d_ros.depth.views import PoseSource, ScaleSource, View  # noqa: E402
+from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View  # noqa: E402
 from n3d_ros.errors import ConfigurationError  # noqa: E402
 from n3d_ros.geometry.camera import CameraIntrinsics  # noqa: E402
 from n3d_ros.geometry.transforms import RigidTransform  # noqa: E402
@@ -112,6 +113,22 @@ def test_cameras_can_come_from_rays(folders: dict[str, Path]) -> None:
     estimate = load_depth_model(folders["tiny"], device="cpu", options=options).estimate(views(2))
     assert any("rays" in note for note in estimate.notes)  # those of random weights are no camera's, which is said
     assert all(view.world_T_camera is not None for view in estimate.views)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_gives_what_the_cpu_gives_and_the_same_every_time(folders: dict[str, Path]) -> None:
+    def on(device: str, dtype: Literal["float32", "bfloat16"]) -> DepthEstimate:
+        model = load_depth_model(
+            folders["tiny"], metric=folders["tiny-metric"], device=device, dtype=dtype, options=OPTIONS
+        )
+        return model.estimate(views(3))
+
+    cpu, gpu, again, half = on("cpu", "float32"), on("cuda", "float32"), on("cuda", "float32"), on("cuda", "bfloat16")
+    for a, b, c, d in zip(cpu.views, gpu.views, again.views, half.views, strict=True):
+        assert np.allclose(a.depth_m, b.depth_m, rtol=2e-3, equal_nan=True)
+        assert np.array_equal(b.depth_m, c.depth_m, equal_nan=True)
+        assert np.allclose(a.depth_m, d.depth_m, rtol=0.1, equal_nan=True)
 
 
 def test_facts_name_files_licence_and_numbers(folders: dict[str, Path]) -> None:

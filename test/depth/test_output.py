@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -69,6 +72,33 @@ def test_a_slanted_thing_before_a_slanted_wall_keeps_its_edge() -> None:
         ((depth > thing_range[0] - slack) & (depth < thing_range[1] + slack))
         | ((depth > wall_range[0] * (1 - slack)) & (depth < wall_range[1] * (1 + slack)))
     ).all()
+
+
+@pytest.mark.parametrize("scene", ["learn0", "learn10"])
+def test_points_of_real_rooms_do_not_float_between_things(shared_data: Path, scene: str) -> None:
+    true = (
+        cv2.imread(str(shared_data / f"realdata/osd/{scene}_depth.png"), cv2.IMREAD_UNCHANGED).astype(np.float32) / 1000
+    )
+    true[true == 0] = np.nan
+    image_map = map_of((480, 640), 504)
+    rows, columns = (
+        ((np.arange(seen) + 0.5) * camera / seen).astype(int)
+        for seen, camera in zip(image_map.network_hw, image_map.camera_hw, strict=True)
+    )
+    small = true[rows][:, columns]
+    far = np.nan_to_num(true, nan=0)
+    edges = cv2.dilate(far, np.ones((5, 5))) > 1.1 * cv2.erode(np.nan_to_num(true, nan=99), np.ones((5, 5)))
+
+    def floating(depth: NDArray[np.float32]) -> float:
+        """Share of pixels at edges that are more than 3 % off every true depth within two pixels."""
+        nearest = np.full(true.shape, np.inf)
+        for shift in np.ndindex(5, 5):
+            there = np.roll(true, (shift[0] - 2, shift[1] - 2), axis=(0, 1))
+            nearest = np.fmin(nearest, np.abs(depth - there) / there)
+        return float((nearest[edges & np.isfinite(true) & np.isfinite(depth)] > 0.03).mean())
+
+    assert floating(depth_at_camera(small, image_map)) < 0.002
+    assert floating(cv2.resize(small, (640, 480), interpolation=cv2.INTER_LINEAR)) > 0.05  # what it is good for
 
 
 def test_no_depth_spreads_from_sky_and_no_sky_from_depth() -> None:
