@@ -129,7 +129,7 @@ def read_record(path: Path) -> FrameRecord | None:
         The record; None when there is none, or another program's.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return _record_of({name: arrays[name] for name in arrays.files})
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, N3dError):
         return None
