@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from n3d_ros.depth.config import NetworkConfig
-from n3d_ros.depth.network.tables import TableCache, uv_tables
+from n3d_ros.depth.network.tables import TableCache, uv_table
 
 HIDDEN = 32  # channels before the last convolution
 
@@ -24,7 +24,7 @@ class Scratch(nn.Module):
 
 
 class ResidualConvUnit(nn.Module):
-    """Two convolutions beside the identity.
+    """Two convolutions beside the identity. What they give is changed in place: nobody else holds it.
 
     Args:
         channels: of the map.
@@ -44,7 +44,7 @@ class ResidualConvUnit(nn.Module):
         Returns:
             The same shape.
         """
-        return maps + self.conv2(F.relu(self.conv1(F.relu(maps))))
+        return self.conv2(self.conv1(F.relu(maps)).relu_()).add_(maps)
 
 
 class Fusion(nn.Module):
@@ -76,7 +76,7 @@ class Fusion(nn.Module):
             (n, F, *size).
         """
         if self.resConfUnit1 is not None and lateral is not None:
-            maps = maps + self.resConfUnit1(lateral)
+            maps = self.resConfUnit1(lateral).add_(maps)
         return enlarged(self.out_conv(self.resConfUnit2(maps)), size)
 
 
@@ -172,7 +172,7 @@ class DptTrunk(nn.Module):
         """The maps with the position code of their pixels, where the head has one.
 
         Args:
-            maps: (n, c, h, w).
+            maps: (n, c, h, w), used by nobody else: changed in place.
             image_hw: of the whole image.
 
         Returns:
@@ -181,10 +181,10 @@ class DptTrunk(nn.Module):
         if not self.coded:
             return maps
         channels, size, device = maps.shape[1], (maps.shape[2], maps.shape[3]), maps.device
-        across, down = self.tables.get(
-            (size, channels, image_hw, device), lambda: uv_tables(size, channels, image_hw[1] / image_hw[0], device)
+        table = self.tables.get(
+            (size, channels, image_hw, device), lambda: uv_table(size, channels, image_hw[1] / image_hw[0], device)
         )
-        return maps + torch.cat([across.expand(-1, -1, *size), down.expand(-1, -1, *size)], dim=1)
+        return maps.add_(table)
 
 
 def last_convolutions(channels: int, outputs: int) -> nn.Sequential:
@@ -197,4 +197,6 @@ def last_convolutions(channels: int, outputs: int) -> nn.Sequential:
     Returns:
         Modules named 0 and 2, as in the released files.
     """
-    return nn.Sequential(nn.Conv2d(channels, HIDDEN, 3, padding=1), nn.ReLU(), nn.Conv2d(HIDDEN, outputs, 1))
+    return nn.Sequential(
+        nn.Conv2d(channels, HIDDEN, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(HIDDEN, outputs, 1)
+    )

@@ -19,6 +19,7 @@ OFFSET = 0.1  # added to the wanted rows and columns before the scale is made, a
 UV_WEIGHT = 0.1
 UV_BASE = 100.0
 KEPT = 64  # tables; a size needs about a dozen
+KEPT_BYTES = 1 << 29  # in all; the pixels of a large head at 504 x 504 need 130 MB
 
 Table = TypeVar("Table")
 
@@ -48,13 +49,16 @@ class TableCache:
             table = make()
         if not torch.compiler.is_compiling():
             self._tables[key] = table
-            while len(self._tables) > KEPT:
+            while len(self._tables) > KEPT or (len(self._tables) > 1 and self._bytes() > KEPT_BYTES):
                 self._tables.popitem(last=False)
         return table
 
     def clear(self) -> None:
         """Drops all tables."""
         self._tables.clear()
+
+    def _bytes(self) -> int:
+        return sum(_size(table) for table in self._tables.values())
 
     def __deepcopy__(self, _memo: object) -> TableCache:
         """An empty cache: a copied network makes its own tables."""
@@ -67,6 +71,13 @@ class TableCache:
     def __setstate__(self, _state: object) -> None:
         """Starts empty."""
         self._tables = OrderedDict()
+
+
+def _size(table: Any) -> int:
+    """Bytes of the tensors in a table."""
+    if isinstance(table, torch.Tensor):
+        return table.nbytes
+    return sum(_size(part) for part in table) if isinstance(table, tuple) else 0
 
 
 def positional_table(stored: torch.Tensor, image_hw: tuple[int, int]) -> torch.Tensor:
@@ -90,32 +101,30 @@ def positional_table(stored: torch.Tensor, image_hw: tuple[int, int]) -> torch.T
     return torch.cat([stored[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
 
 
-def uv_tables(
-    map_hw: tuple[int, int], channels: int, aspect: float, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The head's position code of the pixels of a map, already weighted: what columns add, and what rows add.
+def uv_table(map_hw: tuple[int, int], channels: int, aspect: float, device: torch.device) -> torch.Tensor:
+    """The head's position code of the pixels of a map, already weighted: first half of the channels x, second half y.
 
     Args:
         map_hw: of the map.
-        channels: of the map, a multiple of 4: the first half codes x, the second y.
+        channels: of the map, a multiple of 4.
         aspect: width by height of the whole image.
-        device: where the tables go.
+        device: where the table goes.
 
     Returns:
-        (1, channels/2, 1, w) and (1, channels/2, h, 1), float32.
+        (1, channels, h, w) float32, channels last in memory.
     """
     height, width = map_hw
     diagonal = (aspect**2 + 1) ** 0.5
-    return tuple(
-        (UV_WEIGHT * _waves(reach / diagonal, count, channels // 2, device)).reshape(1, channels // 2, *shape)
-        for reach, count, shape in ((aspect, width, (1, width)), (1.0, height, (height, 1)))
-    )
+    across = _waves(aspect / diagonal, width, channels // 2)[:, None, :].expand(-1, height, -1)
+    down = _waves(1 / diagonal, height, channels // 2)[:, :, None].expand(-1, -1, width)
+    table = UV_WEIGHT * torch.cat([across, down])[None].to(device, torch.float32)
+    return table.contiguous(memory_format=torch.channels_last)
 
 
-def _waves(reach: float, count: int, channels: int, device: torch.device) -> torch.Tensor:
+def _waves(reach: float, count: int, channels: int) -> torch.Tensor:
     """(channels, count): sines, then cosines of evenly spaced coordinates, the outermost half a pixel inside reach."""
     end = reach * (count - 1) / count
     coordinates = torch.linspace(-end, end, count, dtype=torch.float64)
     omega = UV_BASE ** -(torch.arange(channels // 2, dtype=torch.float64) / (channels // 2))
     angles = omega[:, None] * coordinates
-    return torch.cat([angles.sin(), angles.cos()]).to(device, torch.float32)
+    return torch.cat([angles.sin(), angles.cos()]).float()

@@ -21,7 +21,7 @@ from n3d_ros.depth.network.reference_view import (  # noqa: E402
     take_views,
 )
 from n3d_ros.depth.network.rotary import rotation  # noqa: E402
-from n3d_ros.depth.network.tables import positional_table, uv_tables  # noqa: E402
+from n3d_ros.depth.network.tables import positional_table, uv_table  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -73,9 +73,7 @@ def test_the_code_of_pixels_is_that_of_the_reference(golden: dict[str, Any], siz
     name = next(
         name for name in (f"uvpe.{width}x{height}x{channels}", f"uvpe.{height}x{width}x{channels}") if name in golden
     )
-    across, down = uv_tables((height, width), channels, HW[1] / HW[0], torch.device("cpu"))
-    half = (1, channels // 2, height, width)
-    ours = torch.cat([across.expand(half), down.expand(half)], dim=1)[0].permute(1, 2, 0)
+    ours = uv_table((height, width), channels, HW[1] / HW[0], torch.device("cpu"))[0].permute(1, 2, 0)
     assert deviation(ours, golden[name]) < TOLERANCE
 
 
