@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ def walk(frames: int, *, laps: float = 0.5) -> list[RigidTransform]:
     return poses
 
 
+@cache
 def depth_of(pose: RigidTransform) -> NDArray[np.float32]:
     """(48, 64) float32 z-depth of the room from a pose, metres."""
     u, v = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
@@ -47,12 +49,23 @@ def depth_of(pose: RigidTransform) -> NDArray[np.float32]:
         root = np.sqrt(np.maximum(b**2 - a * c, 0))
         hit = np.where((b**2 > a * c) & (-b - root > 0), (-b - root) / a, np.inf)
         walls = np.minimum(walls, hit)
-    return walls.astype(np.float32)
+    depth = walls.astype(np.float32)
+    depth.flags.writeable = False  # every caller gets this one
+    return depth
 
 
-def view_of(index: int, pose: RigidTransform | None = None) -> View:
-    """An image that carries its frame's number."""
-    rgb = np.zeros((CAMERA.height, CAMERA.width, 3), dtype=np.uint8)
+def picture_of(pose: RigidTransform) -> NDArray[np.uint8]:
+    """(48, 64, 3) uint8: the room papered with a pattern that nowhere repeats."""
+    u, v = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
+    rays = np.stack([(u - CAMERA.cx) / CAMERA.fx, (v - CAMERA.cy) / CAMERA.fy, np.ones(u.shape)], axis=2)
+    x, y, z = np.moveaxis(pose.apply(rays * depth_of(pose)[..., None]), 2, 0)
+    grey = np.sin(1.3 * x + 0.7 * z) + np.sin(2.9 * z - 1.1 * y) + np.sin(0.41 * x * z + 2 * y)
+    return np.repeat((128 + 40 * grey).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def view_of(index: int, pose: RigidTransform | None = None, *, seen_from: RigidTransform | None = None) -> View:
+    """An image that carries its frame's number, and shows the room where it is told from where."""
+    rgb = np.zeros((CAMERA.height, CAMERA.width, 3), dtype=np.uint8) if seen_from is None else picture_of(seen_from)
     rgb[0, 0] = [index >> 16, index >> 8 & 255, index & 255]
     return View(rgb=rgb, intrinsics=CAMERA, world_T_camera=pose)
 

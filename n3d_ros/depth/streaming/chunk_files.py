@@ -35,21 +35,23 @@ class ChunkFiles:
     Args:
         folder: to write in; made with the first chunk.
         fingerprint: of the model and of every setting that results depend on.
+        prefix: of the files' names.
     """
 
     folder: Path
     fingerprint: str
+    prefix: str = "chunk"
 
-    def path(self, chunk: Chunk) -> Path:
+    def path(self, number: int) -> Path:
         """Where a chunk's estimate lies.
 
         Args:
-            chunk: any.
+            number: of the chunk.
 
         Returns:
             The file.
         """
-        return self.folder / f"chunk_{chunk.number:06d}.npz"
+        return self.folder / f"{self.prefix}_{number:06d}.npz"
 
     def read(self, chunk: Chunk) -> DepthEstimate | None:
         """A finished estimate of exactly these views.
@@ -60,21 +62,25 @@ class ChunkFiles:
         Returns:
             None where there is none, or a file that is damaged, of other settings or of other images.
         """
-        try:
-            # numpy leaves a file open that it opened itself and found broken.
-            with self.path(chunk).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                card = json.loads(bytes(arrays[CARD]).decode())
-                if card["made_of"] != self._made_of(chunk):
-                    return None
-                views = tuple(_view(arrays, i, facts) for i, facts in enumerate(card["views"]))
-                return DepthEstimate(
-                    views=views,
-                    scale_source=ScaleSource(card["scale_source"]),
-                    scale=float(card["scale"]),
-                    notes=tuple(str(note) for note in card["notes"]),
-                )
-        except UNREADABLE:  # it is made again; what matters is that nothing half or foreign is taken for it
-            return None
+        found = _read_estimate(self.path(chunk.number))
+        return None if found is None or found[0] != self._made_of(chunk) else found[1]
+
+    def read_again(self, number: int) -> DepthEstimate:
+        """An estimate that this run has already read or written.
+
+        Args:
+            number: of the chunk.
+
+        Returns:
+            The estimate.
+
+        Raises:
+            ConfigurationError: somebody removed or damaged it meanwhile.
+        """
+        found = _read_estimate(self.path(number))
+        if found is None:
+            raise ConfigurationError(f"{self.path(number)} was whole before and is not now; start again.")
+        return found[1]
 
     def write(self, chunk: Chunk, estimate: DepthEstimate) -> None:
         """Keeps an estimate, under its name only once it is whole.
@@ -98,7 +104,7 @@ class ChunkFiles:
             for name in IMAGES:
                 if (image := getattr(view, name)) is not None:
                     arrays[_key(i, name)] = image
-        _write_arrays(self.path(chunk), arrays)
+        write_arrays(self.path(chunk.number), arrays)
 
     def _made_of(self, chunk: Chunk) -> dict[str, Any]:
         return {
@@ -109,8 +115,18 @@ class ChunkFiles:
         }
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Straight to a file beside the place, then renamed: a chunk in memory twice would break the promise of memory."""
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes arrays under a name that never stands for half of them.
+
+    They go straight to a file beside the place: a chunk in memory twice would break the promise of memory.
+
+    Args:
+        path: to write.
+        arrays: by name.
+
+    Raises:
+        ConfigurationError: the disk is full or read-only.
+    """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +142,42 @@ def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             f"{path}: the estimate of a chunk cannot be written ({error.strerror or error}); make room or choose "
             "another folder, and start again: finished chunks are taken up."
         ) from error
+
+
+def read_image(path: Path, name: str) -> NDArray[np.uint8]:
+    """One image of a file that this run has written.
+
+    Args:
+        path: of the file.
+        name: of the image.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ConfigurationError: somebody removed or damaged it meanwhile.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return np.asarray(arrays[name], dtype=np.uint8)
+    except UNREADABLE as error:
+        raise ConfigurationError(f"{path} was whole before and is not now; start again.") from error
+
+
+def _read_estimate(path: Path) -> tuple[dict[str, Any], DepthEstimate] | None:
+    """What a file says that it was made of, and the estimate; None where it is missing or damaged."""
+    try:
+        # numpy leaves a file open that it opened itself and found broken.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            card = json.loads(bytes(arrays[CARD]).decode())
+            return dict(card["made_of"]), DepthEstimate(
+                views=tuple(_view(arrays, i, facts) for i, facts in enumerate(card["views"])),
+                scale_source=ScaleSource(card["scale_source"]),
+                scale=float(card["scale"]),
+                notes=tuple(str(note) for note in card["notes"]),
+            )
+    except UNREADABLE:  # it is made again; what matters is that nothing half or foreign is taken for it
+        return None
 
 
 def _digest(view: View) -> str:

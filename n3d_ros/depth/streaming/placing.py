@@ -99,7 +99,7 @@ def place_chunk(chunk: Chunk, estimate: DepthEstimate, tail: Tail | None, option
         tail.views,
         shared,
         is_metric=was_metric and estimate.is_metric,
-        freedom=_freedom(options, both_metric=was_metric and estimate.is_metric),
+        freedom=fitted_freedom(options, both_metric=was_metric and estimate.is_metric),
         options=options,
     )
     if fit.earlier_S_later is None:
@@ -141,7 +141,16 @@ def in_segment(views: Sequence[ViewDepth], place: Place) -> tuple[ViewDepth, ...
     return tuple(moved)
 
 
-def _freedom(options: StreamOptions, *, both_metric: bool) -> Freedom:
+def fitted_freedom(options: StreamOptions, *, both_metric: bool) -> Freedom:
+    """What of a similarity is fitted between two estimates.
+
+    Args:
+        options: of the stream.
+        both_metric: whether both are metric.
+
+    Returns:
+        The scale too, unless both are metric and nothing else was asked for.
+    """
     if not both_metric:  # the unit of a relative estimate is its own: it is always fitted
         known = options.alignment == Freedom.SCALE_THEN_SE3.value
         return Freedom.SCALE_THEN_SE3 if known else Freedom.SIM3

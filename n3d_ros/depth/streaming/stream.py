@@ -4,46 +4,24 @@
 
     frames -> overlapping chunks -> one estimate each (kept on disk) -> laid on the chunk before -> frames, in order
 
-The role of DA3-Streaming, without its search for places seen again. A frame comes out as soon as nothing can change it:
-half an overlap behind the newest chunk.
+The role of DA3-Streaming. A frame comes out as soon as nothing can change it: half an overlap behind the newest chunk,
+or, where places seen again are to close the trajectory, after the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from n3d_ros.depth.streaming.chunk_files import ChunkFiles
 from n3d_ros.depth.streaming.chunks import Chunk, overlapping_chunks
+from n3d_ros.depth.streaming.closing import Film, closed_places
+from n3d_ros.depth.streaming.estimating import ChunkEstimator, Estimator
 from n3d_ros.depth.streaming.options import StreamOptions
 from n3d_ros.depth.streaming.placing import Place, Tail, in_segment, is_anchored, place_chunk
-from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
-from n3d_ros.errors import CancelledError, GroundingError, InputError
-
-
-class Estimator(Protocol):
-    """What estimates a chunk: a ``DepthModel``, or anything with its name and its one verb."""
-
-    @property
-    def name(self) -> str:
-        """What it is, such as "da3-small + da3metric-large"."""
-        ...
-
-    def estimate(self, views: Sequence[View], *, is_cancelled: Callable[[], bool] | None = None) -> DepthEstimate:
-        """The depth of some views together.
-
-        Args:
-            views: one chunk.
-            is_cancelled: asked between steps.
-
-        Returns:
-            One result per view.
-        """
-        ...
+from n3d_ros.depth.views import DepthEstimate, ScaleSource, View, ViewDepth
+from n3d_ros.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,60 +103,46 @@ def stream_depth(
 
     Raises:
         InputError: the model gave another number of results than views.
-        ConfigurationError: the work folder cannot be written.
+        ConfigurationError: the work folder cannot be written, or loop closure has none.
         CancelledError: asked to stop; finished chunks are on disk.
     """
     options = StreamOptions() if options is None else options
+    if options.loop_closure and work_folder is None:
+        raise ConfigurationError("Loop closure reads every chunk a second time: give a work folder.")
     files = None if work_folder is None else ChunkFiles(folder=work_folder, fingerprint=f"{model.name}\n{fingerprint}")
+    estimator = ChunkEstimator(model=model, files=files, is_cancelled=is_cancelled)
+    film = Film(files=files) if options.loop_closure and files is not None else None
     tail: Tail | None = None
     for chunk in overlapping_chunks(frames, options):
-        estimate, from_disk = _estimated(chunk, model, files, is_cancelled)
+        estimate, from_disk = estimator.estimate(chunk)
         place = place_chunk(chunk, estimate, tail, options)
         if on_progress is not None:
             on_progress(_report(chunk, estimate, place, from_disk=from_disk))
-        for number in chunk.own(options):
-            yield _frame(chunk, estimate, place, number)
+        if film is None:
+            for number in chunk.own(options):
+                yield _frame(chunk.first + number, estimate, number, place)
+        else:
+            film.add(chunk, estimate, place, options)
         tail = None if chunk.is_last else _tail(estimate, place, options)
         del chunk, estimate  # before the next images come, or two chunks are held
+    if film is not None:
+        yield from _closed(film, replace(estimator, files=replace(film.files, prefix="revisit")), options)
 
 
-def _estimated(
-    chunk: Chunk, model: Estimator, files: ChunkFiles | None, is_cancelled: Callable[[], bool] | None
-) -> tuple[DepthEstimate, bool]:
-    """The chunk's estimate, and whether it was on disk."""
-    known = None if files is None else files.read(chunk)
-    if known is not None and len(known.views) == len(chunk.views):
-        return known, True
-    if is_cancelled is not None and is_cancelled():
-        raise CancelledError(f"Cancelled before frame {chunk.first + chunk.shared}; what was finished is kept.")
-    try:
-        estimate = model.estimate(chunk.views, is_cancelled=is_cancelled)
-    except GroundingError as error:  # nothing to see here says nothing of the rest of the film
-        return _nothing(chunk, error.message), False
-    if len(estimate.views) != len(chunk.views):
-        raise InputError(f"{model.name}: expected {len(chunk.views)} results, one per view, got {len(estimate.views)}.")
-    if files is not None:
-        files.write(chunk, estimate)
-    return estimate, False
+def _closed(film: Film, estimator: ChunkEstimator, options: StreamOptions) -> Iterator[StreamedFrame]:
+    """All frames, from disk, once places seen again have had their say."""
+    if not film.chunks:
+        return
+    for chunk, place in zip(film.chunks, closed_places(film, estimator, options), strict=True):
+        estimate = film.files.read_again(chunk.number)
+        for index in chunk.own:
+            yield _frame(index, estimate, index - chunk.first, place)
+        del estimate
 
 
-def _nothing(chunk: Chunk, reason: str) -> DepthEstimate:
-    empty = tuple(
-        ViewDepth(
-            depth_m=np.full(view.rgb.shape[:2], np.nan, dtype=np.float32),
-            intrinsics=view.intrinsics,
-            world_T_camera=view.world_T_camera,
-            pose_source=PoseSource.NONE if view.world_T_camera is None else PoseSource.GIVEN,
-        )
-        for view in chunk.views
-    )
-    note = f"frames {chunk.first} to {chunk.first + len(empty) - 1}: no depth: {reason}"
-    return DepthEstimate(views=empty, scale_source=ScaleSource.RELATIVE, notes=(note,))
-
-
-def _frame(chunk: Chunk, estimate: DepthEstimate, place: Place, number: int) -> StreamedFrame:
+def _frame(index: int, estimate: DepthEstimate, number: int, place: Place) -> StreamedFrame:
     return StreamedFrame(
-        index=chunk.first + number,
+        index=index,
         depth=in_segment(estimate.views[number : number + 1], place)[0],
         scale_source=place.scale_source,
         scale=estimate.scale * place.segment_S_chunk.scale,
