@@ -20,6 +20,9 @@ from n3d_ros.inference.grounder import OnProgress
 IS_METRIC = "is_metric"
 """Fact of a source whose model may have no scale of its own: 0 where its depth is in an unknown unit."""
 
+RELATIVE_NOTE = "Depth is relative"
+"""What notes about a model without a scale begin with: not true any more once a depth camera has given the scale."""
+
 
 class FusedDepth:
     """A DepthSource that keeps what the camera measured and fills the rest from another DepthSource.
@@ -77,7 +80,7 @@ class FusedDepth:
                 raise CancelledError("Stopped before the holes of the depth image were filled.")
             is_metric = bool(estimate.facts.get(IS_METRIC, 1.0))
             if view.sensor_depth_m is None and found and not is_metric:
-                found.append(_on_scale_of_first(estimate, alignment))
+                found.append(_in_unit_of_first(estimate, alignment))
                 continue
             filled = fill(
                 view.sensor_depth_m,
@@ -89,7 +92,7 @@ class FusedDepth:
             )
             if not found:
                 alignment = filled.alignment
-            found.append(_fused(estimate, filled, scale=None if is_metric else alignment))
+            found.append(_fused(estimate, filled, unit=None if is_metric else alignment))
         stages = {**found[0].stage_ms, "fill": 1e3 * (time.perf_counter() - begin_s)}
         found[0] = replace(found[0], stage_ms=MappingProxyType(stages))
         return tuple(found)
@@ -103,45 +106,55 @@ class FusedDepth:
         self._model.close()
 
 
-def _fused(estimate: FoundDepth, filled: Filled, *, scale: Alignment | None) -> FoundDepth:
-    """One view's depth with the sensor's in it; ``scale`` is that of a model without one."""
+def _fused(estimate: FoundDepth, filled: Filled, *, unit: Alignment | None) -> FoundDepth:
+    """One view's depth with the sensor's in it; ``unit`` is given for a model without a scale."""
     facts = {**estimate.facts, **{f"fill_{name}": value for name, value in filled.facts.items()}}
+    notes = estimate.notes
+    if filled.alignment is not None:
+        facts[IS_METRIC] = 1.0
+        notes = tuple(note for note in notes if not note.startswith(RELATIVE_NOTE))
     return replace(
         estimate,
         depth_m=filled.depth_m,
         source=filled.source,
-        reference_T_camera=_scaled(estimate, scale),
+        reference_T_camera=_in_metres(estimate, unit),
         facts=MappingProxyType(facts),
-        notes=(*estimate.notes, *filled.notes),
+        notes=(*notes, *filled.notes),
     )
 
 
-def _on_scale_of_first(estimate: FoundDepth, alignment: Alignment | None) -> FoundDepth:
-    """The depth of a colour camera beside the depth camera: one pass has one unit, so the first view's scale holds."""
-    if alignment is None:
-        depth_m = np.full(estimate.depth_m.shape, np.nan, np.float32)
-        note = "no depth for a camera without depth: the model has no scale of its own, and none could be found"
-    else:
-        depth_m = alignment.apply(estimate.depth_m)
-        note = "the depth of a camera without depth has the scale found for the depth camera's view"
-    source = np.where(np.isfinite(depth_m), np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE))
+def _in_unit_of_first(estimate: FoundDepth, unit: Alignment | None) -> FoundDepth:
+    """The depth of a colour camera beside the depth camera, where the model has no scale.
+
+    Views whose positions the model estimated together have one unit, so the first view's holds; a monocular model gives
+    each view a unit of its own, and then there is none.
+    """
+    shape = estimate.depth_m.shape
+    if unit is None or estimate.reference_T_camera is None:
+        return replace(
+            estimate,
+            depth_m=np.full(shape, np.nan, np.float32),
+            source=np.full(shape, PixelSource.NONE, np.uint8),
+            reference_T_camera=None,
+            notes=(*estimate.notes, "no depth for a camera without depth: the model has no scale of its own"),
+        )
+    depth_m = np.asarray(unit.ratio * estimate.depth_m, np.float32)
     return replace(
         estimate,
         depth_m=depth_m,
-        source=source,
-        reference_T_camera=_scaled(estimate, alignment),
-        notes=(*estimate.notes, note),
+        source=np.where(np.isfinite(depth_m), np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE)),
+        reference_T_camera=_in_metres(estimate, unit),
+        facts=MappingProxyType({**estimate.facts, IS_METRIC: 1.0}),
+        notes=(*estimate.notes, "a camera without depth has the scale found where the depth camera looks"),
     )
 
 
-def _scaled(estimate: FoundDepth, alignment: Alignment | None) -> RigidTransform | None:
+def _in_metres(estimate: FoundDepth, unit: Alignment | None) -> RigidTransform | None:
     """An estimated pose in metres: as it is when depth is metric, else in the unit found for depth, if there is one."""
     pose = estimate.reference_T_camera
     if pose is None or bool(estimate.facts.get(IS_METRIC, 1.0)):
         return pose
-    if alignment is None or alignment.domain != "depth":
-        return None
-    return RigidTransform(rotation=pose.rotation, translation=alignment.scale * pose.translation)
+    return None if unit is None else RigidTransform(rotation=pose.rotation, translation=unit.ratio * pose.translation)
 
 
 def load_fused_depth(config: DepthModelConfig, *, on_progress: OnProgress | None = None) -> FusedDepth:

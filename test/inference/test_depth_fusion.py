@@ -10,6 +10,8 @@ import pytest
 
 from builders import make_intrinsics
 from depth.filling.scenes_for_filling import HEIGHT, WIDTH, true_depth, with_hole
+from n3d_ros.depth.scaling import RELATIVE_NOTE
+from n3d_ros.depth.single_view import MONOCULAR_NOTE
 from n3d_ros.errors import BackendError, CancelledError, GroundingError
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.depth_fusion import FusedDepth
@@ -28,6 +30,7 @@ class ScriptedModel:
     sky: np.ndarray | None = None
     pose: RigidTransform | None = None
     error: Exception | None = None
+    notes: tuple[str, ...] = ("scripted",)
     name: str = "scripted"
     device: str = "cpu"
     needs_sensor: bool = False
@@ -42,7 +45,7 @@ class ScriptedModel:
         self.passes += 1
         depth = (true_depth() * self.unit).astype(np.float32)
         found = FoundDepth(
-            depth_m=depth, sky=self.sky, reference_T_camera=self.pose, facts=dict(self.facts_found), notes=("scripted",)
+            depth_m=depth, sky=self.sky, reference_T_camera=self.pose, facts=dict(self.facts_found), notes=self.notes
         )
         return (found,) * len(views)
 
@@ -92,6 +95,20 @@ def test_a_colour_camera_beside_it_takes_the_scale_too() -> None:
     assert beside.reference_T_camera is not None and first.reference_T_camera is not None
     np.testing.assert_allclose(beside.reference_T_camera.translation, [2.0, 0.0, 0.0], rtol=1e-3)
     assert model.passes == 1
+
+
+def test_a_monocular_model_gives_cameras_beside_the_depth_camera_no_scale() -> None:
+    """Each of its views has a unit of its own, so the first one's would be a wrong scale in silence."""
+    model = ScriptedModel(unit=0.25, facts_found=RELATIVE)
+    _, beside = FusedDepth(model).find([make_view(with_hole(true_depth(), HOLE)), make_view(None)])
+    assert np.isnan(beside.depth_m).all()
+    assert any("no scale of its own" in note for note in beside.notes)
+
+
+def test_depth_that_took_the_cameras_scale_is_not_called_relative_any_more() -> None:
+    model = ScriptedModel(unit=0.25, facts_found=RELATIVE, notes=(MONOCULAR_NOTE, RELATIVE_NOTE, "other"))
+    (found,) = FusedDepth(model).find([make_view(with_hole(true_depth(), HOLE))])
+    assert found.facts["is_metric"] == 1.0 and found.notes == ("other",)
 
 
 def test_a_metric_models_depth_beside_the_depth_camera_stays_its_own() -> None:

@@ -40,6 +40,7 @@ class Alignment:
         error: median relative error of the compared pixels that follow it.
         mean_error: mean relative error of the compared pixels, none counted with more than ``ERROR_CAP``.
         inlier_share: share of the compared pixels that follow it.
+        ratio: median of measured to model depth: the scale for whoever may not shift, such as positions of cameras.
         shift_known: whether the compared depth varied enough to tell a shift; otherwise it is 0.
     """
 
@@ -49,6 +50,7 @@ class Alignment:
     error: float
     mean_error: float
     inlier_share: float
+    ratio: float
     shift_known: bool
 
     def apply(self, depth_m: Float32Array) -> Float32Array:
@@ -147,6 +149,7 @@ def _alignment(
         error=float(np.median(residuals)),
         mean_error=float(np.minimum(residuals, ERROR_CAP).mean()),
         inlier_share=float((residuals < threshold).mean()),
+        ratio=float(np.median(y / x if domain == "depth" else x / y)),
         shift_known=has_shift,
     )
 

@@ -31,6 +31,13 @@ def test_an_exact_scale_and_shift_of_inverse_depth_is_found() -> None:
     np.testing.assert_allclose(found.apply(model), true_depth(), rtol=1e-3)
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+def test_the_ratio_is_that_of_depth_whatever_the_domain(inverse: bool) -> None:
+    found = align(true_depth(), _model(2.0, 0.0, inverse=inverse), EVERYWHERE, domain="inverse" if inverse else "depth")
+    assert found is not None
+    assert found.ratio == pytest.approx(0.5 if inverse else 2.0, rel=1e-3)
+
+
 def test_a_third_of_wrong_pixels_changes_nothing() -> None:
     sensor = true_depth()
     rng = np.random.default_rng(0)
@@ -77,7 +84,7 @@ def test_the_same_images_give_the_same_alignment() -> None:
 
 
 def test_depth_outside_the_line_is_none() -> None:
-    figures = {"error": 0.0, "mean_error": 0.0, "inlier_share": 1.0}
+    figures = {"error": 0.0, "mean_error": 0.0, "inlier_share": 1.0, "ratio": 1.0}
     line = Alignment(domain="depth", scale=1.0, shift=-0.5, shift_known=True, **figures)
     assert np.isnan(line.apply(np.array([0.4], np.float32))).all()
     pole = Alignment(domain="inverse", scale=1.0, shift=-0.5, shift_known=True, **figures)
