@@ -98,6 +98,11 @@ def _add_model_arguments(group: Any) -> None:
         "--chunk", type=int, metavar="N", help=f"images of a chunk of a sequence (60; on a processor {CPU_CHUNK})"
     )
     group.add_argument(
+        "--close-loops",
+        action="store_true",
+        help="of a sequence: places seen again pull the cameras together; nothing is written before all is seen",
+    )
+    group.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -251,6 +256,7 @@ def settings_of(args: argparse.Namespace, choices: OutputChoices) -> dict[str, A
         "poses": args.poses,
         "chunk": args.chunk,
         "overlap": args.overlap,
+        "close_loops": args.close_loops,
         "intrinsics": args.intrinsics,
         "camera_info": Path(args.camera_info).read_text(errors="replace") if args.camera_info else None,
         "formats": list(choices.formats),
@@ -314,6 +320,8 @@ def _check_numbers(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ConfigurationError(f"--{name.replace('_', '-')}: expected 1 and more, got {value}.")
+    if args.close_loops and not args.resume:
+        raise ConfigurationError("--close-loops looks at chunks a second time, from disk; leave --no-resume out.")
 
 
 def _refuse_place(args: argparse.Namespace) -> None:
@@ -367,6 +375,7 @@ def _results(
         work_folder=session.folder.work / "chunks" if args.resume else None,
         fingerprint=json.dumps(session.folder.settings, sort_keys=True),
         on_chunk=bar.chunk,
+        again=source.frames if args.close_loops else None,
         **common,
     )
 
@@ -386,4 +395,6 @@ def stream_options(args: argparse.Namespace, *, device: str, max_views: int) -> 
 
     usual = CPU_CHUNK if device.startswith("cpu") else min(StreamOptions().chunk_views, max_views)
     chunk = args.chunk or usual
-    return StreamOptions(chunk_views=chunk, overlap_views=args.overlap or max(1, chunk // 2))
+    return StreamOptions(
+        chunk_views=chunk, overlap_views=args.overlap or max(1, chunk // 2), loop_closure=args.close_loops
+    )

@@ -136,6 +136,14 @@ def test_a_video_is_a_sequence_with_a_contact_sheet(tmp_path: Path, models: list
     assert not (out / ".work").exists()
 
 
+def test_closing_loops_writes_every_frame_once_all_are_seen(tmp_path: Path, models: list[RampModel]) -> None:
+    images, out = write_images(tmp_path / "in", 14), tmp_path / "out"
+    command = [images, "-o", out, "--model", "m", "--format", "png", "--chunk", "8", "--close-loops", *INTRINSICS]
+    assert run(*command) == 0
+    document = summary(out)
+    assert document["frames_done"] == 14 and [one["name"] for one in document["frames"]][13] == "image13"
+
+
 def test_the_same_command_again_computes_nothing(
     tmp_path: Path, models: list[RampModel], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +183,7 @@ def test_another_input_does_not_replace_results(
         (["--intrinsics", "500,500,32,24", "--camera-info", "x.yaml"], "got both"),
         (["--camera-info", "nowhere.yaml"], "calibration file"),
         (["--color", "/camera"], "of a recording"),
+        (["--close-loops", "--no-resume"], "leave --no-resume out"),
         (["--resolution", "500"], "multiple of 14"),
     ],
 )

@@ -12,7 +12,6 @@ import numpy as np
 from n3d_ros.depth.files.sources import SourceFrame
 from n3d_ros.depth.streaming.options import StreamOptions
 from n3d_ros.depth.streaming.stream import ChunkReport, stream_depth
-from n3d_ros.depth.streaming.stream import Estimator as StreamEstimator
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
 from n3d_ros.errors import GroundingError, InputError
 
@@ -22,6 +21,11 @@ VIEWS_MODES = (TOGETHER, SINGLE, STREAM)
 
 class Estimator(Protocol):
     """What is needed of a depth model."""
+
+    @property
+    def name(self) -> str:
+        """What it is, such as "da3-small + da3metric-large"."""
+        ...
 
     def estimate(self, views: Sequence[View], *, is_cancelled: Callable[[], bool] | None = None) -> DepthEstimate:
         """Depth of some views.
@@ -126,7 +130,7 @@ def together_results(
 
 def streamed_results(
     frames: Iterator[SourceFrame],
-    model: StreamEstimator,
+    model: Estimator,
     *,
     skip: Skip,
     is_cancelled: Callable[[], bool],
@@ -134,6 +138,7 @@ def streamed_results(
     work_folder: Path | None,
     fingerprint: str,
     on_chunk: Callable[[ChunkReport], None],
+    again: Callable[[], Iterator[SourceFrame]] | None = None,
 ) -> Iterator[FrameResult]:
     """A long sequence in overlapping chunks.
 
@@ -146,11 +151,13 @@ def streamed_results(
         work_folder: for finished chunks; None keeps none.
         fingerprint: of the settings, which finished chunks must share.
         on_chunk: told of each chunk.
+        again: gives the same frames anew; needed where nothing is final before the end, when they are read twice.
 
     Yields:
         Results, each as soon as nothing can change it.
     """
-    held: dict[int, SourceFrame] = {}  # images between being read and coming out: those of about one chunk
+    held: dict[int, SourceFrame] | None = None if again else {}  # images of about one chunk, until they come out
+    second = again() if again else iter(())
     for streamed in stream_depth(
         _noted_views(frames, held),
         model,
@@ -160,7 +167,7 @@ def streamed_results(
         on_progress=on_chunk,
         is_cancelled=is_cancelled,
     ):
-        frame = held.pop(streamed.index)
+        frame = next(second) if held is None else held.pop(streamed.index)
         if not skip(frame):
             yield FrameResult(
                 frame=frame,
@@ -172,10 +179,11 @@ def streamed_results(
             )
 
 
-def _noted_views(frames: Iterator[SourceFrame], held: dict[int, SourceFrame]) -> Iterator[View]:
-    """The views of frames, each noted under its index as it is read."""
+def _noted_views(frames: Iterator[SourceFrame], held: dict[int, SourceFrame] | None) -> Iterator[View]:
+    """The views of frames, each noted under its index as it is read; None: none is noted."""
     for frame in frames:
-        held[frame.index] = frame
+        if held is not None:
+            held[frame.index] = frame
         yield frame.view
 
 
