@@ -223,7 +223,12 @@ def figures_of(document: dict[str, Any]) -> list[Figure]:
             )
         )
     figures.append(
-        Figure(name="filling one 640x480 depth image", value=document["fill_ms"], unit="ms", note="processor time of one core")
+        Figure(
+            name="filling one 640x480 depth image",
+            value=document["fill_ms"],
+            unit="ms",
+            note="processor time of one core",
+        )
     )
     return figures
 
