@@ -103,6 +103,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "depth": CommandEntry(
         summary="find the depth of images, a video or a recording, with a model", module="n3d_ros.cli.depth"
     ),
+    "depth eval": CommandEntry(
+        summary="compare estimated depth and poses with the truth", module="n3d_ros.cli.depth_eval"
+    ),
     "bench": CommandEntry(summary="measure accuracy, latency and load", module="n3d_ros.cli.bench"),
 }
 

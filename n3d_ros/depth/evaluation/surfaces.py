@@ -164,7 +164,7 @@ def compare_points(predicted: ArrayLike, true: ArrayLike, *, threshold_m: float)
         raise InputError("Surfaces: expected true points to compare with, got none; is there any true depth?")
     if not len(p):
         return SurfaceScore.nothing(threshold_m)
-    to_true, to_predicted = _distances(p, t), _distances(t, p)
+    to_true, to_predicted = distances_to(p, t), distances_to(t, p)
     return SurfaceScore(
         accuracy_m=float(to_true.mean()),
         completeness_m=float(to_predicted.mean()),
@@ -174,7 +174,15 @@ def compare_points(predicted: ArrayLike, true: ArrayLike, *, threshold_m: float)
     )
 
 
-def _distances(points: FloatArray, others: FloatArray) -> FloatArray:
-    """(N,) distance of each point from the nearest of the others."""
+def distances_to(points: FloatArray, others: FloatArray) -> FloatArray:
+    """Distance of each point from the nearest of the others.
+
+    Args:
+        points: (N, 3) metres.
+        others: (M, 3) metres, one or more.
+
+    Returns:
+        (N,) float64 metres.
+    """
     distances, _ = cKDTree(others).query(points)
     return np.asarray(distances, dtype=np.float64)
