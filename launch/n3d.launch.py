@@ -45,7 +45,7 @@ PARAMETER_ARGUMENTS = {
 }
 BOOLEANS = {"autostart", "use_sim_time"}
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
-RVIZ_TOPICS = ("objects", "markers", "debug/image", "frame_report")
+RVIZ_TOPICS = ("objects", "markers", "debug/image", "frame_report", "depth/points")
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -50,12 +50,16 @@ class DepthModelConfig:
         minimum=56,
         maximum=1932,
     )
-    min_confidence: float = number(
-        0.0,
-        "depth of less confidence counts as none; confidence is 1 and more and comparable within one model only, so "
-        "look at ~/depth/confidence first; 0: all depth is used",
-        minimum=0.0,
-        maximum=1000.0,
+    min_confidence: float = field(
+        default=0.0,
+        metadata={
+            "meaning": "depth of less confidence counts as none; confidence is 1 and more and comparable within one "
+            "model only, so look at ~/depth/confidence first; 0: all depth is used",
+            "unit": "",
+            "minimum": 0.0,
+            "maximum": 1000.0,
+            "live": True,
+        },
     )
     cameras: str = _text(
         "",

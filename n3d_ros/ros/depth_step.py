@@ -112,7 +112,7 @@ class FrameMaker:
         on_failure: Callable[[int, str], None] | None = None,
     ) -> None:
         self.kind = kind
-        self.min_confidence = min_confidence
+        self._min_confidence = min_confidence
         self.source: DepthSource | None = None
         """What finds depth; None: the camera, or nothing as yet."""
         self.extra_views: ExtraViews | None = None
@@ -133,6 +133,16 @@ class FrameMaker:
         color_topic, depth_topic = self._topics
         self._assembler = FrameAssembler(frames, color_topic=color_topic, depth_topic=depth_topic)
         self.forget()
+
+    def require(self, min_confidence: float) -> None:
+        """Takes over another bound of confidence.
+
+        Args:
+            min_confidence: as given at the start.
+        """
+        if min_confidence != self._min_confidence:
+            self._min_confidence = min_confidence
+            self.forget()
 
     def forget(self) -> None:
         """Forgets the frames made so far."""
@@ -252,8 +262,8 @@ class FrameMaker:
                 none |= ~view.valid
             if found.sky is not None:
                 none |= _of_model(found, found.sky)
-            if found.confidence is not None and self.min_confidence > 0:
-                none |= _of_model(found, ~(found.confidence >= self.min_confidence))
+            if found.confidence is not None and self._min_confidence > 0:
+                none |= _of_model(found, ~(found.confidence >= self._min_confidence))
         depth_m[none] = np.nan
         depth_m.flags.writeable = False
         source = found.source
@@ -271,7 +281,7 @@ class FrameMaker:
         else:
             text = (
                 f"The depth model finds {known.min():.2f} to {known.max():.2f} m, of which nothing lies within {limits}"
-                f"{' with depth_model.min_confidence' if self.min_confidence > 0 else ''}; widen the range."
+                f"{' with depth_model.min_confidence' if self._min_confidence > 0 else ''}; widen the range."
             )
         return GroundingError(text, reason="no_depth")
 

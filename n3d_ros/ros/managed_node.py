@@ -402,7 +402,7 @@ class N3dNode(LifecycleNode):
         pipeline = self._pipeline
         if pipeline is not None:
             self._call_worker(lambda: pipeline.configure(config.pipeline))
-            self._call_worker(lambda: self._depth.configure(config.pipeline.frames))
+            self._call_worker(lambda: self._depth.configure(config))
             self._models.follow(config)
 
     # ----------------------------------------------------------------------------------------------- worker's thread

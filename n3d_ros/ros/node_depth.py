@@ -16,7 +16,7 @@ from n3d_ros.ros.depth_keeper import DepthFactory, DepthKeeper
 from n3d_ros.ros.depth_step import FrameMaker, SeenDepth
 from n3d_ros.ros.depth_topics import DepthTopics
 from n3d_ros.ros.extra_cameras import ExtraCameras
-from n3d_ros.ros.frame_assembly import FrameConfig, TransformLookup
+from n3d_ros.ros.frame_assembly import TransformLookup
 from n3d_ros.ros.health import depth_health
 from n3d_ros.ros.inputs import COLOR_TOPICS, DEPTH_TOPICS
 from n3d_ros.ros.ledger import Ledger
@@ -146,15 +146,17 @@ class NodeDepth:
         if self._cameras is not None:
             self._cameras.clear()
 
-    def configure(self, frames: FrameConfig) -> None:
+    def configure(self, config: NodeConfig) -> None:
         """Takes over settings that changed. In the worker's thread.
 
         Args:
-            frames: what is set now.
+            config: what is set now.
         """
-        cameras = self._cameras
+        cameras, frames = self._cameras, self._frames
         if cameras is not None:
-            cameras.configure(frames)
+            cameras.configure(config.pipeline.frames)
+        if frames is not None:
+            frames.require(config.depth_model.min_confidence)
 
     def release(self) -> Callable[[], None]:
         """Lets go of the model; ``close`` follows once the worker has stopped.

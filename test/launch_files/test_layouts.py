@@ -14,6 +14,7 @@ import yaml
 RVIZ_TYPES = {
     "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",
     "rviz_default_plugins/Image": "sensor_msgs/msg/Image",
+    "rviz_default_plugins/PointCloud2": "sensor_msgs/msg/PointCloud2",
 }
 """What each display subscribes to; displays not listed must have no topic."""
 
@@ -52,6 +53,15 @@ def foxglove_topics(layout: Any) -> Iterator[tuple[str, str]]:
         yield from ((kind, panel[name]) for name in ("topicPath", "topicToRender") if name in panel)
 
 
+def topics_of_a_depth_model() -> dict[str, str]:
+    """What the node publishes besides, where it finds depth itself: types by topic."""
+    from n3d_ros.ros.config import NodeConfig
+    from n3d_ros.ros.depth_topics import depth_topics
+
+    topics = depth_topics(NodeConfig(depth_source="model"))
+    return {f"/n3d/{name.removeprefix('~/')}": f"sensor_msgs/msg/{kind.__name__}" for name, kind in topics.items()}
+
+
 def message_class(type_name: str) -> Any:
     package, kind, name = type_name.split("/")
     return getattr(importlib.import_module(f"{package}.{kind}"), name)
@@ -61,10 +71,11 @@ def message_class(type_name: str) -> Any:
 def test_rviz_displays_read_topics_of_the_node_with_their_types(
     rviz: Any, node_interfaces: dict[str, dict[str, str]]
 ) -> None:
+    topics = {**topics_of_a_depth_model(), **node_interfaces["topics"]}
     shown = list(rviz_topics(rviz))
     assert len(shown) >= 2
     for display, topic in shown:
-        assert node_interfaces["topics"].get(topic) == RVIZ_TYPES[display], f"{display} reads {topic}"
+        assert topics.get(topic) == RVIZ_TYPES[display], f"{display} reads {topic}"
 
 
 @pytest.mark.ros
@@ -112,7 +123,7 @@ def test_rviz_is_remapped_for_every_topic_it_reads(
     node = execute(repository / "launch" / "n3d.launch.py", {}, rviz="true", name="other").node("rviz2")
     remapped = dict(node.remappings)
     assert {topic for _, topic in rviz_topics(rviz)} <= set(remapped)
-    assert set(remapped) <= {*node_interfaces["topics"], *node_interfaces["inputs"]}
+    assert set(remapped) <= {*topics_of_a_depth_model(), *node_interfaces["topics"], *node_interfaces["inputs"]}
 
 
 @pytest.mark.ros

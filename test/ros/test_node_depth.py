@@ -16,7 +16,7 @@ pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 from n3d_msgs.srv import Locate, SpatialQuery
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from model_harness import DEPTH, grounding_status, node_with
+from model_harness import DEPTH, grounding_status, node_with, set_parameter
 from n3d_ros.errors import StatusCode
 from n3d_ros.ros.conversions import stamp_to_ns
 from n3d_ros.ros.depth_keeper import MAX_FAILURES
@@ -132,6 +132,21 @@ def test_diagnostics_tell_of_model_and_licence(running: tuple[N3dNode, NodeClien
     assert wait_until(
         lambda: ("depth/scale (latest)", "2") in [(one.key, one.value) for one in grounding_status(client).values], 5.0
     )
+
+
+def test_the_bound_of_confidence_takes_effect_at_once(running: tuple[N3dNode, NodeClient]) -> None:
+    node, client = running
+    with hearing(client) as heard:
+        assert node._depth._topics is not None
+        publisher = node._depth._topics._publishers["~/depth/image"]
+        assert wait_until(lambda: publisher.get_subscription_count() > 0)
+        for bound, is_known in ((2.0, False), (0.0, True)):
+            set_parameter(client, "depth_model.min_confidence", bound)
+            stamp_ns = stamp_to_ns(send_colour(client).header.stamp)
+            assert wait_until(
+                lambda stamp_ns=stamp_ns: any(stamp_to_ns(m.header.stamp) == stamp_ns for m in heard["image"])
+            )  # type: ignore[misc]
+            assert bool(np.isfinite(image_to_depth_m(heard["image"][-1])[20, 2])) == is_known
 
 
 def test_an_image_that_the_model_fails_on_costs_that_image(running: tuple[N3dNode, NodeClient]) -> None:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+OWN_DEPTH = ("depth/image", "depth/camera_info")  # what a node publishes of the depth that it finds
 DEPTH_WORDS = ("depth", "range", "disparity")
 MAX_KEPT = 24  # images of one topic: most of a second, so that the one the node has looked at is still there
+MAX_KEPT_FOR_MODEL = 90  # three seconds: depth that a model finds without a GPU comes so much later than its image
 MAX_KEPT_BYTES = 64_000_000  # of one topic
 PAIR_SLOP_NS = 50_000_000  # between colour and depth of one moment
 
@@ -72,6 +74,26 @@ def camera_topics_of(
     return CameraTopics(color=color, depth=depth, color_info=color_info, depth_info=depth_info, types=types)
 
 
+def with_own_depth(
+    subscribed: Mapping[str, Sequence[str]], published: Mapping[str, Sequence[str]], node: str
+) -> dict[str, Sequence[str]]:
+    """The topics to look at: those a node subscribes to, and the depth that it finds itself where it finds some.
+
+    Args:
+        subscribed: types by topic.
+        published: types by topic.
+        node: its full name.
+
+    Returns:
+        Types by topic; the node's own depth takes the place of a depth camera's, which it may have filled.
+    """
+    own = {name: kinds for name in OWN_DEPTH if (kinds := published.get(f"{node}/{name}")) is not None}
+    if len(own) < len(OWN_DEPTH):
+        return dict(subscribed)
+    colour = {name: kinds for name, kinds in subscribed.items() if not _is_depth(name)}
+    return {**colour, **{f"{node}/{name}": kinds for name, kinds in own.items()}}
+
+
 def _is_depth(name: str) -> bool:
     """Whether a topic is named like depth."""
     return any(word in name.lower() for word in DEPTH_WORDS)
@@ -85,9 +107,14 @@ def _info_of(image: str, infos: Sequence[str]) -> str | None:
 
 
 class Kept:
-    """The newest messages of one topic, by stamp."""
+    """The newest messages of one topic, by stamp.
 
-    def __init__(self) -> None:
+    Args:
+        most: how many.
+    """
+
+    def __init__(self, most: int = MAX_KEPT) -> None:
+        self._most = most
         self._messages: OrderedDict[int, bytes] = OrderedDict()
 
     def add(self, data: bytes) -> None:
@@ -104,7 +131,7 @@ class Kept:
             self._messages.clear()
         self._messages[stamp_ns] = data
         fitting = max(2, MAX_KEPT_BYTES // max(1, len(data)))
-        while len(self._messages) > min(MAX_KEPT, fitting):
+        while len(self._messages) > min(self._most, fitting):
             self._messages.popitem(last=False)
 
     def clear(self) -> None:
@@ -155,7 +182,8 @@ class CameraFeed:
         if topics.depth_info is not None:
             names["depth_info"] = topics.depth_info
         self._names = names
-        self._kept = {role: Kept() for role in names}
+        most = MAX_KEPT_FOR_MODEL if topics.depth.endswith("/" + OWN_DEPTH[0]) else MAX_KEPT
+        self._kept = {role: Kept(most) for role in names}
         newest_only = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._subscriptions = [
             node.create_subscription(self._kind(role), name, self._kept[role].add, newest_only, raw=True)

@@ -10,7 +10,7 @@ from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.compat.tf2 import TransformSource, create_transform_listener
 from n3d_ros.ros.conversions import stamp_to_ns
-from n3d_ros.ros.viewer.camera_feed import CameraFeed, camera_topics_of
+from n3d_ros.ros.viewer.camera_feed import CameraFeed, camera_topics_of, with_own_depth
 from n3d_ros.ros.viewer.report_window import ReportWindow
 from n3d_ros.ros.viewer.texts import NodeHealth
 
@@ -213,9 +213,10 @@ class NodeFeed:
         namespace, _, name = self.target.rpartition("/")
         try:
             found = self._node.get_subscriber_names_and_types_by_node(name, namespace or "/")
+            told = self._node.get_publisher_names_and_types_by_node(name, namespace or "/")
         except NodeNameNonExistentError:
             return
-        topics = camera_topics_of(dict(found), *self._named)
+        topics = camera_topics_of(with_own_depth(dict(found), dict(told), self.target), *self._named)
         if topics is None or (self._camera is not None and self._camera.topics == topics):
             return  # a node that is deactivated subscribes to nothing; its camera may still be shown
         self._close_camera()

@@ -14,6 +14,7 @@ from n3d_ros.ros.viewer.camera_feed import (
     MAX_KEPT_BYTES,
     Kept,
     camera_topics_of,
+    with_own_depth,
 )
 from viewer_messages import make_stamp
 
@@ -41,6 +42,17 @@ def test_colour_and_depth_are_told_apart_by_name() -> None:
     assert topics.depth == "/camera/camera/aligned_depth_to_color/image_raw"
     assert topics.color_info == "/camera/camera/color/camera_info"
     assert topics.depth_info == "/camera/camera/aligned_depth_to_color/camera_info"
+
+
+def test_the_depth_that_a_node_finds_itself_stands_for_a_depth_cameras() -> None:
+    own = {"/front/n3d/depth/image": [IMAGE], "/front/n3d/depth/camera_info": [CAMERA_INFO], "/rosout": ["x/msg/Log"]}
+    colour_only = {"/image_raw": [IMAGE], "/camera_info": [CAMERA_INFO]}
+    for subscribed, color in ((colour_only, "/image_raw"), (REALSENSE, "/camera/camera/color/image_raw")):
+        topics = camera_topics_of(with_own_depth(subscribed, own, "/front/n3d"))
+        assert topics is not None
+        assert (topics.color, topics.depth) == (color, "/front/n3d/depth/image")
+        assert topics.depth_info == "/front/n3d/depth/camera_info"
+    assert with_own_depth(REALSENSE, {"/n3d/objects": ["n3d_msgs/msg/Object3DArray"]}, "/n3d") == REALSENSE
 
 
 def test_compressed_topics_keep_their_calibration() -> None:
