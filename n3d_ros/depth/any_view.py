@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,21 +16,22 @@ from n3d_ros.depth.cameras import (
     poses_in_given_frame,
     predicted_centers,
 )
-from n3d_ros.depth.metric import focal_px, metric_depth
+from n3d_ros.depth.metric import focal_px
+from n3d_ros.depth.metric_opinion import MetricOpinion, metric_opinion
 from n3d_ros.depth.nested import ScaleFit, reference_alignment, robust_scale
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.pose_scale import PoseScale, ScaleMethod, pose_scale
 from n3d_ros.depth.poses import camera_centers
-from n3d_ros.depth.preprocess import Prepared, prepare
+from n3d_ros.depth.preprocess import ImageMap, Prepared, prepare
 from n3d_ros.depth.runner import DepthRunner, NetworkViews
 from n3d_ros.depth.scaling import ChosenScale, MetricSight, choose_scale
 from n3d_ros.depth.single_view import ALL_SKY
-from n3d_ros.depth.sky import FAR_LIMIT, sky_mask
+from n3d_ros.depth.sky import FAR_LIMIT
 from n3d_ros.depth.stages import Stages
-from n3d_ros.depth.view_results import crop_notes, named, usable_depth, view_result, without_sky
+from n3d_ros.depth.view_results import crop_notes, named, sky_depth, usable_depth, view_result
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
 from n3d_ros.errors import GroundingError
-from n3d_ros.geometry.arrays import Float32Array, FloatArray
+from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 
 
@@ -66,14 +68,29 @@ class AnyViewEstimator:
         with stages.step("network"):
             network = self._run(prepared, cameras)
         depth = usable_depth(network.depth)
-        metric, raw, notes = self._metric_sight(prepared, cameras, network, stages)
+        opinion = None if self._metric is None else metric_opinion(self._metric, views, prepared, self._options, stages)
         with stages.step("scale"):
-            fit = self._fit(depth, network, metric, raw)
+            matrices, notes = _matrices_for_metres(cameras, network) if opinion else (cameras.given_matrices(), ())
+            threshold = self._options.sky_threshold
+            metric = None if opinion is None else opinion.in_metres(matrices, sky_threshold=threshold)
+            if metric is not None and metric.sky.all():
+                raise GroundingError(ALL_SKY)
+            fit = self._fit(depth, network, metric, opinion)
             sky = np.zeros(depth.shape, dtype=np.bool_) if metric is None else metric.sky
             by_poses, parallax = self._from_poses(depth[~sky & np.isfinite(depth)], network, cameras)
             chosen = choose_scale(depth=depth, poses=by_poses, metric=metric, fit=fit, parallax=parallax)
         with stages.step("output"):
-            results = self._results(depth, network, cameras, metric, chosen)
+            found = _Findings(
+                depth=depth,
+                network=network,
+                cameras=cameras,
+                matrices=matrices,
+                opinion=opinion,
+                metric=metric,
+                fit=fit,
+                chosen=chosen,
+            )
+            results = self._results(found)
         return DepthEstimate(
             views=results,
             scale_source=chosen.source,
@@ -84,7 +101,7 @@ class AnyViewEstimator:
                 *contradictions(network, cameras),
                 *notes,
                 *chosen.notes,
-                *crop_notes(prepared.maps),
+                *crop_notes(prepared.maps, filled=found.filled),
             ),
             stage_ms=stages.milliseconds,
         )
@@ -100,36 +117,11 @@ class AnyViewEstimator:
             matrices=cameras.given_matrices(),
         )
 
-    def _metric_sight(
-        self, prepared: Prepared, cameras: Cameras, network: NetworkViews, stages: Stages
-    ) -> tuple[MetricSight | None, NetworkViews | None, tuple[str, ...]]:
-        """What the metric network says: in metres, as it came, and what to know of the focal lengths used."""
-        if self._metric is None:
-            return None, None, ()
-        depths, scores = [], []
-        step = self._options.batch_views
-        for start in range(0, len(prepared.images), step):
-            with stages.step("metric_network"):
-                seen = self._metric.run(prepared.images[start : start + step], options=self._options)
-            depths.append(seen.depth)
-            scores.append(np.zeros_like(seen.depth) if seen.sky is None else seen.sky)
-        raw = NetworkViews(depth=usable_depth(np.concatenate(depths)), sky=np.concatenate(scores))
-        assert raw.sky is not None
-        sky = sky_mask(raw.sky, threshold=self._options.sky_threshold)
-        if sky.all():
-            raise GroundingError(ALL_SKY)
-        matrices, notes = _matrices_for_metres(cameras, network)
-        known = np.isfinite(matrices).all(axis=(1, 2))
-        metres = np.full_like(raw.depth, np.nan)
-        if known.any():
-            metres[known] = metric_depth(raw.depth[known], focal_px(matrices[known]))
-        return MetricSight(metres=metres, sky=sky), raw, notes
-
     def _fit(
-        self, depth: Float32Array, network: NetworkViews, metric: MetricSight | None, raw: NetworkViews | None
+        self, depth: Float32Array, network: NetworkViews, metric: MetricSight | None, opinion: MetricOpinion | None
     ) -> ScaleFit | None:
         """The scale between the two networks."""
-        if metric is None or raw is None or raw.sky is None:
+        if metric is None or opinion is None:
             return None
         confidence = np.ones_like(depth) if network.confidence is None else network.confidence
         fit = robust_scale(depth, confidence, metric.metres, metric.sky)
@@ -140,8 +132,8 @@ class AnyViewEstimator:
             confidence=confidence,
             w2c=network.w2c[:, :3],
             matrices=network.matrices,
-            metric_network=raw.depth,
-            sky_score=raw.sky,
+            metric_network=opinion.depth,
+            sky_score=opinion.sky_score,
         )
         return ScaleFit(scale=reference.scale, view_scales=fit.view_scales, agreement=fit.agreement, notes=fit.notes)
 
@@ -164,35 +156,68 @@ class AnyViewEstimator:
         reach = float(np.linalg.norm(predicted[:, None] - predicted[None], axis=2).max())
         return found, reach / typical if typical else 0.0
 
-    def _results(
-        self,
-        depth: Float32Array,
-        network: NetworkViews,
-        cameras: Cameras,
-        metric: MetricSight | None,
-        chosen: ChosenScale,
-    ) -> tuple[ViewDepth, ...]:
+    def _results(self, found: _Findings) -> tuple[ViewDepth, ...]:
         """The results at camera resolution."""
-        scaled = depth * np.float32(chosen.scale)
+        scaled, metric, chosen = found.depth * np.float32(found.chosen.scale), found.metric, found.chosen
+        far = np.float32(np.nan)
         if metric is not None:
             scaled[list(chosen.replaced)] = metric.metres[list(chosen.replaced)]
             limit = FAR_LIMIT if chosen.source is not ScaleSource.RELATIVE else np.inf
-            scaled = without_sky(scaled, metric.sky, fill=self._options.sky_fill, limit=limit)
-        poses = _poses(network, cameras, chosen)
-        estimated = estimated_intrinsics(network, cameras.maps)
-        return tuple(
-            view_result(
+            far = sky_depth(scaled, metric.sky, fill=self._options.sky_fill, limit=limit)
+        poses = _poses(found.network, found.cameras, chosen)
+        estimated = estimated_intrinsics(found.network, found.cameras.maps)
+        results = []
+        for i, view in enumerate(found.cameras.views):
+            image_map, depth, confidence, sky = self._layers(found, scaled[i], i)
+            result = view_result(
                 image_map=image_map,
-                depth=scaled[i],
-                confidence=None if network.confidence is None else network.confidence[i],
-                sky=None if metric is None else metric.sky[i],
+                depth=depth if sky is None else np.where(sky, far, depth),
+                confidence=confidence,
+                sky=sky,
                 given=view.intrinsics,
                 estimated=estimated[i],
                 pose=poses[i],
                 agreement=None if chosen.agreement is None else chosen.agreement[i],
             )
-            for i, (view, image_map) in enumerate(zip(cameras.views, cameras.maps, strict=True))
-        )
+            results.append(result)
+        return tuple(results)
+
+    def _layers(
+        self, found: _Findings, depth: Float32Array, view: int
+    ) -> tuple[ImageMap, Float32Array, Float32Array | None, BoolArray | None]:
+        """One view's geometry, depth, confidence and sky, with what the metric network saw beyond the common size."""
+        confidence = None if found.network.confidence is None else found.network.confidence[view]
+        opinion = found.opinion
+        if opinion is None or view not in found.filled or found.fit is None:
+            return found.cameras.maps[view], depth, confidence, None if found.metric is None else found.metric.sky[view]
+        own = found.fit.view_scales[view]
+        factor = 1.0 if np.isnan(own) or view in found.chosen.replaced else found.chosen.scale / float(own)
+        whole = opinion.depth_beyond(view, focal=float(focal_px(found.matrices[[view]])[0]), factor=factor)
+        if confidence is not None:
+            confidence = opinion.pasted(view, np.ones_like(whole), confidence)
+        sky = opinion.sky_beyond(view, sky_threshold=self._options.sky_threshold)
+        return opinion.sights[view].image_map, opinion.pasted(view, whole, depth), confidence, sky
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Findings:
+    """What is known of the views before results are made of it; arrays in the network's pixels."""
+
+    depth: Float32Array
+    network: NetworkViews
+    cameras: Cameras
+    matrices: FloatArray
+    opinion: MetricOpinion | None
+    metric: MetricSight | None
+    fit: ScaleFit | None
+    chosen: ChosenScale
+
+    @property
+    def filled(self) -> tuple[int, ...]:
+        """Views whose unseen part the metric network knows, in metres."""
+        if self.opinion is None or self.chosen.source is ScaleSource.RELATIVE:
+            return ()
+        return tuple(i for i, k in enumerate(self.matrices) if np.isfinite(k).all() and self.opinion.reaches_beyond(i))
 
 
 def _matrices_for_metres(cameras: Cameras, network: NetworkViews) -> tuple[FloatArray, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from n3d_ros.depth.preprocess import ImageMap, network_hw, network_matrix, prepa
 from n3d_ros.depth.runner import DepthRunner
 from n3d_ros.depth.sky import sky_mask
 from n3d_ros.depth.stages import Stages
-from n3d_ros.depth.view_results import crop_notes, named, usable_depth, view_result, without_sky
-from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View
+from n3d_ros.depth.view_results import crop_notes, named, sky_depth, usable_depth, view_result
+from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
 from n3d_ros.errors import GroundingError, InputError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 
@@ -51,7 +52,9 @@ class SingleViewEstimator:
             GroundingError: nothing but sky.
         """
         is_metric = self._is_metric and _calibrated(views)
-        depths, skies, maps = self._run(views, stages)
+        sights = seen_singly(self._runner, views, self._options, stages)
+        depths, maps = [sight.depth for sight in sights], [sight.image_map for sight in sights]
+        skies = [sky_mask(sight.sky_score, threshold=self._options.sky_threshold) for sight in sights]
         if all(sky.all() for sky in skies):
             raise GroundingError(ALL_SKY)
         with stages.step("scale"):
@@ -59,17 +62,8 @@ class SingleViewEstimator:
                 depths = [_metres(*numbers) for numbers in zip(depths, views, maps, strict=True)]
         with stages.step("output"):
             results = tuple(
-                view_result(
-                    image_map=image_map,
-                    depth=without_sky(depth[None], sky[None], fill=self._options.sky_fill)[0],
-                    sky=sky,
-                    given=view.intrinsics,
-                    pose=(
-                        view.world_T_camera,
-                        PoseSource.NONE if view.world_T_camera is None else PoseSource.GIVEN,
-                    ),
-                )
-                for view, image_map, depth, sky in zip(views, maps, depths, skies, strict=True)
+                self._result(view, depth, sky, image_map)
+                for view, depth, sky, image_map in zip(views, depths, skies, maps, strict=True)
             )
         notes = [f"View {i} shows nothing but sky." for i, sky in enumerate(skies) if sky.all()]
         if not is_metric:
@@ -81,40 +75,72 @@ class SingleViewEstimator:
             stage_ms=stages.milliseconds,
         )
 
-    def _run(self, views: Sequence[View], stages: Stages) -> tuple[list[Float32Array], list[BoolArray], list[ImageMap]]:
-        """Depth, sky and geometry of each view, in the network's pixels."""
-        depths: list[Float32Array] = []
-        skies: list[BoolArray] = []
-        maps: list[ImageMap] = []
-        for batch in self._batches(views):
-            with stages.step("prepare"):
-                prepared = prepare(
-                    [view.rgb for view in batch], process_res=self._options.process_res, method=self._options.method
-                )
-            with stages.step("network"):
-                seen = self._runner.run(prepared.images, options=self._options)
-            depths += list(usable_depth(seen.depth))
-            threshold = self._options.sky_threshold
-            unknown = np.zeros(seen.depth.shape, dtype=np.bool_)
-            skies += list(unknown if seen.sky is None else sky_mask(seen.sky, threshold=threshold))
-            maps += prepared.maps
-        return depths, skies, maps
+    def _result(self, view: View, depth: Float32Array, sky: BoolArray, image_map: ImageMap) -> ViewDepth:
+        """One view's result at camera resolution."""
+        filled = np.where(sky, sky_depth(depth[None], sky[None], fill=self._options.sky_fill), depth)
+        pose = (view.world_T_camera, PoseSource.NONE if view.world_T_camera is None else PoseSource.GIVEN)
+        return view_result(image_map=image_map, depth=filled, sky=sky, given=view.intrinsics, pose=pose)
 
-    def _batches(self, views: Sequence[View]) -> Iterator[list[View]]:
-        """Neighbours of one size, at most ``batch_views`` at a time."""
-        batch: list[View] = []
-        size = None
-        for view in views:
-            hw = network_hw(
-                (view.rgb.shape[0], view.rgb.shape[1]),
-                process_res=self._options.process_res,
-                method=self._options.method,
-            )
-            if batch and (hw != size or len(batch) == self._options.batch_views):
-                yield batch
-                batch = []
-            batch, size = [*batch, view], hw
-        yield batch
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SingleSight:
+    """What a network of single views says of one, in its own pixels.
+
+    Args:
+        depth: (H, W) float32, NaN where it is no number above 0.
+        sky_score: (H, W) float32, 0 for networks that do not know sky.
+        image_map: where the network's image lies in the camera's.
+    """
+
+    depth: Float32Array
+    sky_score: Float32Array
+    image_map: ImageMap
+
+
+def seen_singly(
+    runner: DepthRunner, views: Sequence[View], options: DepthOptions, stages: Stages, *, step: str = "network"
+) -> list[SingleSight]:
+    """Views through a network of single views: neighbours of one size together, at most ``batch_views`` at a time.
+
+    Args:
+        runner: the network.
+        views: of any sizes.
+        options: how images are prepared.
+        stages: times the steps.
+        step: name of the network's step.
+
+    Returns:
+        One for each view.
+
+    Raises:
+        BackendError: a network that gives no number.
+    """
+    sights: list[SingleSight] = []
+    for batch in _batches(views, options):
+        with stages.step("prepare"):
+            prepared = prepare([view.rgb for view in batch], process_res=options.process_res, method=options.method)
+        with stages.step(step):
+            seen = runner.run(prepared.images, options=options)
+        scores = np.zeros_like(seen.depth) if seen.sky is None else seen.sky
+        sights += [
+            SingleSight(depth=depth, sky_score=score, image_map=image_map)
+            for depth, score, image_map in zip(usable_depth(seen.depth), scores, prepared.maps, strict=True)
+        ]
+    return sights
+
+
+def _batches(views: Sequence[View], options: DepthOptions) -> Iterator[list[View]]:
+    """Neighbours of one size, at most ``batch_views`` at a time."""
+    batch: list[View] = []
+    size = None
+    for view in views:
+        camera_hw = (view.rgb.shape[0], view.rgb.shape[1])
+        hw = network_hw(camera_hw, process_res=options.process_res, method=options.method)
+        if batch and (hw != size or len(batch) == options.batch_views):
+            yield batch
+            batch = []
+        batch, size = [*batch, view], hw
+    yield batch
 
 
 def _calibrated(views: Sequence[View]) -> bool:

@@ -37,8 +37,8 @@ def usable_depth(depth: Float32Array) -> Float32Array:
     return depth if usable.all() else np.where(usable, depth, np.float32(np.nan))
 
 
-def without_sky(depth: Float32Array, sky: BoolArray, *, fill: str, limit: float = np.inf) -> Float32Array:
-    """Depth with sky as it is wanted.
+def sky_depth(depth: Float32Array, sky: BoolArray, *, fill: str, limit: float = np.inf) -> np.float32:
+    """What sky pixels hold.
 
     Args:
         depth: (S, H, W) float32.
@@ -47,10 +47,11 @@ def without_sky(depth: Float32Array, sky: BoolArray, *, fill: str, limit: float 
         limit: most that the far end may be.
 
     Returns:
-        (S, H, W) float32.
+        A depth or NaN.
     """
     far = far_depth(depth, sky | np.isnan(depth)) if fill == "far" else None
-    return np.where(sky, np.float32(np.nan if far is None else min(far, limit)), depth)
+    held: np.float32 = np.float32(np.nan if far is None else min(far, limit))
+    return held
 
 
 def view_result(
@@ -105,20 +106,26 @@ def named(views: Sequence[int]) -> str:
     return f"view{'s' if len(views) > 1 else ''} {', '.join(map(str, views))}"
 
 
-def crop_notes(maps: Sequence[ImageMap]) -> tuple[str, ...]:
+def crop_notes(maps: Sequence[ImageMap], *, filled: Sequence[int] = ()) -> tuple[str, ...]:
     """What was not seen because images were cropped.
 
     Args:
         maps: of all views.
+        filled: views whose unseen part has the depth of another network.
 
     Returns:
-        No sentence or one.
+        No sentence, one or two.
     """
     cropped = [i for i, image_map in enumerate(maps) if image_map.is_cropped]
-    if not cropped:
-        return ()
-    least = min(maps[i].seen_share for i in cropped)
-    return (
-        f"Images are cropped around their centre to one size for the network ({named(cropped)}); at least {least:.0%} "
-        "of each is seen, the rest has no depth.",
-    )
+    how = "cropped around the centre to one size for the network"
+    notes = []
+    if lost := [i for i in cropped if i not in filled]:
+        least = min(maps[i].seen_share for i in lost)
+        notes.append(f"Images are {how} ({named(lost)}); at least {least:.0%} of each is seen, the rest has no depth.")
+    if filled:
+        least = min(maps[i].seen_share for i in filled)
+        notes.append(
+            f"Images are {how} ({named(filled)}); it sees at least {least:.0%} of each, outside it depth is the metric "
+            "model's alone, with the least confidence."
+        )
+    return tuple(notes)

@@ -468,7 +468,7 @@ def test_single_views_of_one_size_go_through_together() -> None:
 
 def test_views_of_different_sizes_are_cropped_to_one_and_what_is_lost_is_said() -> None:
     room = Room(TURNING, camera=[CAMERA, WIDE, CAMERA])
-    estimate = nested(room).estimate(room.views())
+    estimate = any_view(room).estimate(room.views(posed=True))
     first, wide = estimate.views[0], estimate.views[1]
     assert first.depth_m.shape == (120, 160)
     assert wide.depth_m.shape == (120, 210)
@@ -478,7 +478,30 @@ def test_views_of_different_sizes_are_cropped_to_one_and_what_is_lost_is_said() 
     assert 0.6 < seen.mean() < 0.9  # 84 rows, cropped to the 70 or fewer of the wide view
     assert first.confidence is not None
     assert (first.confidence[~seen] == 1).all()
-    assert "cropped" in said(estimate)
+    assert "cropped around the centre to one size for the network (views 0, 2)" in said(estimate)
+    assert "the rest has no depth" in said(estimate)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+def test_beside_a_metric_network_nothing_is_lost_of_views_of_different_sizes(factor: float) -> None:
+    room = Room(TURNING, camera=[CAMERA, WIDE, CAMERA])
+    estimate = nested(room, factors={0: factor}).estimate(room.views())
+    assert_depth_is_true(estimate, room)  # what the metric network adds fits what the other one says of that view
+    confidence = estimate.views[0].confidence
+    assert confidence is not None
+    assert (confidence[0] == 1).all()
+    assert (confidence[60] == 2).all()
+    assert "the metric model's alone" in said(estimate)
+    assert "no depth" not in said(estimate)
+
+
+def test_sky_beyond_the_common_size_is_sky() -> None:
+    room = Room(TURNING, camera=[CAMERA, WIDE, CAMERA])
+    view = nested(room, sky_rows=20).estimate(room.views()).views[0]
+    assert view.sky is not None
+    assert view.sky[:27].all()  # 20 of 84 rows are 28 of 120; the common part begins below row 10
+    assert not view.sky[30:].any()
+    assert np.array_equal(np.isnan(view.depth_m), view.sky)
 
 
 def test_the_order_of_views_is_kept() -> None:
