@@ -34,6 +34,8 @@ from n3d_ros.errors import GroundingError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 
+NO_ESTIMATE = "the network gave no pose to compare the given ones with"
+
 
 class AnyViewEstimator:
     """Depth and cameras of views seen together.
@@ -145,7 +147,7 @@ class AnyViewEstimator:
             return None, 0.0
         predicted = predicted_centers(network, cameras.posed)
         if predicted is None:
-            return PoseScale(scale=None, reason="the network gave no pose to compare the given ones with"), 0.0
+            return PoseScale(scale=None, reason=NO_ESTIMATE), 0.0
         typical = float(np.median(seen_depth)) if seen_depth.size else None
         found = pose_scale(
             predicted,
