@@ -22,7 +22,7 @@ from n3d_ros.geometry.arrays import BoolArray, FloatArray
 from n3d_ros.geometry.transforms import rotation_about_axis
 
 REFINE_STEPS = 20  # Gauss-Newton on the camera itself; settles in about five
-REFINE_TOLERANCE = 1e-12
+REFINE_TOLERANCE = 1e-10
 HUBER_SIGMAS = 1.345  # 95 % of the efficiency of least squares where there are no outliers
 MAX_SLANT = 10.0  # principal point in half image sizes; beyond is no camera of a robot
 
@@ -193,9 +193,9 @@ def _refined(camera: _Pinhole, cells: Rays, inliers: BoolArray, *, center_free: 
         weights = base * np.minimum(1, reach / np.maximum(size, 1e-300))
         slopes = _slopes(camera, plane, along, center_free=center_free) / lengths[:, :, None]
         slopes -= unit[:, :, None] * np.einsum("ni,nip->np", unit, slopes)[:, None]
-        jacobian = np.einsum("nki,nip->nkp", sides, slopes)
-        normal = np.einsum("n,nkp,nkq->pq", weights, jacobian, jacobian)
-        step = np.linalg.lstsq(normal, -np.einsum("n,nkp,nk->p", weights, jacobian, residuals), rcond=None)[0]
+        jacobian = (sides @ slopes).reshape(-1, slopes.shape[2])
+        weighted = jacobian * np.repeat(weights, 2)[:, None]
+        step = np.linalg.lstsq(weighted.T @ jacobian, -weighted.T @ residuals.ravel(), rcond=None)[0]
         camera = _moved(camera, step)
         if np.abs(step).max() < REFINE_TOLERANCE:
             break

@@ -28,13 +28,13 @@ class OverlapFit:
 
     Args:
         earlier_S_later: None where they cannot be laid on each other.
-        reason: why not; empty otherwise.
+        why_not: a sentence; empty where they can.
         points: matches that the fit rests on.
         residual: median distance of matches over their median depth; NaN without a fit.
     """
 
     earlier_S_later: Similarity | None
-    reason: str = ""
+    why_not: str = ""
     points: int = 0
     residual: float = float("nan")
 
@@ -76,7 +76,7 @@ def fit_overlap(
     if matches is None:
         return OverlapFit(
             earlier_S_later=None,
-            reason=f"the {len(later)} shared views have depth with confidence and pose in fewer than {MIN_POINTS} "
+            why_not=f"the {len(later)} shared views have depth with confidence and pose in fewer than {MIN_POINTS} "
             "common pixels (sky, or nothing to see)",
         )
     typical = float(np.median(matches.depth))
@@ -90,12 +90,12 @@ def fit_overlap(
     )
     count = len(matches.depth)
     if fit is None:
-        return OverlapFit(earlier_S_later=None, reason="the shared views show points on one line only", points=count)
+        return OverlapFit(earlier_S_later=None, why_not="the shared views show points on one line only", points=count)
     residual = float(np.median(np.linalg.norm(fit.apply(matches.later) - matches.earlier, axis=1))) / typical
     if residual > MAX_RESIDUAL:
         return OverlapFit(
             earlier_S_later=None,
-            reason=f"the two estimates of the shared views differ by {residual:.0%} of their depth",
+            why_not=f"the two estimates of the shared views differ by {residual:.0%} of their depth",
             points=count,
             residual=residual,
         )

@@ -103,7 +103,7 @@ def place_chunk(chunk: Chunk, estimate: DepthEstimate, tail: Tail | None, option
         options=options,
     )
     if fit.earlier_S_later is None:
-        return replace(_new_segment(chunk, same, tail, options, fit.reason), fit=fit)
+        return replace(_new_segment(chunk, same, tail, options, fit.why_not), fit=fit)
     return Place(
         segment=tail.place.segment,
         segment_S_chunk=fit.earlier_S_later,
