@@ -155,6 +155,8 @@ class AnyViewEstimator:
             method=ScaleMethod(self._options.scale_method),
             predicted_depth=typical,
         )
+        if cameras.uncalibrated:  # metric depth by a guessed focal length overrules no measured distance
+            return found, np.inf
         reach = float(np.linalg.norm(predicted[:, None] - predicted[None], axis=2).max())
         return found, reach / typical if typical else 0.0
 

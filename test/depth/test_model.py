@@ -183,6 +183,14 @@ def test_the_calibration_of_another_resolution_is_named() -> None:
     assert "View 1" not in said(estimate)
 
 
+def test_a_guessed_focal_length_overrules_no_measured_distance() -> None:
+    room = Room([camera_at(0), camera_at(0.1)])
+    estimate = nested(room, factors={0: 1.5, 1: 1.5}).estimate(room.views(posed=True, calibrated=False))
+    assert estimate.scale_source is ScaleSource.POSES
+    assert "the poses are believed" in said(estimate)
+    assert_depth_is_true(estimate, room)
+
+
 # ---- some poses, or poses without calibration
 
 
