@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from n3d_ros.depth.filling.config import FillingConfig
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.settings import check, number
 
@@ -73,6 +74,7 @@ class DepthModelConfig:
         minimum=0.0,
         maximum=1.0,
     )
+    fill: FillingConfig = field(default_factory=FillingConfig)
 
     def __post_init__(self) -> None:
         """Refuses values outside the range that their field states, and names that no topic can have.
