@@ -1,7 +1,7 @@
 """``python -m benchmarks``: every figure the project promises, as one Markdown table and one JSON line at the end.
 
 ``python -m benchmarks language_model`` measures the language model alone, with options of its own and without ROS; so
-does ``python -m benchmarks depth_fusion`` with the filling of depth images.
+do ``python -m benchmarks depth_network`` with the depth networks and ``depth_fusion`` with the filling of depth images.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ if __name__ == "__main__":
         from benchmarks.language_model import main as measure_language_model
 
         sys.exit(measure_language_model(sys.argv[2:]))
+    if sys.argv[1:2] == ["depth_network"]:
+        from benchmarks.depth_network import main as measure_depth_network
+
+        sys.exit(measure_depth_network(sys.argv[2:]))
     if sys.argv[1:2] == ["depth_fusion"]:
         from benchmarks.depth_fusion import main as measure_depth_fusion
 

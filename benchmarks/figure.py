@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -41,3 +42,17 @@ class Figure:
         promise = "" if self.promise is None else f"{sign} {self.promise:g} {self.unit}".strip()
         kept = {True: "yes", False: "**no**", None: ""}[self.is_kept]
         return [self.name, value, promise, kept, self.note]
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The figures as a Markdown table.
+
+    Args:
+        figures: rows.
+
+    Returns:
+        Lines.
+    """
+    header = ["figure", "measured", "promised", "kept", "how"]
+    rows = [header, ["---"] * len(header), *(figure.row for figure in figures)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

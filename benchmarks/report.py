@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.depth_fusion import figures_of
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure as Figure
+from benchmarks.figure import markdown as markdown
 from benchmarks.frames import REAL_FRAMES, bench_frames
 from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
 from benchmarks.robustness import asking_figures, endurance_figures, fuzzing_figures
@@ -233,7 +233,21 @@ def language_model_figures() -> list[Figure]:
     Returns:
         The rows of ``python -m benchmarks language_model``.
     """
-    document = _last_json(_python(["-m", "benchmarks", "language_model", "--repeats", "2"], codes=(0, 1)))
+    return _rows(_last_json(_python(["-m", "benchmarks", "language_model", "--repeats", "2"], codes=(0, 1))))
+
+
+def depth_network_figures() -> list[Figure]:
+    """Speed of the depth network on the CPU, beside a straight implementation; memory and speed of the small sizes.
+
+    Returns:
+        The rows of ``python -m benchmarks depth_network``; needs the extra [model].
+    """
+    command = ["-m", "benchmarks", "depth_network", "--sizes", "small,base", "--repeats", "5"]
+    return _rows(_last_json(_python(command, codes=(0, 1))))
+
+
+def _rows(document: dict[str, Any]) -> list[Figure]:
+    """The figures of a measurement that ran in a process of its own."""
     return [
         Figure(
             name=row["name"],
@@ -256,6 +270,8 @@ def depth_fusion_figures(scenes: int) -> list[Figure]:
     Returns:
         Figures.
     """
+    from benchmarks.depth_fusion import figures_of  # here, so that jobs on bare GPU machines need no OpenCV
+
     return figures_of(_last_json(_python(["-m", "benchmarks", "depth_fusion", "--scenes", str(scenes)])))
 
 
@@ -283,6 +299,7 @@ def measure(
         "fuzzing": fuzzing_figures,
         "endurance": lambda: endurance_figures(minutes),
         "language_model": language_model_figures,
+        "depth_network": depth_network_figures,
         "depth_fusion": lambda: depth_fusion_figures(scenes),
     }
     figures: list[Figure] = []
@@ -295,20 +312,6 @@ def measure(
             figures.append(Figure(name=part, value=math.nan, promise=0.0, note=error.message.splitlines()[0]))
         tell(f"  {time.monotonic() - begin:.0f} s")
     return figures
-
-
-def markdown(figures: Sequence[Figure]) -> str:
-    """The figures as a Markdown table.
-
-    Args:
-        figures: rows.
-
-    Returns:
-        Lines.
-    """
-    header = ["figure", "measured", "promised", "kept", "how"]
-    rows = [header, ["---"] * len(header), *(figure.row for figure in figures)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def machine() -> dict[str, Any]:

@@ -20,7 +20,18 @@ EXAMPLES = """\
 """
 NEEDS_ROS = True
 
-PARTS = ("real", "generated", "live", "asking", "determinism", "fuzzing", "endurance", "language_model", "depth_fusion")
+PARTS = (
+    "real",
+    "generated",
+    "live",
+    "asking",
+    "determinism",
+    "fuzzing",
+    "endurance",
+    "language_model",
+    "depth_network",
+    "depth_fusion",
+)
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
 
