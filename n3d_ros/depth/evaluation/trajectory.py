@@ -14,6 +14,7 @@ from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 
 RANSAC_STEPS = 10  # of the released program
+AS_NEAR, MUCH_MORE_TURNED, LEAST_TURN_DEG = 1.5, 3.0, 2.0  # when orientations decide over noisy positions
 LEAST_SPREAD_M = 1e-4  # of true cameras, as root mean square distance from their mean: below it they stand still
 
 
@@ -23,8 +24,8 @@ class TrajectoryAlignment:
 
     Args:
         true_S_predicted: from the prediction's frame and unit to the true frame and metres.
-        method: "positions": RANSAC and closed form over the camera positions; "orientations": positions lie on a line
-            or are two, so the rotation is that of the orientations and the scale that of the distances;
+        method: "positions": RANSAC and closed form over the camera positions; "orientations": positions are two or lie
+            nearly on a line, so the rotation is that of the orientations and the scale that of the distances;
             "orientations, scale unknown": the cameras stand still, the scale is 1.
         inliers: views that the fit rests on.
         ate_m: root mean square distance of the aligned positions from the true ones, metres.
@@ -49,7 +50,9 @@ def align_trajectory(
     Ten closed-form fits (Umeyama) to random halves; a view is an inlier of a fit when it lands no farther from its
     true place than the median distance, after a fit to all, between a predicted camera and the nearest true one; the
     fit with most inliers, then with the smallest error, is refined over them. Unlike there, two views, straight lines
-    and cameras that stand still are aligned too.
+    and cameras that stand still are aligned too, and a nearly straight trajectory is not rolled about itself by the
+    noise of its positions: where orientations give a fit as near to the positions that turns the cameras much less,
+    that one counts.
 
     Args:
         predicted: ``world_T_camera`` per view, any frame and unit.
@@ -66,11 +69,10 @@ def align_trajectory(
         raise InputError(f"Trajectories: expected as many predicted as true poses, got {len(predicted)}, {len(true)}.")
     source = np.stack([pose.translation for pose in predicted])
     target = np.stack([pose.translation for pose in true])
-    fit, inliers, method = _ransac(source, target, seed), len(true), "positions"
-    if fit is not None:
-        similarity, inliers = fit
-    else:
-        similarity, method = _from_orientations(predicted, true, source, target)
+    similarity, method = _from_orientations(predicted, true, source, target)
+    inliers, fit = len(true), _ransac(source, target, seed)
+    if fit is not None and not _rolled_over(fit[0], similarity, predicted, true):
+        (similarity, inliers), method = fit, "positions"
     error = np.linalg.norm(similarity.apply(source) - target, axis=1)
     return TrajectoryAlignment(
         true_S_predicted=similarity, method=method, inliers=inliers, ate_m=float(np.sqrt((error**2).mean()))
@@ -98,6 +100,29 @@ def _ransac(source: FloatArray, target: FloatArray, seed: int) -> tuple[Similari
             best, best_inliers, best_score = fit, inliers, score
     refined = umeyama(source[best_inliers], target[best_inliers]) if best_inliers.sum() >= 3 else None
     return refined or best, int(best_inliers.sum())
+
+
+def _rolled_over(
+    by_positions: Similarity,
+    by_orientations: Similarity,
+    predicted: Sequence[RigidTransform],
+    true: Sequence[RigidTransform],
+) -> bool:
+    """Whether a fit to positions turns the cameras much more than one to orientations, and is no nearer to them."""
+    (far, turned), (other_far, other_turned) = (
+        _errors_of(fit, predicted, true) for fit in (by_positions, by_orientations)
+    )
+    return other_far <= AS_NEAR * far and turned > MUCH_MORE_TURNED * other_turned + LEAST_TURN_DEG
+
+
+def _errors_of(
+    fit: Similarity, predicted: Sequence[RigidTransform], true: Sequence[RigidTransform]
+) -> tuple[float, float]:
+    """Root mean square distance, and median angle in degrees, between aligned and true cameras."""
+    aligned = [fit.apply_to_pose(pose) for pose in predicted]
+    far = [float(np.linalg.norm(a.translation - t.translation)) for a, t in zip(aligned, true, strict=True)]
+    cosines = [(np.trace(a.rotation.T @ t.rotation) - 1) / 2 for a, t in zip(aligned, true, strict=True)]
+    return float(np.sqrt(np.mean(np.square(far)))), float(np.degrees(np.arccos(np.clip(np.median(cosines), -1, 1))))
 
 
 def _from_orientations(

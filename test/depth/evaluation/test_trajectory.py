@@ -60,6 +60,23 @@ def test_straight_lines_and_two_views_are_aligned_by_their_orientations(count: i
     assert largest_error(moved(true), got.true_S_predicted, true) < 1e-6
 
 
+def test_a_nearly_straight_trajectory_is_not_rolled_about_itself_by_noise() -> None:
+    true = [
+        RigidTransform(
+            rotation=rotation_about_axis([0, 1, 0], 0.03 * k), translation=np.array([0.1 * k, 0, 0.001 * k**2])
+        )
+        for k in range(12)
+    ]
+    noise = np.random.default_rng(4).normal(scale=0.02, size=(12, 3))
+    predicted = moved(
+        [RigidTransform(rotation=p.rotation, translation=p.translation + n) for p, n in zip(true, noise, strict=True)]
+    )
+    got = align_trajectory(predicted, true)
+    assert got.method == "orientations"
+    for pose, wanted in zip(predicted, true, strict=True):
+        assert got.true_S_predicted.apply_to_pose(pose).is_close(wanted, translation_m=0.1, rotation_rad=1e-6)
+
+
 def test_cameras_that_stand_still_tell_no_scale() -> None:
     true = [RigidTransform(rotation=rotation_about_axis([0, 1, 0], 0.2 * k), translation=np.ones(3)) for k in range(4)]
     got = align_trajectory(moved(true), true)
