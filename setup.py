@@ -35,7 +35,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["n3d_ros", "n3d_ros.*", "model_training", "model_training.*"]),
-    package_data={"n3d_ros": ["py.typed", "ros/report/templates/*.html"], "model_training": ["py.typed"]},
+    package_data={
+        "n3d_ros": ["py.typed", "ros/report/templates/*.html"],
+        "model_training": ["py.typed", "depth/configs/*.yaml"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -1,0 +1,162 @@
+"""Checkpoints of a run: weights and optimizer as safetensors, everything else as JSON, complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from n3d_ros.errors import ConfigurationError
+
+PREFIX = "checkpoint-"
+STATE_FILE = "state.json"
+MOST_BYTES = 15 * 1024 * 1024  # of one file: small enough for machines that hand back small files only
+KEPT = 2  # the newest, and one before it should the disk fail
+
+
+def save_in_pieces(folder: Path, stem: str, tensors: Mapping[str, Tensor], most_bytes: int = MOST_BYTES) -> None:
+    """Writes tensors to STEM-00000.safetensors and so on, none larger than asked unless one tensor is.
+
+    Args:
+        folder: exists.
+        stem: beginning of the file names.
+        tensors: by name.
+        most_bytes: of one file.
+    """
+    piece: dict[str, Tensor] = {}
+    number = size = 0
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        bytes_ = tensor.numel() * tensor.element_size()
+        if piece and size + bytes_ > most_bytes:
+            save_file(piece, folder / f"{stem}-{number:05d}.safetensors")
+            piece, size, number = {}, 0, number + 1
+        piece[name] = tensor
+        size += bytes_
+    save_file(piece, folder / f"{stem}-{number:05d}.safetensors")
+
+
+def load_pieces(folder: Path, stem: str) -> dict[str, Tensor]:
+    """The tensors that ``save_in_pieces`` wrote.
+
+    Args:
+        folder: the folder.
+        stem: beginning of the file names.
+
+    Returns:
+        Tensors by name.
+    """
+    found: dict[str, Tensor] = {}
+    for path in sorted(folder.glob(f"{stem}-*.safetensors")):
+        found.update(load_file(path))
+    return found
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
+    """Moments of every parameter under "moment/parameter".
+
+    Args:
+        optimizer: AdamW.
+        names: parameter name by ``id``.
+
+    Returns:
+        Tensors by name; none before the first step.
+    """
+    return {
+        f"{key}/{names[id(parameter)]}": value
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], names: Mapping[int, str]) -> None:
+    """Puts saved moments back.
+
+    Args:
+        optimizer: made as the saved one was.
+        tensors: of ``optimizer_tensors``.
+        names: parameter name by ``id``.
+    """
+    by_parameter: dict[str, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        key, parameter = name.split("/", 1)
+        by_parameter.setdefault(parameter, {})[key] = value
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            saved = by_parameter.get(names[id(parameter)])
+            if saved is not None:
+                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in saved.items()}
+
+
+def own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, each shared one under its first name only."""
+    tensors = dict(module.named_parameters())
+    return tensors | {name: value for name, value in module.named_buffers() if name in module.state_dict()}
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """The newest complete checkpoint of a run, or None.
+
+    Args:
+        run: folder of the run.
+
+    Returns:
+        Its folder.
+    """
+    complete = [path for path in run.glob(f"{PREFIX}[0-9]*") if (path / STATE_FILE).exists()]
+    return max(complete, key=lambda path: int(path.name.removeprefix(PREFIX)), default=None)
+
+
+def save_checkpoint(run: Path, step: int, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
+    """Writes a checkpoint and removes old ones; a stopped write leaves the one before untouched.
+
+    Args:
+        run: folder of the run.
+        step: steps done.
+        groups: tensors by group and name.
+        state: what JSON holds.
+
+    Returns:
+        The new folder.
+    """
+    folder = run / f"{PREFIX}{step:08d}"
+    partial = run / f".{folder.name}.part-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for stem, tensors in groups.items():
+        if tensors:
+            save_in_pieces(partial, stem, tensors)
+    text = json.dumps({"step": step, **state}, indent=1) + "\n"
+    (partial / STATE_FILE).write_text(text, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    others = sorted(path for path in run.glob(f"{PREFIX}[0-9]*") if path != folder)
+    for old in others[: -(KEPT - 1)]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What a checkpoint's JSON holds.
+
+    Args:
+        folder: of the checkpoint.
+
+    Returns:
+        The values.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    try:
+        values: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{folder}: not a checkpoint ({error}); remove it to begin anew.") from error
+    return values
