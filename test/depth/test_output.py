@@ -76,9 +76,8 @@ def test_a_slanted_thing_before_a_slanted_wall_keeps_its_edge() -> None:
 
 @pytest.mark.parametrize("scene", ["learn0", "learn10"])
 def test_points_of_real_rooms_do_not_float_between_things(shared_data: Path, scene: str) -> None:
-    true = (
-        cv2.imread(str(shared_data / f"realdata/osd/{scene}_depth.png"), cv2.IMREAD_UNCHANGED).astype(np.float32) / 1000
-    )
+    millimetres = cv2.imread(str(shared_data / f"realdata/osd/{scene}_depth.png"), cv2.IMREAD_UNCHANGED)
+    true = np.asarray(millimetres, dtype=np.float32) / 1000
     true[true == 0] = np.nan
     image_map = map_of((480, 640), 504)
     rows, columns = (
