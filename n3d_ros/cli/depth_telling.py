@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import plain, progress, size_text
+from n3d_ros.scene.answers.wording import counted
 
 if TYPE_CHECKING:
     from n3d_ros.depth.files.records import FrameRecord
@@ -57,7 +58,7 @@ def tell_start(source: FrameSource, folder: RunFolder) -> None:
     """
     from n3d_ros.depth.files.run_folder import Found
 
-    count = "frames" if source.count is None else f"{source.count} frame{'s' * (source.count != 1)}"
+    count = "frames" if source.count is None else counted(source.count, "frame")
     say(f"{source.kind}: {count}")
     if folder.found is Found.UNFINISHED:
         say(f"{folder.path} holds an unfinished run of the same command: frames that are done are not computed again")
@@ -212,7 +213,7 @@ def _nothing_found(session: DepthSession) -> list[str]:
     if not session.without_depth:
         return []
     name, why = next(iter(session.without_depth.items()))
-    return [f"{len(session.without_depth)} frames have no depth and no files; the first, {name}: {why}"]
+    return [f"{counted(len(session.without_depth), 'frame')} without depth and without files; the first, {name}: {why}"]
 
 
 def _frame_notes(records: Sequence[FrameRecord]) -> list[str]:
@@ -222,7 +223,9 @@ def _frame_notes(records: Sequence[FrameRecord]) -> list[str]:
         for note in record.notes:
             alike.setdefault(re.sub(r"[\d.,]+", "#", note), []).append(note)
     lines = [
-        notes[0] if len(notes) == len(records) and len(set(notes)) == 1 else f"{notes[0]} ({len(notes)} frames)"
+        notes[0]
+        if len(notes) == len(records) and len(set(notes)) == 1
+        else f"{notes[0]} ({counted(len(notes), 'frame')})"
         for notes in alike.values()
     ]
     far = sum(record.too_far or 0 for record in records)
@@ -252,7 +255,7 @@ def _tell(session: DepthSession, model: DepthModel, notes: Sequence[str], second
     again = f", {session.reused} were there already" if session.reused else ""
     size = sum((session.folder.path / name).stat().st_size for name in files)
     print(
-        f"{len(records)} frame{'s' * (len(records) != 1)} in {seconds:.1f} s ({rate:.2f} frames/s{again}); "
+        f"{counted(len(records), 'frame')} in {seconds:.1f} s ({rate:.2f} frames/s{again}); "
         f"{len(files)} files, {size_text(size)}, in {session.folder.path}/"
     )
 
@@ -283,6 +286,6 @@ def scale_sentence(records: Sequence[FrameRecord]) -> str:
         "; the focal length is the model's estimate, and the scale as good as that (--intrinsics)" if guessed else ""
     )
     part = (
-        "" if len(metric) == len(records) else f" for {len(metric)} of {len(records)} frames, the others are RELATIVE"
+        f", for {len(metric)} of {len(records)} frames; the others are RELATIVE" if len(metric) < len(records) else ""
     )
-    return f"Scale: metres {how}{part}, {near:.2f} to {far:.2f} m{focal}."
+    return f"Scale: metres {how}, {near:.2f} to {far:.2f} m{part}{focal}."

@@ -30,8 +30,9 @@ INK_RGB = (30, 30, 34)
 NEAR_SHARE, FAR_SHARE = 0.01, 0.99  # quantiles of the first frames: single odd pixels do not set the range
 RANGE_MARGIN = 1.05
 LOG_RATIO = 6.0  # far to near: from here on the scale is logarithmic, or all that is near has one colour
-MAX_PANEL_PX = 960
-TILE_PX, MAX_TILES, COLUMNS = 320, 24, 4
+MAX_PANEL_PX, MIN_PANEL_PX = 960, 240  # of the longer side
+MIN_WIDTH_PX = 480  # of a preview: room for its title
+TILE_WIDTH_PX, TILE_HEIGHT_PX, MAX_TILES, COLUMNS = 640, 400, 24, 4
 LEGEND_PX, TEXT_PX, GAP_PX = 96, 14, 8
 
 
@@ -148,15 +149,19 @@ def preview(view: ViewDepth, rgb: RgbArray, scale: ColorRange, *, title: str) ->
     Returns:
         (h, w, 3) uint8.
     """
-    width, height = _fitting(rgb.shape[1], rgb.shape[0], MAX_PANEL_PX)
-    photo = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    width, height = _panel_size(rgb.shape[1], rgb.shape[0])
+    smaller = height < rgb.shape[0]
+    photo = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST)
     depth = cv2.resize(colored(view.depth_m, view.sky, scale), (width, height), interpolation=cv2.INTER_NEAREST)
     top = TEXT_PX + 2 * GAP_PX
     legend_height = max(height, 160)
-    canvas = Image.new("RGB", (2 * width + 3 * GAP_PX + LEGEND_PX, top + legend_height + GAP_PX), BACKGROUND_RGB)
+    total = max(2 * width + 3 * GAP_PX + LEGEND_PX, MIN_WIDTH_PX)
+    canvas = Image.new("RGB", (total, top + legend_height + GAP_PX), BACKGROUND_RGB)
     canvas.paste(Image.fromarray(np.asarray(photo)), (GAP_PX, top))
     canvas.paste(Image.fromarray(np.asarray(depth)), (width + 2 * GAP_PX, top))
-    ImageDraw.Draw(canvas).text((GAP_PX, GAP_PX), _fitting_text(title, 2 * width), fill=INK_RGB, font=_font(TEXT_PX))
+    ImageDraw.Draw(canvas).text(
+        (GAP_PX, GAP_PX), _fitting_text(title, total - 2 * GAP_PX), fill=INK_RGB, font=_font(TEXT_PX)
+    )
     _draw_legend(canvas, (2 * width + 3 * GAP_PX, top), legend_height, scale, with_sky=view.sky is not None)
     return np.asarray(canvas)
 
@@ -176,8 +181,8 @@ def contact_sheet(pictures: Sequence[RgbArray], titles: Sequence[str]) -> RgbArr
     """
     if not pictures:
         raise InputError("Contact sheet: expected at least one picture.")
-    tile_w = TILE_PX * 2
-    sizes = [_fitting(p.shape[1], p.shape[0], tile_w) for p in pictures]
+    tile_w = TILE_WIDTH_PX
+    sizes = [_tile_size(p.shape[1], p.shape[0]) for p in pictures]
     tile_h = max(size[1] for size in sizes) + TEXT_PX + GAP_PX
     columns = min(COLUMNS, math.ceil(math.sqrt(len(pictures) / 2)) + (len(pictures) > 1))
     rows = math.ceil(len(pictures) / columns)
@@ -236,9 +241,16 @@ def _palette() -> RgbArray:
     return palette
 
 
-def _fitting(width: int, height: int, longest: int) -> tuple[int, int]:
-    """The size of an image whose width and height are at most ``longest``; never larger than it is."""
-    factor = min(1.0, longest / max(width, height))
+def _panel_size(width: int, height: int) -> tuple[int, int]:
+    """The size of an image in a preview, as people can look at it."""
+    longest = max(width, height)
+    factor = min(max(longest, MIN_PANEL_PX), MAX_PANEL_PX) / longest
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _tile_size(width: int, height: int) -> tuple[int, int]:
+    """The size of a preview on a contact sheet; never larger than it is."""
+    factor = min(1.0, TILE_WIDTH_PX / width, TILE_HEIGHT_PX / height)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 

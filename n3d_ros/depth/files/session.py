@@ -16,6 +16,7 @@ from n3d_ros.depth.files.results import FrameResult
 from n3d_ros.depth.files.run_folder import RunFolder
 from n3d_ros.depth.files.scene_files import cloud_points_of
 from n3d_ros.depth.files.sources import SourceFrame
+from n3d_ros.errors import CancelledError
 from n3d_ros.geometry.arrays import Float32Array
 
 RANGE_FRAMES = 8  # frames that fix the range of colours; they wait in memory until so many are there
@@ -70,6 +71,9 @@ class DepthSession:
         Args:
             results: of frames that are not done.
             wait: how many results fix the range.
+
+        Raises:
+            CancelledError: asked to stop; what was computed is written.
         """
         writer = FrameWriter(
             folder=self.folder.path,
@@ -78,15 +82,19 @@ class DepthSession:
         )
         waiting: list[tuple[FrameResult, float, float]] = []
         started = time.monotonic()
-        for result in results:
-            if not np.isfinite(result.view.depth_m).any():
-                self.leave_out(result.frame, " ".join(result.notes) or "Nothing but sky.")
-                continue
-            waiting.append((result, started, time.monotonic()))
-            if result.is_metric in self.folder.ranges or len(waiting) >= wait:
-                self._write(writer, waiting)
-                waiting = []
-            started = time.monotonic()
+        try:
+            for result in results:
+                if not np.isfinite(result.view.depth_m).any():
+                    self.leave_out(result.frame, " ".join(result.notes) or "Nothing but sky.")
+                    continue
+                waiting.append((result, started, time.monotonic()))
+                if result.is_metric in self.folder.ranges or len(waiting) >= wait:
+                    self._write(writer, waiting)
+                    waiting = []
+                started = time.monotonic()
+        except CancelledError:
+            self._write(writer, waiting)  # what is computed is not computed again
+            raise
         self._write(writer, waiting)
 
     def leave_out(self, frame: SourceFrame, why: str) -> None:

@@ -70,8 +70,8 @@ def test_a_preview_holds_photo_depth_and_legend_side_by_side() -> None:
     view = ViewDepth(depth_m=np.full((120, 160), 1.0, np.float32))
     picture = preview(view, rgb, METRIC, title="frame")
     assert picture.shape[0] >= 120 and picture.shape[1] >= 320 + 60
-    assert tuple(picture[80, 60]) == (200, 100, 50)
-    assert tuple(picture[80, 250]) == tuple(colored(np.array([[1.0]], np.float32), None, METRIC)[0, 0])
+    assert tuple(picture[100, 60]) == (200, 100, 50)
+    assert tuple(picture[100, 300]) == tuple(colored(np.array([[1.0]], np.float32), None, METRIC)[0, 0])
 
 
 def test_the_legend_says_whether_numbers_are_metres() -> None:
@@ -85,6 +85,13 @@ def test_the_legend_says_whether_numbers_are_metres() -> None:
 def test_a_large_photo_becomes_a_small_preview() -> None:
     view = ViewDepth(depth_m=np.full((1200, 3000), 1.0, np.float32))
     assert preview(view, np.zeros((1200, 3000, 3), np.uint8), METRIC, title="wide").shape[1] < 2200
+
+
+@pytest.mark.parametrize("size", [(900, 16), (14, 14), (20, 800)])
+def test_odd_images_become_pictures_with_room_for_their_title(size: tuple[int, int]) -> None:
+    view = ViewDepth(depth_m=np.full(size, 1.0, np.float32))
+    picture = preview(view, np.zeros((*size, 3), np.uint8), METRIC, title="a title that is not short, with its unit")
+    assert picture.shape[1] >= 480 and max(picture.shape) < 2200
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 24])

@@ -146,6 +146,22 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert second.folder.ranges == first.folder.ranges
 
 
+def test_what_was_computed_before_a_stop_is_written(tmp_path: Path) -> None:
+    model = RampModel()
+
+    def stop(calls: int) -> None:
+        if calls == 3:
+            raise CancelledError("asked to stop")
+
+    model.before = stop
+    session = DepthSession(folder=opened(tmp_path), choices=ALL, frames=5)
+    with pytest.raises(CancelledError):
+        session.write_all(
+            single_results(iter(frames(5)), model, skip=session.is_done, is_cancelled=lambda: False), wait=8
+        )
+    assert len(session.records) == 3 and (tmp_path / "depth/f2.png").is_file()
+
+
 def test_a_frame_one_of_whose_files_has_gone_is_computed_again(tmp_path: Path) -> None:
     work(tmp_path, 1)
     (tmp_path / "preview/f0.png").unlink()
