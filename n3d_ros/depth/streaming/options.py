@@ -87,7 +87,7 @@ class StreamMemory:
 
 IMAGE_BYTES, RESULT_BYTES = 3, 4 + 4 + 1  # per pixel: colour; depth, confidence and sky
 MATCHED_POINTS = 200_000  # of an overlap: a point in every tenth pixel or so; more change the fit by microns
-POINT_BYTES = 200  # both points, weights and the fit's own arrays, float64
+POINT_BYTES = 300  # both points, weights and the fit's own arrays, float64; 260 measured
 
 
 def stream_memory(options: StreamOptions, image_hw: tuple[int, int]) -> StreamMemory:
