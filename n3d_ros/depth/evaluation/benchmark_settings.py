@@ -71,9 +71,9 @@ BENCHMARK_SETTINGS: Mapping[str, BenchmarkSettings] = MappingProxyType(
         ),
         # A Kinect's depth grows noisy with its square (Khoshelham and Elberink 2012): 4 cm at 4 m.
         "tum": BenchmarkSettings(voxel_m=0.01, truncation_m=0.05, max_depth_m=4.0, downsample_m=0.01),
-        # Objects of a few centimetres within two metres: finer voxels, and a threshold of a centimetre.
+        # Objects of a few centimetres within arm and sight: finer voxels, and a threshold of a centimetre.
         "tabletop": BenchmarkSettings(
-            voxel_m=0.004, truncation_m=0.02, max_depth_m=4.0, threshold_m=0.01, downsample_m=0.004, points=400_000
+            voxel_m=0.004, truncation_m=0.02, max_depth_m=2.5, threshold_m=0.01, downsample_m=0.004, points=400_000
         ),
     }
 )
