@@ -31,6 +31,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     prepare = commands.add_parser("prepare", help="views of generated scenes or of a recording as shards")
     prepare.add_argument("--config", type=Path, required=True, help="YAML of PrepareConfig")
     prepare.add_argument("--out", type=Path, required=True, help="folder; what is there already is kept")
+    prepare.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
 
     train = commands.add_parser("train", help="a run, or the rest of one that was stopped")
     train.add_argument("--config", type=Path, required=True, help="YAML of TrainConfig")
@@ -82,7 +83,7 @@ def _prepare(options: argparse.Namespace) -> int:
         from model_training.depth.recordings import recorded as scenes
     show, close = _bar("scene")
     try:
-        count = prepare(config, options.out, scenes, show)
+        count = prepare(config, options.out, scenes, show, workers=max(options.workers, 1))
     finally:
         close()
     print(f"{options.out}: {count} scenes of {config.views} views, {config.width}x{config.height} px.")

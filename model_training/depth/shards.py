@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from model_training.depth.packed import packed, unpacked
 from model_training.depth.prepare_config import PrepareConfig
 from model_training.depth.view_set import ViewSet
 from model_training.depth.yaml_config import to_json
@@ -21,6 +25,10 @@ from n3d_ros.errors import ConfigurationError
 
 INDEX_FILE = "index.json"
 FIELDS = ("rgb", "depth_mm", "sky", "objects", "intrinsics", "world_T_camera")
+CAMERA_FIELDS = ("intrinsics", "world_T_camera")
+ABOUT = "scenes"  # key of a file's metadata
+PACKED_FIELDS = ("rgb", "depth_mm", "masks")
+Scenes = Callable[[PrepareConfig, int, int], Iterable[ViewSet]]
 LABELS_FOLDER = "labels"
 
 
@@ -29,12 +37,13 @@ def shard_name(number: int) -> str:
     return f"shard_{number:05d}.safetensors"
 
 
-def write_shard(path: Path, sets: Iterable[ViewSet]) -> int:
+def write_shard(path: Path, sets: Iterable[ViewSet], encoding: str = "raw") -> int:
     """The number of scenes written; the file appears when it is complete.
 
     Args:
         path: ends in .safetensors.
         sets: of one shape; none: nothing is written.
+        encoding: "raw" or "packed".
 
     Returns:
         Scenes in the file.
@@ -42,11 +51,26 @@ def write_shard(path: Path, sets: Iterable[ViewSet]) -> int:
     kept = list(sets)
     if not kept:
         return 0
-    tensors = {name: np.ascontiguousarray(np.stack([getattr(s, name) for s in kept])) for name in FIELDS}
+    stacked = CAMERA_FIELDS if encoding == "packed" else FIELDS
+    tensors = {name: np.ascontiguousarray(np.stack([getattr(s, name) for s in kept])) for name in stacked}
+    if encoding == "packed":
+        tensors |= _packed_tensors(kept)
+    # One entry only: the order of several would change from run to run.
+    about = json.dumps({"names": [s.name for s in kept], "shape": kept[0].depth_mm.shape})
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={"names": json.dumps([s.name for s in kept])})
+    save_file(tensors, part, metadata={ABOUT: about})
     part.replace(path)
     return len(kept)
+
+
+def _packed_tensors(sets: Sequence[ViewSet]) -> dict[str, NDArray[Any]]:
+    """Bytes of all scenes one after the other, and where each ends."""
+    scenes = [packed(views) for views in sets]
+    tensors: dict[str, NDArray[Any]] = {}
+    for name in PACKED_FIELDS:
+        tensors[f"{name}_bytes"] = np.concatenate([scene[name] for scene in scenes])
+        tensors[f"{name}_ends"] = np.cumsum([len(scene[name]) for scene in scenes]).astype(np.int64)
+    return tensors
 
 
 def _check_same(folder: Path, config: PrepareConfig) -> None:
@@ -62,8 +86,10 @@ def _check_same(folder: Path, config: PrepareConfig) -> None:
 def prepare(
     config: PrepareConfig,
     folder: Path,
-    scenes: Callable[[PrepareConfig, int, int], Iterable[ViewSet]],
+    scenes: Scenes,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    workers: int = 1,
 ) -> int:
     """Writes what is missing of the shards; stopped at any moment, the same call goes on.
 
@@ -72,6 +98,7 @@ def prepare(
         folder: made if missing.
         scenes: scenes number first to first + count - 1; may give fewer at the end of a recording.
         on_progress: called with scenes done and scenes wanted.
+        workers: processes, each of which writes whole shards; then ``scenes`` must be a function of a module.
 
     Returns:
         Scenes in the folder.
@@ -81,32 +108,86 @@ def prepare(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_same(folder, config)
-    done = 0
     report = on_progress or (lambda _done, _total: None)
-
-    def counted(sets: Iterable[ViewSet], before: int) -> Iterator[ViewSet]:
-        for number, views in enumerate(sets, start=1):
-            yield views
-            report(before + number, config.scenes)
-
-    for number, first in enumerate(range(0, config.scenes, config.scenes_per_shard)):
-        count = min(config.scenes_per_shard, config.scenes - first)
-        path = folder / shard_name(number)
-        if path.exists():
-            done += _scene_count(path)
-            report(done, config.scenes)
-            continue
-        written = write_shard(path, counted(islice(scenes(config, first, count), count), done))
+    numbers = range(-(-config.scenes // config.scenes_per_shard))
+    there = {number: _scene_count(path) for number in numbers if (path := folder / shard_name(number)).exists()}
+    missing = [number for number in numbers if number not in there]
+    done = sum(there.values())
+    if there:
+        report(done, config.scenes)
+    if workers > 1:
+        return done + _prepare_in_parallel(config, folder, scenes, missing, workers, done, report)
+    for number in missing:
+        # The lambda is called before ``done`` changes.
+        written = prepare_shard(config, folder, scenes, number, lambda count: report(done + count, config.scenes))  # noqa: B023
         done += written
-        if written < count:
+        if written < _wanted(config, number):
             break
     return done
+
+
+def _wanted(config: PrepareConfig, number: int) -> int:
+    """Scenes of a full shard; the last one may be smaller."""
+    return min(config.scenes_per_shard, config.scenes - number * config.scenes_per_shard)
+
+
+def prepare_shard(
+    config: PrepareConfig,
+    folder: Path,
+    scenes: Scenes,
+    number: int,
+    on_scene: Callable[[int], None] | None = None,
+) -> int:
+    """Writes one shard.
+
+    Args:
+        config: what to prepare.
+        folder: exists.
+        scenes: as for ``prepare``.
+        number: of the shard.
+        on_scene: called with the scenes done of this shard.
+
+    Returns:
+        Scenes written; 0 where a recording has ended.
+    """
+    wanted = _wanted(config, number)
+
+    def counted() -> Iterator[ViewSet]:
+        for done, views in enumerate(scenes(config, number * config.scenes_per_shard, wanted), start=1):
+            if on_scene is not None:
+                on_scene(done)
+            yield views
+
+    return write_shard(folder / shard_name(number), islice(counted(), wanted), config.encoding)
+
+
+def _prepare_in_parallel(
+    config: PrepareConfig,
+    folder: Path,
+    scenes: Scenes,
+    missing: Sequence[int],
+    workers: int,
+    done: int,
+    report: Callable[[int, int], None],
+) -> int:
+    """Scenes written by several processes."""
+    context = multiprocessing.get_context("spawn")  # an OpenGL context does not survive a fork
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,))
+    written = 0
+    try:
+        jobs = [pool.submit(prepare_shard, config, folder, scenes, number) for number in missing]
+        for job in as_completed(jobs):
+            written += job.result()
+            report(done + written, config.scenes)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return written
 
 
 def _scene_count(path: Path) -> int:
     """Scenes in a file."""
     with safe_open(path, framework="np") as file:
-        return int(file.get_slice("depth_mm").get_shape()[0])
+        return int(file.get_slice("intrinsics").get_shape()[0])
 
 
 class ShardFolder:
@@ -129,7 +210,7 @@ class ShardFolder:
     @cached_property
     def shape(self) -> tuple[int, int, int]:
         """Views of a scene, height and width of its images."""
-        views, height, width = self._file(self.paths[0]).get_slice("depth_mm").get_shape()[1:]
+        views, height, width = self._about(self.paths[0])["shape"]
         return int(views), int(height), int(width)
 
     @property
@@ -148,8 +229,19 @@ class ShardFolder:
         """
         path, row = self._place(number)
         file = self._file(path)
-        values = {name: file.get_slice(name)[row] for name in FIELDS}
-        return ViewSet(name=self.names(path)[row], **values)
+        name = self.names(path)[row]
+        if "rgb_bytes" not in file.keys():  # noqa: SIM118 - a file of safetensors is no mapping
+            return ViewSet(name=name, **{field: file.get_slice(field)[row] for field in FIELDS})
+        data = {field: self._bytes_of(file, field, row) for field in PACKED_FIELDS}
+        return unpacked(name, data, *(file.get_slice(field)[row] for field in CAMERA_FIELDS))
+
+    @staticmethod
+    def _bytes_of(file: Any, field: str, row: int) -> NDArray[np.uint8]:
+        """The bytes of one scene in a packed file."""
+        ends = file.get_tensor(f"{field}_ends")
+        begin = int(ends[row - 1]) if row else 0
+        found: NDArray[np.uint8] = file.get_slice(f"{field}_bytes")[begin : int(ends[row])]
+        return found
 
     def labels_mm(self, number: int) -> NDArray[np.uint16]:
         """(V, H, W) uint16 millimetres: the teacher's depth, aligned to the measured one; 0 where it said nothing.
@@ -195,8 +287,13 @@ class ShardFolder:
 
     def names(self, path: Path) -> list[str]:
         """Names of a shard's scenes."""
-        found: list[str] = json.loads(self._file(path).metadata()["names"])
+        found: list[str] = self._about(path)["names"]
         return found
+
+    def _about(self, path: Path) -> dict[str, Any]:
+        """Names and shape of a file's scenes."""
+        values: dict[str, Any] = json.loads(self._file(path).metadata()[ABOUT])
+        return values
 
     def _place(self, number: int) -> tuple[Path, int]:
         """The file and the row of a scene."""

@@ -31,6 +31,27 @@ def test_scenes_come_back_as_they_were_written(shards: ShardFolder) -> None:
     assert np.array_equal(np.isnan(shards.scene(0).depth_m), shards.scene(0).sky)
 
 
+def test_packed_scenes_are_small_and_exact_but_for_colours(shards: ShardFolder, tmp_path: Path) -> None:
+    assert prepare(small_prepare(encoding="packed"), tmp_path / "packed", made_up_scenes) == 5
+    folder = ShardFolder(tmp_path / "packed")
+    assert len(folder) == 5 and folder.shape == shards.shape
+    for number in (0, 3, 4):
+        scene, expected = folder.scene(number), shards.scene(number)
+        assert scene.name == expected.name
+        assert np.abs(scene.rgb.astype(int) - expected.rgb).max() <= 6
+        for field in ("depth_mm", "sky", "objects", "intrinsics", "world_T_camera"):
+            assert np.array_equal(getattr(scene, field), getattr(expected, field)), field
+    sizes = [sum(path.stat().st_size for path in each.paths) for each in (folder, shards)]
+    assert sizes[0] < sizes[1] / 2
+
+
+@pytest.mark.long
+def test_several_processes_prepare_the_same_scenes(shards: ShardFolder, tmp_path: Path) -> None:
+    assert prepare(small_prepare(), tmp_path / "parallel", made_up_scenes, workers=2) == 5
+    for path in shards.paths:
+        assert path.read_bytes() == (tmp_path / "parallel" / path.name).read_bytes()
+
+
 def test_depth_without_a_number_becomes_zero_millimetres() -> None:
     depth = np.array([1.2345, np.nan, np.inf, -1.0, 70.0], np.float32)
     assert millimetres(depth).tolist() == [1234, 0, 0, 0, 0]
