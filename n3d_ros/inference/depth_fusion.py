@@ -161,7 +161,7 @@ def load_fused_depth(config: DepthModelConfig, *, on_progress: OnProgress | None
     """Loads the model that fills holes.
 
     Args:
-        config: which model, and how it runs.
+        config: which model, how it runs, and when a hole is filled.
         on_progress: told of steps.
 
     Returns:
@@ -169,4 +169,4 @@ def load_fused_depth(config: DepthModelConfig, *, on_progress: OnProgress | None
     """
     from n3d_ros.inference.torch_depth import load_model_depth
 
-    return FusedDepth(load_model_depth(config, on_progress=on_progress, must_be_metric=False))
+    return FusedDepth(load_model_depth(config, on_progress=on_progress, must_be_metric=False), config.fill)

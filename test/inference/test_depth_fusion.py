@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from builders import make_intrinsics
 from depth.filling.scenes_for_filling import HEIGHT, WIDTH, true_depth, with_hole
+from n3d_ros.depth.filling import FillingConfig
 from n3d_ros.depth.scaling import RELATIVE_NOTE
 from n3d_ros.depth.single_view import MONOCULAR_NOTE
 from n3d_ros.errors import BackendError, CancelledError, GroundingError
 from n3d_ros.geometry.transforms import RigidTransform
-from n3d_ros.inference.depth_fusion import FusedDepth
+from n3d_ros.inference.depth_config import DepthModelConfig
+from n3d_ros.inference.depth_fusion import FusedDepth, load_fused_depth
 from n3d_ros.inference.depth_source import ColorView, FoundDepth, PixelSource
 
 HOLE = (slice(80, 110), slice(110, 150))
@@ -172,3 +175,24 @@ def test_closing_it_closes_the_model() -> None:
     model = ScriptedModel()
     FusedDepth(model).close()
     assert model.closed
+
+
+def test_a_network_of_random_weights_fills_nothing_unless_told_to_believe_anything(tmp_path: Path) -> None:
+    """From files to depth, with the thresholds of the settings."""
+    pytest.importorskip("torch", reason="needs the extra [model]")
+    from model_training.models.random_depth_model import write_random_depth_model
+
+    write_random_depth_model(tmp_path / "model", "tiny", 0)
+    config = DepthModelConfig(model=str(tmp_path / "model"), resolution=112, device="cpu")
+    credulous = FillingConfig(
+        max_fit_error=1.0, max_local_error=1.0, max_correction=1.0, edge_jump=1.0, min_confidence=0.0
+    )
+    sensor = with_hole(true_depth(), HOLE)
+    counts = []
+    for each in (config, replace(config, fill=credulous)):
+        source = load_fused_depth(each)
+        (found,) = source.find([make_view(sensor)])
+        counts.append(np.count_nonzero(found.source == PixelSource.MODEL))
+        np.testing.assert_array_equal(found.depth_m[np.isfinite(sensor)], sensor[np.isfinite(sensor)])
+        source.close()
+    assert counts[0] == 0 < counts[1]
