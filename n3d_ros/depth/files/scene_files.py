@@ -101,9 +101,14 @@ class Placement:
     z_is_up: bool
 
 
+def _has_given_pose(record: FrameRecord) -> bool:
+    """Whether its position was given, so that it is in metres whatever the depth is in."""
+    return record.camera.pose_source == PoseSource.GIVEN.value
+
+
 def _unit_of(records: Sequence[FrameRecord]) -> str:
     """Of the positions: metres, relative, or different from frame to frame."""
-    kinds = {record.is_metric for record in records}
+    kinds = {record.is_metric or _has_given_pose(record) for record in records}
     return "mixed" if len(kinds) > 1 else "m" if kinds == {True} else "relative"
 
 
@@ -111,8 +116,7 @@ def _worlds(records: Sequence[FrameRecord]) -> list[list[FrameRecord]]:
     """Frames whose positions belong together; given poses in metres always do."""
     worlds: dict[int, list[FrameRecord]] = {}
     for record in records:
-        is_given = record.camera.pose_source == PoseSource.GIVEN.value and record.is_metric
-        worlds.setdefault(-1 if is_given else record.camera.segment, []).append(record)
+        worlds.setdefault(-1 if _has_given_pose(record) else record.camera.segment, []).append(record)
     return list(worlds.values())
 
 
@@ -137,12 +141,15 @@ def _write_cloud(
     placed = []
     for record in used:
         pose = record.camera.world_T_camera or (RigidTransform.identity() if len(used) == 1 else None)
+        if _has_given_pose(record) and not record.is_metric:
+            pose = None  # metres and points of unknown size do not go together
         if pose is not None and record.camera.intrinsics is not None:
             placed.append((record, record.camera.intrinsics, pose))
     if len(placed) < len(used):
         notes.append(
-            f"cloud: of {len(placed)} of {len(used)} frames; for the others calibration or pose is not known "
-            "(--intrinsics fx,fy,cx,cy gives the calibration)"
+            f"cloud: of {len(placed)} of {len(used)} frames; of the others the calibration or the pose is not known "
+            "(--intrinsics), or poses are in metres and depth is not (--metric; or --frame none, which has poses "
+            "estimated)"
         )
     if not placed:
         return

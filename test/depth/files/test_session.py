@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -298,6 +299,20 @@ def test_parts_that_could_not_be_put_together_get_files_of_their_own(tmp_path: P
     files, notes = write_scene_files(tmp_path, session.in_order, ALL, world="optical", z_is_up=False)
     assert {"scene.glb", "scene_part2.glb", "trajectory.tum", "trajectory_part2.tum"} <= set(files)
     assert "2 parts" in notes[0]
+
+
+def test_relative_depth_is_not_placed_among_poses_in_metres(tmp_path: Path) -> None:
+    session = DepthSession(folder=opened(tmp_path), choices=ALL, frames=2)
+    estimate = RampModel().estimate([frame.view for frame in frames(2)])
+    views = [replace(view, pose_source=PoseSource.GIVEN) for view in estimate.views]
+    session.write_all(
+        FrameResult(frame=f, view=v, scale_source=ScaleSource.RELATIVE, scale=1.0)
+        for f, v in zip(frames(2), views, strict=True)
+    )
+    files, notes = write_scene_files(tmp_path, session.in_order, ALL, world="frame map", z_is_up=True)
+    assert "trajectory.tum" in files and not any("scene" in name for name in files)
+    assert "poses are in metres and depth is not" in notes[0]
+    assert json.loads((tmp_path / "cameras.json").read_text())["unit"] == "m"
 
 
 def test_what_the_lens_did_not_see_has_no_depth() -> None:
