@@ -114,18 +114,19 @@ class Film:
         """
         return next(chunk for chunk in self.chunks if index in chunk.own)
 
-    def stretch(self, index: int) -> range:
+    def stretch(self, index: int, most: int) -> range:
         """Frames around a frame, of the chunk that gives it.
 
         Args:
             index: of the frame.
+            most: how many.
 
         Returns:
-            Up to ``VIEWS_EACH`` indices.
+            Their indices.
         """
         own = self.chunk_of(index).own
-        begin = max(own.start, min(index - VIEWS_EACH // 2, own.stop - VIEWS_EACH))
-        return range(begin, min(begin + VIEWS_EACH, own.stop))
+        begin = max(own.start, min(index - most // 2, own.stop - most))
+        return range(begin, min(begin + most, own.stop))
 
     def views(self, indices: range) -> tuple[View, ...]:
         """Frames of one chunk, from disk.
@@ -197,7 +198,8 @@ def _measured(
     first, second = film.chunk_of(revisit.earlier), film.chunk_of(revisit.later)
     if first.place.segment != second.place.segment or (first.is_anchored and second.is_anchored):
         return None
-    stretches = film.stretch(revisit.earlier), film.stretch(revisit.later)
+    each = min(VIEWS_EACH, options.chunk_views // 2)  # together no more than the model takes
+    stretches = film.stretch(revisit.earlier, each), film.stretch(revisit.later, each)
     views = tuple(view for stretch in stretches for view in film.views(stretch))
     joint, _ = estimator.estimate(Chunk(number=number, first=revisit.earlier, views=views, shared=0, is_last=True))
     parts = joint.views[: len(stretches[0])], joint.views[len(stretches[0]) :]

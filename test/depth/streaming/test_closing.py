@@ -148,7 +148,9 @@ def test_a_place_seen_again_takes_half_of_the_drift_out(is_metric: bool, bound_m
         return WalkModel(POSES, depth_noise=0.05, is_metric=is_metric)
 
     drifted = list(stream_depth(views(), model(), options=OPEN))
-    closed = list(stream_depth(views(), model(), options=CLOSED, work_folder=tmp_path))
+    closing = model()
+    closed = list(stream_depth(views(), closing, options=CLOSED, work_folder=tmp_path))
+    assert max(len(call) for call in closing.calls) <= CLOSED.chunk_views  # two stretches are no larger than a chunk
     assert [f.index for f in closed] == list(range(FRAMES))
     assert drift_m(closed) < min(bound_m, 0.7 * drift_m(drifted))
     assert all(any("seen before" in note for note in f.notes) for f in closed)
