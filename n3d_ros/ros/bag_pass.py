@@ -126,6 +126,8 @@ class BagPass:
                 calibrations.add(first)  # one that is recorded after the first images holds for these, too
         self._pacer = Pacer()
         self._pairs = 0
+        if depth_source is not None and config.depth_model.camera_names:
+            self._drop("camera_left_out", "depth_model.cameras: a bag is looked at with its first camera alone.")
         self.damage, self.interrupted = "", False
 
     def run(self, *, also_read: Sequence[str] = (), should_stop: Callable[[], bool] = lambda: False) -> None:

@@ -180,7 +180,7 @@ class FrameMaker:
                 frame = self._assembler.assemble(pair.color, pair.depth, pair.color_info, pair.depth_info, lookup)
             made = MadeFrame(frame=frame)
         else:
-            made = self._with_model(pair, lookup, stages, is_cancelled)
+            made = self._with_model(pair, lookup, stages, is_cancelled, is_past=is_past)
             if self._on_depth is not None and made.depth is not None and not is_past:
                 with stages.timed("depth/publish"):
                     self._on_depth(made.depth)
@@ -188,7 +188,13 @@ class FrameMaker:
         return made
 
     def _with_model(
-        self, pair: RgbdPair, lookup: TransformLookup, stages: Stages, is_cancelled: Callable[[], bool] | None
+        self,
+        pair: RgbdPair,
+        lookup: TransformLookup,
+        stages: Stages,
+        is_cancelled: Callable[[], bool] | None,
+        *,
+        is_past: bool,
     ) -> MadeFrame:
         """A frame whose depth the source finds, or else the sensor's."""
         with stages.timed("assemble"):
@@ -201,7 +207,8 @@ class FrameMaker:
                 pair.color, pair.color_info, depth_msg=pair.depth, depth_info=pair.depth_info, lookup=lookup
             )
             view = replace(view, reference_T_camera=RigidTransform.identity())
-            beside = () if self.extra_views is None else self.extra_views(view)
+            look_beside = None if is_past else self.extra_views  # of further cameras nothing is remembered
+            beside = () if look_beside is None else look_beside(view)
         try:
             with stages.timed("depth"):
                 seen = self._found(view, beside, is_cancelled)
@@ -277,7 +284,7 @@ class FrameMaker:
         known = found.depth_m[np.isfinite(found.depth_m)]
         limits = f"depth.min_m = {config.depth_min_m:g} m to depth.max_m = {config.depth_max_m:g} m"
         if known.size == 0:
-            text = "The depth model finds no depth in this image: it takes all of it for sky."
+            text = f"The depth model finds no depth in this image, as where all is sky. {' '.join(found.notes)}".strip()
         else:
             text = (
                 f"The depth model finds {known.min():.2f} to {known.max():.2f} m, of which nothing lies within {limits}"

@@ -32,7 +32,7 @@ MENDS: Mapping[str, str] = {
     "unregistered_depth": "Turn on the driver's depth alignment, or publish depth/camera_info and the frames' tf.",
     "no_transform": "Start the missing frame's publisher, raise tf.wait_s where tf is late, or do without it "
     "(output_frame, scene.frame).",
-    "no_depth": "Check the depth stream (range, exposure, lens cover).",
+    "no_depth": "Check the depth stream (range, exposure, lens cover), or depth.min_m and depth.max_m.",
     "backend_failed": "The grounder itself failed: see the log.",
     "depth_failed": "Take a smaller depth model (depth_model.model) or lower depth_model.resolution; see the log.",
     "camera_left_out": "Check that the cameras of depth_model.cameras run; raise depth_model.cameras_slop_s if "

@@ -117,6 +117,11 @@ class NodeDepth:
         self._kind, self._worker = config.depth_source, worker
         if self._kind != CAMERA:
             self._topics = DepthTopics(self._node, config)
+        elif config.depth_model.model or config.depth_model.camera_names:
+            self._node.get_logger().warning(
+                "A depth model or further cameras are named (depth_model.*) and depth_source is 'camera', so they are "
+                "not used; set depth_source to 'model' or 'fused'."
+            )
         self._keeper.begin(worker, self._frames, config)
 
     def subscribe(self, config: NodeConfig, lookup: TransformLookup, on_drop: DropReport) -> None:

@@ -84,7 +84,7 @@ def test_where_a_lens_saw_nothing_there_is_no_depth() -> None:
 
 def test_all_sky_is_refused_in_words() -> None:
     sky = ScriptedDepth(find=lambda views: (FoundDepth(depth_m=np.full(views[0].rgb.shape[:2], np.nan, np.float32)),))
-    with pytest.raises(GroundingError, match="all of it for sky"):
+    with pytest.raises(GroundingError, match="as where all is sky"):
         made(maker(sky))
 
 
@@ -211,6 +211,8 @@ def test_further_cameras_are_looked_at_in_the_same_call_and_told_with_the_first(
     ((named, found),) = told[0].beside
     assert named.name == "left"
     assert found.reference_T_camera is not None
+    made(frames, colour_only(SECOND // 2), is_past=True)
+    assert len(source.asked[1]) == 1, "nothing of them is remembered"
 
 
 def test_with_a_colour_only_camera_the_pipeline_finds_what_it_finds_with_a_depth_camera() -> None:
