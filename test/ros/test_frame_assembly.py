@@ -393,3 +393,26 @@ def test_settings_out_of_range_are_refused_by_their_parameter_name(wrong: dict[s
         replace(FrameConfig(), **wrong)  # type: ignore[arg-type]
     names = {field.name: field.metadata["name"] for field in fields(FrameConfig)}
     assert any(names[name] in raised.value.message for name in wrong)
+
+
+def test_a_colour_image_alone_becomes_a_view_with_its_rectified_calibration() -> None:
+    view = FrameAssembler().color_view(color(), info())
+    assert (view.rgb.shape[:2], view.sensor_depth_m, view.valid) == ((48, 64), None, None)
+    assert view.intrinsics == CAMERA
+    bent = FrameAssembler().color_view(color(), info(d=[0.5, 0.2, 0.0, 0.0, 0.0]))
+    assert bent.valid is not None and 0.5 < bent.valid.mean() < 1.0
+
+
+def test_a_view_beside_a_depth_camera_has_what_it_measured_or_nothing() -> None:
+    frames = FrameAssembler()
+    seen = frames.color_view(color(), info(), depth_msg=depth(1.5), depth_info=None, lookup=no_tf)
+    assert seen.sensor_depth_m is not None and seen.sensor_depth_m[5, 5] == pytest.approx(1.5)
+    blind = frames.color_view(color(), info(), depth_msg=depth(99.0), depth_info=None, lookup=no_tf)
+    assert blind.sensor_depth_m is None, "99 m is beyond depth.max_m"
+    unregistered = depth(width=32, height=24)
+    assert (
+        refusal(
+            lambda: frames.color_view(color(), info(), depth_msg=unregistered, depth_info=None, lookup=no_tf)
+        ).reason
+        == "unregistered_depth"
+    )

@@ -31,9 +31,9 @@ class StandInNode:
         return [SimpleNamespace(node_name=name, qos_profile=profile)] if name else []
 
 
-def explained(**publishers: str) -> str:
+def explained(config: NodeConfig | None = None, **publishers: str) -> str:
     node: Any = StandInNode(**publishers)
-    return ImageInputs(node, NodeConfig(), on_pair=lambda _: None, on_drop=lambda *_: None).explain()
+    return ImageInputs(node, config or NodeConfig(), on_pair=lambda _: None, on_drop=lambda *_: None).explain()
 
 
 def test_topics_without_a_publisher_are_told_in_one_sentence() -> None:
@@ -48,3 +48,9 @@ def test_when_all_are_published_nothing_is_missing() -> None:
     text = explained(rgb_image="a", rgb_camera_info="a", depth_image="a", depth_camera_info="a")
     assert "Nobody" not in text
     assert text.count("published by a") == 4
+
+
+def test_where_a_model_finds_the_depth_no_depth_topic_is_missed() -> None:
+    assert explained(NodeConfig(depth_source="model")) == (
+        "Nobody publishes /rgb/camera_info, /rgb/image; remap to your camera's topics."
+    )

@@ -86,3 +86,14 @@ def test_fused_with_a_model_that_is_missing_is_the_camera_with_a_standing_note()
         assert reply.success
         assert "nothing of that name" in reply.status.message
         assert wait_until(lambda: getattr(grounding_status(client, DEPTH), "level", None) == b"\1", 5.0)
+
+
+def test_a_model_that_is_named_without_its_source_is_not_loaded_and_that_is_said(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with node_with(**{"depth_model.model": "wall"}) as (node, client):
+        client.wait_connected("color", "color_info", "depth")
+        assert [one.label for one in client.send_good().objects] == ["red block"]
+        assert node._depth.source is None
+        assert client.node.count_publishers("/n3d/depth/image") == 0
+    assert "set depth_source to 'model' or 'fused'" in capfd.readouterr().err
