@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from n3d_ros.depth.filling.config import FillingConfig
 from n3d_ros.errors import ConfigurationError
@@ -37,7 +37,7 @@ class DepthModelConfig:
         "where the camera gives the metres",
     )
     device: str = _text("auto", 'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is')
-    dtype: str = field(
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = field(
         default="auto",
         metadata={
             "meaning": 'numbers of the weights; "auto" takes bfloat16 on a GPU that has it, and float32 on a CPU',
