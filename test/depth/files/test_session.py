@@ -67,6 +67,7 @@ def names(path: Path) -> set[str]:
 
 
 def test_metric_frames_have_files_in_metres(tmp_path: Path) -> None:
+    pytest.importorskip("trimesh")
     session = work(tmp_path)
     counts = cv2.imread(str(tmp_path / "depth/f1.png"), cv2.IMREAD_UNCHANGED)
     known = np.isfinite(ramp(H, W))
@@ -78,6 +79,7 @@ def test_metric_frames_have_files_in_metres(tmp_path: Path) -> None:
 
 
 def test_relative_frames_say_so_in_every_name(tmp_path: Path) -> None:
+    pytest.importorskip("trimesh")
     session = work(tmp_path, calibrated=False)
     files, _ = write_scene_files(tmp_path, session.in_order, ALL, world="optical", z_is_up=False)
     assert {"scene_relative.glb", "scene_relative.ply", "trajectory_relative.tum"} <= set(files)
@@ -247,6 +249,7 @@ def test_a_frame_of_nothing_but_sky_is_left_out_and_the_others_go_on(tmp_path: P
 
 
 def test_single_images_have_no_common_world(tmp_path: Path) -> None:
+    pytest.importorskip("trimesh")
     choices = OutputChoices(frames_share_world=False, max_points=1000)
     session = DepthSession(folder=opened(tmp_path), choices=choices, frames=2)
     session.write_all(
@@ -289,6 +292,7 @@ def test_a_sequence_goes_through_in_chunks_and_resumes_from_disk(tmp_path: Path)
 
 
 def test_parts_that_could_not_be_put_together_get_files_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("trimesh")
     session = DepthSession(folder=opened(tmp_path), choices=ALL, frames=4)
     estimate = RampModel().estimate([frame.view for frame in frames(4)])
     results = [
