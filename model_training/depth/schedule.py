@@ -10,7 +10,7 @@ from torch import nn
 
 from model_training.depth.train_config import OptimizerConfig
 
-BACKBONE = "backbone.pretrained."
+BACKBONE, CAMERA_DECODER = "backbone.pretrained.", "cam_dec."
 
 
 def rate_share(config: OptimizerConfig, step: int) -> float:
@@ -31,7 +31,7 @@ def rate_share(config: OptimizerConfig, step: int) -> float:
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over the network's parameters in four groups: backbone or not, decayed or not.
+    """AdamW over the network's parameters, in groups by rate and by decay.
 
     Tokens, tables, norms, biases and LayerScale are not decayed: pulling them to 0 switches them off.
 
@@ -42,20 +42,24 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.A
     Returns:
         The optimizer; each group has its "peak" rate.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             decayed = parameter.ndim >= 2 and not name.endswith(("token", "pos_embed"))
-            groups.setdefault((BACKBONE in name, decayed), []).append(parameter)
+            decay = config.weight_decay if decayed else 0.0
+            groups.setdefault((config.learning_rate * _share_of(name, config), decay), []).append(parameter)
     settings: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "peak": config.learning_rate * (config.backbone_share if in_backbone else 1.0),
-            "weight_decay": config.weight_decay if decayed else 0.0,
-        }
-        for (in_backbone, decayed), parameters in sorted(groups.items())
+        {"params": parameters, "peak": peak, "weight_decay": decay}
+        for (peak, decay), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
     return torch.optim.AdamW(settings, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
+
+
+def _share_of(name: str, config: OptimizerConfig) -> float:
+    """A parameter's rate as a share of the peak."""
+    if BACKBONE in name:
+        return config.backbone_share
+    return config.camera_share if CAMERA_DECODER in name else 1.0
 
 
 def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:

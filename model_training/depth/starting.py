@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,12 +14,13 @@ from n3d_ros.errors import ConfigurationError
 logger = logging.getLogger(__name__)
 
 
-def take_over(network: nn.Module, source: str | Path) -> int:
+def take_over(network: nn.Module, source: str | Path, without: Sequence[str] = ()) -> int:
     """Copies the tensors of a model's folder that the network has too; the rest stays as it is.
 
     Args:
         network: changed in place.
         source: folder of the released layout.
+        without: beginnings of names that are left as they are.
 
     Returns:
         Tensors taken over.
@@ -33,7 +35,7 @@ def take_over(network: nn.Module, source: str | Path) -> int:
         raise ConfigurationError(
             f"{source}: expected one network to start from, got a nested pair; name one of its parts."
         )
-    given = dict(loaded.network.named_parameters())
+    given = {n: p for n, p in loaded.network.named_parameters() if not n.startswith(tuple(without))}
     taken = 0
     with torch.no_grad():
         for name, parameter in network.named_parameters():

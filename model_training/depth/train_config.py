@@ -68,6 +68,8 @@ class OptimizerConfig:
         warmup_steps: of rising rate.
         learning_rate: at its peak, of heads and camera parts.
         backbone_share: the backbone's rate as a share of it; the paper's metric student has 0.1.
+        camera_share: the camera decoder's rate as a share of it. Its features are not normalised: at the rate of a
+            small network's other parts its ReLUs die within some hundred steps, and every camera becomes the same.
         final_share: rate at the end as a share of the peak.
         weight_decay: of matrices; norms, biases, tokens and tables have none.
         beta1: of AdamW.
@@ -80,6 +82,7 @@ class OptimizerConfig:
     warmup_steps: int = number(50, "of rising rate", minimum=0, maximum=10_000_000)
     learning_rate: float = number(2e-4, "peak rate", minimum=0, maximum=1)
     backbone_share: float = number(1.0, "the backbone's share of the rate", minimum=0, maximum=10)
+    camera_share: float = number(1.0, "the camera decoder's share of the rate", minimum=0, maximum=10)
     final_share: float = number(0.01, "rate at the end, share of the peak", minimum=0, maximum=1)
     weight_decay: float = number(0.05, "of matrices", minimum=0, maximum=10)
     beta1: float = number(0.9, "of AdamW", minimum=0, maximum=0.9999)
@@ -103,6 +106,7 @@ class TrainConfig:
         seed: everything drawn follows from it.
         network: its shape.
         start_from: folder of a model whose tensors of equal name and shape are taken over; empty: random weights.
+        start_without: beginnings of names of tensors that are not taken over, such as "cam_dec.".
         data: how batches are drawn.
         optimizer: how weights move.
         any_view_losses: weights of the losses of stage any_view.
@@ -121,6 +125,7 @@ class TrainConfig:
     seed: int = number(0, "everything drawn follows from it", minimum=0, maximum=2**31)
     network: NetworkConfig
     start_from: str = ""
+    start_without: tuple[str, ...] = ()
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     any_view_losses: StudentLossConfig = field(default_factory=StudentLossConfig)

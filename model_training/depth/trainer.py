@@ -98,7 +98,7 @@ class Trainer:
         initialize(network, config.seed)
         self._freeze_unused(network)
         if config.start_from:
-            take_over(network, config.start_from)
+            take_over(network, config.start_from, config.start_without)
         self.model = Model(config, network).to(self.device)
         self.network = network
         self.optimizer = make_optimizer(self.model, config.optimizer)

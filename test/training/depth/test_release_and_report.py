@@ -77,6 +77,9 @@ def test_a_network_begins_with_whatever_fits_of_another(tmp_path: Path) -> None:
     assert 0 < taken < len(list(network.parameters()))
     name = "backbone.pretrained.blocks.0.attn.qkv.weight"
     assert torch.equal(dict(network.named_parameters())[name], dict(given.named_parameters())[name])
+    initialize(network, 6)
+    assert take_over(network, tmp_path / "model", ("backbone.",)) < taken
+    assert not torch.equal(dict(network.named_parameters())[name], dict(given.named_parameters())[name])
 
 
 def test_a_perfect_guess_in_another_frame_and_scale_scores_perfectly() -> None:

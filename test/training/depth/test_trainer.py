@@ -163,14 +163,16 @@ def test_the_rate_rises_linearly_and_falls_as_a_cosine() -> None:
     assert rate_share(config, 60) == pytest.approx(0.55) and rate_share(config, 110) == pytest.approx(0.1)
 
 
-def test_norms_tokens_and_biases_are_not_decayed_and_the_backbone_has_its_own_rate() -> None:
+def test_norms_tokens_and_biases_are_not_decayed_and_backbone_and_camera_decoder_have_their_rates() -> None:
     network = build_network(ANY_VIEW)
-    optimizer = make_optimizer(network, OptimizerConfig(learning_rate=1e-3, backbone_share=0.1, weight_decay=0.05))
+    optimizer = make_optimizer(network, OptimizerConfig(learning_rate=1e-3, backbone_share=0.1, camera_share=0.2))
     names = {id(p): name for name, p in network.named_parameters()}
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             name = names[id(parameter)]
-            assert group["peak"] == pytest.approx(1e-4 if name.startswith("backbone.pretrained.") else 1e-3)
+            part = next((p for p in ("backbone.pretrained.", "cam_dec.") if name.startswith(p)), "")
+            expected = {"backbone.pretrained.": 1e-4, "cam_dec.": 2e-4, "": 1e-3}[part]
+            assert group["peak"] == pytest.approx(expected), name
             if parameter.ndim == 1 or name.endswith(("token", "pos_embed")):
                 assert group["weight_decay"] == 0, name
 
