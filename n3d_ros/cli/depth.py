@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
     _check_numbers(args)
     source = input_of(args)
     _refuse_place(args)
-    folder = RunFolder(Path(args.output).expanduser(), source.identity, settings_of(args, choices))
+    folder = RunFolder(Path(args.output).expanduser(), source.identity, settings_of(args, choices, source))
     folder.open(force=args.force)
     if folder.found is Found.COMPLETE:
         tell_complete(folder.path)
@@ -237,17 +237,19 @@ def choices_of(args: argparse.Namespace) -> OutputChoices:
     return OutputChoices(formats=formats, png_unit=args.png_unit, color_range=color_range, max_points=args.max_points)
 
 
-def settings_of(args: argparse.Namespace, choices: OutputChoices) -> dict[str, Any]:
-    """What the results depend on beside the input; another value has everything computed anew.
+def settings_of(args: argparse.Namespace, choices: OutputChoices, source: FrameSource) -> dict[str, Any]:
+    """What the results of an input depend on; another value has everything computed anew.
 
     Args:
         args: parsed arguments.
         choices: what is to be written.
+        source: the input.
 
     Returns:
         Plain values.
     """
     return {
+        "source": dict(source.version),
         "model": model_identity(args.model),
         "metric": model_identity(args.metric) if args.metric else None,
         "views": args.views,

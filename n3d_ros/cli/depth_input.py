@@ -20,6 +20,7 @@ from n3d_ros.depth.files.sources import (
     SourceFrame,
     Thinning,
     file_identity,
+    named_input,
     unknown_camera,
 )
 from n3d_ros.errors import CalibrationError, ConfigurationError
@@ -178,11 +179,15 @@ class RecordingSource:
 
     @property
     def identity(self) -> Mapping[str, object]:
+        """Its path."""
+        return named_input(self.kind, [self.bag.path])
+
+    @property
+    def version(self) -> Mapping[str, object]:
         """Names, sizes and times of its files, its topics, and which images are used."""
         path, topics = self.bag.path, self.bag.topics
         files = [path] if path.is_file() else sorted(entry for entry in path.iterdir() if entry.is_file())
         return {
-            "kind": self.kind,
             "files": [file_identity(file) for file in files],
             "color": topics.color,
             "color_info": topics.color_info,

@@ -63,7 +63,7 @@ def tell_start(source: FrameSource, folder: RunFolder) -> None:
     if folder.found is Found.UNFINISHED:
         say(f"{folder.path} holds an unfinished run of the same command: frames that are done are not computed again")
     if folder.found is Found.OTHER_SETTINGS:
-        say(f"{folder.path} held results of other settings or another input; they are removed, everything is computed")
+        say(f"{folder.path} held results of other settings or of another input; they go, everything is computed anew")
 
 
 def tell_complete(path: Path) -> None:

@@ -163,6 +163,17 @@ def test_other_settings_compute_anew_and_say_so(
     assert not (tmp_path / "out/preview").exists()
 
 
+def test_an_input_that_has_changed_is_computed_anew(
+    tmp_path: Path, models: list[RampModel], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [write_images(tmp_path / "in", 2), "-o", tmp_path / "out", "--model", "m", "--format", "png"]
+    assert run(*command) == 0
+    Image.new("RGB", (W, H)).save(tmp_path / "in/image7.png")
+    assert run(*command) == 0 and summary(tmp_path / "out")["frames_computed"] == 3
+    assert run(*command, "--every", "2") == 0 and summary(tmp_path / "out")["frames_done"] == 2
+    assert len(models) == 3 and capsys.readouterr().err.count("computed anew") == 2
+
+
 def test_another_input_does_not_replace_results(
     tmp_path: Path, models: list[RampModel], capsys: pytest.CaptureFixture[str]
 ) -> None:

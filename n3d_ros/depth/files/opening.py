@@ -68,7 +68,7 @@ def file_source(paths: Sequence[Path], thinning: Thinning, camera: Camera = unkn
     if len(paths) > 1 and (other := next((p for p, k in zip(paths, kinds, strict=True) if k != IMAGE), None)):
         raise InputError(f"{other} is no image; expected several images, or one folder, video or recording.")
     if kinds[0] == FOLDER:
-        return ImageFiles(images_of_folder(paths[0]), kind=FOLDER, thinning=thinning, camera=camera)
+        return ImageFiles(images_of_folder(paths[0]), kind=FOLDER, named=paths, thinning=thinning, camera=camera)
     if kinds[0] == VIDEO:
         return VideoFile(paths[0], thinning=thinning, camera=camera)
     return ImageFiles(paths, thinning=thinning, camera=camera)

@@ -99,7 +99,12 @@ class FrameSource(Protocol):
 
     @property
     def identity(self) -> Mapping[str, object]:
-        """Plain values that differ when the input differs."""
+        """Plain values that differ when another input is named."""
+        ...
+
+    @property
+    def version(self) -> Mapping[str, object]:
+        """Plain values that differ when the input has changed, or other frames of it are used."""
         ...
 
     @property
@@ -159,6 +164,19 @@ def file_identity(path: Path) -> dict[str, object]:
     return {"path": str(path.resolve()), "bytes": facts.st_size, "modified_ns": facts.st_mtime_ns}
 
 
+def named_input(kind: str, paths: Sequence[Path]) -> dict[str, object]:
+    """What tells an input from another.
+
+    Args:
+        kind: of the input.
+        paths: that the user named.
+
+    Returns:
+        Plain values.
+    """
+    return {"kind": kind, "paths": [str(path.resolve()) for path in paths]}
+
+
 @dataclass(slots=True)
 class ImageFiles:
     """Image files as frames; one that cannot be read among others is left out, and said.
@@ -166,6 +184,7 @@ class ImageFiles:
     Args:
         paths: of the images, in order.
         kind: ``IMAGE`` or ``FOLDER``.
+        named: what the user named: the folder; empty: the files.
         thinning: which are used.
         camera: rectifies.
         notes: filled while reading.
@@ -173,6 +192,7 @@ class ImageFiles:
 
     paths: Sequence[Path]
     kind: str = IMAGE
+    named: Sequence[Path] = ()
     thinning: Thinning = field(default_factory=Thinning)
     camera: Camera = unknown_camera
     notes: list[str] = field(default_factory=list)
@@ -189,8 +209,13 @@ class ImageFiles:
 
     @property
     def identity(self) -> Mapping[str, object]:
-        """Names, sizes and times of the files."""
-        return {"kind": self.kind, "files": [file_identity(path) for path in self.used]}
+        """Paths that were named."""
+        return named_input(self.kind, self.named or self.paths)
+
+    @property
+    def version(self) -> Mapping[str, object]:
+        """Names, sizes and times of the files that are used."""
+        return {"files": [file_identity(path) for path in self.used]}
 
     def frames(self) -> Iterator[SourceFrame]:
         """Reads file after file.

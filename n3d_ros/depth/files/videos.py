@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from n3d_ros.depth.files.sources import VIDEO, Camera, SourceFrame, Thinning, file_identity, unknown_camera
+from n3d_ros.depth.files.sources import VIDEO, Camera, SourceFrame, Thinning, file_identity, named_input, unknown_camera
 from n3d_ros.errors import InputError
 
 
@@ -51,9 +51,14 @@ class VideoFile:
 
     @property
     def identity(self) -> Mapping[str, object]:
-        """Name, size and time of the file, and which frames are used."""
+        """Its path."""
+        return named_input(self.kind, [self.path])
+
+    @property
+    def version(self) -> Mapping[str, object]:
+        """Size and time of the file, and which frames are used."""
         thinning = {"every": self.thinning.every, "max_frames": self.thinning.max_frames}
-        return {"kind": self.kind, "file": file_identity(self.path), **thinning}
+        return {"file": file_identity(self.path), **thinning}
 
     def frames(self) -> Iterator[SourceFrame]:
         """Decodes frame after frame; frames that are not used are not converted.
