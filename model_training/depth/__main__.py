@@ -56,6 +56,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     evaluate.add_argument("--out", type=Path, required=True, help="folder for scores.json and samples.png")
     evaluate.add_argument("--scenes", type=int, default=64, help="at most (default: %(default)s)")
     evaluate.add_argument("--views", type=int, default=4, help="of each scene (default: %(default)s)")
+    evaluate.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the images, multiples of 14 (default: stored)",
+    )
     evaluate.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
     return parser.parse_args(arguments)
 

@@ -29,7 +29,7 @@ from n3d_ros.errors import ConfigurationError
 logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "model"
-SAMPLE_SCENES = 3
+SAMPLE_SCENES, SAMPLE_VIEWS = 3, 3
 BLIND_SCENES = 200
 STOPPED = 130
 
@@ -77,26 +77,30 @@ def write_report(trainer: Trainer, folder: Path) -> None:
     cv2.imwrite(str(folder / "curves.png"), curves(read_log(folder)))
     if trainer.validation is not None:
         with trainer.released_weights():
-            _write_samples(trainer.network, trainer.validation, folder, trainer.config, trainer.device)
+            _write_samples(
+                trainer.network,
+                trainer.validation,
+                folder,
+                size=trainer.config.data.resolutions[0],
+                canonical_focal=trainer.config.data.canonical_focal,
+                device=trainer.device,
+            )
 
 
 def _write_samples(
     network: nn.Module,
     data: ShardFolder,
     folder: Path,
-    config: TrainConfig | None,
-    device: torch.device | str,
     *,
-    is_metric: bool = False,
+    size: tuple[int, int],
+    canonical_focal: bool,
+    device: torch.device | str,
 ) -> None:
     """samples.png: some views beside the truth."""
-    size = config.data.resolutions[0] if config else (data.shape[1], data.shape[2])
-    views = config.validation_views if config else data.shape[0]
-    metric = config.data.canonical_focal if config else is_metric
-    sets = list(looked_at(data, SAMPLE_SCENES, min(views, 3), size))
+    sets = list(looked_at(data, SAMPLE_SCENES, SAMPLE_VIEWS, size))
     training = network.training
     network.eval()
-    guesses = [guess_of(network, each, canonical_focal=metric, device=device) for each in sets]
+    guesses = [guess_of(network, each, canonical_focal=canonical_focal, device=device) for each in sets]
     network.train(training)
     sheet = sample_sheet([each.rgb for each in sets], guesses, [truth_of(each) for each in sets])
     cv2.imwrite(str(folder / "samples.png"), sheet)
@@ -173,7 +177,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if not isinstance(loaded, LoadedNetwork):
         raise ConfigurationError(f"{options.model}: a nested pair; score it with `n3d depth eval`, or name one part.")
     data = ShardFolder(options.data)
-    size = (data.shape[1], data.shape[2])
+    size = (options.size[0], options.size[1]) if options.size else (data.shape[1], data.shape[2])
     options.out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Mapping[str, Any]] = {
         loaded.name: network_scores(
@@ -191,6 +195,6 @@ def evaluate(options: argparse.Namespace) -> int:
         blind = blind_scores(depth, data, scenes=options.scenes, views=options.views, size=size)
         figures["without eyes"] = {k: v for k, v in blind.to_dict().items() if np.isfinite(v)}
     (options.out / "scores.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    _write_samples(loaded.network, data, options.out, None, loaded.device, is_metric=loaded.is_metric)
+    _write_samples(loaded.network, data, options.out, size=size, canonical_focal=loaded.is_metric, device=loaded.device)
     logger.info("%s", figures_table(figures))
     return 0
