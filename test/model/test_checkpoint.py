@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ from n3d_ros.model.checkpoint import load_model, resolve_source, save_model  # n
 from n3d_ros.model.config import build_config  # noqa: E402
 from n3d_ros.model.memory import RuntimeRoom  # noqa: E402
 from n3d_ros.model.n3d_vlm import N3dVlm  # noqa: E402
-from n3d_ros.weights import memory, placement, sources, weight_files  # noqa: E402
+from n3d_ros.weights import memory, sources, weight_files  # noqa: E402
 from tiny_vlm import make_inputs, tiny_config, tiny_model  # noqa: E402
 
 torch.set_num_threads(1)
@@ -365,32 +364,10 @@ def test_the_cpu_keeps_the_stored_dtype_where_float32_does_not_fit(
     assert load_model(folder, device="cpu").card.dtype == "bfloat16"
 
 
-def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in (
-        ("max", "1000000"),
-        ("current", "700000"),
-        ("stat", "inactive_file 50000\nactive_file 10000\nx"),
-    ):
-        (tmp_path / f"memory.{name}").write_text(text)
-    monkeypatch.setattr(memory, "CGROUP_FILES", [(str(tmp_path / "memory.max"), str(tmp_path / "memory.current"))])
-    assert memory.host_available_bytes() == 360_000
-    (tmp_path / "memory.max").write_text("max")
-    assert memory.host_available_bytes() > 1_000_000
-
-
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "cuda:x", "", "cuda:-1"])
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path, model: N3dVlm, device: str) -> None:
     with pytest.raises(ConfigurationError, match="^device: "):
         load_model(write(tmp_path, model), device=device)
-
-
-def test_devices_are_chosen_by_what_torch_sees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement.torch, "cuda", SimpleNamespace(is_available=lambda: True, device_count=lambda: 2))
-    assert str(placement.choose_device("auto")) == "cuda:0"
-    assert str(placement.choose_device("cuda:1")) == "cuda:1"
-    assert str(placement.choose_device("cpu")) == "cpu"
-    with pytest.raises(ConfigurationError, match="cuda:2 was asked for and 2 GPUs are visible"):
-        placement.choose_device("cuda:2")
 
 
 def test_an_unknown_dtype_is_refused(tmp_path: Path, model: N3dVlm) -> None:
@@ -747,21 +724,6 @@ def test_memory_that_runs_out_midway_is_told(
     with pytest.raises(BackendError, match="the host: out of memory while the weights were loaded") as caught:
         load_model(folder, device="cpu")
     assert caught.value.reason == "out_of_memory"
-
-
-def test_a_gpus_memory_counts_what_torch_holds_and_a_shared_memorys_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    device = torch.device("cuda", 0)
-    integrated = SimpleNamespace(is_integrated=0)
-    fake = SimpleNamespace(
-        memory_reserved=lambda _device: 70, memory_allocated=lambda _device: 50,
-        mem_get_info=lambda _device: (1000, 5000), get_device_properties=lambda _device: integrated,
-    )  # fmt: skip
-    monkeypatch.setattr(memory.torch, "cuda", fake)
-    monkeypatch.setattr(memory, "host_available_bytes", lambda: 4000)
-    assert memory.available_bytes(device) == 1020
-    assert memory.available_bytes(device, limit_bytes=300) == 300
-    integrated.is_integrated = 1
-    assert memory.available_bytes(device) == 4000
 
 
 def test_all_errors_of_loading_are_typed(tmp_path: Path) -> None:
