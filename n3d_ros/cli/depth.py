@@ -333,6 +333,10 @@ def _refuse_place(args: argparse.Namespace) -> None:
         place = path.expanduser().resolve()
         if place == output or (place.is_dir() and place in output.parents):
             raise ConfigurationError(f"-o {args.output} lies in the input {path}; choose another folder.")
+    if any((place / "metadata.yaml").is_file() for place in (output, *output.parents)):
+        from n3d_ros.ros.bag import refuse_inside_bag
+
+        refuse_inside_bag(output)
 
 
 def _load(args: argparse.Namespace, source: FrameSource, stopped: threading.Event) -> DepthModel:

@@ -245,6 +245,17 @@ def test_results_do_not_go_into_the_folder_that_is_read(
     assert "lies in the input" in capsys.readouterr().err
 
 
+def test_results_do_not_go_into_a_recording(
+    tmp_path: Path, models: list[RampModel], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rosbags")
+    images = write_images(tmp_path / "in", 1)
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag/metadata.yaml").write_text("rosbag2_bagfile_information: {}\n")
+    assert run(images, "-o", tmp_path / "bag/out", "--model", "m") == 1
+    assert "is a recording" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
