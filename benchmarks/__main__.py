@@ -1,7 +1,8 @@
 """``python -m benchmarks``: every figure the project promises, as one Markdown table and one JSON line at the end.
 
 ``python -m benchmarks language_model`` measures the language model alone, with options of its own and without ROS; so
-do ``python -m benchmarks depth_network`` with the depth networks and ``depth_fusion`` with the filling of depth images.
+do ``python -m benchmarks depth_network`` with the depth networks, ``depth_fusion`` with the filling of depth images and
+``depth_quality`` with a depth model on generated sequences.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ if __name__ == "__main__":
         from benchmarks.depth_fusion import main as measure_depth_fusion
 
         sys.exit(measure_depth_fusion(sys.argv[2:]))
+    if sys.argv[1:2] == ["depth_quality"]:
+        from benchmarks.depth_quality import main as measure_depth_quality
+
+        sys.exit(measure_depth_quality(sys.argv[2:]))
     from n3d_ros.cli.main import main
 
     sys.exit(main(["bench", *sys.argv[1:]]))

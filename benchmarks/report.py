@@ -275,8 +275,31 @@ def depth_fusion_figures(scenes: int) -> list[Figure]:
     return figures_of(_last_json(_python(["-m", "benchmarks", "depth_fusion", "--scenes", str(scenes)])))
 
 
+def depth_quality_figures(model: str | None, metric: str | None) -> list[Figure]:
+    """How right a depth model is on generated sequences; without one, whether the measure gives the truth full marks.
+
+    Args:
+        model: folder or hub id; None: none is measured.
+        metric: of the metric model beside it; None without.
+
+    Returns:
+        The rows of ``python -m benchmarks depth_quality``; needs the extra [eval].
+    """
+    command = ["-m", "benchmarks", "depth_quality"]
+    command += [] if model is None else ["--model", model]
+    command += [] if metric is None else ["--metric", metric]
+    return _rows(_last_json(_python(command, codes=(0, 1))))
+
+
 def measure(
-    parts: Sequence[str], *, seconds: float, scenes: int, minutes: float, tell: Callable[[str], None]
+    parts: Sequence[str],
+    *,
+    seconds: float,
+    scenes: int,
+    minutes: float,
+    tell: Callable[[str], None],
+    depth_model: str | None = None,
+    depth_metric: str | None = None,
 ) -> list[Figure]:
     """Measures some parts.
 
@@ -286,6 +309,8 @@ def measure(
         scenes: generated scenes per kind.
         minutes: of the endurance session.
         tell: told what happens.
+        depth_model: folder or hub id, for the quality of depth; None: none is measured.
+        depth_metric: of the metric model beside it; None without.
 
     Returns:
         Figures in the order of the parts.
@@ -301,6 +326,7 @@ def measure(
         "language_model": language_model_figures,
         "depth_network": depth_network_figures,
         "depth_fusion": lambda: depth_fusion_figures(scenes),
+        "depth_quality": lambda: depth_quality_figures(depth_model, depth_metric),
     }
     figures: list[Figure] = []
     for part in parts:

@@ -17,6 +17,7 @@ EXAMPLES = """\
   n3d bench generated --scenes 40
   n3d bench endurance --minutes 30
   n3d bench language_model
+  n3d bench depth_quality --depth-model ~/models/DA3-SMALL
 """
 NEEDS_ROS = True
 
@@ -31,6 +32,7 @@ PARTS = (
     "language_model",
     "depth_network",
     "depth_fusion",
+    "depth_quality",
 )
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
@@ -53,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the endurance session (default 3; the full one: 30)",
     )
     parser.add_argument("--scenes", type=int, default=12, metavar="N", help="generated scenes per kind (default 12)")
+    parser.add_argument("--depth-model", metavar="MODEL", help="for depth_quality: a folder, or a hub id")
+    parser.add_argument("--depth-metric", metavar="MODEL", help="metric model beside it, for metres")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         seconds=args.seconds,
         scenes=args.scenes,
         minutes=args.minutes,
+        depth_model=args.depth_model,
+        depth_metric=args.depth_metric,
         tell=lambda text: print(text, file=sys.stderr, flush=True),
     )
     print(markdown(figures))
