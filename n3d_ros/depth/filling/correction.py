@@ -26,7 +26,7 @@ NO_EVIDENCE = 1e-4  # pixels per cell at which measured and "no correction" coun
 TINY = 1e-12  # keeps 0 / 0 at 0
 MAX_DEPTH_CELLS = 120  # e^(120 / 20) = a factor of 400 between nearest and farthest, beyond which cells get longer;
 # an image of OpenCV 5 has at most 128 channels
-STRIDE = 2  # every second pixel of every second row is counted: 64 of a cell's 256 say the same
+MAX_COUNTED = 40_000  # of the compared pixels at least so many are counted, evenly: about 40 of the 256 of a cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,8 +81,8 @@ def correction_field(
     Returns:
         The field.
     """
-    rows, columns = np.nonzero(compared[::STRIDE, ::STRIDE])
-    rows, columns = rows * STRIDE, columns * STRIDE
+    known = np.flatnonzero(compared)
+    rows, columns = np.divmod(known[:: max(1, len(known) // MAX_COUNTED)], compared.shape[1])
     log_depth = np.log(aligned_m[rows, columns])
     ratio = np.log(sensor_m[rows, columns]) - log_depth
     height, width = compared.shape

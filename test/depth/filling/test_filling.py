@@ -210,3 +210,17 @@ def test_one_row_of_pixels_is_an_image_too() -> None:
     sensor[:, 200:220] = np.nan
     filled = fill(sensor, (row * 0.5).astype(np.float32))
     np.testing.assert_allclose(filled.depth_m, row, rtol=1e-3)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_depth_in_thin_bands_is_compared_wherever_they_begin(first: int, axis: int) -> None:
+    """A lidar of few lines, registered to the image: of each band only the middle line is not beside a hole."""
+    bands = np.moveaxis(true_depth(), axis, 0)
+    for row in range(len(bands)):
+        if (row - first) % 6 >= 3:
+            bands[row] = np.nan
+    filled = fill(np.moveaxis(bands, 0, axis), _network(amount=0.0))
+    holes = np.moveaxis(np.isnan(bands), 0, axis)
+    assert np.isfinite(filled.depth_m[holes]).mean() > 0.6
+    np.testing.assert_allclose(filled.depth_m[100:, 100:], true_depth()[100:, 100:], rtol=0.02)
