@@ -117,20 +117,22 @@ def _picture(path: Path) -> NDArray[Any]:
     return np.asarray(picture)
 
 
-def network_of(folder: str, metric: str | None) -> Network:
+def network_of(folder: str, metric: str | None, resolution: int) -> Network:
     """A real model's depth of an image.
 
     Args:
         folder: its files, or a hub id.
         metric: a metric model beside it.
+        resolution: longer side of the image in the network, pixels.
 
     Returns:
         A function of the image.
     """
     from n3d_ros.depth.loading import load_depth_model
+    from n3d_ros.depth.options import DepthOptions
     from n3d_ros.depth.views import View
 
-    model = load_depth_model(folder, metric=metric)
+    model = load_depth_model(folder, metric=metric, options=DepthOptions(process_res=resolution))
 
     def depth_of(rgb: NDArray[np.uint8]) -> Depth:
         view = model.estimate([View(rgb=rgb, intrinsics=CAMERAS["kinect"])]).views[0]

@@ -247,12 +247,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=Path, default=REAL_FRAMES, help="real frames (default: beside the checkout)")
     parser.add_argument("--model", help="folder or hub id of a depth model in place of the stand-in")
     parser.add_argument("--metric", help="folder or hub id of a metric model beside it")
+    parser.add_argument("--resolution", type=int, default=504, help="longer side that it sees (default %(default)s px)")
     parser.add_argument("--inverse", action="store_true", help="the stand-in's scale and shift act on inverse depth")
     parser.add_argument("--picture", type=Path, help="folder for pictures: before, after, where from")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     stand_in = replace(STAND_IN, inverse=options.inverse)
-    network = network_of(options.model, options.metric) if options.model else None
+    network = network_of(options.model, options.metric, options.resolution) if options.model else None
     model = options.model or f"stand-in {json.dumps(asdict(stand_in))}"
     document: dict[str, Any] = {"model": model, "errors": {}, "boxes": {}}
     generated = list(generated_samples(options.scenes, stand_in, network))
