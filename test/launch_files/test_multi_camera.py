@@ -62,7 +62,7 @@ def test_each_camera_gets_a_page_of_its_own(several: Any) -> None:
 
 @pytest.mark.parametrize(
     "cameras",
-    ["", "  ", "front", "front=", "=realsense", "front=webcam", "a=oak a=zed", "a=oak:prefix", "9a=oak", "a/=oak"],
+    ["", "  ", "front", "front=", "=realsense", "front=pinhole", "a=oak a=zed", "a=oak:prefix", "9a=oak", "a/=oak"],
 )
 def test_cameras_that_are_none_are_refused(several: Any, cameras: str) -> None:
     with pytest.raises((ConfigurationError, RuntimeError)):
