@@ -79,8 +79,13 @@ class AnyViewEstimator:
                 raise GroundingError(ALL_SKY)
             fit = self._fit(depth, network, metric, opinion)
             sky = np.zeros(depth.shape, dtype=np.bool_) if metric is None else metric.sky
-            by_poses, parallax = self._from_poses(depth[~sky & np.isfinite(depth)], network, cameras)
-            chosen = choose_scale(depth=depth, poses=by_poses, metric=metric, fit=fit, parallax=parallax)
+            chosen = choose_scale(
+                depth=depth,
+                poses=self._from_poses(depth[~sky & np.isfinite(depth)], network, cameras),
+                metric=metric,
+                fit=fit,
+                guessed_focal=bool(cameras.uncalibrated),
+            )
         with stages.step("output"):
             found = _Findings(
                 depth=depth,
@@ -139,26 +144,19 @@ class AnyViewEstimator:
         )
         return ScaleFit(scale=reference.scale, view_scales=fit.view_scales, agreement=fit.agreement, notes=fit.notes)
 
-    def _from_poses(
-        self, seen_depth: Float32Array, network: NetworkViews, cameras: Cameras
-    ) -> tuple[PoseScale | None, float]:
-        """What the given positions tell, None without any; and the parallax of what the network sees."""
+    def _from_poses(self, seen_depth: Float32Array, network: NetworkViews, cameras: Cameras) -> PoseScale | None:
+        """What the given positions tell; None without any."""
         if not cameras.posed:
-            return None, 0.0
+            return None
         predicted = predicted_centers(network, cameras.posed)
         if predicted is None:
-            return PoseScale(scale=None, reason=NO_ESTIMATE), 0.0
-        typical = float(np.median(seen_depth)) if seen_depth.size else None
-        found = pose_scale(
+            return PoseScale(scale=None, reason=NO_ESTIMATE)
+        return pose_scale(
             predicted,
             camera_centers(cameras.given_w2c()),
             method=ScaleMethod(self._options.scale_method),
-            predicted_depth=typical,
+            predicted_depth=float(np.median(seen_depth)) if seen_depth.size else None,
         )
-        if cameras.uncalibrated:  # metric depth by a guessed focal length overrules no measured distance
-            return found, np.inf
-        reach = float(np.linalg.norm(predicted[:, None] - predicted[None], axis=2).max())
-        return found, reach / typical if typical else 0.0
 
     def _results(self, found: _Findings) -> tuple[ViewDepth, ...]:
         """The results at camera resolution."""

@@ -8,7 +8,7 @@ reason, and whoever asks takes a metric model instead. The similarity is kept as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -19,7 +19,8 @@ from n3d_ros.errors import InputError
 from n3d_ros.geometry.arrays import FloatArray
 
 MIN_BASELINE_M = 0.05  # between given positions: errors of tf and calibration, about a millimetre, stay near 2 %
-MIN_PARALLAX = 0.005  # predicted distance between cameras over predicted depth: below it the network sees one view
+POSITION_ERROR = 0.01  # of a camera beside another, over the depth they see: what networks are taken to be off by
+MIN_PARALLAX = 0.02  # predicted distance between cameras over predicted depth: half of it may be that error
 MAX_DISAGREEMENT = (
     0.15  # rms residual over rms distance; noise of that size makes the scale up to 5 % too large on average
 )
@@ -44,14 +45,21 @@ class PoseScale:
         scale: network units per metre, so metres are a network depth divided by it; None where it cannot be told.
         reason: a sentence; empty where there is a scale.
         baseline_m: largest distance between given positions, metres.
-        disagreement: rms residual of predicted distances over their rms, outliers left out; 0 is perfect; NaN without
-            a fit.
+        disagreement: rms residual of predicted distances over their rms, outliers left out; 0 is perfect, and always
+            for two views, which have one distance; NaN without a fit.
+        parallax: largest predicted distance between cameras over the predicted depth; infinite where no depth is known.
     """
 
     scale: float | None
     reason: str = ""
     baseline_m: float = 0.0
     disagreement: float = float("nan")
+    parallax: float = float("inf")
+
+    @property
+    def expected_error(self) -> float:
+        """Share by which the scale may be off, for an error of ``POSITION_ERROR`` in the largest distance."""
+        return POSITION_ERROR / self.parallax if self.parallax > 0 else float("inf")
 
 
 def scale_between(
@@ -86,7 +94,8 @@ def pose_scale(
         method: how it is found.
         min_baseline_m: largest given distance below which the rig counts as standing, metres.
         predicted_depth: typical depth in the network's unit; where given, cameras predicted closer together than
-            ``MIN_PARALLAX`` of it tell no scale.
+            ``MIN_PARALLAX`` of it tell no scale, however many they are: errors of neighbouring views are alike, and a
+            network that was fed the poses repeats their shape, so that agreement among them proves little.
 
     Returns:
         The scale or the reason, with the figures it rests on.
@@ -106,16 +115,17 @@ def pose_scale(
             reason=f"the given positions are at most {baseline:.3g} m apart, less than {min_baseline_m:g} m",
             baseline_m=baseline,
         )
-    floor = 0.0 if predicted_depth is None else MIN_PARALLAX * predicted_depth
-    if not lengths.max() > max(floor, 1e-9):
-        return PoseScale(
-            scale=None,
-            reason=f"the cameras moved {baseline:.3g} m and the network sees hardly any movement between them",
-            baseline_m=baseline,
+    if not lengths.max() > 1e-9:
+        return PoseScale(scale=None, reason=_unseen(baseline), baseline_m=baseline, parallax=0.0)
+    parallax = float(lengths.max()) / predicted_depth if predicted_depth else float("inf")
+    if parallax < MIN_PARALLAX:
+        reason = (
+            f"{_unseen(baseline)}: {parallax:.2g} of the depth, less than {MIN_PARALLAX:g}, where an error of half the "
+            "scale would be no surprise"
         )
-    if method is ScaleMethod.SIM3:
-        return _of_similarity(predicted, given, baseline)
-    return _of_distances(lengths, baselines, baseline)
+        return PoseScale(scale=None, reason=reason, baseline_m=baseline, parallax=parallax)
+    found = _of_similarity(predicted, given) if method is ScaleMethod.SIM3 else _of_distances(lengths, baselines)
+    return replace(found, baseline_m=baseline, parallax=parallax)
 
 
 def reference_similarity(predicted_centers: ArrayLike, given_centers: ArrayLike) -> Similarity | None:
@@ -168,27 +178,28 @@ def _distances(centers: FloatArray) -> FloatArray:
     return lengths
 
 
-def _of_similarity(predicted: FloatArray, given: FloatArray, baseline: float) -> PoseScale:
+def _unseen(baseline: float) -> str:
+    return f"the cameras moved {baseline:.3g} m and the network sees hardly any movement between them"
+
+
+def _of_similarity(predicted: FloatArray, given: FloatArray) -> PoseScale:
     fit = reference_similarity(predicted, given)
     if fit is None:
         reason = f"{len(given)} positions in one place or on a line fix no similarity; distances between them may"
-        return PoseScale(scale=None, reason=reason, baseline_m=baseline)
+        return PoseScale(scale=None, reason=reason)
     residual = np.linalg.norm(fit.apply(given) - predicted, axis=1)
     size = np.sqrt(np.mean(np.sum((predicted - predicted.mean(axis=0)) ** 2, axis=1)))
-    return PoseScale(
-        scale=fit.scale, baseline_m=baseline, disagreement=float(np.sqrt(np.mean(residual**2)) / max(size, 1e-300))
-    )
+    return PoseScale(scale=fit.scale, disagreement=float(np.sqrt(np.mean(residual**2)) / max(size, 1e-300)))
 
 
-def _of_distances(lengths: FloatArray, baselines: FloatArray, baseline: float) -> PoseScale:
+def _of_distances(lengths: FloatArray, baselines: FloatArray) -> PoseScale:
     # Long distances tell more, but one wrong position must not outweigh the rest: weights end at the median.
     known = baselines > 0
     ratios = lengths[known] / baselines[known]
     start = _weighted_median(ratios, np.minimum(baselines[known], np.median(baselines[known])))
     scale, weights = _tukey_fit(lengths, baselines, start)
     if not scale > 0:
-        reason = f"the cameras moved {baseline:.3g} m and the network sees hardly any movement between them"
-        return PoseScale(scale=None, reason=reason, baseline_m=baseline)
+        return PoseScale(scale=None, reason=_unseen(float(baselines.max())))
     residual = lengths - scale * baselines
     disagreement = float(np.sqrt((weights @ residual**2) / (weights @ (scale * baselines) ** 2)))
     if disagreement > MAX_DISAGREEMENT:
@@ -196,8 +207,8 @@ def _of_distances(lengths: FloatArray, baselines: FloatArray, baseline: float) -
             f"given and predicted distances between the cameras disagree by {disagreement:.0%} "
             f"(at most {MAX_DISAGREEMENT:.0%}): moved too little, or the poses are wrong"
         )
-        return PoseScale(scale=None, reason=reason, baseline_m=baseline, disagreement=disagreement)
-    return PoseScale(scale=scale, baseline_m=baseline, disagreement=disagreement)
+        return PoseScale(scale=None, reason=reason, disagreement=disagreement)
+    return PoseScale(scale=scale, disagreement=disagreement)
 
 
 def _tukey_fit(lengths: FloatArray, baselines: FloatArray, scale: float) -> tuple[float, FloatArray]:

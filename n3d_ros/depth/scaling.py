@@ -1,7 +1,8 @@
 """What makes any-view depth metric: distances between given cameras, a metric network, or nothing, which is said.
 
-Where both are there, poses decide and the metric network is the check on them. Poses give way only where the cameras
-stand so close together, measured in depth, that the network's error of position is a good part of their distance.
+Where both are there, poses decide and the metric network is the check on them. Poses give way where the cameras stand
+so close together, measured in depth, that the network's error of position is a good part of their distance; without a
+metric network the scale then comes with the error to expect.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from n3d_ros.depth.pose_scale import PoseScale
 from n3d_ros.depth.views import ScaleSource
 from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
 
-WEAK_PARALLAX = 0.05  # distance between cameras over depth: networks place cameras to about a hundredth of the depth
+MAX_EXPECTED_ERROR = 0.2  # of a scale by poses; metric networks are about a tenth off, and more on unknown scenes
+IMPOSSIBLE_FACTOR = 5.0  # between poses and metric network: a wrong unit or calibration, not an error of either
 
 RELATIVE_NOTE = (
     "Depth is relative, right up to one factor for all views: nothing here tells metres. Give the cameras' positions, "
@@ -63,7 +65,7 @@ def choose_scale(
     poses: PoseScale | None,
     metric: MetricSight | None,
     fit: ScaleFit | None,
-    parallax: float,
+    guessed_focal: bool = False,
 ) -> ChosenScale:
     """The scale of any-view depth.
 
@@ -72,7 +74,7 @@ def choose_scale(
         poses: what given positions tell; None without given positions.
         metric: what a metric network says; None without one.
         fit: of the two networks; None without a metric one.
-        parallax: largest predicted distance between cameras over the predicted depth.
+        guessed_focal: whether metric depth rests on an estimated focal length; it overrules no measured distance then.
 
     Returns:
         The choice.
@@ -80,12 +82,15 @@ def choose_scale(
     by_poses = 1 / poses.scale if poses is not None and poses.scale is not None else None
     by_metric = fit.scale if fit is not None else None
     notes = [] if poses is None or by_poses is not None else [f"No scale from the given poses: {poses.reason}."]
-    if by_poses is not None and by_metric is not None:
-        factor = by_metric / by_poses
-        if max(factor, 1 / factor) > DISAGREEING_SCALE:
-            weak = parallax < WEAK_PARALLAX
-            notes.append(_conflict(factor, weak=weak))
-            by_poses = None if weak else by_poses
+    if poses is not None and by_poses is not None:
+        weak = poses.expected_error > MAX_EXPECTED_ERROR
+        gives_way = weak and by_metric is not None and not guessed_focal
+        if weak:
+            notes.append(_weak(poses, gives_way=gives_way))
+        notes += _conflict(by_metric, by_poses, gives_way=gives_way)
+        if not gives_way and _apart(by_metric, by_poses) > IMPOSSIBLE_FACTOR:
+            return ChosenScale(source=ScaleSource.RELATIVE, notes=(*notes, RELATIVE_NOTE))
+        by_poses = None if gives_way else by_poses
     notes += fit.notes if fit is not None else ()
     replaced = _metric_alone(depth, metric)
     if replaced:
@@ -111,15 +116,31 @@ def _metric_alone(depth: Float32Array, metric: MetricSight | None) -> tuple[int,
     return tuple(int(view) for view in np.flatnonzero(usable & ~both))
 
 
-def _conflict(factor: float, *, weak: bool) -> str:
-    taken = (
-        "the metric model is believed, since the cameras stand close together for what they see"
-        if weak
-        else "the poses are believed"
-    )
+def _weak(poses: PoseScale, *, gives_way: bool) -> str:
+    taken = "so the metric model gives it" if gives_way else "set the cameras further apart or give a metric model"
     return (
-        f"By the metric model everything is {factor:.2f} times as far as by the given poses; {taken}. "
-        "Check tf and the calibration."
+        f"The cameras stand {poses.parallax:.2g} of the depth apart (given: {poses.baseline_m:.2g} m): a scale by "
+        f"their poses may be {poses.expected_error:.0%} off; {taken}."
+    )
+
+
+def _apart(by_metric: float | None, by_poses: float) -> float:
+    """The factor between the two scales, 1 or more; 1 where there is only one."""
+    return 1.0 if by_metric is None else max(by_metric / by_poses, by_poses / by_metric)
+
+
+def _conflict(by_metric: float | None, by_poses: float, *, gives_way: bool) -> tuple[str, ...]:
+    """That poses and metric network tell different metres, where they do."""
+    apart = _apart(by_metric, by_poses)
+    if by_metric is None or apart <= DISAGREEING_SCALE:
+        return ()
+    if gives_way:
+        taken = "the metric model is believed"
+    else:
+        taken = "the poses are believed" if apart <= IMPOSSIBLE_FACTOR else "no metres are taken from either"
+    return (
+        f"By the metric model everything is {by_metric / by_poses:.3g} times as far as by the given poses; {taken}. "
+        "Check tf (metres?) and the calibration.",
     )
 
 
