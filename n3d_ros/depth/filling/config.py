@@ -46,7 +46,7 @@ class FillingConfig:
         maximum=1.0,
     )
     max_fit_error: float = number(
-        0.10,
+        0.07,
         "largest median relative error after scale and shift; beyond it the model does not show this scene",
         minimum=0.005,
         maximum=1.0,
