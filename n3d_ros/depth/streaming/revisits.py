@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from n3d_ros.geometry.arrays import Float32Array
+from n3d_ros.geometry.arrays import Float32Array, FloatArray
 
 THUMBNAIL = (24, 18)  # columns, rows: coarse enough for half a metre of parallax indoors
 MIN_CONTRAST = 2.0  # standard deviation of grey levels; a wall or a dark room is no place
 APART_FRAMES = 25  # between two revisits that both count, as in DA3-Streaming
-ROWS_AT_ONCE = 256
+CROWD = 9  # cells of APART_FRAMES squared that one revisit can keep others out of: its own and those around it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,30 +56,46 @@ def descriptor(rgb: NDArray[np.uint8]) -> Float32Array:
 def revisits(descriptors: Float32Array, *, min_gap: int, min_likeness: float, most: int) -> tuple[Revisit, ...]:
     """The likeliest places seen again.
 
+    A place is seen again once it was out of sight: a camera that stands still, however long, has been nowhere. Memory
+    grows with the number of frames and not with that of their pairs, which are looked at one stretch against all.
+
     Args:
         descriptors: (N, 432), one per frame.
-        min_gap: frames that must lie between.
+        min_gap: frames in between that must show something else.
         min_likeness: correlation below which two frames are different places.
         most: revisits returned.
 
     Returns:
         Likeliest first; of those near each other in both stretches only the likeliest.
     """
-    found = []
-    for start in range(0, len(descriptors), ROWS_AT_ONCE):
-        block = descriptors[start : start + ROWS_AT_ONCE] @ descriptors.T
-        earlier, later = np.nonzero(block >= min_likeness)
-        far = later - (earlier + start) > min_gap
-        pairs = zip(earlier[far].tolist(), later[far].tolist(), strict=True)
-        found += [Revisit(earlier=start + i, later=j, likeness=float(block[i, j])) for i, j in pairs]
-    found.sort(key=lambda revisit: (-revisit.likeness, revisit.earlier, revisit.later))
+    best = np.zeros((0, 3))  # likeness, earlier, later
+    for start in range(0, len(descriptors), APART_FRAMES):
+        best = np.concatenate([best, _best_of_each_column(descriptors, start, min_gap, min_likeness)])
+        order = np.lexsort((best[:, 2], best[:, 1], -best[:, 0]))
+        best = best[order[: CROWD * most]]
     kept: list[Revisit] = []
-    for candidate in found:
+    for likeness, earlier, later in best.tolist():
         if len(kept) == most:
             break
-        if all(
-            max(abs(candidate.earlier - other.earlier), abs(candidate.later - other.later)) >= APART_FRAMES
-            for other in kept
-        ):
-            kept.append(candidate)
+        if all(max(abs(earlier - other.earlier), abs(later - other.later)) >= APART_FRAMES for other in kept):
+            kept.append(Revisit(earlier=int(earlier), later=int(later), likeness=likeness))
     return tuple(kept)
+
+
+def _best_of_each_column(descriptors: Float32Array, start: int, min_gap: int, min_likeness: float) -> FloatArray:
+    """Of ``APART_FRAMES`` frames and as many later ones at a time the best pair: (P, 3) likeness, earlier, later."""
+    likeness = np.triu(descriptors[start : start + APART_FRAMES] @ descriptors[start:].T)
+    alike = likeness >= min_likeness
+    if not alike[:, min_gap:].any():
+        return np.zeros((0, 3))
+    out_of_sight = np.cumsum(np.triu(~alike), axis=1, dtype=np.int32)
+    alike &= out_of_sight >= min_gap
+    columns = -(-likeness.shape[1] // APART_FRAMES)
+    cells = np.full((len(likeness), columns * APART_FRAMES), -np.inf, dtype=np.float32)
+    cells[:, : likeness.shape[1]] = np.where(alike, likeness, -np.inf)
+    cells = cells.reshape(len(likeness), columns, APART_FRAMES).transpose(1, 0, 2).reshape(columns, -1)
+    place, row_of_best = cells.argmax(axis=1), np.arange(columns)
+    found = cells[row_of_best, place]
+    earlier, later = start + place // APART_FRAMES, start + row_of_best * APART_FRAMES + place % APART_FRAMES
+    pairs: FloatArray = np.stack([found.astype(np.float64), earlier, later], axis=1)[np.isfinite(found)]
+    return pairs

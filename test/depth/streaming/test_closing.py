@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from depth_walk import WalkModel, view_of, walk
 from n3d_ros.depth.similarity import Similarity, umeyama
@@ -131,6 +133,51 @@ def test_revisits_are_found_far_apart_once_each_and_nowhere_else() -> None:
     assert 1 <= len(found) <= 3
     assert all(abs(r.later - r.earlier - 80) <= 1 for r in found)
     assert revisits(pictures[:75], min_gap=16, min_likeness=0.8, most=20) == ()
+
+
+def like_each_other(places: Sequence[int]) -> NDArray[np.float32]:
+    """Descriptors of frames: alike where the number of the place is the same."""
+    generator = np.random.default_rng(0)
+    pictures = generator.normal(size=(max(places) + 1, 432))[list(places)]
+    pictures += 0.02 * generator.normal(size=pictures.shape)
+    return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_camera_that_stands_still_has_been_nowhere() -> None:
+    assert revisits(like_each_other([0] * 400), min_gap=16, min_likeness=0.8, most=20) == ()
+    somebody_walks_past = [0] * 200 + [1] * 10 + [0] * 200
+    assert revisits(like_each_other(somebody_walks_past), min_gap=16, min_likeness=0.8, most=20) == ()
+
+
+def test_waiting_at_a_place_seen_before_leaves_room_for_other_revisits() -> None:
+    places = [0] * 300 + list(range(1, 60)) + [0] * 300 + list(range(100, 150)) + [30] * 3
+    found = revisits(like_each_other(places), min_gap=16, min_likeness=0.8, most=200)
+    assert any(r.earlier == 329 and r.later in (709, 710, 711) for r in found)
+    assert all(places[r.earlier] == places[r.later] for r in found)
+
+
+def test_the_likeliest_revisits_are_those_that_all_pairs_would_give() -> None:
+    places = [*range(90), *range(90), *range(60)]
+    pictures = like_each_other(places)
+    likeness = pictures @ pictures.T
+    pairs = [(likeness[i, j], i, j) for i in range(240) for j in range(i + 17, 240) if likeness[i, j] >= 0.8]
+    best = max(pairs)
+    found = revisits(pictures, min_gap=16, min_likeness=0.8, most=4)
+    assert (found[0].earlier, found[0].later) == best[1:]
+    assert len(found) == 4
+    for number, r in enumerate(found):
+        assert all(max(abs(r.earlier - o.earlier), abs(r.later - o.later)) >= 25 for o in found[:number])
+
+
+def test_memory_grows_with_the_frames_and_not_with_their_pairs() -> None:
+    peaks = []
+    for frames in (1000, 2000):
+        pictures = like_each_other(([0] * 100 + [1] * 100) * (frames // 200))
+        tracemalloc.start()
+        assert len(revisits(pictures, min_gap=60, min_likeness=0.8, most=20)) == 20
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.2 * peaks[0] < 4e6
 
 
 def test_images_without_contrast_are_no_place() -> None:
