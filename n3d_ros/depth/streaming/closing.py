@@ -181,7 +181,11 @@ def closed_places(film: Film, estimator: ChunkEstimator, options: StreamOptions)
         [place.segment_S_chunk for place in places],
         [*sequence, *loops],
         [chunk.depth for chunk in film.chunks],
-        fixed=[i for i, place in enumerate(places) if i == 0 or place.segment != places[i - 1].segment],
+        fixed=[
+            i
+            for i, chunk in enumerate(film.chunks)
+            if i == 0 or chunk.is_anchored or chunk.place.segment != places[i - 1].segment
+        ],
         rigid=all(place.segment_S_chunk.scale == 1 for place in places),
     )
     note = f"{len(loops)} of {len(candidates)} places that look alike were seen before and pull the trajectory together"
