@@ -89,6 +89,8 @@ class WalkModel:
         blind: frames whose chunk makes the model give up.
         calls: numbers of the frames of each call.
         fail_at: call that breaks down, as a killed process would.
+        options: stand for those of a model.
+        files: stand for the hashes of its files.
     """
 
     poses: Sequence[RigidTransform]
@@ -101,6 +103,11 @@ class WalkModel:
     fail_at: int | None = None
     name: str = "walk"
     on_estimate: Callable[[], None] = lambda: None
+    options: object = "process_res 504"
+    files: tuple[str, ...] = ()
+
+    def facts(self) -> tuple[str, ...]:
+        return self.files
 
     def estimate(self, views: Sequence[View], *, is_cancelled: Callable[[], bool] | None = None) -> DepthEstimate:
         """The truth of these views in a frame and unit of this call, made worse."""

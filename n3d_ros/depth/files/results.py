@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from n3d_ros.depth.files.sources import SourceFrame
+from n3d_ros.depth.streaming.estimating import Estimator
 from n3d_ros.depth.streaming.options import StreamOptions
 from n3d_ros.depth.streaming.stream import ChunkReport, stream_depth
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
@@ -17,27 +17,6 @@ from n3d_ros.errors import GroundingError, InputError
 
 SINGLE, TOGETHER, STREAM = "single", "together", "stream"
 VIEWS_MODES = (TOGETHER, SINGLE, STREAM)
-
-
-class Estimator(Protocol):
-    """What is needed of a depth model."""
-
-    @property
-    def name(self) -> str:
-        """What it is, such as "da3-small + da3metric-large"."""
-        ...
-
-    def estimate(self, views: Sequence[View], *, is_cancelled: Callable[[], bool] | None = None) -> DepthEstimate:
-        """Depth of some views.
-
-        Args:
-            views: seen together.
-            is_cancelled: asked between steps.
-
-        Returns:
-            One answer for each view.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -25,7 +25,8 @@ from n3d_ros.geometry.transforms import RigidTransform
 FORMAT = 1
 CARD = "card.json"  # the array that holds the text of everything that is no image
 IMAGES = ("depth_m", "confidence", "sky")
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+# Damaged and foreign files; MemoryError: the header of a foreign array may claim any size.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +61,13 @@ class ChunkFiles:
             chunk: as cut now.
 
         Returns:
-            None where there is none, or a file that is damaged, of other settings or of other images.
+            None where there is none, or a file that is damaged, of other settings, of other images or of other sizes.
         """
         found = _read_estimate(self.path(chunk.number))
-        return None if found is None or found[0] != self._made_of(chunk) else found[1]
+        if found is None or found[0] != self._made_of(chunk):
+            return None
+        made, views = [_sizes(view) for view in found[1].views], [{view.rgb.shape[:2]} for view in chunk.views]
+        return found[1] if made == views else None
 
     def read_again(self, number: int) -> DepthEstimate:
         """An estimate that this run has already read or written.
@@ -184,6 +188,10 @@ def _digest(view: View) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(view.rgb).tobytes())
     digest.update(json.dumps([view.rgb.shape, _camera(view.intrinsics), _pose(view.world_T_camera)]).encode())
     return digest.hexdigest()
+
+
+def _sizes(view: ViewDepth) -> set[tuple[int, ...]]:
+    return {image.shape for name in IMAGES if (image := getattr(view, name)) is not None}
 
 
 def _key(number: int, name: str) -> str:

@@ -15,11 +15,20 @@ from n3d_ros.errors import CancelledError, GroundingError, InputError
 
 
 class Estimator(Protocol):
-    """What estimates a chunk: a ``DepthModel``, or anything with its name and its one verb."""
+    """What estimates a chunk: a ``DepthModel``, or anything that says what it is and how it is set, with its verb."""
 
     @property
     def name(self) -> str:
         """What it is, such as "da3-small + da3metric-large"."""
+        ...
+
+    @property
+    def options(self) -> object:
+        """Its settings, all of them in their ``repr``."""
+        ...
+
+    def facts(self) -> tuple[str, ...]:
+        """Its files with their hashes, its precision and device, in sentences."""
         ...
 
     def estimate(self, views: Sequence[View], *, is_cancelled: Callable[[], bool] | None = None) -> DepthEstimate:
@@ -78,6 +87,18 @@ class ChunkEstimator:
         if self.files is not None:
             self.files.write(chunk, estimate)
         return estimate, False
+
+
+def fingerprint_of(model: Estimator) -> str:
+    """Everything of a model that its results depend on.
+
+    Args:
+        model: that estimates.
+
+    Returns:
+        The same text for the same files, settings, precision and device.
+    """
+    return "\n".join([model.name, repr(model.options), *model.facts()])
 
 
 def _nothing(chunk: Chunk, reason: str) -> DepthEstimate:

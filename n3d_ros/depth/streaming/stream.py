@@ -17,7 +17,7 @@ from pathlib import Path
 from n3d_ros.depth.streaming.chunk_files import ChunkFiles
 from n3d_ros.depth.streaming.chunks import Chunk, overlapping_chunks
 from n3d_ros.depth.streaming.closing import Film, closed_places
-from n3d_ros.depth.streaming.estimating import ChunkEstimator, Estimator
+from n3d_ros.depth.streaming.estimating import ChunkEstimator, Estimator, fingerprint_of
 from n3d_ros.depth.streaming.options import StreamOptions
 from n3d_ros.depth.streaming.placing import Place, Tail, in_segment, is_anchored, place_chunk
 from n3d_ros.depth.views import DepthEstimate, ScaleSource, View, ViewDepth
@@ -94,7 +94,8 @@ def stream_depth(
         options: how it is cut and put together.
         work_folder: where finished chunks are kept; a second run with the same frames, model and settings takes them up
             and gives the same results to the last bit; None keeps nothing.
-        fingerprint: of all settings of the model that results depend on; chunks of another one are made again.
+        fingerprint: of what else results depend on, such as how the frames were read; chunks of another one, or of
+            another model, other settings of it or another device, are made again.
         on_progress: told about each chunk before its frames come.
         is_cancelled: asked before each chunk, and handed to the model.
 
@@ -109,7 +110,8 @@ def stream_depth(
     options = StreamOptions() if options is None else options
     if options.loop_closure and work_folder is None:
         raise ConfigurationError("Loop closure reads every chunk a second time: give a work folder.")
-    files = None if work_folder is None else ChunkFiles(folder=work_folder, fingerprint=f"{model.name}\n{fingerprint}")
+    made_by = f"{fingerprint_of(model)}\n{fingerprint}"
+    files = None if work_folder is None else ChunkFiles(folder=work_folder, fingerprint=made_by)
     estimator = ChunkEstimator(model=model, files=files, is_cancelled=is_cancelled)
     film = Film(files=files) if options.loop_closure and files is not None else None
     tail: Tail | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 import weakref
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -189,7 +191,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped_with_the_same_result(tmp_pa
     assert len(again.calls) == 2
 
 
-@pytest.mark.parametrize("damage", ["half", "empty", "another program's", "a flipped bit", "a left-over part"])
+DAMAGES = [
+    "half",
+    "empty",
+    "another program's",
+    "a flipped bit",
+    "a left-over part",
+    "arrays of half size",
+    "a huge claim",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_chunk_is_made_again(tmp_path: Path, damage: str) -> None:
     whole = list(stream_depth(views(40), WalkModel(POSES), options=SMALL, work_folder=tmp_path))
     file = tmp_path / "chunk_000001.npz"
@@ -203,6 +216,18 @@ def test_a_damaged_chunk_is_made_again(tmp_path: Path, damage: str) -> None:
     elif damage == "a flipped bit":
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
+    elif damage == "arrays of half size":
+        arrays = dict(np.load(file))
+        np.savez(file, **{n: a[::2, ::2] if a.ndim == 2 else a for n, a in arrays.items()})
+    elif damage == "a huge claim":
+        arrays = dict(np.load(file))
+        name = next(name for name in arrays if name.endswith("_depth_m"))
+        del arrays[name]
+        np.savez(file, **arrays)
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**5)})
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(f"{name}.npy", header.getvalue())
     else:
         file.rename(tmp_path / "chunk_000001.npz.part")
     again = WalkModel(POSES)
@@ -211,13 +236,23 @@ def test_a_damaged_chunk_is_made_again(tmp_path: Path, damage: str) -> None:
 
 
 def test_chunks_of_other_settings_models_or_images_are_made_again(tmp_path: Path) -> None:
-    def calls(*, count: int = 30, name: str = "walk", settings: str = "", options: StreamOptions = SMALL) -> int:
-        model = WalkModel(POSES, name=name)
+    def calls(
+        *,
+        count: int = 30,
+        name: str = "walk",
+        settings: str = "",
+        options: StreamOptions = SMALL,
+        model_options: str = "",
+        files: tuple[str, ...] = (),
+    ) -> int:
+        model = WalkModel(POSES, name=name, options=model_options, files=files)
         list(stream_depth(views(count), model, options=options, work_folder=tmp_path, fingerprint=settings))
         return len(model.calls)
 
     assert calls() == 2
     assert calls() == 0
+    assert calls(model_options="process_res 252") == 2
+    assert calls(files=("sha256 another",)) == 2
     assert calls(settings="process_res 252") == 2
     assert calls(settings="process_res 252", name="another") == 2
     assert calls(settings="process_res 252", name="another", count=29) == 1
