@@ -42,6 +42,13 @@ def room_depth(pose: RigidTransform, matrix: NDArray[np.float64], hw: tuple[int,
     return depth
 
 
+def _painted(view: int, camera: CameraIntrinsics) -> NDArray[np.uint8]:
+    """An image that holds a view's number in red, and something to see in blue."""
+    rgb = np.full((camera.height, camera.width, 3), PAINT * view, dtype=np.uint8)
+    rgb[..., 2] = np.linspace(0, 255, camera.width).astype(np.uint8)
+    return rgb
+
+
 @dataclass
 class Room:
     """Cameras in the room.
@@ -62,7 +69,7 @@ class Room:
         """One view per camera."""
         return [
             View(
-                rgb=np.full((self.camera_of(i).height, self.camera_of(i).width, 3), PAINT * i, dtype=np.uint8),
+                rgb=_painted(i, self.camera_of(i)),
                 intrinsics=self.camera_of(i) if calibrated else None,
                 world_T_camera=pose if posed else None,
             )

@@ -7,10 +7,12 @@ Four kinds of model are one class: an any-view network (relative, or metric by g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from n3d_ros.depth.any_view import AnyViewEstimator
+from n3d_ros.depth.given_views import given_view_notes
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.runner import DepthRunner
 from n3d_ros.depth.single_view import SingleViewEstimator
@@ -89,20 +91,25 @@ class DepthModel:
 
         Raises:
             InputError: no views, more than ``options.max_views``, or views that cannot be used.
+            CalibrationError: a calibration that no camera has.
             GroundingError: nothing but sky.
             BackendError: the networks failed, or the model is closed.
             CancelledError: asked to stop.
         """
         if not self._runners:
             raise BackendError(f"{self.name}: the model is closed; load it again.")
+        if not isinstance(views, Sequence):
+            raise InputError(f"Depth: expected a list of views, got {type(views).__name__}.")
         if not 0 < len(views) <= self.options.max_views:
             hint = "; longer sequences go through in overlapping chunks (n3d depth, n3d_ros.depth.streaming)"
             raise InputError(
                 f"Depth: expected 1 to {self.options.max_views} views at a time (depth max_views), "
                 f"got {len(views)}{hint if views else ''}."
             )
+        notes = given_view_notes(views, self.options)
         with np.errstate(over="ignore"):  # half precision may overflow to infinity, which is sorted out as "no depth"
-            return self._estimator.estimate(tuple(views), Stages(is_cancelled))
+            estimate = self._estimator.estimate(tuple(views), Stages(is_cancelled))
+        return replace(estimate, notes=(*notes, *estimate.notes)) if notes else estimate
 
     def facts(self) -> tuple[str, ...]:
         """Sentences about the model: its files, licence, size, memory."""

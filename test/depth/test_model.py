@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,14 @@ from n3d_ros.depth.model import DepthModel
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.runner import NetworkViews
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View
-from n3d_ros.errors import BackendError, CancelledError, ConfigurationError, GroundingError, InputError
+from n3d_ros.errors import (
+    BackendError,
+    CalibrationError,
+    CancelledError,
+    ConfigurationError,
+    GroundingError,
+    InputError,
+)
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
 
@@ -600,11 +607,58 @@ def test_portrait_and_landscape_come_back_at_their_size() -> None:
         assert view.sky.shape == hw
 
 
-@pytest.mark.parametrize("hw", [(1, 1), (3, 5), (13, 13), (1, 400)])
+@pytest.mark.parametrize("hw", [(1, 1), (3, 5), (13, 13), (14, 140)])
 def test_tiny_images_are_looked_at(hw: tuple[int, int]) -> None:
-    camera = CameraIntrinsics(fx=9, fy=9, cx=0, cy=0, width=hw[1], height=hw[0])
+    camera = CameraIntrinsics(fx=max(hw), fy=max(hw), cx=0, cy=0, width=hw[1], height=hw[0])
     room = Room([camera_at(0)], camera=camera)
     assert metric_model(room).estimate(room.views()).views[0].depth_m.shape == hw
+
+
+@pytest.mark.parametrize("hw", [(1, 400), (9000, 2), (5, 90)])
+def test_images_too_thin_for_a_patch_are_refused(hw: tuple[int, int]) -> None:
+    camera = CameraIntrinsics(fx=max(hw), fy=max(hw), cx=0, cy=0, width=hw[1], height=hw[0])
+    room = Room([camera_at(0)], camera=camera)
+    with pytest.raises(InputError, match=r"stretched .* times along one axis.*too thin for metres"):
+        metric_model(room).estimate(room.views())
+
+
+def test_a_stretched_image_is_named_with_the_error_to_expect() -> None:
+    camera = CameraIntrinsics(fx=120, fy=120, cx=59.5, cy=9, width=120, height=20)  # 112x19 px, so 112x14
+    room = Room([camera_at(0)], camera=camera)
+    assert "View 0 is seen stretched 1.33 times along one axis, and metres may be 17% off" in said(
+        metric_model(room).estimate(room.views())
+    )
+
+
+@pytest.mark.parametrize("kind", [any_view, nested, metric_model])
+@pytest.mark.parametrize(("fx", "fy"), [(5.0, 5.0), (1e6, 1e6), (600.0, 60.0), (118.0, 300.0)])
+def test_a_calibration_that_no_camera_has_is_refused(kind: Callable[[Room], DepthModel], fx: float, fy: float) -> None:
+    room = Room([camera_at(0)])
+    views = [replace(view, intrinsics=replace(CAMERA, fx=fx, fy=fy)) for view in room.views()]
+    with pytest.raises(CalibrationError, match=r"View 0: expected focal lengths of 0.1 to 20 times"):
+        kind(room).estimate(views)
+
+
+def test_pixels_far_from_square_are_named() -> None:
+    room = Room([camera_at(0)], camera=replace(CAMERA, fx=118.0, fy=170.0))
+    assert "fx 118, fy 170 px for 160x120 px; few cameras" in said(metric_model(room).estimate(room.views()))
+
+
+def test_an_image_of_one_colour_is_named() -> None:
+    room = Room(TURNING)
+    views = room.views()
+    views[1] = replace(views[1], rgb=np.full_like(views[1].rgb, 3))
+    estimate = nested(room).estimate(views)
+    assert [note for note in estimate.notes if "one colour" in note] == [
+        "View 1 shows one colour (a covered lens, a wall, darkness): its depth is a guess."
+    ]
+
+
+@pytest.mark.parametrize("views", [None, [np.zeros((4, 5, 3), np.uint8)], [None], 3])
+def test_what_is_no_view_is_refused(views: Any) -> None:
+    room = Room([camera_at(0)])
+    with pytest.raises(InputError, match="expected .*view"):
+        metric_model(room).estimate(views)
 
 
 def test_too_many_views_are_refused_with_a_way_out() -> None:
