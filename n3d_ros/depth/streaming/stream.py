@@ -10,6 +10,7 @@ or, where places seen again are to close the trajectory, after the last one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from n3d_ros.depth.streaming.options import StreamOptions
 from n3d_ros.depth.streaming.placing import Place, Tail, in_segment, is_anchored, place_chunk
 from n3d_ros.depth.views import DepthEstimate, ScaleSource, View, ViewDepth
 from n3d_ros.errors import ConfigurationError
+
+NUMBERED_VIEW = re.compile(r"\b[Vv]iews? \d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,7 +125,7 @@ def stream_depth(
             on_progress(_report(chunk, estimate, place, from_disk=from_disk))
         if film is None:
             for number in chunk.own(options):
-                yield _frame(chunk.first + number, estimate, number, place)
+                yield _frame(chunk.first, number, estimate, place)
         else:
             film.add(chunk, estimate, place, options)
         tail = None if chunk.is_last else _tail(estimate, place, options)
@@ -138,19 +141,28 @@ def _closed(film: Film, estimator: ChunkEstimator, options: StreamOptions) -> It
     for chunk, place in zip(film.chunks, closed_places(film, estimator, options), strict=True):
         estimate = film.files.read_again(chunk.number)
         for index in chunk.own:
-            yield _frame(index, estimate, index - chunk.first, place)
+            yield _frame(chunk.first, index - chunk.first, estimate, place)
         del estimate
 
 
-def _frame(index: int, estimate: DepthEstimate, number: int, place: Place) -> StreamedFrame:
+def _frame(first: int, number: int, estimate: DepthEstimate, place: Place) -> StreamedFrame:
+    """A chunk's view as a frame of the sequence; ``first`` is the index of the chunk's first view."""
     return StreamedFrame(
-        index=index,
+        index=first + number,
         depth=in_segment(estimate.views[number : number + 1], place)[0],
         scale_source=place.scale_source,
         scale=estimate.scale * place.segment_S_chunk.scale,
         segment=place.segment,
-        notes=(*estimate.notes, *place.notes),
+        notes=_notes(first, estimate, place),
     )
+
+
+def _notes(first: int, estimate: DepthEstimate, place: Place) -> tuple[str, ...]:
+    """What is said of a chunk; sentences that number its views tell which frames these are."""
+    views = len(estimate.views)
+    which = f"frames {first} to {first + views - 1} as views 0 to {views - 1}: " if first else ""
+    said = (f"{which}{note}" if NUMBERED_VIEW.search(note) else note for note in estimate.notes)
+    return (*said, *place.notes)
 
 
 def _tail(estimate: DepthEstimate, place: Place, options: StreamOptions) -> Tail:
@@ -172,5 +184,5 @@ def _report(chunk: Chunk, estimate: DepthEstimate, place: Place, *, from_disk: b
         scale=place.segment_S_chunk.scale,
         points=0 if place.fit is None else place.fit.points,
         residual=float("nan") if place.fit is None else place.fit.residual,
-        notes=(*estimate.notes, *place.notes),
+        notes=_notes(chunk.first, estimate, place),
     )

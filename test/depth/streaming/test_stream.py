@@ -130,6 +130,17 @@ def test_a_chunk_that_the_model_gives_up_on_has_no_depth_and_the_film_goes_on() 
     assert frames[-1].segment > 0
 
 
+def test_notes_that_number_views_tell_which_frames_these_are() -> None:
+    class Noting(WalkModel):
+        def estimate(self, views: Sequence[View], **more: object) -> DepthEstimate:
+            return replace(super().estimate(views), notes=("View 3 shows one colour.", "Depth is relative."))
+
+    frames = streamed(Noting(POSES), count=30)
+    assert frames[0].notes == ("View 3 shows one colour.", "Depth is relative.")
+    assert frames[-1].notes[0] == "frames 10 to 29 as views 0 to 19: View 3 shows one colour."
+    assert frames[-1].notes[1] == "Depth is relative."
+
+
 def test_metres_are_taken_over_by_a_chunk_without_and_never_lost_to_one_before() -> None:
     class Changing(WalkModel):
         first_metric = True
