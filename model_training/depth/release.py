@@ -25,7 +25,7 @@ license: {licence_id}
 
 | | |
 |---|---|
-| weights | {licence}; trained from random weights on data made by this project's own generator or given by its user |
+| licence of the weights | {licence} |
 | parameters | {parameters:,} |
 | input | {inputs} |
 | data | {data} |

@@ -132,7 +132,8 @@ def release(trainer: Trainer, folder: Path, dtype: str) -> str:
     unit = (
         "Depth times f / 300, f the focal length in processed pixels, is in metres." if metric else "Depth is relative."
     )
-    sizes = ", ".join(f"{width}x{height}" for height, width in config.data.resolutions)
+    sizes = ", ".join(f"{width}x{height}" for height, width in dict.fromkeys(config.data.resolutions))
+    begun = f"the weights of {Path(config.start_from).name}" if config.start_from else "random weights"
     with trainer.released_weights():
         return write_release(
             folder,
@@ -145,7 +146,7 @@ def release(trainer: Trainer, folder: Path, dtype: str) -> str:
                 "purpose": f"A Depth Anything 3 network that gives {learnt}. {unit} Trained by model_training.depth.",
                 "inputs": f"trained at {sizes} px; other sizes are outside what it has seen",
                 "data": f"{len(trainer.data)} scenes of {trainer.data.shape[0]} views ({_source_of(trainer.data)})",
-                "steps": f"{trainer.step} of {config.data.tokens_per_batch} patches each",
+                "steps": f"{trainer.step} of {config.data.tokens_per_batch} patches each, begun with {begun}",
             },
             figures=_figures(read_log(trainer.folder)),
         )

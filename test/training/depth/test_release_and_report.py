@@ -160,6 +160,9 @@ def test_the_command_line_trains_labels_and_evaluates(shards: ShardFolder, tmp_p
         str(shards.folder),
         "--out",
         str(tmp_path / "scores"),
+        "--size",
+        "28",
+        "28",
         "--scenes",
         "2",
     ]
