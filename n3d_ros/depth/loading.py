@@ -101,4 +101,10 @@ def _runner(loaded: LoadedNetwork) -> DepthRunner:
     """The boundary over a network."""
     from n3d_ros.depth.torch_runner import TorchRunner
 
-    return TorchRunner(loaded.network, config=loaded.network.config, name=loaded.name, device=loaded.device)
+    return TorchRunner(
+        loaded.network,
+        config=loaded.network.config,
+        name=loaded.name,
+        device=loaded.device,
+        dtype=loaded.dtype,
+    )

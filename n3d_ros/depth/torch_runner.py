@@ -12,6 +12,7 @@ from torch import Tensor
 
 from n3d_ros.depth.config import NetworkConfig
 from n3d_ros.depth.network.pose_encoding import decode_pose
+from n3d_ros.depth.network.repeating import repeating
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.poses import checked_w2c
 from n3d_ros.depth.ray_pose import RayMethod, camera_from_rays
@@ -34,11 +35,20 @@ class TorchRunner:
         config: its shape.
         name: for messages.
         device: where it is.
+        dtype: of its backbone's projections.
     """
 
-    def __init__(self, network: Any, *, config: NetworkConfig, name: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: Any,
+        *,
+        config: NetworkConfig,
+        name: str,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self._network: Any = network
-        self._config, self._name, self._device = config, name, device
+        self._config, self._name, self._device, self._dtype = config, name, device, dtype
 
     @property
     def takes_poses(self) -> bool:
@@ -107,9 +117,8 @@ class TorchRunner:
     @contextmanager
     def _at_work(self, views: int, hw: tuple[int, int]) -> Iterator[None]:
         """The context in which the network runs: without gradients, with one result for one input."""
-        deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         try:
-            with torch.inference_mode(), deterministic:
+            with torch.inference_mode(), repeating(self._device, self._dtype):
                 yield
         except (RuntimeError, MemoryError) as error:
             what = f"{views} views of {hw[1]}x{hw[0]} px"

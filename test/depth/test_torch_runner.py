@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,19 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra [model] is not installed")
 
 from depth_scene import camera_at  # noqa: E402
-from model_training.models.random_depth_model import TINY_ANY_VIEW, TINY_MONOCULAR  # noqa: E402
+from model_training.models.random_depth_model import (  # noqa: E402
+    TINY_ANY_VIEW,
+    TINY_MONOCULAR,
+    write_random_depth_model,
+)
+from n3d_ros.depth import torch_runner  # noqa: E402
+from n3d_ros.depth.loading import load_depth_model  # noqa: E402
 from n3d_ros.depth.network import NetworkOutput, build_network  # noqa: E402
 from n3d_ros.depth.network.pose_encoding import encode_pose  # noqa: E402
 from n3d_ros.depth.options import DepthOptions  # noqa: E402
 from n3d_ros.depth.poses import stacked_w2c  # noqa: E402
 from n3d_ros.depth.torch_runner import TorchRunner  # noqa: E402
+from n3d_ros.depth.views import View  # noqa: E402
 from n3d_ros.errors import BackendError  # noqa: E402
 
 torch.set_num_threads(1)
@@ -173,6 +182,23 @@ def test_the_same_images_give_the_same_bits() -> None:
     runner = TorchRunner(random_network(TINY_ANY_VIEW), config=TINY_ANY_VIEW, name="any", device=torch.device("cpu"))
     a, b = (runner.run(noise(), options=DepthOptions()) for _ in range(2))
     assert np.array_equal(a.depth, b.depth)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_network_runs_repeatably_in_the_precision_it_was_loaded_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: Any
+) -> None:
+    used: list[tuple[Any, Any]] = []
+
+    def noted(device: Any, precision: Any) -> AbstractContextManager[None]:
+        used.append((device, precision))
+        return nullcontext()
+
+    monkeypatch.setattr(torch_runner, "repeating", noted)
+    folder = write_random_depth_model(tmp_path / "tiny", "tiny-mono")
+    model = load_depth_model(folder, device="cpu", dtype=dtype, options=DepthOptions(process_res=56))
+    model.estimate([View(rgb=np.zeros((56, 56, 3), np.uint8))])
+    assert used == [(torch.device("cpu"), getattr(torch, dtype))]
 
 
 @pytest.mark.parametrize(
