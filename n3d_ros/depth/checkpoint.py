@@ -16,13 +16,12 @@ from typing import Any, TypeAlias
 
 import torch
 
-from n3d_ros.depth.config import NestedConfig, NetworkConfig, network_config_of
+from n3d_ros.depth.config import NestedConfig, NetworkConfig
+from n3d_ros.depth.identity import identify, read_depth_config
 from n3d_ros.depth.network import DepthNetwork, build_network
 from n3d_ros.depth.stored_names import ANY_VIEW, METRIC, left_aside, network_name
-from n3d_ros.depth.variants import METRIC_NAMES, VARIANTS, Variant
-from n3d_ros.errors import ConfigurationError
 from n3d_ros.weights.filling import CardFile, Progress, match_tensors, materialise, read_weights, telling_of_memory
-from n3d_ros.weights.json_files import CONFIG_FILE, MAX_CONFIG_BYTES, read_json
+from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.memory import MemoryPlan, available_bytes, gigabytes, place_name
 from n3d_ros.weights.placement import DtypeName, choose_device, choose_dtype
 from n3d_ros.weights.sources import hub_id_of, resolve_source
@@ -31,7 +30,6 @@ from n3d_ros.weights.weight_files import find_weight_files, listing
 logger = logging.getLogger(__name__)
 
 DOWNLOADED = 0.5  # of the progress, where the files come from the hub; the rest is reading
-UNKNOWN_LICENCE = "unknown"
 WORKING_SIDE = 504  # pixels of the longer side, for what computing takes
 _HALF = re.compile(r"backbone\.pretrained\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.\w+)\.(weight|bias)$")
 
@@ -41,7 +39,7 @@ class Source:
     """Where weights come from, and what is known of them.
 
     Args:
-        name: as config.json says it, such as "da3-small".
+        name: of the released model, else as config.json says it.
         source: as the user named it.
         folder: of the files.
         licence: of the weights; "unknown" where nothing says it.
@@ -100,7 +98,7 @@ class LoadedNetwork:
 
     @property
     def name(self) -> str:
-        """As config.json says it."""
+        """Of the released model, else as config.json says it."""
         return self.source.name
 
 
@@ -118,7 +116,7 @@ class LoadedPair:
 
     @property
     def name(self) -> str:
-        """As config.json says it."""
+        """Of the released model, else as config.json says it."""
         return self.any_view.source.name
 
     @property
@@ -162,8 +160,7 @@ def load_network(
     folder = resolve_source(
         source, check_complete=_check_complete, on_progress=lambda text, share: tell(text, DOWNLOADED * share)
     )
-    data = read_depth_config(folder)
-    config, variant = _described(data, folder)
+    identity = identify(read_depth_config(folder), folder, source)
     files = find_weight_files(folder)
     begun = DOWNLOADED if hub_id_of(source) == str(source) else 0.0
 
@@ -171,7 +168,7 @@ def load_network(
         tell(sentence, begun + (1 - begun) * share)
 
     further("Checking names and shapes", 0.02)
-    networks = _without_weights(config)
+    networks = _without_weights(identity.config)
     wanted = {
         prefix + name: parameter
         for prefix, network in networks.items()
@@ -179,7 +176,7 @@ def load_network(
     }
     match = match_tensors(wanted, files, network_name)
     match.refuse_misfits(
-        folder, hint=f"{CONFIG_FILE} names {data['model_name']!r}: weights of another model, or a copy cut short"
+        folder, hint=f"{CONFIG_FILE} names {identity.name!r}: weights of another model, or a copy cut short"
     )
     aside = left_aside(tensor.name for file in files for tensor in file.tensors)
     if aside:
@@ -199,21 +196,20 @@ def load_network(
         stored = {name: places[id(target)] for name, target in match.targets.items()}
         cards = read_weights(stored, files, where, further, hashes=hashes)
     known = Source(
-        name=str(data["model_name"]),
+        name=identity.name,
         source=str(source),
         folder=folder,
-        licence=variant.licence if variant else str(data.get("licence", UNKNOWN_LICENCE)),
-        note=variant.note if variant else "",
+        licence=identity.licence,
+        note=identity.note,
         files=cards,
         left_aside=len(aside),
         plan=plan,
     )
-    metric = known.name.lower() in METRIC_NAMES or data.get("is_metric") is True
     loaded = [
         LoadedNetwork(
             network=network.eval().requires_grad_(False),  # noqa: FBT003
             source=known,
-            is_metric=metric if prefix != METRIC else True,
+            is_metric=identity.is_metric or prefix == METRIC,
             device=where,
             dtype=kind,
         )
@@ -223,52 +219,10 @@ def load_network(
     return loaded[0] if len(loaded) == 1 else LoadedPair(any_view=loaded[0], metric=loaded[1])
 
 
-def read_depth_config(folder: Path) -> dict[str, Any]:
-    """config.json of a folder, known to be of a depth model.
-
-    Args:
-        folder: of the checkpoint.
-
-    Returns:
-        The object as it stands in the file.
-
-    Raises:
-        ConfigurationError: no readable file, or a model of another kind.
-    """
-    data = read_json(folder / CONFIG_FILE, limit=MAX_CONFIG_BYTES)
-    if not isinstance(data.get("model_name"), str):
-        found = f"model_type {data['model_type']!r}" if "model_type" in data else f"the keys {listing(sorted(data))}"
-        raise ConfigurationError(
-            f"{folder / CONFIG_FILE}: expected a model_name, as Depth Anything 3 has it ({', '.join(VARIANTS)}), got "
-            f"{found}; name the folder of such a model."
-        )
-    return data
-
-
 def _check_complete(folder: Path) -> None:
     """Raises where configuration or weights are not there yet."""
     read_depth_config(folder)
     find_weight_files(folder)
-
-
-def _described(data: Mapping[str, Any], folder: Path) -> tuple[Config, Variant | None]:
-    """The shape that config.json stands for: of a released name, else of the embedded part."""
-    variant = VARIANTS.get(data["model_name"].lower())
-    embedded = data.get("config")
-    if variant is None:
-        if not isinstance(embedded, dict):
-            raise ConfigurationError(
-                f"{folder / CONFIG_FILE}: {data['model_name']!r} is none of {', '.join(VARIANTS)}; for a model of its "
-                "own, expected an object 'config' with net, head and, for several views, cam_enc and cam_dec."
-            )
-        return network_config_of(embedded, name=str(folder / CONFIG_FILE)), None
-    try:
-        told = network_config_of(embedded) if isinstance(embedded, dict) else variant.config
-    except ConfigurationError:
-        told = variant.config  # released files say it in more than one way; the name decides, as in the reference
-    if told != variant.config:
-        logger.warning("%s: the embedded config differs from %s; the name decides.", folder, variant.name)
-    return variant.config, variant
 
 
 def _without_weights(config: Config) -> dict[str, DepthNetwork]:

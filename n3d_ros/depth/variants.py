@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from n3d_ros.depth.config import NestedConfig, NetworkConfig
-from n3d_ros.errors import ConfigurationError
 
 APACHE, NON_COMMERCIAL = "Apache-2.0", "CC BY-NC 4.0"
 OWNER = "depth-anything"
@@ -113,24 +112,6 @@ _ALL = (
     ),
 )
 VARIANTS: Mapping[str, Variant] = {variant.name: variant for variant in _ALL}
-
-
-def find_variant(name: str) -> Variant:
-    """The released model of a name.
-
-    Args:
-        name: such as "da3-small", in any case.
-
-    Returns:
-        The variant.
-
-    Raises:
-        ConfigurationError: there is none of that name.
-    """
-    variant = VARIANTS.get(name.lower())
-    if variant is None:
-        raise ConfigurationError(f"Depth model: expected one of {', '.join(VARIANTS)}, got {name!r}.")
-    return variant
 
 
 def variant_of_hub_id(hub_id: str) -> Variant | None:

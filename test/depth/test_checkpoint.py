@@ -19,6 +19,7 @@ from depth_golden import GOLDEN, deviation, golden_config  # noqa: E402
 from model_training.models.random_depth_model import TINY_ANY_VIEW, write_random_depth_model  # noqa: E402
 from n3d_ros.depth.checkpoint import LoadedNetwork, LoadedPair, load_network  # noqa: E402
 from n3d_ros.depth.network import DepthNetwork, build_network  # noqa: E402
+from n3d_ros.depth.network.repeating import repeating  # noqa: E402
 from n3d_ros.depth.saving import save_network  # noqa: E402
 from n3d_ros.errors import ConfigurationError  # noqa: E402
 
@@ -263,6 +264,14 @@ def test_too_little_memory_is_told_before_anything_is_read(released: Path) -> No
         load(released, memory_limit_bytes=1 << 20)
 
 
+def test_a_network_loaded_in_inference_mode_runs_and_learns_like_another(released: Path) -> None:
+    with torch.inference_mode():
+        network = load(released).network
+    assert same(look(network), look(load(released).network))
+    network.requires_grad_(True)(torch.zeros(1, 1, 3, 56, 70)).depth.mean().backward()
+    assert network.backbone.pretrained.cls_token.grad is not None
+
+
 def test_a_non_commercial_licence_is_said(tmp_path: Path) -> None:
     with torch.device("cpu"):
         network = build_network(TINY_ANY_VIEW)
@@ -318,7 +327,7 @@ def golden_look(folder: Path, dtype: str, device: str = "cpu") -> tuple[LoadedNe
     golden = load_file(GOLDEN / "case_anyview_a" / "run_v3_first.safetensors")
     loaded = load_network(folder, device=device, dtype=dtype)  # type: ignore[arg-type]
     assert isinstance(loaded, LoadedNetwork)
-    with torch.inference_mode():
+    with torch.inference_mode(), repeating(loaded.device, loaded.dtype):
         output = loaded.network(golden["input.images"].to(device), reference_view="first", rays=True)
     found = {"depth": output.depth.cpu(), "rays": output.rays.cpu(), "golden": golden["out.depth"]}
     return loaded, found
@@ -357,9 +366,9 @@ def test_the_same_input_gives_the_same_bits(released: Path, dtype: Any) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.01), ("float16", 0.003)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.01), ("float16", 0.003)])
 def test_a_gpu_gives_what_the_reference_gives_twice_the_same(golden_folder: Path, dtype: str, tolerance: float) -> None:
     _, first = golden_look(golden_folder, dtype, "cuda")
     _, second = golden_look(golden_folder, dtype, "cuda")
-    assert deviation(first["depth"], first["golden"]) < tolerance  # TF32 convolutions, as torch has them by default
+    assert deviation(first["depth"], first["golden"]) < tolerance
     assert torch.equal(first["depth"], second["depth"])

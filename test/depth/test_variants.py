@@ -10,8 +10,7 @@ import pytest
 
 from depth_golden import GOLDEN
 from n3d_ros.depth.config import NestedConfig
-from n3d_ros.depth.variants import VARIANTS, find_variant, variant_of_hub_id
-from n3d_ros.errors import ConfigurationError
+from n3d_ros.depth.variants import VARIANTS, variant_of_hub_id
 
 torch = pytest.importorskip("torch", reason="the extra [model] is not installed")
 
@@ -74,11 +73,8 @@ def test_what_may_be_used_commercially_is_small_base_and_the_monocular_ones() ->
     assert free == {"da3-small", "da3-base", "da3mono-large", "da3metric-large"}
 
 
-def test_models_are_found_by_name_and_by_repository() -> None:
-    assert find_variant("DA3-Small").hub_id == "depth-anything/DA3-SMALL"
+def test_models_are_found_by_repository() -> None:
     found = variant_of_hub_id("depth-anything/da3metric-large")
     assert found is not None
     assert found.name == "da3metric-large"
     assert variant_of_hub_id("someone/else") is None
-    with pytest.raises(ConfigurationError, match="expected one of da3-small, .*got 'da4'"):
-        find_variant("da4")
