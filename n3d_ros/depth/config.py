@@ -21,7 +21,8 @@ OFF = -1  # alt_start, qknorm_start and rope_start of a plain DINOv2
 LEVELS = 4  # features that a head takes, one from each of the out layers
 CAMERA_HEADS = 16  # of the camera encoder's blocks, at every width
 CAMERA_BLOCKS = 4
-_MOST = 1 << 14  # of any width or count; the largest released one is 6144
+# Far above the largest release (40 blocks, 24 heads, width 1536, 518 pixels), far below what takes minutes to refuse.
+_MOST = {"depth": 128, "heads": 128, "embed_dim": 8192, "features": 8192, "out_channels": 8192, "img_size": 4096}
 
 # Width, blocks, heads, feed-forward of the DINOv2 backbones that released configurations name.
 BACKBONES: Mapping[str, tuple[int, int, int, FeedForward]] = {
@@ -223,6 +224,7 @@ def _range_problems(config: NetworkConfig) -> list[str]:
     for entry in fields(config):
         value = getattr(config, entry.name)
         least = OFF if entry.name.endswith("_start") else 0 if entry.name == "out_layers" else 1
+        most = _MOST.get(entry.name, _MOST["depth"])  # the others are numbers of blocks
         if entry.name in ("cat_token", "cam_enc", "cam_dec"):
             problems += [] if isinstance(value, bool) else [f"{entry.name}: expected true or false, got {value!r}"]
         elif entry.name in ("ffn", "head"):
@@ -230,8 +232,8 @@ def _range_problems(config: NetworkConfig) -> list[str]:
             problems += [] if value in words else [f"{entry.name}: expected one of {', '.join(words)}, got {value!r}"]
         else:
             numbers = value if isinstance(value, tuple) else (value,)
-            if not all(isinstance(each, int) and least <= each <= _MOST for each in numbers):
-                problems.append(f"{entry.name}: expected whole numbers from {least} to {_MOST}, got {value!r}")
+            if not all(isinstance(each, int) and least <= each <= most for each in numbers):
+                problems.append(f"{entry.name}: expected whole numbers from {least} to {most}, got {value!r}")
     return problems
 
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Progress: TypeAlias = Callable[[str, float], None]
 
 SHOWN_NAMES = 12  # of each kind, in an error
-LOGGED_NAMES = 5000  # in the log; a 72B model has some 1300 tensors, a damaged file may name any number
+LOGGED_NAMES = 1000  # of each kind, in the log; a damaged file may name any number
 READING_BEGINS, READING_ENDS = 0.05, 0.98  # of the progress
 
 
@@ -80,7 +80,8 @@ class Match:
         told = "; ".join(
             f"{len(names)} {kind}: {listing(names, most=SHOWN_NAMES)}" for kind, names in self.problems.items() if names
         )
-        logged = "; the log names all" if any(len(names) > SHOWN_NAMES for names in self.problems.values()) else ""
+        most = max(len(names) for names in self.problems.values())
+        logged = "" if most <= SHOWN_NAMES else f"; the log names {'all' if most <= LOGGED_NAMES else 'more'}"
         raise ConfigurationError(
             f"{folder}: the weights do not fit {CONFIG_FILE} ({self.expected} tensors expected). {told}. "
             f"{hint}{logged}."
@@ -131,6 +132,9 @@ def materialise(
 ) -> dict[int, torch.Tensor]:
     """Exchanges each parameter on the meta device for memory, shared ones once.
 
+    The memory is that of ordinary tensors, whatever the mode in which a model is loaded: tensors made in inference mode
+    cannot be learnt from, and do not tell when they change.
+
     Args:
         model: changed in place; its buffers are left as they are.
         dtype_of: the dtype for a parameter, by its name.
@@ -148,7 +152,8 @@ def materialise(
             if id(parameter) not in new:
                 former.append(parameter)
                 dtype = dtype_of(f"{prefix}.{leaf}" if prefix else leaf)
-                new[id(parameter)] = torch.nn.Parameter(torch.empty(parameter.shape, dtype=dtype, device=device))
+                with torch.inference_mode(mode=False):
+                    new[id(parameter)] = torch.nn.Parameter(torch.empty(parameter.shape, dtype=dtype, device=device))
             module._parameters[leaf] = new[id(parameter)]
     return {key: parameter.data for key, parameter in new.items()}
 
