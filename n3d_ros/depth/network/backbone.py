@@ -157,8 +157,9 @@ class VisionTransformer(nn.Module):
         return tokens + self._positions((images.shape[-2], images.shape[-1]))
 
     def _positions(self, image_hw: tuple[int, int]) -> torch.Tensor:
-        """The positional table of a size; kept only where nothing learns from it."""
-        if torch.is_grad_enabled() and self.pos_embed.requires_grad:
+        """The positional table of a size; kept only where nothing learns from it and changes are counted."""
+        learns = torch.is_grad_enabled() and self.pos_embed.requires_grad
+        if learns or self.pos_embed.is_inference():
             return positional_table(self.pos_embed, image_hw)
         if torch.compiler.is_compiling():  # parameters are not real then; a table made before becomes a constant
             return self.tables.get(("positions", image_hw), lambda: (None, positional_table(self.pos_embed, image_hw)))[

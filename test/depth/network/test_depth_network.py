@@ -197,6 +197,16 @@ def test_positions_follow_weights_that_change_and_learning_follows_looking() -> 
     assert network.backbone.pretrained.cls_token.grad is not None
 
 
+def test_positions_follow_weights_made_in_inference_mode_too() -> None:
+    images = pictures(1, 1)
+    with torch.inference_mode():  # torch counts no changes of such weights
+        network = make()
+        before = look(network, images).depth
+        network.backbone.pretrained.pos_embed += 1
+    assert torch.equal(before, look(make(), images).depth)
+    assert not torch.allclose(look(network, images).depth, before, atol=1e-6)
+
+
 def test_a_copy_has_tables_of_its_own() -> None:
     network, images = make(), pictures(1, 1)
     expected = look(network, images).depth
@@ -205,8 +215,10 @@ def test_a_copy_has_tables_of_its_own() -> None:
     assert twin.head.tables is not network.head.tables
 
 
-@pytest.mark.parametrize("views", [1, 3])
-@pytest.mark.parametrize("looked_before", [False, True])
+SHALLOW = replace(TINY_ANY_VIEW, depth=4, out_layers=(0, 1, 2, 3))  # every kind of block, one after the choice
+
+
+@pytest.mark.parametrize(("views", "looked_before"), [(1, False), (3, True)])
 def test_a_network_is_exported_whole(views: int, looked_before: bool) -> None:
     class Outputs(torch.nn.Module):
         def __init__(self, network: DepthNetwork) -> None:
@@ -217,12 +229,13 @@ def test_a_network_is_exported_whole(views: int, looked_before: bool) -> None:
             output = self.network(images)
             return output.depth, output.confidence, output.pose_encoding
 
-    module, images = Outputs(make().requires_grad_(False)), pictures(1, views)
+    module, images = Outputs(make(SHALLOW).requires_grad_(False)), pictures(1, views)
     if looked_before:
         look(module.network, images)
     graph = torch.export.export(module, (images,))
     for ours, theirs in zip(graph.module()(images), module(images), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
-    names = {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
-    if looked_before:  # tables are constants of the graph then
-        assert not names & {"aten.upsample_bicubic2d.vec", "aten.sin.default", "aten.linspace.default"}
+    parts = [part for part in graph.graph_module.modules() if isinstance(part, torch.fx.GraphModule)]
+    names = {str(node.target) for part in parts for node in part.graph.nodes if node.op == "call_function"}
+    made = {"aten.upsample_bicubic2d.vec", "aten.sin.default", "aten.linspace.default"}
+    assert bool(names & made) is not looked_before  # after a look tables are constants of the graph
