@@ -71,27 +71,31 @@ class StreamMemory:
         chunk_bytes: images and results of one chunk.
         overlap_bytes: results of the overlap with the chunk before.
         alignment_bytes: points while two chunks are aligned.
+        growing_bytes_per_frame: of loop closure, per frame of the sequence; 0 without: then nothing grows.
         file_bytes_per_frame: on disk, per frame of the sequence, overlaps counted twice.
     """
 
     chunk_bytes: int
     overlap_bytes: int
     alignment_bytes: int
+    growing_bytes_per_frame: int
     file_bytes_per_frame: int
 
     @property
     def total_bytes(self) -> int:
-        """All that is held at once."""
+        """All that is held at once, without what grows."""
         return self.chunk_bytes + self.overlap_bytes + self.alignment_bytes
 
 
 IMAGE_BYTES, RESULT_BYTES = 3, 4 + 4 + 1  # per pixel: colour; depth, confidence and sky
 MATCHED_POINTS = 200_000  # of an overlap: a point in every tenth pixel or so; more change the fit by microns
 POINT_BYTES = 300  # both points, weights and the fit's own arrays, float64; 260 measured
+# A small picture, held twice while places are looked for, and the comparison of 25 frames with it (430 measured).
+REVISIT_BYTES = 2 * 24 * 18 * 4 + 450
 
 
 def stream_memory(options: StreamOptions, image_hw: tuple[int, int]) -> StreamMemory:
-    """What a stream holds at most, whatever its length, beside the model itself.
+    """What a stream holds at most beside the model itself: whatever its length, unless loops are closed.
 
     Args:
         options: of the stream.
@@ -101,9 +105,11 @@ def stream_memory(options: StreamOptions, image_hw: tuple[int, int]) -> StreamMe
         Bytes.
     """
     pixels = image_hw[0] * image_hw[1]
+    kept_images = IMAGE_BYTES * pixels if options.loop_closure else 0
     return StreamMemory(
         chunk_bytes=options.chunk_views * pixels * (IMAGE_BYTES + RESULT_BYTES),
         overlap_bytes=options.overlap_views * pixels * RESULT_BYTES,
         alignment_bytes=MATCHED_POINTS * POINT_BYTES + 4 * pixels * 8 * 3,
-        file_bytes_per_frame=-(-options.chunk_views * pixels * RESULT_BYTES // options.step_views),
+        growing_bytes_per_frame=REVISIT_BYTES if options.loop_closure else 0,
+        file_bytes_per_frame=-(-options.chunk_views * pixels * RESULT_BYTES // options.step_views) + kept_images,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from depth_walk import index_of, view_of
 from n3d_ros.depth.streaming.chunks import overlapping_chunks
 from n3d_ros.depth.streaming.options import StreamOptions, stream_memory
+from n3d_ros.depth.streaming.revisits import descriptor
 from n3d_ros.depth.views import View
 from n3d_ros.errors import ConfigurationError
 
@@ -64,6 +65,14 @@ def test_the_stated_memory_does_not_grow_with_the_sequence_and_is_what_arrays_ta
     assert memory.overlap_bytes == 30 * 480 * 640 * 9
     assert memory.file_bytes_per_frame == 2 * 480 * 640 * 9
     assert memory.total_bytes < 400e6
+    assert memory.growing_bytes_per_frame == 0
+
+
+def test_loop_closure_is_stated_with_the_images_it_keeps_and_what_grows() -> None:
+    closing = StreamOptions(chunk_views=60, overlap_views=30, loop_closure=True)
+    memory = stream_memory(closing, (480, 640))
+    assert memory.file_bytes_per_frame == 480 * 640 * (2 * 9 + 3)
+    assert descriptor(np.zeros((48, 64, 3), dtype=np.uint8)).nbytes < memory.growing_bytes_per_frame < 5000
 
 
 def test_an_overlap_of_a_whole_chunk_is_refused() -> None:
