@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from n3d_ros.depth.sky import FAR_LIMIT
 from n3d_ros.depth.stages import Stages
 from n3d_ros.depth.view_results import crop_notes, named, sky_depth, usable_depth, view_result
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
-from n3d_ros.errors import GroundingError
+from n3d_ros.errors import CalibrationError, GroundingError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
 from n3d_ros.geometry.transforms import RigidTransform
 
@@ -120,7 +120,7 @@ class AnyViewEstimator:
         return self._runner.run(
             prepared.images,
             options=self._options,
-            w2c=cameras.network_w2c(),
+            w2c=cameras.network_w2c(posed_pair=self._options.posed_pair),
             matrices=cameras.given_matrices(),
         )
 
@@ -134,15 +134,18 @@ class AnyViewEstimator:
         fit = robust_scale(depth, confidence, metric.metres, metric.sky)
         if self._options.alignment == "robust" or network.matrices is None or network.w2c is None:
             return fit
-        reference = reference_alignment(
-            relative=np.nan_to_num(depth, nan=0.0),
-            confidence=confidence,
-            w2c=network.w2c[:, :3],
-            matrices=network.matrices,
-            metric_network=opinion.depth,
-            sky_score=opinion.sky_score,
-        )
-        return ScaleFit(scale=reference.scale, view_scales=fit.view_scales, agreement=fit.agreement, notes=fit.notes)
+        try:
+            reference = reference_alignment(
+                relative=np.nan_to_num(depth, nan=0.0),
+                confidence=confidence,
+                w2c=network.w2c[:, :3],
+                matrices=network.matrices,
+                metric_network=opinion.depth,
+                sky_score=opinion.sky_score,
+            )
+        except (GroundingError, CalibrationError) as error:
+            return replace(fit, notes=(*fit.notes, f"The released alignment cannot be computed here: {error.message}"))
+        return replace(fit, scale=reference.scale)
 
     def _from_poses(self, seen_depth: Float32Array, network: NetworkViews, cameras: Cameras) -> PoseScale | None:
         """What the given positions tell; None without any."""
@@ -250,9 +253,12 @@ def _input_notes(cameras: Cameras, network: NetworkViews) -> tuple[str, ...]:
     """What was missing of the cameras, and what was done without it."""
     notes = []
     if missing := cameras.uncalibrated:
-        found = estimated_intrinsics(network, cameras.maps)
-        words = [f"{camera.fx:.0f} px" if (camera := found[i]) else "none" for i in missing]
-        notes.append(f"No calibration for {named(missing)}: the model's estimate is used (fx {', '.join(words)}).")
+        found = {i: camera for i, camera in enumerate(estimated_intrinsics(network, cameras.maps)) if camera}
+        if known := [i for i in missing if i in found]:
+            words = ", ".join(f"{found[i].fx:.0f} px" for i in known)
+            notes.append(f"No calibration for {named(known)}: the model's estimate is used (fx {words}).")
+        if unknown := [i for i in missing if i not in found]:
+            notes.append(f"No calibration for {named(unknown)}, and the model estimates none.")
     if cameras.posed and not cameras.conditions:
         lacking = [i for i in range(len(cameras.views)) if i not in cameras.posed]
         why = f"{named(lacking)} without a pose" if lacking else f"{named(missing)} without a calibration"

@@ -80,18 +80,21 @@ class Cameras:
         """
         return stacked_w2c(self.given_poses)
 
-    def network_w2c(self) -> FloatArray:
+    def network_w2c(self, *, posed_pair: str = "unit") -> FloatArray:
         """Given poses as the network takes them: the first camera as world, distances about 1.
 
         For two views the released code divides by the lower of the distances 0 and d, so by its least allowed value,
-        and the network sees baselines of any length; it then fails on two views anyway. Here they are 1 apart, as the
-        median view is with more, so that the result is the same whatever unit poses are given in.
+        and the network sees baselines of any length. Here they are 1 apart, as the median view is with more, so that
+        the result is the same whatever unit poses are given in; which serves the released weights better is not known.
+
+        Args:
+            posed_pair: "unit", or "reference" for the released code's number.
 
         Returns:
             (S, 4, 4) float64, world to camera.
         """
         w2c, divided_by = normalized_extrinsics(self.given_w2c())
-        if len(w2c) == 2:
+        if len(w2c) == 2 and posed_pair == "unit":
             apart = float(np.linalg.norm(w2c[1, :3, 3]))
             if apart * divided_by > MIN_POSE_DISTANCE:
                 w2c[1, :3, 3] /= apart

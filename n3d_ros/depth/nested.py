@@ -69,7 +69,8 @@ def robust_scale(
     """The median ratio of metric to any-view depth over the confident half of what is not sky, in all views.
 
     A median of ratios weighs near and far pixels alike and stands while fewer than half of them are wrong, where least
-    squares follow the farthest ones, which are the least certain.
+    squares follow the farthest ones, which are the least certain. Where views want scales so different that the median
+    falls between them and fits none, the view's own scale with which most pixels agree is taken.
 
     Args:
         relative: (S, H, W) float32 depth of the any-view network.
@@ -90,6 +91,9 @@ def robust_scale(
         chosen = comparable
     scale = float(np.exp(np.median(log_ratio[chosen]))) if chosen.any() else None
     own = np.array([np.exp(np.median(view[known])) if known.any() else np.nan for view, known in _each(log_ratio)])
+    if scale is not None and _agreeing(log_ratio[chosen], scale) < MIN_AGREEMENT:
+        candidates = [scale, *own[np.isfinite(own)].tolist()]
+        scale = max(candidates, key=lambda candidate: _agreeing(log_ratio[chosen], candidate))
     agreement = np.full(len(relative), np.nan) if scale is None else agreement_of(log_ratio, scale)
     notes = (*_sky_notes(sky), *_disagreements(own, agreement, scale))
     return ScaleFit(scale=scale, view_scales=own, agreement=agreement, notes=notes)
@@ -156,7 +160,8 @@ def reference_alignment(
     if int((~sky).sum()) <= MIN_PIXELS:
         raise GroundingError("Nested depth: the views show nothing but sky, so that no scale can be found.")
     metres = metric_depth(filled_with_far(metric_network, sky), focal_px(matrices))
-    confident = confidence >= np.quantile(confidence[~sky], 0.5)
+    told = confidence[~sky & np.isfinite(confidence)]
+    confident = confidence >= np.quantile(told, 0.5) if told.size else np.zeros(sky.shape, dtype=np.bool_)
     chosen = comparable_pixels(relative, metres, sky) & confident
     if not chosen.any():
         raise GroundingError("Nested depth: no pixel on which both networks give a depth, so that there is no scale.")
@@ -170,6 +175,11 @@ def reference_alignment(
     poses = np.array(w2c, dtype=np.float64)
     poses[:, :3, 3] *= scale
     return ReferenceNested(depth=depth, confidence=sure, w2c=poses, sky=sky_score >= SHOWN_SKY_SCORE, scale=scale)
+
+
+def _agreeing(log_ratio: NDArray[np.float32], scale: float) -> float:
+    """Share of pixels that a scale brings within a quarter of the metric depth."""
+    return float((np.abs(scale / np.exp(log_ratio) - 1) < AGREEING).mean())
 
 
 def _each(log_ratio: NDArray[np.float32]) -> list[tuple[NDArray[np.float32], BoolArray]]:

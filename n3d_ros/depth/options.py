@@ -12,6 +12,7 @@ PATCH_PX = 14  # side of a token's patch, of all released models
 RESIZE_METHODS = ("upper_bound_resize", "lower_bound_resize", "upper_bound_crop", "lower_bound_crop")
 POSE_METHODS = ("camera", "rays", "rays_reference")
 SCALE_METHODS = ("pairwise", "sim3")
+POSED_PAIRS = ("unit", "reference")
 REFERENCE_VIEWS = ("saddle_balanced", "first", "middle", "saddle_sim_range")
 
 
@@ -34,8 +35,11 @@ class DepthOptions:
             off-centre principal point too and takes longer; "rays_reference" factorises as the released code does.
         scale_method: how given positions tell the scale: by the distances between them, which do from two views on and
             on straight lines, or by the released code's similarity, which needs three that are not on a line.
+        posed_pair: how far apart two posed views are for the network: 1 as the median view is where there are more, or
+            the released code's number, which divides by 0.1 and so gives it 10 times their distance.
         sky_threshold: sky score from which a pixel is sky.
-        sky_fill: what sky pixels hold: nothing (NaN), or the far end of the depth seen, as the released code writes.
+        sky_fill: what sky pixels hold: nothing (NaN), or the far end of the depth seen; of all views together where
+            they are seen together, as the released code writes, and of each view where each is seen by itself.
         alignment: how any-view depth is scaled to metric depth: by the median ratio with the calibration given, or by
             the least squares with the focal length estimated, as the released code does.
         max_views: most views that are looked at together; longer sequences go through in overlapping chunks.
@@ -49,6 +53,7 @@ class DepthOptions:
     reference_view: str = _choice("saddle_balanced", "which view's camera is the network's world", REFERENCE_VIEWS)
     pose_method: str = _choice("camera", "where estimated cameras come from", POSE_METHODS)
     scale_method: str = _choice("pairwise", "how given positions tell the scale", SCALE_METHODS)
+    posed_pair: str = _choice("unit", "how far apart two posed views are for the network", POSED_PAIRS)
     sky_threshold: float = number(0.3, "sky score from which a pixel is sky", minimum=0.01, maximum=1.0)
     sky_fill: str = _choice("none", "what sky pixels hold", ("none", "far"))
     alignment: str = _choice("robust", "how any-view depth is made metric", ("robust", "reference"))

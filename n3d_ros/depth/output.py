@@ -61,7 +61,7 @@ def depth_at_camera(depth: NDArray[np.float32], image_map: ImageMap) -> Float32A
     np.copyto(smooth, nearest, where=cells)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result: Float32Array = np.reciprocal(smooth, out=smooth)
-    result[~np.isfinite(result)] = np.nan
+    result[~(np.isfinite(result) & (result > 0))] = np.nan  # scaling may have made a depth too small to invert
     _hide_unseen(result, rows, columns, np.float32(np.nan))
     return result
 

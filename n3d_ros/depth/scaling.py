@@ -19,9 +19,9 @@ from n3d_ros.geometry.arrays import BoolArray, Float32Array, FloatArray
 MAX_EXPECTED_ERROR = 0.2  # of a scale by poses; metric networks are about a tenth off, and more on unknown scenes
 IMPOSSIBLE_FACTOR = 5.0  # between poses and metric network: a wrong unit or calibration, not an error of either
 
+RELATIVE = "Depth is relative, right up to one factor for all views"
 RELATIVE_NOTE = (
-    "Depth is relative, right up to one factor for all views: nothing here tells metres. Give the cameras' positions, "
-    "or a metric model beside this one."
+    f"{RELATIVE}: nothing here tells metres. Give the cameras' positions, or a metric model beside this one."
 )
 
 
@@ -89,7 +89,7 @@ def choose_scale(
             notes.append(_weak(poses, gives_way=gives_way))
         notes += _conflict(by_metric, by_poses, gives_way=gives_way)
         if not gives_way and _apart(by_metric, by_poses) > IMPOSSIBLE_FACTOR:
-            return ChosenScale(source=ScaleSource.RELATIVE, notes=(*notes, RELATIVE_NOTE))
+            return ChosenScale(source=ScaleSource.RELATIVE, notes=(*notes, f"{RELATIVE}."))
         by_poses = None if gives_way else by_poses
     notes += fit.notes if fit is not None else ()
     replaced = _metric_alone(depth, metric)
@@ -103,7 +103,7 @@ def choose_scale(
     elif replaced:
         return ChosenScale(source=ScaleSource.METRIC_MODEL, notes=tuple(notes), replaced=replaced, scales_poses=False)
     else:
-        return ChosenScale(source=ScaleSource.RELATIVE, notes=(*notes, RELATIVE_NOTE))
+        return ChosenScale(source=ScaleSource.RELATIVE, notes=(*notes, _relative_note(metric)))
     return ChosenScale(source=source, scale=scale, notes=tuple(notes), agreement=agreement, replaced=replaced)
 
 
@@ -114,6 +114,17 @@ def _metric_alone(depth: Float32Array, metric: MetricSight | None) -> tuple[int,
     usable = comparable_pixels(np.ones_like(depth), metric.metres, metric.sky).any(axis=(1, 2))
     both = comparable_pixels(depth, metric.metres, metric.sky).any(axis=(1, 2))
     return tuple(int(view) for view in np.flatnonzero(usable & ~both))
+
+
+def _relative_note(metric: MetricSight | None) -> str:
+    """Why nothing tells metres, and what would."""
+    if metric is None:
+        return RELATIVE_NOTE
+    if comparable_pixels(np.ones_like(metric.metres), metric.metres, metric.sky).any():
+        return f"{RELATIVE}: outside the sky no pixel has a depth of both networks. Give the cameras' positions."
+    return (
+        f"{RELATIVE}: the metric model gives no metres outside the sky. Give calibrations, or the cameras' positions."
+    )
 
 
 def _weak(poses: PoseScale, *, gives_way: bool) -> str:

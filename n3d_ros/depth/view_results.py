@@ -15,9 +15,11 @@ from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
 
+SMALLEST = np.float32(1e-37)  # the inverse of a smaller depth is no float32, and inverses are what is interpolated
+
 
 def usable_depth(depth: Float32Array) -> Float32Array:
-    """Depth with NaN where a network gave no finite number above 0.
+    """Depth with NaN where a network gave no finite number above 0, or one too small to work with.
 
     Args:
         depth: (S, H, W) float32.
@@ -29,7 +31,7 @@ def usable_depth(depth: Float32Array) -> Float32Array:
         BackendError: it gave nothing else.
     """
     with np.errstate(invalid="ignore"):
-        usable = np.isfinite(depth) & (depth > 0)
+        usable = np.isfinite(depth) & (depth > SMALLEST)
     if not usable.any():
         raise BackendError(
             "Depth: the network gave no finite depth at all; in float16 numbers may overflow: use bfloat16 or float32."

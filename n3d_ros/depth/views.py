@@ -131,7 +131,8 @@ class DepthEstimate:
     Args:
         views: one for each view asked about, in their order.
         scale_source: what makes depth metric, or that nothing does.
-        scale: the factor from the network's own unit to that of ``depth_m``; 1 where relative.
+        scale: the factor from an any-view network's own unit to that of ``depth_m``; 1 where relative, and for models
+            of single views, whose factor is each view's own: its focal length over 300 px.
         notes: sentences that whoever uses the depth should know: a fallback taken, a calibration guessed.
         stage_ms: milliseconds per step.
     """

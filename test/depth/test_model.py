@@ -105,6 +105,14 @@ def test_two_posed_views_are_one_unit_apart_for_the_network(metres: float) -> No
     assert np.linalg.norm(w2c[1, :3, 3]) == pytest.approx(1)
 
 
+def test_the_released_distance_of_two_posed_views_is_a_choice() -> None:
+    room = Room([camera_at(0.2), camera_at(0.7)], options=DepthOptions(process_res=112, posed_pair="reference"))
+    model = any_view(room)
+    assert_depth_is_true(model.estimate(room.views(posed=True)), room)
+    w2c: Any = model._runners[0].calls[0]["w2c"]  # type: ignore[attr-defined]
+    assert np.linalg.norm(w2c[1, :3, 3]) == pytest.approx(5)
+
+
 @pytest.mark.parametrize("factor", [3.0, 0.5])
 def test_depth_grows_with_the_given_distances(factor: float) -> None:
     room = Room(TURNING)
@@ -392,6 +400,100 @@ def test_without_any_focal_length_nothing_is_metric() -> None:
     estimate = model.estimate(room.views(calibrated=False))
     assert estimate.scale_source is ScaleSource.RELATIVE
     assert "No focal length for views 0, 1, 2" in said(estimate)
+    assert "No calibration for views 0, 1, 2, and the model estimates none." in said(estimate)
+    assert "is used" not in said(estimate)
+
+
+class Spoilt(ExactAnyView):
+    """A network one of whose numbers is spoilt, by ``spoil``."""
+
+    spoil: Callable[[NetworkViews], None]
+
+    def run(self, *arguments: Any, **options: Any) -> NetworkViews:
+        seen = super().run(*arguments, **options)
+        self.spoil(seen)
+        return seen
+
+
+def spoilt_pair(room: Room, spoil: Callable[[NetworkViews], None], **metric: Any) -> DepthModel:
+    network = Spoilt(room)
+    network.spoil = spoil
+    return DepthModel(
+        name="pair", device="cpu", any_view=network, single=ExactMetric(room, **metric), single_is_metric=True,
+        options=room.options,
+    )  # fmt: skip
+
+
+def test_one_confidence_that_is_no_number_leaves_the_released_alignment_as_it_is() -> None:
+    room = Room(TURNING, options=DepthOptions(process_res=112, alignment="reference"))
+
+    def spoil(seen: NetworkViews) -> None:
+        assert seen.confidence is not None
+        seen.confidence[0, 3, 3] = np.nan
+
+    estimate = spoilt_pair(room, spoil).estimate(room.views())
+    assert estimate.scale == pytest.approx(1 / 0.37, rel=1e-4)
+    assert estimate.notes == ()
+
+
+def test_where_the_released_alignment_has_no_cameras_the_robust_one_stands_in_and_says_so() -> None:
+    room = Room(TURNING, options=DepthOptions(process_res=112, alignment="reference"))
+
+    def spoil(seen: NetworkViews) -> None:
+        assert seen.matrices is not None
+        seen.matrices[1] = np.nan
+
+    estimate = spoilt_pair(room, spoil).estimate(room.views())
+    assert estimate.scale == pytest.approx(1 / 0.37, rel=1e-4)
+    assert "The released alignment cannot be computed here" in said(estimate)
+
+
+def test_a_depth_too_small_to_invert_is_no_depth() -> None:
+    room = Room(TURNING)
+
+    def spoil(seen: NetworkViews) -> None:
+        seen.depth[0, 5, 5] = 1e-40
+
+    depth = spoilt_pair(room, spoil).estimate(room.views()).views[0].depth_m
+    assert 0 < np.isnan(depth).mean() < 0.001
+
+
+def test_networks_that_share_no_pixel_say_so() -> None:
+    room = Room(TURNING)
+
+    def spoil(seen: NetworkViews) -> None:
+        seen.depth[:, 20:] = np.nan
+
+    estimate = spoilt_pair(room, spoil, sky_rows=20).estimate(room.views())
+    assert "The any-view network gives no depth to scale in views 0, 1, 2" in said(estimate)
+    blind = DepthModel(
+        name="pair", device="cpu", any_view=ExactAnyView(room), single=NothingBelow(room, sky_rows=20),
+        single_is_metric=True, options=room.options,
+    )  # fmt: skip
+    estimate = blind.estimate(room.views())
+    assert estimate.scale_source is ScaleSource.RELATIVE
+    assert "the metric model gives no metres outside the sky" in said(estimate)
+    assert "metric model beside" not in said(estimate)
+
+
+class NothingBelow(ExactMetric):
+    """A metric network that gives a number in the sky alone."""
+
+    def run(self, *arguments: Any, **options: Any) -> NetworkViews:
+        seen = super().run(*arguments, **options)
+        seen.depth[:, self.sky_rows :] = np.nan
+        return seen
+
+
+def test_a_scale_between_two_views_that_fits_neither_is_not_taken() -> None:
+    room = Room(STRAIGHT[:2])
+    model = DepthModel(
+        name="pair", device="cpu", any_view=ExactAnyView(room, wrong_unit={1: 3 * 0.37}), single=ExactMetric(room),
+        single_is_metric=True, options=room.options,
+    )  # fmt: skip
+    estimate = model.estimate(room.views())
+    assert sorted(view.agreement or 0 for view in estimate.views) == [0, 1]
+    assert "disagrees on the scale" in said(estimate)
 
 
 def test_a_view_that_disagrees_on_the_scale_is_named() -> None:
