@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,15 +17,23 @@ from typing import Any, TypeAlias
 import torch
 
 from n3d_ros.depth.config import NestedConfig, NetworkConfig
-from n3d_ros.depth.identity import identify, read_depth_config
+from n3d_ros.depth.identity import UNKNOWN_LICENCE, identify, read_depth_config
 from n3d_ros.depth.network import DepthNetwork, build_network
 from n3d_ros.depth.stored_names import ANY_VIEW, METRIC, left_aside, network_name
-from n3d_ros.weights.filling import CardFile, Progress, match_tensors, materialise, read_weights, telling_of_memory
+from n3d_ros.weights.filling import (
+    CardFile,
+    Match,
+    Progress,
+    match_tensors,
+    materialise,
+    read_weights,
+    telling_of_memory,
+)
 from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.memory import MemoryPlan, available_bytes, gigabytes, place_name
 from n3d_ros.weights.placement import DtypeName, choose_device, choose_dtype
 from n3d_ros.weights.sources import hub_id_of, resolve_source
-from n3d_ros.weights.weight_files import find_weight_files, listing
+from n3d_ros.weights.weight_files import WeightFile, find_weight_files, listing
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +76,19 @@ class Source:
             f"{file.name}, {gigabytes(file.size_bytes)}" + (f", sha256 {file.sha256}" if file.sha256 else "")
             for file in self.files
         ]
-        commercial = self.licence.startswith("CC BY-NC")
         return (
             f"{self.name} of {self.source}",
-            f"licence {self.licence}" + (", NOT for commercial use" if commercial else ""),
+            f"licence {self.licence}{self._terms()}",
             *([self.note] if self.note else []),
             self.plan.count(),
             *file_facts,
         )
+
+    def _terms(self) -> str:
+        """What the licence means for a user; empty where it says so itself."""
+        if self.licence.startswith("CC BY-NC"):
+            return ", NOT for commercial use"
+        return ": ask whoever made it" if self.licence == UNKNOWN_LICENCE else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,40 +173,21 @@ def load_network(
     folder = resolve_source(
         source, check_complete=_check_complete, on_progress=lambda text, share: tell(text, DOWNLOADED * share)
     )
+    begun = DOWNLOADED if hub_id_of(source) == str(source) else 0.0
+    further: Progress = lambda text, share: tell(text, begun + (1 - begun) * share)  # noqa: E731
+    further("Checking names and shapes", 0.02)
     identity = identify(read_depth_config(folder), folder, source)
     files = find_weight_files(folder)
-    begun = DOWNLOADED if hub_id_of(source) == str(source) else 0.0
-
-    def further(sentence: str, share: float) -> None:
-        tell(sentence, begun + (1 - begun) * share)
-
-    further("Checking names and shapes", 0.02)
     networks = _without_weights(identity.config)
-    wanted = {
-        prefix + name: parameter
-        for prefix, network in networks.items()
-        for name, parameter in network.named_parameters(remove_duplicate=False)
-    }
-    match = match_tensors(wanted, files, network_name)
-    match.refuse_misfits(
-        folder, hint=f"{CONFIG_FILE} names {identity.name!r}: weights of another model, or a copy cut short"
-    )
-    aside = left_aside(tensor.name for file in files for tensor in file.tensors)
-    if aside:
-        logger.info("%s: left aside, not computed here: %s.", folder, listing(aside, most=3))
-
+    match = _matched(networks, files, folder, identity.name)
+    aside = _left_aside(files, folder)
     where = choose_device(device)
     kind = _choose_dtype(dtype, where)
     plan = _memory_plan(networks, kind, where, memory_limit_bytes)
     logger.info("%s: %s.", source, plan.sentence())
     plan.check()
     with telling_of_memory(where):
-        places = {
-            key: place
-            for prefix, network in networks.items()
-            for key, place in materialise(network, _dtype_rule(kind), where).items()
-        }
-        stored = {name: places[id(target)] for name, target in match.targets.items()}
+        stored = _places(networks, match, kind, where)
         cards = read_weights(stored, files, where, further, hashes=hashes)
     known = Source(
         name=identity.name,
@@ -202,7 +196,7 @@ def load_network(
         licence=identity.licence,
         note=identity.note,
         files=cards,
-        left_aside=len(aside),
+        left_aside=aside,
         plan=plan,
     )
     loaded = [
@@ -231,6 +225,38 @@ def _without_weights(config: Config) -> dict[str, DepthNetwork]:
         if isinstance(config, NestedConfig):
             return {ANY_VIEW: build_network(config.any_view), METRIC: build_network(config.metric)}
         return {"": build_network(config)}
+
+
+def _matched(networks: Mapping[str, DepthNetwork], files: Sequence[WeightFile], folder: Path, name: str) -> Match:
+    """Which stored tensor goes where, when all fit."""
+    wanted = {
+        prefix + key: parameter
+        for prefix, network in networks.items()
+        for key, parameter in network.named_parameters(remove_duplicate=False)
+    }
+    match = match_tensors(wanted, files, network_name)
+    match.refuse_misfits(folder, hint=f"{CONFIG_FILE} names {name!r}: weights of another model, or a copy cut short")
+    return match
+
+
+def _left_aside(files: Sequence[WeightFile], folder: Path) -> int:
+    """How many stored tensors no network here has; they are expected all the same."""
+    aside = left_aside(tensor.name for file in files for tensor in file.tensors)
+    if aside:
+        logger.info("%s: left aside, not computed here: %s.", folder, listing(aside, most=3))
+    return len(aside)
+
+
+def _places(
+    networks: Mapping[str, DepthNetwork], match: Match, dtype: torch.dtype, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Memory for the networks' parameters, by the names of the stored tensors that go there."""
+    places = {
+        key: place
+        for network in networks.values()
+        for key, place in materialise(network, _dtype_rule(dtype), device).items()
+    }
+    return {name: places[id(target)] for name, target in match.targets.items()}
 
 
 def _choose_dtype(wanted: DtypeName, device: torch.device) -> torch.dtype:

@@ -272,13 +272,15 @@ def test_a_network_loaded_in_inference_mode_runs_and_learns_like_another(release
     assert network.backbone.pretrained.cls_token.grad is not None
 
 
-def test_a_non_commercial_licence_is_said(tmp_path: Path) -> None:
+def test_a_licence_that_forbids_or_is_not_known_is_said(tmp_path: Path) -> None:
     with torch.device("cpu"):
         network = build_network(TINY_ANY_VIEW)
     save_network(network, tmp_path / "own", model_name="own", licence="CC BY-NC 4.0")
     assert "licence CC BY-NC 4.0, NOT for commercial use" in load(tmp_path / "own").source.facts()
     save_network(network, tmp_path / "other", model_name="own")
-    assert load(tmp_path / "other").source.licence == "unknown"
+    assert "licence unknown: ask whoever made it" in load(tmp_path / "other").source.facts()
+    save_network(network, tmp_path / "free", model_name="own", licence="Apache-2.0")
+    assert "licence Apache-2.0" in load(tmp_path / "free").source.facts()
 
 
 def test_what_is_saved_loads_the_same_and_stores_shared_tensors_once(released: Path, tmp_path: Path) -> None:
