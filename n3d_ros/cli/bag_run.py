@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +202,8 @@ def work_through(
         def tell(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
-        depth_source = depth_from_config(config, LoadingProgress(tell, lambda: False, "the depth model"))
+        one_camera = replace(config, depth_model=replace(config.depth_model, cameras=""))  # a bag has no others
+        depth_source = depth_from_config(one_camera, LoadingProgress(tell, lambda: False, "the depth model"))
         if depth_source is not None:
             stack.callback(depth_source.close)
         grounder = grounder_from_config(config, LoadingProgress(tell, lambda: False))

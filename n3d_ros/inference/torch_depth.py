@@ -23,6 +23,8 @@ class ModelDepth:
     Args:
         model: estimates depth.
         must_be_metric: refuse what is right up to a factor only; False for whoever brings the scale.
+        has_cameras: whether further cameras look at the same time: where tf places them, their distances give metres
+            to a model that sees all views together.
 
     Raises:
         ConfigurationError: a model that cannot give metres, where it must.
@@ -30,13 +32,15 @@ class ModelDepth:
 
     needs_sensor = False
 
-    def __init__(self, model: DepthModel, *, must_be_metric: bool = True) -> None:
-        if must_be_metric and not model.gives_metres:
+    def __init__(self, model: DepthModel, *, must_be_metric: bool = True, has_cameras: bool = False) -> None:
+        by_poses = has_cameras and model.gives_poses
+        if must_be_metric and not model.gives_metres and not by_poses:
             raise ConfigurationError(
                 f"{model.name} gives depth without a unit, so sizes and distances would be wrong: name a metric model "
                 "beside it (depth_model.metric_model, such as depth-anything/DA3METRIC-LARGE), or one that is metric "
                 "itself."
             )
+        self._by_poses = by_poses
         self._model, self._must_be_metric = model, must_be_metric
         self.name, self.device = model.name, model.device
 
@@ -81,12 +85,13 @@ class ModelDepth:
 
     def facts(self) -> tuple[str, ...]:
         """Sentences about the model: its files, licence, size, memory, and what makes its depth metric."""
-        scale = (
-            "scale: metres, by the metric network and the camera's focal length"
-            if self._model.gives_metres
-            else "scale: none of its own"
-        )
-        return (*self._model.facts(), scale)
+        scales = []
+        if self._by_poses:
+            scales.append("the distances between the cameras, where tf places them all")
+        if self._model.gives_metres:
+            scales.append("the metric network and the camera's focal length")
+        scale = f"metres, by {', else '.join(scales)}" if scales else "none of its own"
+        return (*self._model.facts(), f"scale: {scale}")
 
     def close(self) -> None:
         """Frees memory."""
@@ -119,7 +124,7 @@ def load_model_depth(
         on_progress=on_progress,
     )
     try:
-        return ModelDepth(model, must_be_metric=must_be_metric)
+        return ModelDepth(model, must_be_metric=must_be_metric, has_cameras=bool(config.camera_names))
     except ConfigurationError:
         model.close()
         raise

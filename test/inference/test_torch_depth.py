@@ -79,9 +79,26 @@ def test_a_model_without_metres_is_refused_with_what_to_add_unless_somebody_brin
     assert found.facts["is_metric"] == 0.0
 
 
+def test_further_cameras_that_tf_places_give_metres_to_a_model_that_has_none() -> None:
+    source = ModelDepth(model_of(ROOM, metric=False), has_cameras=True)
+    found = source.find(color_views(ROOM, 2, posed=True))
+    np.testing.assert_allclose(found[0].depth_m, ROOM.true_depth(0), rtol=0.02)
+    assert source.facts()[-1] == "scale: metres, by the distances between the cameras, where tf places them all"
+    for alone in (color_views(ROOM, 1), color_views(ROOM, 2)):
+        with pytest.raises(GroundingError, match="no scale"):
+            source.find(alone)
+
+
+def test_a_model_of_single_views_gets_no_metres_from_further_cameras() -> None:
+    room = ROOM
+    single = DepthModel(name="mono", device="cpu", single=ExactMetric(room), options=room.options)
+    with pytest.raises(ConfigurationError, match=r"depth_model\.metric_model"):
+        ModelDepth(single, has_cameras=True)
+
+
 def test_an_image_whose_scale_cannot_be_told_gives_no_depth() -> None:
     class Unsure:
-        name, device, gives_metres = "unsure", "cpu", True
+        name, device, gives_metres, gives_poses = "unsure", "cpu", True, True
 
         def estimate(self, views: Any, **_options: Any) -> Any:
             return model_of(ROOM, metric=False).estimate(views)
