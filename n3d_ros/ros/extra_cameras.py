@@ -8,6 +8,7 @@ looked at.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 KEPT_IMAGES = 4  # per camera: the first camera's image is looked at soon after it came, at 30 Hz within 0.13 s
+WAIT_S = 0.1  # longest wait for images that are due: those of one moment come one after the other
+MISSED_IMAGES = 3  # so many periods after its last image a camera is taken as silent, and not waited for
+JITTER = 0.1  # share of the period by which an image may come off its time
 
 
 class ExtraCamera:
@@ -47,7 +51,7 @@ class ExtraCamera:
         self.configure(frames)
         self._images: deque[Any] = deque(maxlen=KEPT_IMAGES)
         self._infos = Calibrations()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     def add_image(self, message: Any) -> None:
         """Takes an image in; the oldest one goes.
@@ -57,6 +61,7 @@ class ExtraCamera:
         """
         with self._lock:
             self._images.append(message)
+            self._lock.notify_all()
 
     def add_info(self, message: Any) -> None:
         """Takes a calibration in.
@@ -71,6 +76,34 @@ class ExtraCamera:
         """Forgets the images, for instance when time jumps back."""
         with self._lock:
             self._images.clear()
+            self._lock.notify_all()
+
+    def wait_for(self, stamp_ns: int, slop_s: float, until_s: float) -> None:
+        """Waits for the image of a moment while, by the camera's own rhythm, it is on its way.
+
+        Without it a node that is faster than its cameras would look before the second camera's image is there, each
+        time.
+
+        Args:
+            stamp_ns: of the moment.
+            slop_s: how far the image's stamp may differ from it.
+            until_s: ``time.monotonic()`` at which it gives up.
+        """
+        slop_ns = slop_s * NANOSECONDS
+        with self._lock:
+            while self._is_due(stamp_ns, slop_ns) and (left_s := until_s - time.monotonic()) > 0:
+                self._lock.wait(left_s)
+
+    def _is_due(self, stamp_ns: int, slop_ns: float) -> bool:
+        """Whether the newest image is too old for a moment, and the next one or two would fit it."""
+        if len(self._images) < 2:
+            return False
+        before_ns, last_ns = _stamp_ns(self._images[-2]), _stamp_ns(self._images[-1])
+        period_ns, gap_ns = last_ns - before_ns, stamp_ns - last_ns
+        if period_ns <= 0 or gap_ns <= slop_ns:
+            return False
+        periods = max(round(gap_ns / period_ns), 1)
+        return periods <= MISSED_IMAGES and abs(gap_ns - periods * period_ns) <= slop_ns + JITTER * period_ns
 
     def configure(self, frames: FrameConfig) -> None:
         """Takes over settings that changed; called by the thread that asks.
@@ -141,7 +174,8 @@ class ExtraCameras:
     def views_beside(self, primary: ColorView) -> tuple[NamedView, ...]:
         """What the further cameras saw when the first one took its image.
 
-        A camera without an image near that moment, or with one that cannot be used, is left out and counted.
+        An image that is due is waited for, up to ``WAIT_S``. A camera without an image near that moment, or with one
+        that cannot be used, is left out and counted.
 
         Args:
             primary: the first camera's view.
@@ -150,7 +184,9 @@ class ExtraCameras:
             Views in the order of the setting, each with its camera in the first one's frame, or None without tf.
         """
         views = []
+        until_s = time.monotonic() + WAIT_S
         for camera in self._cameras:
+            camera.wait_for(primary.stamp_ns, self._slop_s, until_s)
             try:
                 view = camera.view_at(primary.stamp_ns, self._slop_s)
             except N3dError as error:

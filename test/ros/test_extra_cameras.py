@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
 from n3d_ros.inference.depth_config import DepthModelConfig
 from n3d_ros.inference.depth_source import ColorView
+from n3d_ros.ros import extra_cameras
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info, model_to_camera_info
 from n3d_ros.ros.extra_cameras import KEPT_IMAGES, ExtraCameras
@@ -129,6 +131,37 @@ def test_a_camera_without_an_image_near_that_moment_is_left_out_and_counted() ->
     ((reason, sentence),) = rig.drops
     assert reason == "camera_left_out"
     assert "'left'" in sentence and "0.200 s older" in sentence and "cameras_slop_s" in sentence
+
+
+def test_an_image_that_is_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    monkeypatch.setattr(extra_cameras, "WAIT_S", 3600.0)
+    for number in (-2, -1):
+        rig.see(SECOND + number * 100 * MILLISECOND)
+    timer = threading.Timer(0.03, rig.see, (SECOND, 120))
+    timer.start()
+    (beside,) = rig.cameras.views_beside(primary())
+    timer.join()
+    assert (beside.view.rgb == 120).all() and not rig.drops
+
+
+@pytest.mark.parametrize("stamps_ms", [(-600, -500), (-1000, -400), (-900, -800)], ids=["silent", "slower", "gone"])
+def test_what_is_not_due_is_not_waited_for(stamps_ms: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    for offset in stamps_ms:
+        rig.see(SECOND + offset * MILLISECOND)
+    monkeypatch.setattr(extra_cameras, "WAIT_S", 3600.0)
+    assert rig.cameras.views_beside(primary()) == ()
+
+
+def test_closing_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    for number in (-2, -1):
+        rig.see(SECOND + number * 100 * MILLISECOND)
+    monkeypatch.setattr(extra_cameras, "WAIT_S", 3600.0)
+    timer = threading.Timer(0.03, rig.cameras.close)
+    timer.start()
+    assert rig.cameras.views_beside(primary()) == ()
 
 
 def test_a_camera_that_never_sent_anything_is_left_out_and_counted() -> None:
