@@ -212,9 +212,9 @@ class FrameMaker:
         try:
             with stages.timed("depth"):
                 seen = self._found(view, beside, is_cancelled)
-        except (CancelledError, InputError):
+        except CancelledError:
             raise
-        except (BackendError, GroundingError) as error:
+        except (BackendError, GroundingError, InputError) as error:
             if self.kind != FUSED or view.sensor_depth_m is None:
                 raise
             note = f"Depth is what the camera measured: the model found none. {error.message}"
@@ -235,7 +235,10 @@ class FrameMaker:
             found = source.find(views, is_cancelled=is_cancelled)
             if len(found) != len(views):
                 raise BackendError(f"{source.name} was given {len(views)} images and found the depth of {len(found)}.")
-        except (CancelledError, InputError, GroundingError):
+        except CancelledError:
+            raise
+        except (InputError, GroundingError):  # the image's fault: the model is well
+            self._failures = 0
             raise
         except Exception as error:  # a model may fail in ways of its own; it costs this frame only
             raise self._failed(source, error, view.stamp_ns) from error
@@ -266,7 +269,7 @@ class FrameMaker:
         with np.errstate(invalid="ignore"):
             none = ~((depth_m >= config.depth_min_m) & (depth_m <= config.depth_max_m))
             if view.valid is not None:
-                none |= ~view.valid
+                none |= _of_model(found, ~view.valid)
             if found.sky is not None:
                 none |= _of_model(found, found.sky)
             if found.confidence is not None and self._min_confidence > 0:

@@ -112,6 +112,17 @@ def test_fused_depth_keeps_what_the_sensor_measured_whatever_the_model_thinks_of
     assert set(np.unique(result.depth.found.source[10:40, 32:])) == {PixelSource.MODEL}
 
 
+def test_what_the_sensor_measured_stays_where_the_colour_lens_saw_nothing() -> None:
+    lens = Distortion(model="plumb_bob", coefficients=(0.5, 0.2, 0.0, 0.0, 0.0))
+    model = CameraModel(intrinsics=make_intrinsics(), distortion=lens)
+    info = model_to_camera_info(model, stamp_ns=SECOND, frame_id=FRAME)
+    pinhole = model_to_camera_info(CameraModel(intrinsics=model.rectified_intrinsics), stamp_ns=SECOND, frame_id=FRAME)
+    pair = replace(make_pair(depth_m=1.25), color_info=info, depth_info=pinhole)
+    frame = made(maker(ScriptedDepth(needs_sensor=True), FUSED), pair).frame
+    assert (frame.rgb == 0).all(axis=2).any(), "rectification left a border"
+    assert (frame.depth_m == 1.25).all()
+
+
 def test_fused_with_a_blind_sensor_asks_the_model_without_one() -> None:
     source = ScriptedDepth(needs_sensor=True)
     result = made(maker(source, FUSED), pair_with(np.full((48, 64), np.nan, dtype=np.float32)))
@@ -137,6 +148,15 @@ def test_a_model_that_fails_on_an_image_leaves_the_sensors_depth_with_a_note_whe
     assert told == [(1, "CUDA error")]
 
 
+def test_an_image_that_the_model_refuses_leaves_the_sensors_depth_with_a_note() -> None:
+    def find(_views: Sequence[ColorView]) -> tuple[FoundDepth, ...]:
+        raise InputError("No camera has such a focal length.")
+
+    result = made(maker(ScriptedDepth(find=find), FUSED), make_pair(depth_m=1.25))
+    assert result.frame.depth_m[20, 30] == pytest.approx(1.25)
+    assert "No camera has such a focal length." in result.notes[0]
+
+
 def test_without_a_sensor_the_failure_is_the_frames() -> None:
     source = ScriptedDepth()
     source.broken = "CUDA error"
@@ -160,10 +180,11 @@ def test_failures_in_a_row_are_counted_until_one_image_goes_well(error: Exceptio
         with pytest.raises(DepthFailedError):
             made(frames)
     made(frames)
-    failing.append(error)
-    with pytest.raises(DepthFailedError):
-        made(frames)
-    assert counts == [1, 2, 1]
+    failing.extend([error, GroundingError("All sky."), error])
+    for expected in (DepthFailedError, GroundingError, DepthFailedError):
+        with pytest.raises(expected):
+            made(frames)
+    assert counts == [1, 2, 1, 1]
 
 
 @pytest.mark.parametrize("error", [CancelledError("Stopped."), InputError("Too small."), GroundingError("All sky.")])
