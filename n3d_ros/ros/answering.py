@@ -327,8 +327,9 @@ class AnswerDesk:
         place = self._pipeline.placement(scene, outcome.view, run.ask.target_frame)
         reply = shown_reply(run.ask.text, scene, place, matched)
         reply = reply.cut_short(run.ask.timeout_s) if outcome.is_partial else reply
-        reply = reply.with_notes(outcome.notes, said=not self.is_open_vocabulary)
-        return reply.with_notes(self._pipeline.standing_notes, said=False)
+        about_objects = tuple(note for note in outcome.notes if note not in outcome.depth_notes)
+        reply = reply.with_notes(about_objects, said=not self.is_open_vocabulary)
+        return reply.with_notes((*self._pipeline.standing_notes, *outcome.depth_notes), said=False)
 
     def _as_asked(self, outcome: FrameOutcome, nouns: Sequence[str]) -> tuple[Scene, tuple[SceneObject, ...]]:
         """The scene of a look and the objects found in it, best first.
@@ -394,7 +395,7 @@ class AnswerDesk:
         best_first = sorted(objects, key=lambda one: -(one.score or 0.0))
         reply = shown_reply(ask.text, outcome.scene, place, best_first)
         return reply.with_notes(() if meant is None else meant.notes).with_notes(
-            self._pipeline.standing_notes, said=False
+            (*self._pipeline.standing_notes, *outcome.depth_notes), said=False
         )
 
     def _from_scene(self, run: _Run, outcome: FrameOutcome) -> Reply:
@@ -408,7 +409,8 @@ class AnswerDesk:
     ) -> Reply:
         """A scene's answer to a question, and what is to be said of how it came about."""
         reply, _ = self._context(ask, scene, view, memory, wait=wait).said()
-        return reply.with_notes(self._notes(ask, is_past=is_past), said=False)
+        about_depth = () if is_past or memory.outcome is None else memory.outcome.depth_notes
+        return reply.with_notes((*self._notes(ask, is_past=is_past), *about_depth), said=False)
 
     def _context(self, ask: Ask, scene: Scene, view: CameraView, memory: Memory, *, wait: bool) -> QuestionContext:
         return QuestionContext(

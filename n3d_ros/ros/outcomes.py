@@ -58,6 +58,7 @@ class FrameOutcome:
         up_camera: (3,) against gravity in the optical frame from tf; None when the grounder estimates it.
         stage_ms: milliseconds per step, in order.
         notes: sentences for the user.
+        depth_notes: those among them that tell how the depth was found; written in answers, and not spoken.
     """
 
     status: StatusCode = StatusCode.OK
@@ -77,6 +78,7 @@ class FrameOutcome:
     up_camera: FloatArray | None = None
     stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    depth_notes: tuple[str, ...] = ()
 
     @property
     def is_ok(self) -> bool:

@@ -323,6 +323,7 @@ class FramePipeline:
             output_T_camera=output_T_camera,
             up_camera=up,
             notes=(*made.notes, *result.notes),
+            depth_notes=made.notes,
         )
         facts = {} if made.depth is None else made.depth.found.facts
         self.counts = MappingProxyType({**_counted("depth", facts), **_counted("ground", result.counts)})

@@ -85,6 +85,7 @@ def test_questions_and_remembered_images_work_without_a_depth_camera(running: tu
     reply = client.call(client.query, SpatialQuery.Request(question="how far away is the red block?"))
     assert reply.status.code == StatusCode.OK, reply.status.message
     assert reply.value.number == pytest.approx(1.0, abs=0.01)
+    assert NOTE in reply.status.message and NOTE not in reply.sentence
     send_colour(client)
     past = client.call(client.locate, Locate.Request(phrase="red block", stamp=first.header.stamp))
     assert past.status.code == StatusCode.OK, past.status.message
