@@ -13,6 +13,7 @@ from n3d_ros.settings import check, number
 PATCH_PX = 14  # sides of the image in the network are multiples of it
 DEFAULT_RESOLUTION_PX = 504  # longer side that the released weights' own tools use
 MAX_CAMERAS = 16
+MAX_NAME_LENGTH = 64  # of a camera: topics have at most 247 characters, namespace and all
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")  # part of a topic's name
 
 
@@ -90,9 +91,10 @@ class DepthModelConfig:
                 f"{self.resolution}."
             )
         names = self.camera_names
-        if wrong := [name for name in names if not CAMERA_NAME.fullmatch(name)]:
+        if wrong := [name for name in names if not CAMERA_NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH]:
             raise ConfigurationError(
-                f"depth_model cameras: expected names of topics without /image (letters, digits, _), got {wrong[0]!r}."
+                "depth_model cameras: expected names of topics without /image (letters, digits, _; at most "
+                f"{MAX_NAME_LENGTH} characters), got {wrong[0][: MAX_NAME_LENGTH + 1]!r}."
             )
         if len(set(names)) != len(names) or len(names) > MAX_CAMERAS:
             raise ConfigurationError(

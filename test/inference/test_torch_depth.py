@@ -133,6 +133,7 @@ def test_without_the_name_of_a_model_the_setting_is_asked_for(source: str) -> No
         ({"resolution": 28}, "56 to 1932 px"),
         ({"cameras": "left; /rear"}, "'/rear'"),
         ({"cameras": "left; left"}, "different names"),
+        ({"cameras": "left; " + 65 * "x"}, "64 characters"),
         ({"dtype": "int8"}, "float32"),
         ({"min_confidence": -1.0}, "0 to 1000"),
     ],
