@@ -20,7 +20,7 @@ from n3d_ros.geometry.arrays import FloatArray
 
 MIN_BASELINE_M = 0.05  # between given positions: errors of tf and calibration, about a millimetre, stay near 2 %
 POSITION_ERROR = 0.01  # of a camera beside another, over the depth they see: what networks are taken to be off by
-MIN_PARALLAX = 0.02  # predicted distance between cameras over predicted depth: half of it may be that error
+MIN_PARALLAX = 3 * POSITION_ERROR  # predicted distance over depth; errors lengthen it, so closer cameras seem to pass
 MAX_DISAGREEMENT = (
     0.15  # rms residual over rms distance; noise of that size makes the scale up to 5 % too large on average
 )
@@ -120,8 +120,8 @@ def pose_scale(
     parallax = float(lengths.max()) / predicted_depth if predicted_depth else float("inf")
     if parallax < MIN_PARALLAX:
         reason = (
-            f"{_unseen(baseline)}: {parallax:.2g} of the depth, less than {MIN_PARALLAX:g}, where an error of half the "
-            "scale would be no surprise"
+            f"{_unseen(baseline)}: {parallax:.2g} of the depth, less than {MIN_PARALLAX:g}, where an error of a third "
+            "of the scale would be no surprise"
         )
         return PoseScale(scale=None, reason=reason, baseline_m=baseline, parallax=parallax)
     found = _of_similarity(predicted, given) if method is ScaleMethod.SIM3 else _of_distances(lengths, baselines)

@@ -131,7 +131,7 @@ def _weak(poses: PoseScale, *, gives_way: bool) -> str:
     taken = "so the metric model gives it" if gives_way else "set the cameras further apart or give a metric model"
     return (
         f"The cameras stand {poses.parallax:.2g} of the depth apart (given: {poses.baseline_m:.2g} m): a scale by "
-        f"their poses may be {poses.expected_error:.0%} off; {taken}."
+        f"their poses may be {poses.expected_error:.0%} off, rather too near; {taken}."
     )
 
 

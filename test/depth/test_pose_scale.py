@@ -122,6 +122,25 @@ def test_cameras_close_together_for_what_they_see_tell_no_scale() -> None:
     assert far.scale is None and "hardly any movement" in far.reason
 
 
+@pytest.mark.parametrize(
+    ("parallax", "bound"), [(0.01, 0.01), (0.015, 0.03), (0.02, 0.1), (0.025, 0.3), (0.04, 1.0)]
+)  # measured 0.002, 0.012, 0.054, 0.246, 0.962
+def test_closer_cameras_than_the_bound_hardly_pass_by_chance_and_errors_are_as_promised(
+    parallax: float, bound: float
+) -> None:
+    """Errors lengthen a distance, so what passes by chance would come out too near."""
+    generator = np.random.default_rng(0)
+    given, depth_m = line(2, 0.2), 0.2 / parallax
+    passed = wrong = 0
+    for _ in range(500):
+        error = generator.normal(size=(2, 3)) * 0.01 * depth_m / np.sqrt(6)  # between the two a hundredth of the depth
+        found = pose_scale(TRUE * (given + error), given, predicted_depth=TRUE * depth_m)
+        passed += found.scale is not None
+        wrong += found.scale is not None and abs(TRUE / found.scale - 1) > found.expected_error
+    assert passed <= bound * 500
+    assert wrong < 0.08 * 500  # measured at most 0.054
+
+
 def test_poses_that_contradict_each_other_tell_no_scale() -> None:
     generator = np.random.default_rng(0)
     results = [pose_scale(generator.normal(size=(8, 3)), generator.normal(size=(8, 3))) for _ in range(DRAWS)]
