@@ -28,6 +28,7 @@ from benchmarks.depth_straight import straight_network
 from benchmarks.figure import Figure, markdown
 from n3d_ros.depth.config import NestedConfig, NetworkConfig
 from n3d_ros.depth.network import DepthNetwork, build_network
+from n3d_ros.depth.network.repeating import repeating
 from n3d_ros.depth.variants import VARIANTS
 
 SIZES = {
@@ -143,7 +144,7 @@ def throughput(size: str, *, device: str, dtype: torch.dtype, repeats: int, view
     network = random_network(config, device, dtype)
     images = torch.randn(1, views, 3, height, width, device=device)
     seconds = []
-    with torch.inference_mode():
+    with torch.inference_mode(), repeating(torch.device(device), dtype):  # as the node runs it
         for _ in range(repeats + 1):
             _synchronize(device)
             begin = time.perf_counter()
