@@ -23,6 +23,7 @@ from launch_ros.actions import Node
 
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.ros.camera_presets import CameraPreset, camera_preset, load_camera_presets
+from n3d_ros.ros.given_parameters import implied_depth_source
 from n3d_ros.ros.transport import apply_transport_profile, share_file
 
 TOPIC_ARGUMENTS = {
@@ -124,7 +125,9 @@ def _values(context: LaunchContext) -> dict[str, str]:
 
 def _parameters(values: dict[str, str]) -> dict[str, str | bool]:
     """The parameters that were given as arguments; who names a depth model wants its depth."""
-    implied = {"depth_source": "model"} if values["depth_model"] and not values["depth_source"] else {}
+    implied: dict[str, str | bool] = {}
+    if values["depth_model"] and not values["depth_source"]:
+        implied["depth_source"] = implied_depth_source(values["params_file"], values["name"])
     return implied | {
         parameter: _is_true(name, values[name]) if name in BOOLEANS else values[name]
         for name, parameter in PARAMETER_ARGUMENTS.items()

@@ -23,6 +23,7 @@ from launch.substitutions import LaunchConfiguration
 
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.ros.camera_presets import load_camera_presets
+from n3d_ros.ros.given_parameters import implied_depth_source
 from n3d_ros.ros.transport import apply_transport_profile, share_file
 
 AUTO = "auto"
@@ -85,7 +86,10 @@ def launch_setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     clock = _is_true("clock", value("clock"))
     arguments = {name: value(name) for name in PASSED_ON} | {"use_sim_time": "true" if clock else "false"}
     if value("camera") == AUTO:
-        is_found = value("depth_source") == "model" or bool(value("depth_model") and not value("depth_source"))
+        source = value("depth_source")
+        if value("depth_model") and not source:
+            source = implied_depth_source(value("params_file"), value("name"))
+        is_found = source == "model"
         arguments |= {"camera": "generic"} | _camera_arguments(value("bag"), with_depth=not is_found)
     else:
         arguments |= {"camera": value("camera")}

@@ -102,7 +102,7 @@ def add_depth_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-source",
         choices=("camera", "model", "fused"),
-        help="where depth comes from (default: camera; model where --depth-model is given)",
+        help="where depth comes from (default: camera; with --depth-model: model, or fused where --params says so)",
     )
     parser.add_argument(
         "--depth-model",
@@ -122,12 +122,16 @@ def depth_parameters(args: argparse.Namespace) -> dict[str, str]:
     """The parameters that ``--depth-source``, ``--depth-model`` and ``--metric-model`` stand for.
 
     Args:
-        args: with what ``add_depth_arguments`` adds.
+        args: with what ``add_depth_arguments`` adds, and ``params``.
 
     Returns:
         Value by name, in YAML; empty when none is given.
     """
-    source = args.depth_source or ("model" if args.depth_model else None)
+    from n3d_ros.ros.given_parameters import implied_depth_source
+
+    source = args.depth_source
+    if args.depth_model and not source:
+        source = implied_depth_source(args.params, getattr(args, "name", None) or "n3d")
     named = {"depth_model.model": args.depth_model, "depth_model.metric_model": args.metric_model}
     values = {name: _quoted_source(model) for name, model in named.items() if model}
     return {**({"depth_source": source} if source else {}), **values}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.inference.depth_source import FUSED, MODEL
 
 if TYPE_CHECKING:
     from n3d_ros.ros.parameters import ParameterSpec
@@ -65,6 +66,20 @@ def misspelt(given: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
         for name, found in near.items()
         if found
     )
+
+
+def implied_depth_source(params_file: str | None, node_name: str = "n3d") -> str:
+    """The source of depth that whoever names a depth model means, without saying which.
+
+    Args:
+        params_file: the user's parameter file; empty or None: there is none.
+        node_name: without namespace.
+
+    Returns:
+        "fused" where the file says so, which uses the model as well; else "model".
+    """
+    in_file = dict(_in_file(Path(params_file).expanduser(), node_name)) if params_file else {}
+    return FUSED if in_file.get("depth_source") == FUSED else MODEL
 
 
 def _check(spec: ParameterSpec, value: Any) -> None:

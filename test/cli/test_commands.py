@@ -210,6 +210,21 @@ def test_a_model_is_named_by_one_option_of_each_command(command: str, tmp_path: 
     assert folder == {"model": f'"{tmp_path / "7"}"'}
 
 
+@pytest.mark.parametrize("command", ["start", "run BAG -o OUT"])
+def test_who_names_a_depth_model_wants_its_depth_and_a_file_that_says_fused_is_heeded(
+    command: str, tmp_path: Path
+) -> None:
+    name, *needed = command.split()
+    parser = cli.command_parser(name, cli.COMMANDS[name].load())
+    needed += ["--depth-model", "depth-anything/DA3-SMALL"]
+    for said, source in (("fused", "fused"), ("camera", "model"), ("", "model")):
+        file = tmp_path / "robot.yaml"
+        file.write_text(f"n3d:\n  ros__parameters:\n    depth_source: {said or '{}'}\n")
+        values = start.depth_parameters(parser.parse_args([*needed, "--params", str(file)]))
+        assert values == {"depth_source": source, "depth_model.model": '"depth-anything/DA3-SMALL"'}
+    assert start.depth_parameters(parser.parse_args(needed))["depth_source"] == "model"
+
+
 def test_a_model_that_is_not_there_ends_a_run_with_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,14 @@ def test_a_model_is_named_by_one_argument_of_both_launch_files(n3d: Any, replay:
         assert parameters_of(started.node("n3d_node"))["model"] == "yuxinhk/N3D-VLM"
 
 
+def test_who_names_a_depth_model_wants_its_depth_and_a_file_that_says_fused_is_heeded(n3d: Any, tmp_path: Path) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("/**:\n  ros__parameters:\n    depth_source: fused\n")
+    for given, source in (({}, "model"), ({"params_file": str(own)}, "fused"), ({"depth_source": "camera"}, "camera")):
+        values = parameters_of(n3d(depth_model="depth-anything/DA3-SMALL", **given).node("n3d_node"))
+        assert values == {"depth_source": source, "depth_model.model": "depth-anything/DA3-SMALL"}
+
+
 @pytest.mark.parametrize("camera", sorted(load_camera_presets()))
 def test_every_preset_remaps_the_inputs_and_hints_at_its_driver(n3d: Any, camera: str) -> None:
     preset = load_camera_presets()[camera]
