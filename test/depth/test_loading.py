@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra [model] is not installed")
 
 from model_training.models.random_depth_model import write_random_depth_model  # noqa: E402
-from n3d_ros.depth import pose_scale
+from n3d_ros.depth import pose_scale  # noqa: E402
 from n3d_ros.depth.loading import load_depth_model  # noqa: E402
 from n3d_ros.depth.options import DepthOptions  # noqa: E402
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View  # noqa: E402
