@@ -118,6 +118,8 @@ class FrameMaker:
         self.extra_views: ExtraViews | None = None
         self.notes: tuple[str, ...] = ()
         """Sentences that go with every answer: why the source asked for is not in use."""
+        self.latest_notes: tuple[str, ...] = ()
+        """What is to be known of the depth of the newest image, for /diagnostics."""
         self._topics = (color_topic, depth_topic)
         self._on_depth, self._on_failure = on_depth, on_failure
         self._failures = 0
@@ -181,6 +183,7 @@ class FrameMaker:
             made = MadeFrame(frame=frame)
         else:
             made = self._with_model(pair, lookup, stages, is_cancelled, is_past=is_past)
+            self.latest_notes = self.latest_notes if is_past else made.notes
             if self._on_depth is not None and made.depth is not None and not is_past:
                 with stages.timed("depth/publish"):
                     self._on_depth(made.depth)

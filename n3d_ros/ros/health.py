@@ -9,6 +9,7 @@ from n3d_ros.ros.compat.diagnostics import DiagnosticLevel, DiagnosticReport
 from n3d_ros.ros.depth_step import DEPTH_FAILED
 from n3d_ros.ros.ledger import Ledger
 
+MAX_NOTES = 8  # about the depth of an image; more are variations of the same for further cameras
 NEWEST_PAIR = "newest pair [s]"
 FAILURES = ("backend_failed", "out_of_memory")  # reasons of drops for which the grounder itself is to blame
 DEPTH_SAYS = {CAMERA: "Depth as the camera measures it.", MODEL: "Depth from a model.", FUSED: "Camera and model."}
@@ -109,6 +110,7 @@ def depth_health(
     loading: str = "",
     trouble: str = "",
     cameras: str = "",
+    notes: Sequence[str] = (),
 ) -> DiagnosticReport:
     """Where depth comes from, and whether that is well.
 
@@ -119,6 +121,7 @@ def depth_health(
         loading: how far one is loaded; empty: none is being loaded.
         trouble: why the one asked for is not in use; empty: it is, or none was asked for.
         cameras: what keeps further cameras from being used as they could; empty: nothing does.
+        notes: what is to be known of the depth of the newest image.
 
     Returns:
         With the facts about the model; an error where there is no depth at all.
@@ -127,6 +130,7 @@ def depth_health(
     if source is not None:
         values |= {"model": source.name, "device": source.device}
         values |= {f"fact {number}": fact for number, fact in enumerate(source.facts(), start=1)}
+        values |= {f"note {number}": note for number, note in enumerate(notes[:MAX_NOTES], start=1)}
     if loading:
         return DiagnosticReport(level=DiagnosticLevel.WARN, message=loading, values={**values, "loading": loading})
     if trouble:

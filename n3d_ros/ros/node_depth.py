@@ -196,6 +196,7 @@ class NodeDepth:
             loading=self.loading,
             trouble=self.trouble,
             cameras="" if cameras is None else cameras.explain(),
+            notes=() if self._frames is None else self._frames.latest_notes,
         )
 
     def _publish_in_worker(self, seen: SeenDepth) -> None:

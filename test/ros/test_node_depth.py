@@ -130,6 +130,7 @@ def test_diagnostics_tell_of_model_and_licence(running: tuple[N3dNode, NodeClien
     assert values["source"] == "model" and values["model"] == "scripted"
     assert set(FACTS) <= set(values.values())
     send_colour(client)
+    assert wait_until(lambda: NOTE in [one.value for one in grounding_status(client, DEPTH).values], 5.0)
     assert wait_until(
         lambda: ("depth/scale (latest)", "2") in [(one.key, one.value) for one in grounding_status(client).values], 5.0
     )
