@@ -127,13 +127,18 @@ class DepthKeeper:
         frames, worker = self._frames, self._worker
         if frames is None or worker is None or self._kind != FUSED or count < MAX_FAILURES:
             return
-        self.trouble = (
+        trouble = (
             f"The depth model {self._name!r} failed {count} times in a row and was given up; depth is the camera's "
             f"alone. Configure the node again to try once more. {sentence}"
         )
-        self._error(self.trouble)
-        frames.notes = (self.trouble,)
+        frames.notes = (trouble,)
         worker.call(partial(_close_source_of, frames))
+        self._in_executor(partial(self._on_given_up, frames, trouble))
+
+    def _on_given_up(self, frames: FrameMaker, trouble: str) -> None:
+        if self._frames is frames:
+            self.trouble = trouble
+            self._error(trouble)
 
     def _load_in_worker(
         self, worker: Worker[Any], frames: FrameMaker, progress: LoadingProgress, config: NodeConfig
