@@ -196,6 +196,19 @@ def test_a_relative_model_alone_is_refused_and_as_filler_welcome(folders: Callab
     fused.close()
 
 
+def test_beside_further_cameras_only_a_model_that_sees_them_together_loads_without_metres(
+    folders: Callable[[str], Path],
+) -> None:
+    def load(size: str) -> Any:
+        return create_depth_source("model", replace(config_of(folders(size)), cameras="left"))
+
+    source = load("tiny")
+    assert "between the cameras" in source.facts()[-1]
+    source.close()
+    with pytest.raises(ConfigurationError, match=r"depth_model\.metric_model"):
+        load("tiny-mono")
+
+
 @pytest.mark.parametrize("damage", ["nothing there", "cut off", "another kind"])
 def test_files_that_cannot_be_used_are_refused_in_words(
     folders: Callable[[str], Path], tmp_path: Path, damage: str
