@@ -21,6 +21,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 CHECKS = re.compile(r"^\*Doctor:\* .*$", re.MULTILINE)
+FILE_ENDINGS = (".py", ".glb", ".ply")  # names like parameters, yet of files
 FOR_A_SHELL = ("```", "```bash", "```sh")
 
 
@@ -113,14 +114,14 @@ def test_parameters_that_pages_name_exist() -> None:
         if "decisions" not in page.parts
         and page.name not in ("experiments.md", "cameras.md", "doctor.md")  # of their day, of drivers, of checks
         for name in pattern.findall(CHECKS.sub("", page.read_text(encoding="utf-8")))
-        if name not in known and not name.endswith(".py") and not any(one.startswith(f"{name}.") for one in known)
+        if name not in known and not name.endswith(FILE_ENDINGS) and not any(one.startswith(f"{name}.") for one in known)
     }
     assert not unknown
 
 
 def test_modules_that_the_architecture_names_exist() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"\b((?:cli|ros|scene|inference|codec|model|refine)/[\w/]*(?:\.py|/))", text))
+    named = set(re.findall(r"\b((?:cli|ros|scene|inference|codec|model|depth|weights|refine)/[\w/]*(?:\.py|/))", text))
     assert len(named) > 20
     assert {name for name in named if not (ROOT / "n3d_ros" / name).exists()} == set()
 
