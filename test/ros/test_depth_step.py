@@ -13,17 +13,17 @@ pytest.importorskip("sensor_msgs", reason="needs ROS 2 messages")
 
 from builders import make_intrinsics
 from n3d_ros.errors import BackendError, CancelledError, GroundingError, InputError, StatusCode
-from n3d_ros.geometry.camera import CameraModel, Distortion
+from n3d_ros.geometry.camera import CameraIntrinsics, CameraModel, Distortion
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.inference.depth_source import FUSED, MODEL, ColorView, FoundDepth, PixelSource
 from n3d_ros.inference.grounder import GroundingRequest
 from n3d_ros.inference.timing import Stages
 from n3d_ros.ros.config import PipelineConfig
-from n3d_ros.ros.conversions import model_to_camera_info
+from n3d_ros.ros.conversions import intrinsics_to_camera_info, model_to_camera_info, stamp_to_ns
 from n3d_ros.ros.depth_step import DepthFailedError, FrameMaker, MadeFrame, NamedView, SeenDepth
 from n3d_ros.ros.frame_assembly import FrameConfig
-from n3d_ros.ros.image_codec import depth_to_image_msg
+from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
 from n3d_ros.ros.pairing import RgbdPair
 from n3d_ros.ros.pipeline import FramePipeline
 from node_under_test import BlockGrounder
@@ -280,3 +280,23 @@ def test_a_look_back_at_a_colour_image_finds_its_depth_again() -> None:
 def pair_with(depth_m: Any) -> RgbdPair:
     """A pair whose depth image holds these metres, NaN for none."""
     return replace(make_pair(), depth=depth_to_image_msg(depth_m, stamp_ns=SECOND, frame_id=FRAME))
+
+
+def test_everything_published_of_a_subsampled_image_has_its_size_and_calibration() -> None:
+    depth_topics = pytest.importorskip("n3d_ros.ros.depth_topics", reason="needs rclpy")
+    camera = CameraIntrinsics(width=160, height=120, fx=150.0, fy=150.0, cx=79.5, cy=59.5)
+    info = intrinsics_to_camera_info(camera, stamp_ns=SECOND, frame_id=FRAME)
+    rgb = np.full((camera.height, camera.width, 3), 90, np.uint8)
+    pair = replace(colour_only(), color=rgb_to_image_msg(rgb, stamp_ns=SECOND, frame_id=FRAME), color_info=info)
+    seen = made(maker(ScriptedDepth(), config=FrameConfig(max_processing_pixels=5000)), pair).depth
+    assert seen is not None
+    messages = {
+        leaf: make(seen.view, seen.found) for leaf, (_, make) in depth_topics.OF_FIRST.items() if leaf != "source"
+    }
+    assert {(one.width, one.height) for one in messages.values()} == {(80, 60)}
+    assert {(stamp_to_ns(one.header.stamp), one.header.frame_id) for one in messages.values()} == {(SECOND, FRAME)}
+    assert (messages["camera_info"].k[0], messages["camera_info"].k[2]) == (75.0, 39.75), "the pixels that are left"
+    cloud = messages["points"]
+    assert (cloud.point_step, cloud.row_step, len(cloud.data)) == (16, 16 * 80, 16 * 80 * 60)
+    assert [(one.name, one.offset) for one in cloud.fields] == [("x", 0), ("y", 4), ("z", 8), ("rgb", 12)]
+    assert not cloud.is_dense, "sky has no points"
