@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import on_stop_signal
-from n3d_ros.errors import CancelledError, ConfigurationError
+from n3d_ros.errors import CancelledError, ConfigurationError, N3dError
 
 if TYPE_CHECKING:
     from n3d_ros.cli.depth_telling import FrameProgress
@@ -155,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: no model, or options that do not go together.
     """
+    from n3d_ros.cli.depth_checks import check_first_image, check_options, refuse_place
     from n3d_ros.cli.depth_input import input_of
     from n3d_ros.cli.depth_telling import tell_complete, tell_start
     from n3d_ros.depth.files.run_folder import Found, RunFolder
@@ -162,9 +163,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.model:
         raise ConfigurationError(NO_MODEL)
     choices = choices_of(args)
-    _check_numbers(args)
+    check_options(args)
     source = input_of(args)
-    _refuse_place(args)
+    refuse_place(args)
+    check_first_image(source)
     folder = RunFolder(Path(args.output).expanduser(), source.identity, settings_of(args, choices, source))
     folder.open(force=args.force)
     if folder.found is Found.COMPLETE:
@@ -179,14 +181,20 @@ def _run(args: argparse.Namespace, source: FrameSource, folder: RunFolder, choic
     """Loads the model, works through the frames, and writes what is made of all of them."""
     from dataclasses import replace
 
-    from n3d_ros.cli.depth_telling import FrameProgress, finish
+    from n3d_ros.cli.depth_telling import FrameProgress, finish, say
     from n3d_ros.cli.main import EXIT_INTERRUPTED
     from n3d_ros.depth.files.results import SINGLE
     from n3d_ros.depth.files.session import DepthSession
 
     stopped = threading.Event()
     with on_stop_signal(stopped.set):
-        model = _load(args, source, stopped)
+        try:
+            model = _load(args, source, stopped)
+        except N3dError:
+            if not stopped.is_set():
+                raise
+            say("n3d: interrupted while the model was loaded; the same command goes on from here.")
+            return EXIT_INTERRUPTED
         try:
             mode = views_mode(args.views, source, gives_poses=model.gives_poses)
             choices = replace(choices, frames_share_world=mode != SINGLE)
@@ -316,29 +324,6 @@ def views_mode(wanted: str, source: FrameSource, *, gives_poses: bool) -> str:
     return STREAM if source.count != 1 and (many or source.kind in (VIDEO, RECORDING)) else TOGETHER
 
 
-def _check_numbers(args: argparse.Namespace) -> None:
-    """Refuses numbers that no option can have, before anything is read."""
-    for name in ("every", "max_frames", "chunk", "overlap"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise ConfigurationError(f"--{name.replace('_', '-')}: expected 1 and more, got {value}.")
-    if args.close_loops and not args.resume:
-        raise ConfigurationError("--close-loops looks at chunks a second time, from disk; leave --no-resume out.")
-
-
-def _refuse_place(args: argparse.Namespace) -> None:
-    """Refuses results in a folder that is read: the next run would take them for input."""
-    output = Path(args.output).expanduser().resolve()
-    for path in map(Path, args.inputs):
-        place = path.expanduser().resolve()
-        if place == output or (place.is_dir() and place in output.parents):
-            raise ConfigurationError(f"-o {args.output} lies in the input {path}; choose another folder.")
-    if any((place / "metadata.yaml").is_file() for place in (output, *output.parents)):
-        from n3d_ros.ros.bag import refuse_inside_bag
-
-        refuse_inside_bag(output)
-
-
 def _load(args: argparse.Namespace, source: FrameSource, stopped: threading.Event) -> DepthModel:
     """The model, with its progress on standard error."""
     from n3d_ros.cli.depth_telling import loading_lines
@@ -397,10 +382,11 @@ def stream_options(args: argparse.Namespace, *, device: str, max_views: int) -> 
     Returns:
         The options, checked.
     """
+    from n3d_ros.cli.depth_checks import check_overlap
     from n3d_ros.depth.streaming.options import StreamOptions
 
     usual = CPU_CHUNK if device.startswith("cpu") else min(StreamOptions().chunk_views, max_views)
     chunk = args.chunk or usual
-    return StreamOptions(
-        chunk_views=chunk, overlap_views=args.overlap or max(1, chunk // 2), loop_closure=args.close_loops
-    )
+    overlap = args.overlap or max(1, chunk // 2)
+    check_overlap(chunk, overlap)
+    return StreamOptions(chunk_views=chunk, overlap_views=overlap, loop_closure=args.close_loops)

@@ -195,7 +195,13 @@ def test_another_input_does_not_replace_results(
         (["--camera-info", "nowhere.yaml"], "calibration file"),
         (["--color", "/camera"], "of a recording"),
         (["--close-loops", "--no-resume"], "leave --no-resume out"),
-        (["--resolution", "500"], "multiple of 14"),
+        (["--resolution", "500"], "--resolution: expected a multiple of 14"),
+        (["--resolution", "0"], "from 14 to 2016 px"),
+        (["--chunk", "1"], "--chunk: expected 2 and more"),
+        (["--chunk", "3", "--overlap", "5"], "--overlap: expected fewer images than a chunk has (--chunk 3)"),
+        (["--dtype", "int8"], "--dtype: expected one of auto, float32"),
+        (["--intrinsics", "900,900,640,360"], "another image size"),
+        (["--intrinsics", "a,b,c,d"], "a,b,c,d"),
     ],
 )
 def test_options_that_do_not_go_are_refused_before_a_model_is_loaded(
@@ -262,6 +268,7 @@ def test_results_do_not_go_into_a_recording(
         ("none.jpg", "nothing of that name"),
         ("empty.mp4", "is empty"),
         ("notes.txt", "OpenCV cannot open"),
+        ("words.png", "cannot identify image file"),
         ("dir", "holds no images"),
     ],
 )
@@ -270,6 +277,7 @@ def test_inputs_that_cannot_be_used_are_told_in_one_sentence(
 ) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "notes.txt").write_text("words")
+    (tmp_path / "words.png").write_text("words")
     (tmp_path / "dir").mkdir()
     assert run(tmp_path / name, "-o", tmp_path / "out", "--model", "m") == 1
     error = capsys.readouterr().err
@@ -320,6 +328,22 @@ def test_ctrl_c_leaves_whole_files_and_the_same_command_goes_on(
     document = summary(out)
     assert (document["frames_of_earlier_run"], document["frames_computed"]) == (4, 2) and made[1].asked == [1, 1]
     assert len(list((out / "depth").iterdir())) == 6
+
+
+def test_ctrl_c_while_the_model_loads_is_an_interruption_and_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(_source: str, *, on_progress: Any, **_: Any) -> RampModel:
+        signal.raise_signal(signal.SIGINT)
+        on_progress("Reading weights", 0.5)
+        raise AssertionError("loading goes on")
+
+    monkeypatch.setattr(loading, "load_depth_model", load)
+    images = write_images(tmp_path / "in", 2)
+    assert run(images, "-o", tmp_path / "out", "--model", "m") == cli.EXIT_INTERRUPTED
+    error = capsys.readouterr().err
+    assert "interrupted while the model was loaded; the same command goes on from here." in error
+    assert "no longer wanted" not in error
 
 
 @pytest.mark.parametrize("estimated", [False, True])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from n3d_ros.depth.files.images import images_of_folder, is_image
+from n3d_ros.depth.files.images import IMAGE_SUFFIXES, images_of_folder, is_image
 from n3d_ros.depth.files.sources import (
     FOLDER,
     IMAGE,
@@ -45,7 +45,8 @@ def kind_of(path: Path) -> str:
         return RECORDING
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty.")
-    return IMAGE if is_image(path) else VIDEO
+    # By its content; one named like an image is said to be a broken image and not a broken video.
+    return IMAGE if is_image(path) or path.suffix.lower() in IMAGE_SUFFIXES else VIDEO
 
 
 def file_source(paths: Sequence[Path], thinning: Thinning, camera: Camera = unknown_camera) -> FrameSource:
