@@ -114,7 +114,9 @@ def test_parameters_that_pages_name_exist() -> None:
         if "decisions" not in page.parts
         and page.name not in ("experiments.md", "cameras.md", "doctor.md")  # of their day, of drivers, of checks
         for name in pattern.findall(CHECKS.sub("", page.read_text(encoding="utf-8")))
-        if name not in known and not name.endswith(FILE_ENDINGS) and not any(one.startswith(f"{name}.") for one in known)
+        if name not in known
+        and not name.endswith(FILE_ENDINGS)
+        and not any(one.startswith(f"{name}.") for one in known)
     }
     assert not unknown
 
