@@ -250,7 +250,7 @@ def _tell(session: DepthSession, model: DepthModel, notes: Sequence[str], second
         print(f"note: {plain(note, 500)}")
     if len(notes) > NOTES_SHOWN:
         print(f"and {len(notes) - NOTES_SHOWN} more notes in summary.json")
-    print(scale_sentence(records))
+    print(scale_sentence(records, gives_metres=model.gives_metres, gives_poses=model.gives_poses))
     rate = session.computed / seconds if seconds else 0.0
     again = f", {session.reused} were there already" if session.reused else ""
     size = sum((session.folder.path / name).stat().st_size for name in files)
@@ -260,11 +260,27 @@ def _tell(session: DepthSession, model: DepthModel, notes: Sequence[str], second
     )
 
 
-def scale_sentence(records: Sequence[FrameRecord]) -> str:
+def _missing(records: Sequence[FrameRecord], *, gives_metres: bool, gives_poses: bool) -> str:
+    """What would give metres, of what is not there."""
+    cameras = [record.camera for record in records]
+    is_calibrated = all(camera.intrinsics is not None and not camera.intrinsics_estimated for camera in cameras)
+    if gives_metres:
+        return "the notes say why" if is_calibrated else "the metric model needs a calibration (--intrinsics)"
+    if not gives_poses:
+        return "this model knows none (--model depth-anything/DA3METRIC-LARGE, with --intrinsics, does)"
+    needed = "--metric MODEL" if is_calibrated else "--metric MODEL and --intrinsics"
+    if any(camera.pose_source == "given" for camera in cameras):
+        return f"the given poses tell none, as the notes say ({needed} would)"
+    return f"nothing here knows metres ({needed}, or a recording with tf, give them)"
+
+
+def scale_sentence(records: Sequence[FrameRecord], *, gives_metres: bool, gives_poses: bool) -> str:
     """What the numbers mean, in one sentence.
 
     Args:
         records: frames that are done.
+        gives_metres: whether there was a metric model.
+        gives_poses: whether the model sees several images together.
 
     Returns:
         A sentence.
@@ -273,10 +289,7 @@ def scale_sentence(records: Sequence[FrameRecord]) -> str:
     if not records:
         return "No frame gave a result."
     if not metric:
-        return (
-            "Scale: RELATIVE, not metres: nothing here knows metres (--metric MODEL and --intrinsics, or a recording "
-            "with tf, give them)."
-        )
+        return f"Scale: RELATIVE, not metres: {_missing(records, gives_metres=gives_metres, gives_poses=gives_poses)}."
     known = [record.depth_quantiles for record in metric if record.depth_quantiles is not None]
     near, far = min(one[0] for one in known), max(one[2] for one in known)
     sources = {"poses": "from the given camera poses", "metric_model": "from the metric model"}

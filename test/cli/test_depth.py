@@ -25,6 +25,7 @@ from n3d_ros.depth.files.clouds import Cloud
 from n3d_ros.depth.files.records import FrameRecord
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.geometry.camera import CameraIntrinsics
 from ramp_model import RampModel
 
 W, H = 64, 48
@@ -346,19 +347,19 @@ def test_ctrl_c_while_the_model_loads_is_an_interruption_and_no_error(
     assert "no longer wanted" not in error
 
 
-@pytest.mark.parametrize("estimated", [False, True])
-def test_a_scale_that_rests_on_an_estimated_focal_length_says_so(estimated: bool) -> None:
+def record_of(*, estimated: bool = False, scale_source: str = "metric_model", pose_source: str = "none") -> FrameRecord:
+    """A frame that is done."""
     camera = FrameCamera(
         index=0,
         name="f",
         stamp_ns=None,
-        intrinsics=None,
+        intrinsics=CameraIntrinsics(fx=60, fy=60, cx=31.5, cy=23.5, width=W, height=H),
         intrinsics_estimated=estimated,
         world_T_camera=None,
-        pose_source="none",
-        scale_source="metric_model",
+        pose_source=pose_source,
+        scale_source=scale_source,
     )
-    record = FrameRecord(
+    return FrameRecord(
         camera=camera,
         size=(W, H),
         scale=1.0,
@@ -373,12 +374,35 @@ def test_a_scale_that_rests_on_an_estimated_focal_length_says_so(estimated: bool
         notes=(),
         cloud=Cloud.joined([]),
     )
-    sentence = scale_sentence([record])
+
+
+@pytest.mark.parametrize("estimated", [False, True])
+def test_a_scale_that_rests_on_an_estimated_focal_length_says_so(estimated: bool) -> None:
+    sentence = scale_sentence([record_of(estimated=estimated)], gives_metres=True, gives_poses=True)
     assert "1.00 to 3.00 m" in sentence and ("focal length is the model's estimate" in sentence) is estimated
 
 
+@pytest.mark.parametrize(
+    ("gives_metres", "gives_poses", "estimated", "pose_source", "advice"),
+    [
+        (False, True, True, "none", "(--metric MODEL and --intrinsics, or a recording with tf, give them)"),
+        (False, True, False, "none", "(--metric MODEL, or a recording with tf, give them)"),
+        (False, True, False, "given", "the given poses tell none, as the notes say (--metric MODEL would)"),
+        (False, False, True, "none", "DA3METRIC-LARGE, with --intrinsics"),
+        (True, False, True, "none", "needs a calibration (--intrinsics)"),
+        (True, True, False, "given", "the notes say why"),
+    ],
+)
+def test_relative_depth_is_told_with_what_is_missing_and_not_with_what_is_there(
+    gives_metres: bool, gives_poses: bool, estimated: bool, pose_source: str, advice: str
+) -> None:
+    record = record_of(estimated=estimated, scale_source="relative", pose_source=pose_source)
+    sentence = scale_sentence([record], gives_metres=gives_metres, gives_poses=gives_poses)
+    assert sentence.startswith("Scale: RELATIVE, not metres: ") and advice in sentence
+
+
 def test_a_run_without_a_result_says_so() -> None:
-    assert scale_sentence([]) == "No frame gave a result."
+    assert scale_sentence([], gives_metres=True, gives_poses=True) == "No frame gave a result."
 
 
 def test_the_name_of_a_hub_model_and_the_files_of_a_folder_tell_models_apart(tmp_path: Path) -> None:
