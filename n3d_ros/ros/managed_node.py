@@ -293,6 +293,7 @@ class N3dNode(LifecycleNode):
 
     def _release(self) -> None:
         worker, pipeline = self._worker, self._pipeline
+        busy = f"What was under way ({self._loading})" if self._loading else "The running look"
         results, transforms, desk = self._results, self._tf, self._desk
         self._worker = self._pipeline = self._desk = self._results = self._tf = None
         close_grounders, close_depth = self._models.close_grounders(), self._depth.release()
@@ -305,7 +306,7 @@ class N3dNode(LifecycleNode):
                 desk.abandon(error)  # its client may be gone before a slow step ends
             timeout_s = HASTY_STOP_S if self._stop.is_set() else PATIENT_STOP_S
             if not worker.stop(error, timeout_s):
-                self.get_logger().warning(f"The grounder did not stop within {timeout_s} s; its thread is left behind.")
+                self.get_logger().warning(f"{busy} did not stop within {timeout_s} s; its thread is left behind.")
         if pipeline is not None:
             self._next_id = pipeline.next_id
         if transforms is not None:
