@@ -13,14 +13,16 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 
+from lifecycle_msgs.msg import Transition
 from n3d_msgs.srv import Locate, SpatialQuery
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
+from fault_harness import change_state
 from model_harness import DEPTH, grounding_status, node_with, set_parameter
 from n3d_ros.errors import StatusCode
-from n3d_ros.ros.conversions import stamp_to_ns
+from n3d_ros.ros.conversions import intrinsics_to_camera_info, stamp_to_ns
 from n3d_ros.ros.depth_keeper import MAX_FAILURES
-from n3d_ros.ros.image_codec import image_to_depth_m
+from n3d_ros.ros.image_codec import image_to_depth_m, rgb_to_image_msg
 from n3d_ros.ros.managed_node import N3dNode
 from node_harness import FRAME, INTRINSICS, NodeClient, wait_until
 from scripted_depth import CONFIDENCE, FACTS, NOTE
@@ -165,3 +167,41 @@ def test_an_image_that_the_model_fails_on_costs_that_image(running: tuple[N3dNod
     finally:
         source.broken = ""
     assert len(send_colour(client).objects) == 1
+
+
+def test_another_image_size_and_calibration_in_between_are_followed(running: tuple[N3dNode, NodeClient]) -> None:
+    node, client = running
+    camera = INTRINSICS.resized(2 * INTRINSICS.width, 2 * INTRINSICS.height)
+    rgb = np.full((camera.height, camera.width, 3), 90, np.uint8)
+    with hearing(client) as heard:
+        assert node._depth._topics is not None
+        publisher = node._depth._topics._publishers["~/depth/camera_info"]
+        assert wait_until(lambda: publisher.get_subscription_count() > 0)
+        for _ in range(10):  # images may get lost
+            about = {"stamp_ns": client.now_ns(), "frame_id": FRAME}
+            info = intrinsics_to_camera_info(camera, **about)
+            client.publish({"color_info": info, "color": rgb_to_image_msg(rgb, **about)})
+            if wait_until(lambda: any(one.width == camera.width for one in heard["camera_info"]), 1.0):
+                break
+        assert heard["camera_info"][-1].k[0] == camera.fx
+    assert send_colour(client).objects
+
+
+def test_the_model_stays_while_the_node_is_inactive_and_goes_with_cleanup(
+    running: tuple[N3dNode, NodeClient],
+) -> None:
+    node, client = running
+    first: Any = node._depth.source
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+    assert send_colour(client).objects
+    assert node._depth.source is first and not first.is_closed
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(client, Transition.TRANSITION_CLEANUP)
+    assert first.is_closed
+    assert wait_until(lambda: client.node.count_publishers("/n3d/depth/image") == 0)
+    assert change_state(client, Transition.TRANSITION_CONFIGURE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+    assert wait_until(lambda: node._inputs is not None)
+    assert send_colour(client).objects
+    assert node._depth.source not in (None, first)
