@@ -159,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.cli.depth_input import input_of
     from n3d_ros.cli.depth_telling import tell_complete, tell_start
     from n3d_ros.depth.files.run_folder import Found, RunFolder
+    from n3d_ros.depth.files.run_lock import only_run_in
 
     if not args.model:
         raise ConfigurationError(NO_MODEL)
@@ -168,13 +169,14 @@ def run(args: argparse.Namespace) -> int:
     refuse_place(args)
     check_first_image(source)
     folder = RunFolder(Path(args.output).expanduser(), source.identity, settings_of(args, choices, source))
-    folder.open(force=args.force)
-    if folder.found is Found.COMPLETE:
-        tell_complete(folder.path)
-        return 0
-    tell_start(source, folder)
-    folder.save()
-    return _run(args, source, folder, choices)
+    with only_run_in(folder.path):
+        folder.open(force=args.force)
+        if folder.found is Found.COMPLETE:
+            tell_complete(folder.path)
+            return 0
+        tell_start(source, folder)
+        folder.save()
+        return _run(args, source, folder, choices)
 
 
 def _run(args: argparse.Namespace, source: FrameSource, folder: RunFolder, choices: OutputChoices) -> int:

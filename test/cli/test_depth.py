@@ -23,6 +23,7 @@ from n3d_ros.depth import loading
 from n3d_ros.depth.files.cameras import FrameCamera
 from n3d_ros.depth.files.clouds import Cloud
 from n3d_ros.depth.files.records import FrameRecord
+from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.camera import CameraIntrinsics
@@ -329,6 +330,15 @@ def test_ctrl_c_leaves_whole_files_and_the_same_command_goes_on(
     document = summary(out)
     assert (document["frames_of_earlier_run"], document["frames_computed"]) == (4, 2) and made[1].asked == [1, 1]
     assert len(list((out / "depth").iterdir())) == 6
+
+
+def test_two_runs_do_not_write_into_one_folder(
+    tmp_path: Path, models: list[RampModel], capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = write_images(tmp_path / "in", 1)
+    with only_run_in(tmp_path / "out"):
+        assert run(images, "-o", tmp_path / "out", "--model", "m") == 1
+    assert "another run is writing there" in capsys.readouterr().err and not models
 
 
 def test_ctrl_c_while_the_model_loads_is_an_interruption_and_no_error(
