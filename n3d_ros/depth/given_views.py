@@ -76,13 +76,13 @@ def _stretch_notes(number: int, view: View, options: DepthOptions) -> list[str]:
         raise InputError(
             f"Depth: view {number} of {width}x{height} px would be seen at {seen[1]}x{seen[0]} px (resolution "
             f"{options.process_res}), stretched {stretch:.3g} times along one axis, more than {MAX_STRETCH:g}: too "
-            "thin for metres; cut a less thin part out, or raise process_res."
+            "thin for metres; cut a less thin part out, or raise the resolution."
         )
     if stretch > ODD_STRETCH:
         off = (1 + stretch) / 2 - 1
         return [
             f"View {number} is seen stretched {stretch:.3g} times along one axis, and metres may be {off:.0%} off; "
-            "raise process_res."
+            "raise the resolution."
         ]
     return []
 

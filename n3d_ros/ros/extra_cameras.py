@@ -160,6 +160,7 @@ class ExtraCameras:
         self._on_drop = on_drop
         self._slop_s = config.depth_model.cameras_slop_s
         self._without_tf: dict[str, str] = {}
+        self._left_out: dict[str, str] = {}  # at the latest moment
         self._cameras: list[ExtraCamera] = []
         self._subscriptions: list[Any] = []
         topic, message_type = COLOR_TOPICS[config.rgb.transport]
@@ -184,15 +185,19 @@ class ExtraCameras:
             Views in the order of the setting, each with its camera in the first one's frame, or None without tf.
         """
         views = []
+        owners = {primary.frame_id: "the first camera"}
         until_s = time.monotonic() + WAIT_S
         for camera in self._cameras:
             camera.wait_for(primary.stamp_ns, self._slop_s, until_s)
             try:
                 view = camera.view_at(primary.stamp_ns, self._slop_s)
             except N3dError as error:
-                self._on_drop(error.reason, f"Camera {camera.name!r} is left out: {error.message}")
+                self._left_out[camera.name] = f"Camera {camera.name!r} is left out: {error.message}"
+                self._on_drop(error.reason, self._left_out[camera.name])
                 continue
-            pose = self._pose(camera.name, primary, view)
+            self._left_out.pop(camera.name, None)
+            owner = owners.setdefault(view.frame_id, f"camera {camera.name!r}")
+            pose = self._pose(camera.name, primary, view, owner)
             views.append(NamedView(name=camera.name, view=replace(view, reference_T_camera=pose)))
         return tuple(views)
 
@@ -223,18 +228,26 @@ class ExtraCameras:
         return tuple(subscription.topic_name for subscription in self._subscriptions)
 
     def explain(self) -> str:
-        """What keeps further cameras from being used as they could: silence, or no tf.
+        """What keeps further cameras from being used as they could: silence, images of no use, or no tf.
 
         Returns:
             A few sentences; empty: nothing does.
         """
         silent = [topic for topic in self.topics if not self._node.get_publishers_info_by_topic(topic)]
         parts = [f"Nobody publishes {', '.join(silent)}."] if silent else []
-        return " ".join([*parts, *dict(self._without_tf).values()])
+        return " ".join([*parts, *dict(self._left_out).values(), *dict(self._without_tf).values()])
 
-    def _pose(self, name: str, primary: ColorView, view: ColorView) -> RigidTransform | None:
-        """The camera in the first one's frame, by tf; its absence is said once."""
+    def _pose(self, name: str, primary: ColorView, view: ColorView, owner: str) -> RigidTransform | None:
+        """The camera in the first one's frame, by tf; its absence is said once.
+
+        Cameras of one frame would come out as one camera: drivers that are not told a frame all give the same one.
+        """
         try:
+            if owner != f"camera {name!r}":
+                raise TransformError(
+                    f"its images have the frame {view.frame_id!r} of {owner}; give each camera's driver a frame of its "
+                    "own (camera_frame_id, frame_id)."
+                )
             pose = self._lookup(primary.frame_id, view.frame_id, primary.stamp_ns)
         except TransformError as error:
             sentence = (

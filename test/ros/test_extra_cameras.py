@@ -202,6 +202,28 @@ def test_without_tf_a_view_has_no_pose_and_it_is_said_once() -> None:
     assert rig.cameras.explain() == ""
 
 
+@pytest.mark.parametrize(("frame_id", "owner"), [(FIRST, "the first camera"), (LEFT, "camera 'left'")])
+def test_a_camera_whose_images_carry_the_frame_of_another_is_not_put_in_its_place(frame_id: str, owner: str) -> None:
+    rig = Rig("left; rear", node=StandInNode("/left/image", "/left/camera_info", "/rear/image", "/rear/camera_info"))
+    rig.place_left()
+    rig.see(SECOND)
+    rig.see(SECOND, camera="rear", frame_id=frame_id)
+    left, rear = rig.cameras.views_beside(primary())
+    assert left.view.reference_T_camera is not None and rear.view.reference_T_camera is None
+    assert f"the frame {frame_id!r} of {owner}" in rig.cameras.explain()
+
+
+def test_a_camera_that_is_left_out_is_told_of_until_it_is_used_again() -> None:
+    rig = Rig(node=StandInNode("/left/image", "/left/camera_info"))
+    rig.place_left()
+    rig.node.callbacks["left/image"](image_msg(SECOND, 90))
+    assert rig.cameras.views_beside(primary()) == ()
+    assert "no calibration of it has come" in rig.cameras.explain()
+    rig.see(SECOND)
+    assert len(rig.cameras.views_beside(primary())) == 1
+    assert rig.cameras.explain() == ""
+
+
 def test_cameras_keep_the_order_of_the_setting() -> None:
     rig = Rig("rear; left")
     for name in ("left", "rear"):
