@@ -136,7 +136,7 @@ def _in_unit_of_first(estimate: FoundDepth, unit: Alignment | None) -> FoundDept
             depth_m=np.full(shape, np.nan, np.float32),
             source=np.full(shape, PixelSource.NONE, np.uint8),
             reference_T_camera=None,
-            notes=(*estimate.notes, "no depth for a camera without depth: the model has no scale of its own"),
+            notes=(*estimate.notes, "No depth for a camera without depth: the model has no scale of its own."),
         )
     depth_m = np.asarray(unit.ratio * estimate.depth_m, np.float32)
     return replace(
@@ -145,7 +145,7 @@ def _in_unit_of_first(estimate: FoundDepth, unit: Alignment | None) -> FoundDept
         source=np.where(np.isfinite(depth_m), np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE)),
         reference_T_camera=_in_metres(estimate, unit),
         facts=MappingProxyType({**estimate.facts, IS_METRIC: 1.0}),
-        notes=(*estimate.notes, "a camera without depth has the scale found where the depth camera looks"),
+        notes=(*estimate.notes, "A camera without depth has the scale found where the depth camera looks."),
     )
 
 

@@ -246,7 +246,7 @@ def _model_alone(model: _Model, *, model_is_metric: bool) -> Filled:
         depth_m=depth,
         source=np.where(model.valid, np.uint8(PixelSource.MODEL), np.uint8(PixelSource.NONE)),
         facts=MappingProxyType(_shares(nothing, nothing, model.valid)),
-        notes=("the depth image holds no valid pixel: all depth is the model's, in the model's own scale",),
+        notes=("The depth image holds no valid pixel: all depth is the model's, in the model's own scale.",),
     )
 
 
@@ -258,5 +258,5 @@ def _sensor_alone(depth: Float32Array, sensor_valid: BoolArray, compared: BoolAr
         depth_m=depth,
         source=sensor_valid.astype(np.uint8) * np.uint8(PixelSource.SENSOR),
         facts=MappingProxyType({**shares, f"refused_{reason}": shares["holes"]}),
-        notes=(f"holes stay holes: {why}",),
+        notes=(f"Holes stay holes: {why}.",),
     )
