@@ -107,12 +107,12 @@ class FusedDepth:
 
 
 def _fused(estimate: FoundDepth, filled: Filled, *, unit: Alignment | None) -> FoundDepth:
-    """One view's depth with the sensor's in it; ``unit`` is given for a model without a scale."""
-    facts = {**estimate.facts, **{f"fill_{name}": value for name, value in filled.facts.items()}}
-    notes = estimate.notes
-    if filled.alignment is not None:
-        facts[IS_METRIC] = 1.0
-        notes = tuple(note for note in notes if not note.startswith(RELATIVE_NOTE))
+    """One view's depth with the sensor's in it; ``unit`` is given for a model without a scale.
+
+    It is in metres whatever the model knows: a model without a scale is aligned to the sensor, or left out.
+    """
+    facts = {**estimate.facts, **{f"fill_{name}": value for name, value in filled.facts.items()}, IS_METRIC: 1.0}
+    notes = tuple(note for note in estimate.notes if not note.startswith(RELATIVE_NOTE))
     return replace(
         estimate,
         depth_m=filled.depth_m,

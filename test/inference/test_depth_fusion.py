@@ -114,6 +114,15 @@ def test_depth_that_took_the_cameras_scale_is_not_called_relative_any_more() -> 
     assert found.facts["is_metric"] == 1.0 and found.notes == ("other",)
 
 
+def test_what_the_camera_alone_measured_is_not_called_relative() -> None:
+    """Where a model without a scale cannot be aligned, all depth is the sensor's, and that is metres."""
+    little = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    little[60:64, 60:64] = 1.0
+    (found,) = FusedDepth(ScriptedModel(facts_found=RELATIVE, notes=(RELATIVE_NOTE,))).find([make_view(little)])
+    assert found.facts["is_metric"] == 1.0
+    assert not any("elative" in note for note in found.notes)
+
+
 def test_a_metric_models_depth_beside_the_depth_camera_stays_its_own() -> None:
     _, beside = FusedDepth(ScriptedModel(pose=POSE)).find([make_view(true_depth()), make_view(None)])
     np.testing.assert_array_equal(beside.depth_m, true_depth())
