@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.weights.permissions import as_umask_says
 
 PREFIX = "checkpoint-"
 STATE_FILE = "state.json"
@@ -36,11 +37,11 @@ def save_in_pieces(folder: Path, stem: str, tensors: Mapping[str, Tensor], most_
         tensor = tensors[name].detach().cpu().contiguous()
         bytes_ = tensor.numel() * tensor.element_size()
         if piece and size + bytes_ > most_bytes:
-            save_file(piece, folder / f"{stem}-{number:05d}.safetensors")
+            _save(piece, folder / f"{stem}-{number:05d}.safetensors")
             piece, size, number = {}, 0, number + 1
         piece[name] = tensor
         size += bytes_
-    save_file(piece, folder / f"{stem}-{number:05d}.safetensors")
+    _save(piece, folder / f"{stem}-{number:05d}.safetensors")
 
 
 def load_pieces(folder: Path, stem: str) -> dict[str, Tensor]:
@@ -160,3 +161,9 @@ def read_state(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{folder}: not a checkpoint ({error}); remove it to begin anew.") from error
     return values
+
+
+def _save(piece: dict[str, Tensor], path: Path) -> None:
+    """Writes tensors to a file that others may read, too."""
+    save_file(piece, path)
+    as_umask_says(path)

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from model_training.depth.packed import packed, unpacked
@@ -22,6 +22,7 @@ from model_training.depth.prepare_config import PrepareConfig
 from model_training.depth.view_set import ViewSet
 from model_training.depth.yaml_config import to_json
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.weights.permissions import as_umask_says
 
 INDEX_FILE = "index.json"
 FIELDS = ("rgb", "depth_mm", "sky", "objects", "intrinsics", "world_T_camera")
@@ -59,6 +60,7 @@ def write_shard(path: Path, sets: Iterable[ViewSet], encoding: str = "raw") -> i
     about = json.dumps({"names": [s.name for s in kept], "shape": kept[0].depth_mm.shape})
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={ABOUT: about})
+    as_umask_says(part)
     part.replace(path)
     return len(kept)
 
@@ -184,9 +186,19 @@ def _prepare_in_parallel(
     return written
 
 
+def _opened(path: Path) -> Any:
+    """A shard to read from; refuses one that is not whole."""
+    try:
+        return safe_open(path, framework="np")
+    except (SafetensorError, OSError) as error:
+        raise ConfigurationError(
+            f"{path}: not a whole shard ({error}); delete it and run prepare again, which makes what is missing."
+        ) from error
+
+
 def _scene_count(path: Path) -> int:
     """Scenes in a file."""
-    with safe_open(path, framework="np") as file:
+    with _opened(path) as file:
         return int(file.get_slice("intrinsics").get_shape()[0])
 
 
@@ -275,6 +287,7 @@ class ShardFolder:
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(path.name + ".part")
         save_file({"label_mm": np.ascontiguousarray(label_mm)}, part)
+        as_umask_says(part)
         part.replace(path)
 
     def has_shard_labels(self, shard: int) -> bool:
@@ -305,7 +318,7 @@ class ShardFolder:
     def _file(self, path: Path) -> Any:
         """The opened file."""
         if path not in self._files:
-            self._files[path] = safe_open(path, framework="np")
+            self._files[path] = _opened(path)
         return self._files[path]
 
     def _label_path(self, path: Path) -> Path:

@@ -200,8 +200,16 @@ def _sequences(args: argparse.Namespace, folder: PredictionFolder | None) -> tup
 
 
 def _only_predicted(sequence: Sequence, folder: PredictionFolder) -> Sequence:
-    """The frames that there is an estimate of."""
+    """The frames that there is an estimate of; refuses an estimate of none."""
+    from n3d_ros.errors import InputError
+
     kept = tuple(frame for frame in sequence.frames if folder.has(frame.color.stem))
+    if sequence.frames and not kept:
+        raise InputError(
+            f"--predictions {folder.folder}: holds no estimate of the {len(sequence.frames)} frames of "
+            f"{sequence.name} (looked for {sequence.frames[0].color.stem}; it has "
+            f"{', '.join(sorted(folder.arrays)[:3])} ...). Are they of another sequence?"
+        )
     lost = len(sequence.frames) - len(kept)
     return replace(
         sequence, frames=kept, notes=(*sequence.notes, *([f"{lost} frames without estimate"] if lost else []))

@@ -13,6 +13,7 @@ from n3d_ros.depth.config import NestedConfig, NetworkConfig, released_config
 from n3d_ros.depth.network import DepthNetwork
 from n3d_ros.depth.stored_names import ANY_VIEW, METRIC, PREFIX
 from n3d_ros.weights.json_files import CONFIG_FILE
+from n3d_ros.weights.permissions import as_umask_says
 from n3d_ros.weights.weight_files import SINGLE_FILE
 
 
@@ -43,6 +44,7 @@ def save_network(
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / SINGLE_FILE, metadata={"format": "pt"})
+    as_umask_says(folder / SINGLE_FILE)
     write_config(folder, model_name, config, **extra)
 
 

@@ -37,6 +37,7 @@ from n3d_ros.model.weights import HEAD, fill, match_tensors
 from n3d_ros.weights import sources
 from n3d_ros.weights.filling import Progress
 from n3d_ros.weights.json_files import CONFIG_FILE
+from n3d_ros.weights.permissions import as_umask_says
 from n3d_ros.weights.placement import DtypeName, choose_device, choose_dtype, dtype_name, stored_dtype
 from n3d_ros.weights.sources import hub_id_of
 from n3d_ros.weights.weight_files import INDEX_FILE, SINGLE_FILE, find_weight_files
@@ -177,6 +178,7 @@ def save_model(model: N3dVlm, folder: Path, *, card: OwnCard | None = None, shar
     names = [SINGLE_FILE] if len(shards) == 1 else names
     for name, shard in zip(names, shards, strict=True):
         save_file({key: _own_memory(tensors[key]) for key in shard}, folder / name, metadata={"format": "pt"})
+        as_umask_says(folder / name)
     if len(shards) > 1:
         total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         weight_map = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}

@@ -108,6 +108,16 @@ def test_only_frames_with_an_estimate_are_evaluated_and_the_rest_is_told(
     assert "room_000007: 2 frames without estimate" in text
 
 
+def test_estimates_of_another_sequence_are_refused_by_name(
+    views: list[RoomView], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_scenes(tmp_path / "data", views)
+    given = write_estimates(tmp_path / "estimates", ["elsewhere_0", "elsewhere_1"], views[:2])
+    assert evaluate(data, "--predictions", given, "--no-reconstruction") == 1
+    told = capsys.readouterr().err
+    assert "no estimate of the 6 frames of room_000007" in told and "elsewhere_0" in told
+
+
 def test_several_sequences_have_a_mean(
     views: list[RoomView], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,7 @@ class BenchmarkSettings:
     Args:
         voxel_m: edge of the voxels into which depth is fused.
         truncation_m: distance from a surface up to which its signed distance is kept.
-        max_depth_m: depth beyond it is not fused; None: all is.
+        max_depth_m: depth beyond it is not fused into surfaces, yet scored as depth; None: all is fused.
         threshold_m: a point nearer than this to the other surface counts as right (for F1).
         downsample_m: points are averaged over cubes of this edge before they are compared.
         points: sampled from each surface.

@@ -123,7 +123,7 @@ def evaluate(
     on_step("depth")
     alignment = alignment or (DepthAlignment.NONE if estimate.is_metric else DepthAlignment.MEDIAN)
     by_frame = tuple(
-        _depth_of(frame, view.depth_m, alignment, settings) for frame, view in zip(frames, estimate.views, strict=True)
+        _depth_of(frame, view.depth_m, alignment) for frame, view in zip(frames, estimate.views, strict=True)
     )
     measured = [error for error in by_frame if error is not None]
     if not measured:
@@ -152,13 +152,11 @@ def evaluate(
     )
 
 
-def _depth_of(
-    frame: TrueFrame, depth_m: Float32Array, alignment: DepthAlignment, settings: BenchmarkSettings
-) -> DepthError | None:
-    """The errors of one frame; None where it has no pixel to compare."""
-    if not compared_pixels(depth_m, frame.depth_m, max_depth_m=settings.max_depth_m).any():
+def _depth_of(frame: TrueFrame, depth_m: Float32Array, alignment: DepthAlignment) -> DepthError | None:
+    """The errors of one frame over all its true depth, however far; None where it has no pixel to compare."""
+    if not compared_pixels(depth_m, frame.depth_m).any():
         return None
-    return depth_error(depth_m, frame.depth_m, alignment=alignment, max_depth_m=settings.max_depth_m)
+    return depth_error(depth_m, frame.depth_m, alignment=alignment)
 
 
 def _poses_of(frames: Sequence[TrueFrame], estimate: DepthEstimate) -> tuple[PoseScore, TrajectoryAlignment] | None:

@@ -96,6 +96,16 @@ def test_depth_a_tenth_too_large_costs_a_tenth_and_the_surface(frames: list[True
     assert 0.1 < got.reconstruction.score.overall_m < 0.5
 
 
+def test_what_is_too_far_to_be_fused_is_scored_as_depth_all_the_same(frames: list[TrueFrame]) -> None:
+    estimate = estimate_of(frames, factor=1.1)
+    far = [int(np.isfinite(frame.depth_m).sum()) for frame in frames]
+    for limit in (None, 1.5):
+        errors = evaluate(
+            "room", frames, estimate, replace(SETTINGS, max_depth_m=limit), with_reconstruction=False
+        ).depth_by_frame
+        assert [error.pixels for error in errors if error is not None] == far
+
+
 def test_a_camera_turned_by_a_known_angle_costs_its_pairs(frames: list[TrueFrame]) -> None:
     turn = RigidTransform(rotation=rotation_about_axis([0, 0, 1], np.radians(2.5)), translation=np.zeros(3))
     poses: list[RigidTransform | None] = [frame.world_T_camera for frame in frames]

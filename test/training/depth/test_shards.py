@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,21 @@ def test_several_processes_prepare_the_same_scenes(shards: ShardFolder, tmp_path
     assert prepare(small_prepare(), tmp_path / "parallel", made_up_scenes, workers=2) == 5
     for path in shards.paths:
         assert path.read_bytes() == (tmp_path / "parallel" / path.name).read_bytes()
+
+
+def test_a_shard_that_is_not_whole_is_named(shards: ShardFolder, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(shards.folder, cut)
+    shard = cut / shards.paths[1].name
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(ConfigurationError, match=f"{shard.name}: not a whole shard"):
+        len(ShardFolder(cut))
+
+
+def test_prepared_files_are_not_their_owners_alone(shards: ShardFolder) -> None:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert all(path.stat().st_mode & 0o777 == 0o666 & ~mask for path in shards.paths)
 
 
 def test_depth_without_a_number_becomes_zero_millimetres() -> None:
