@@ -18,7 +18,7 @@ from n3d_ros.inference.depth_source import FUSED, ColorView, FoundDepth
 from n3d_ros.ros import qos
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.conversions import intrinsics_to_camera_info, transform_to_msg
-from n3d_ros.ros.depth_step import SeenDepth
+from n3d_ros.ros.depth_step import NamedView, SeenDepth
 from n3d_ros.ros.image_codec import depth_to_image_msg, mono_to_image_msg
 from n3d_ros.ros.point_clouds import points_to_msg
 
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 ESTIMATED_POSES = "~/depth/estimated_poses"
 ESTIMATED = "_estimated"  # ends the name of a frame whose place the model estimated; such a frame is never put into tf
+
+
+def _estimated_frame(named: NamedView, seen: SeenDepth) -> str:
+    """The camera's own frame with an ending; by the camera's name where others give the same frame."""
+    frames = [seen.view.frame_id, *(other.view.frame_id for other, _ in seen.beside)]
+    shared = frames.count(named.view.frame_id) > 1
+    return (named.name.replace("/", "_") if shared else named.view.frame_id) + ESTIMATED
 
 
 def _image(view: ColorView, found: FoundDepth) -> Any:
@@ -117,7 +124,7 @@ class DepthTopics:
             transform_to_msg(
                 found.reference_T_camera,
                 parent=seen.view.frame_id,
-                child=named.view.frame_id + ESTIMATED,
+                child=_estimated_frame(named, seen),
                 stamp_ns=seen.view.stamp_ns,
             )
             for named, found in seen.beside
