@@ -60,6 +60,7 @@ def run(
         spinner.start()
         while not stop.wait(timeout=1.0) and rclpy.ok():
             pass
+        spinner.expect_end()
         node.close()
     finally:
         spinner.stop()

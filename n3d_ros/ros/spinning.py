@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from rclpy._rclpy_pybind11 import InvalidHandle  # has no other place in all releases
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
@@ -29,12 +30,16 @@ class Spinner:
     def __init__(self, node: Node, executor: Executor | None = None) -> None:
         self._executor = executor or SingleThreadedExecutor()
         self._executor.add_node(node)
-        self._stopping = False
+        self._stopping = self._ending = False
         self._thread = threading.Thread(target=self._run, name="n3d_executor", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
+
+    def expect_end(self) -> None:
+        """Says that the node is about to be closed: what it destroys while the executor waits is no error."""
+        self._ending = True
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Ends the thread; python aborts when it still spins while ROS goes down.
@@ -53,6 +58,10 @@ class Spinner:
                 self._executor.spin()
             except ExternalShutdownException:  # noqa: PERF203 -- a loop of whole spins, not of small steps
                 return
+            except InvalidHandle:
+                # Closed in another thread between two looks of the executor; it leaves it out at the next one.
+                if not (self._stopping or self._ending):
+                    logger.exception("Internal error in a callback; the node goes on.")
             except Exception:
                 # One callback's bug must not silence the others; spin() ends with it, so spin again.
                 if not self._stopping:
