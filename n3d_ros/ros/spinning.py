@@ -47,7 +47,7 @@ class Spinner:
         Args:
             timeout_s: longest wait for the callback that runs.
         """
-        self._stopping = True
+        self._stopping = self._ending = True
         self._executor.shutdown(timeout_sec=timeout_s)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -60,7 +60,7 @@ class Spinner:
                 return
             except InvalidHandle:
                 # Closed in another thread between two looks of the executor; it leaves it out at the next one.
-                if not (self._stopping or self._ending):
+                if not self._ending:
                     logger.exception("Internal error in a callback; the node goes on.")
             except Exception:
                 # One callback's bug must not silence the others; spin() ends with it, so spin again.

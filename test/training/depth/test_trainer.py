@@ -84,15 +84,17 @@ def test_the_monocular_networks_learn_it_too(shards: ShardFolder, tmp_path: Path
     losses = (
         MonocularLossConfig(align=False, local_depth=0, normal=0, gradient=1)
         if metric
-        else MonocularLossConfig(objects=1.0, align_pixels=32, local_anchors=1)
+        else MonocularLossConfig(objects=1.0, local_depth=0.5, normal=0.2, align_pixels=64, local_anchors=2)
     )
-    data = replace(small_config().data, pose_conditioning=0.0, canonical_focal=metric, quarter_turns=0.2)
+    data = replace(
+        small_config().data, pose_conditioning=0.0, canonical_focal=metric, quarter_turns=0.2 if metric else 0.0
+    )
     config = small_config(
-        steps=16, stage="monocular", network=MONOCULAR, monocular_losses=losses, data=data, checkpoint_every=1000
+        steps=48, stage="monocular", network=MONOCULAR, monocular_losses=losses, data=data, checkpoint_every=1000
     )
     Trainer(config, tmp_path / "run", shards, None).run()
     totals = [line["total"] for line in read_log(tmp_path / "run")]
-    assert sum(totals[-5:]) < 0.8 * sum(totals[:5])
+    assert sum(totals[-16:]) < 0.9 * sum(totals[:16]), totals
 
 
 def test_a_stopped_run_ends_with_the_very_weights_of_one_that_was_not(shards: ShardFolder, tmp_path: Path) -> None:
