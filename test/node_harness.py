@@ -26,13 +26,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
+from domains import DOMAIN_ID
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.ros.conversions import intrinsics_to_camera_info, stamp_to_ns
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
 from n3d_ros.ros.transport import apply_transport_profile
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DOMAIN_ID = int(os.environ.get("N3D_TEST_DOMAIN_ID", "44"))  # of this machine only; another for runs side by side
 FRAME = "camera_color_optical_frame"
 INTRINSICS = CameraIntrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5, width=64, height=48)
 UNDER_TEST = (str(Path(__file__).with_name("node_under_test.py")),)
@@ -178,6 +178,8 @@ class NodeClient:
         self._closing = True
         self._executor.shutdown(2.0)
         self._thread.join(2.0)
+        for action_client in list(self.node.waitables):  # each keeps the node in the graph as long as it lives
+            action_client.destroy()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 

@@ -484,3 +484,9 @@ class N3dNode(LifecycleNode):
             time.sleep(0.01)
         if is_asked:
             time.sleep(SENDING_S)
+
+    def destroy_node(self) -> None:
+        """Leaves the graph at once; rclpy alone would keep the node there until Python collects its parts."""
+        self._requests.close()
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()

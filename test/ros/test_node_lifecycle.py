@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
 import threading
@@ -33,6 +34,7 @@ from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker
 
+from domains import DOMAIN_ID
 from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transform_buffer import TransformBuffer
@@ -47,7 +49,7 @@ from n3d_ros.ros.image_codec import (
     rgb_to_image_msg,
 )
 from n3d_ros.ros.pairing import RgbdPair
-from node_harness import DOMAIN_ID, FRAME, NodeClient, NodeProcess, wait_until
+from node_harness import FRAME, NodeClient, NodeProcess, wait_until
 from node_under_test import make_grounder
 
 
@@ -162,6 +164,26 @@ def test_configured_again_the_node_takes_new_settings_for_tf_and_reuses_no_id(mo
         node.close()
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def test_a_destroyed_node_leaves_the_graph_at_once_and_not_when_python_collects_it() -> None:
+    watching, context = Context(), Context()
+    for one in (watching, context):
+        rclpy.init(context=one, domain_id=DOMAIN_ID)
+    watcher = rclpy.create_node("watcher", context=watching)
+    gc.disable()
+    try:
+        node = managed_node.N3dNode(make_grounder=make_grounder, context=context)
+        assert node.autostart()
+        assert wait_until(lambda: "n3d" in watcher.get_node_names())
+        node.close()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+        assert wait_until(lambda: "n3d" not in watcher.get_node_names(), 5.0)
+    finally:
+        gc.enable()
+        watcher.destroy_node()
+        rclpy.shutdown(context=watching)
 
 
 @pytest.mark.parametrize("end", ["deactivate", "time jump"])
