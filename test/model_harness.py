@@ -12,11 +12,12 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from domains import DOMAIN_ID
 from n3d_ros.ros.depth_keeper import DepthFactory
 from n3d_ros.ros.managed_node import N3dNode
 from n3d_ros.ros.model_keeper import ModelFactory
 from n3d_ros.ros.spinning import Spinner
-from node_harness import DOMAIN_ID, NodeClient, ros_environment
+from node_harness import NodeClient, ros_environment
 from node_under_test import make_grounder
 from scripted_depth import make_depth
 from talking_grounder import make_model

@@ -20,6 +20,7 @@ from n3d_msgs.srv import Locate, SpatialQuery
 from std_msgs.msg import String
 
 from bags_for_tests import START_NS, write_camera_bag
+from domains import REPLAY_DOMAIN_ID
 from n3d_ros.cli import environment, start
 from n3d_ros.cli import main as cli
 from n3d_ros.cli.console import size_text, table
@@ -33,7 +34,7 @@ COMMAND = [sys.executable, "-m", "n3d_ros.cli"]
 
 @pytest.fixture(autouse=True)
 def own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", "45")
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(REPLAY_DOMAIN_ID))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bags_for_tests import BLOCK_CENTER_MAP, BLOCK_SIDE_M, START_NS, write_camera_bag
+from domains import REPLAY_DOMAIN_ID
 from n3d_ros.cli import main as cli
 from n3d_ros.ros.bag import BagReader
 from n3d_ros.ros.demo import topics_to_replay
@@ -17,7 +18,7 @@ from n3d_ros.ros.demo import topics_to_replay
 
 @pytest.fixture(autouse=True)
 def own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", "45")
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(REPLAY_DOMAIN_ID))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
@@ -27,7 +28,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     bag = write_camera_bag(folder / "bag", frames=15, compressed=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", "45")
+        patch.setenv("ROS_DOMAIN_ID", str(REPLAY_DOMAIN_ID))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         code = cli.main(["demo", str(bag), "--out", str(folder / "out"), "--ask", "red box"])
     log = (folder / "out" / "node.log").read_text()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from builders import make_intrinsics
+from domains import INTERFACES_DOMAIN_ID
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def node_interfaces(repository: Path) -> dict[str, dict[str, str]]:
     """Topics and services of the real node as the middleware knows them: {"topics": {name: type}, "services": ...}."""
     pytest.importorskip("rclpy")
     pytest.importorskip("n3d_msgs")
-    environment = dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID="87")
+    environment = dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(INTERFACES_DOMAIN_ID))
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(repository), str(repository / "test"), environment.get("PYTHONPATH", "")]
     )

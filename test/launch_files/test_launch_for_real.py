@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from domains import LAUNCH_DOMAIN_ID
+
 PROOF = Path(__file__).with_name("proof_of_life.py")
 
 
@@ -26,7 +28,10 @@ def test_the_launch_file_brings_a_node_that_finds_and_answers(repository: Path, 
     if not executable.is_file():
         pytest.skip(f"{executable} is not there: build n3d_ros with colcon")
     environment = dict(
-        os.environ, ROS_DOMAIN_ID="88", ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_LOG_DIR=str(tmp_path)
+        os.environ,
+        ROS_DOMAIN_ID=str(LAUNCH_DOMAIN_ID),
+        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+        ROS_LOG_DIR=str(tmp_path),
     )
     result = subprocess.run(
         [sys.executable, "-m", "launch_testing.launch_test", str(PROOF)],

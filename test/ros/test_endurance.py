@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.endurance import EnduranceFigures, measure_endurance
 from benchmarks.fuzzing import fuzz_messages, fuzz_questions
-from node_harness import DOMAIN_ID, ros_environment
+from domains import DOMAIN_ID
+from node_harness import ros_environment
 
 pytestmark = [pytest.mark.ros, pytest.mark.long, pytest.mark.timeout(600)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import rclpy
 from sensor_msgs.msg import CameraInfo, Image
 
 from builders import make_intrinsics
+from domains import DOMAIN_ID
 from n3d_ros.geometry.camera import CameraModel, Distortion
 from n3d_ros.geometry.transform_buffer import TransformBuffer
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis
@@ -31,7 +31,6 @@ from n3d_ros.ros.extra_cameras import KEPT_IMAGES, ExtraCameras
 from n3d_ros.ros.frame_assembly import FrameConfig
 from n3d_ros.ros.image_codec import rgb_to_image_msg
 
-DOMAIN = int(os.environ.get("N3D_TEST_DOMAIN_ID", "27"))
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 FIRST, LEFT = "front_optical_frame", "left_optical_frame"
@@ -284,7 +283,7 @@ def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
+    rclpy.init(context=context, domain_id=DOMAIN_ID)
     node = rclpy.create_node("extra_cameras_under_test", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)

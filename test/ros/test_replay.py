@@ -16,6 +16,7 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from bags_for_tests import START_NS, write_camera_bag
+from domains import REPLAY_DOMAIN_ID
 from n3d_ros.errors import BagError, ConfigurationError
 from n3d_ros.ros.bag import LATCHED_QOS, BagReader, BagWriter
 from n3d_ros.ros.record import Recorder, spin_until, wait_for_topics
@@ -27,7 +28,7 @@ WAIT_S = 10.0
 
 @pytest.fixture(autouse=True)
 def own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", "45")
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(REPLAY_DOMAIN_ID))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 

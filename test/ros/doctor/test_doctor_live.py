@@ -23,6 +23,7 @@ from rclpy.context import Context
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from domains import DOMAIN_ID, EMPTY_DOMAIN_ID
 from n3d_ros.cli import main as cli
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import CameraIntrinsics
@@ -36,7 +37,7 @@ from n3d_ros.ros.doctor.examination import examine
 from n3d_ros.ros.doctor.findings import Finding, Level
 from n3d_ros.ros.doctor.gathering import Request, gather
 from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_compressed_msg, rgb_to_image_msg
-from node_harness import DOMAIN_ID, NodeProcess, ros_environment
+from node_harness import NodeProcess, ros_environment
 
 FRAME = "camera_color_optical_frame"
 INTRINSICS = CameraIntrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5, width=64, height=48)
@@ -241,7 +242,7 @@ def test_a_writer_without_the_transport_profile_is_named_with_its_process() -> N
 
 
 def test_nothing_running_is_said_soon_and_in_json() -> None:
-    environment = {**ros_environment(), "ROS_DOMAIN_ID": str(DOMAIN_ID + 50)}
+    environment = {**ros_environment(), "ROS_DOMAIN_ID": str(EMPTY_DOMAIN_ID)}
     command = [sys.executable, "-m", "n3d_ros.cli", "doctor", "--seconds", "0.5", "--json"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     document = json.loads(result.stdout)

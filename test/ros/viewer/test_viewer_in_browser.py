@@ -15,13 +15,14 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("n3d_msgs", reason="needs the built interface package")
 pytest.importorskip("viser", reason="needs the extra [view]")
 
+from domains import DOMAIN_ID
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.ros.viewer.composing import SceneMoment
 from n3d_ros.ros.viewer.page import Page
 from n3d_ros.ros.viewer.page_server import PageServer
 from n3d_ros.ros.viewer.shown import shown_boxes
 from n3d_ros.ros.viewer.texts import NodeHealth
-from node_harness import DOMAIN_ID, LoggedProcess, ros_environment
+from node_harness import LoggedProcess, ros_environment
 from page_browser import eventually, keep_screenshot, open_browser, page_in_tab, page_text
 from viewer_messages import make_object
 
