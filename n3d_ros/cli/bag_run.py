@@ -187,7 +187,7 @@ def work_through(
     Returns:
         What came of it.
     """
-    from n3d_ros.inference.depth_source import MODEL
+    from n3d_ros.inference.depth_source import CAMERA, MODEL
     from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.camera_topics import find_camera_topics
     from n3d_ros.ros.golden.writing import identity_of
@@ -202,9 +202,10 @@ def work_through(
         def tell(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
-        one_camera = replace(config, depth_model=replace(config.depth_model, cameras=""))  # a bag has no others
-        depth_source = depth_from_config(one_camera, LoadingProgress(tell, lambda: False, "the depth model"))
-        if depth_source is not None:
+        depth_source = None
+        if config.depth_source != CAMERA:
+            one_camera = replace(config, depth_model=replace(config.depth_model, cameras=""))  # a bag has no others
+            depth_source = depth_from_config(one_camera, LoadingProgress(tell, lambda: False, "the depth model"))
             stack.callback(depth_source.close)
         grounder = grounder_from_config(config, LoadingProgress(tell, lambda: False))
         stack.callback(grounder.close)

@@ -5,9 +5,6 @@ The worker's thread loads, uses and closes it; the executor's thread alone chang
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,10 +13,9 @@ from n3d_ros.inference.depth_source import CAMERA, FUSED, MODEL, DepthSource
 from n3d_ros.inference.grounder import OnProgress
 from n3d_ros.ros.config import NodeConfig
 from n3d_ros.ros.depth_step import FrameMaker
-from n3d_ros.ros.loading import LoadingProgress, told, warmed_up_depth
+from n3d_ros.ros.keeper import Keeper, close_model
+from n3d_ros.ros.loading import warmed_up_depth
 from n3d_ros.ros.worker import Worker
-
-logger = logging.getLogger(__name__)
 
 NO_OTHER_DEPTH = (
     "There is no other depth, so the node cannot look: mend that and configure it again, or set depth_source to "
@@ -28,49 +24,16 @@ NO_OTHER_DEPTH = (
 CAMERA_ALONE = "Depth is the camera's alone."
 MAX_FAILURES = 3  # of a model in a row; then a camera's depth alone is used where there is one
 
-DepthFactory = Callable[[NodeConfig, OnProgress], DepthSource | None]
+DepthFactory = Callable[[NodeConfig, OnProgress], DepthSource]
 
 
-class DepthKeeper:
-    """Loads the depth model that the settings name into a frame maker.
+class DepthKeeper(Keeper[DepthSource]):
+    """Loads the depth model that the settings name into a frame maker."""
 
-    Args:
-        make_source: loads it.
-        stop: set when the process is asked to end.
-        in_executor: runs a function in the executor's thread.
-        on_ended: called there when the loading has ended, well or not.
-        info: writes a line to the console.
-        error: writes an error there.
-    """
-
-    def __init__(
-        self,
-        make_source: DepthFactory,
-        *,
-        stop: threading.Event,
-        in_executor: Callable[[Callable[[], None]], None],
-        on_ended: Callable[[], None],
-        info: Callable[[str], None],
-        error: Callable[[str], None],
-    ) -> None:
-        self._make_source = make_source
-        self._stop = stop
-        self._in_executor = in_executor
-        self._on_ended = on_ended
-        self._info, self._error = info, error
-        self._worker: Worker[Any] | None = None
-        self._frames: FrameMaker | None = None
-        self._progress: LoadingProgress | None = None
-        self._kind = CAMERA
-        self._name = ""
-        self.trouble = ""
-        """Why the model asked for is not in use; empty: it is, or none was asked for."""
-
-    @property
-    def loading(self) -> str:
-        """What is being loaded and how far; empty: nothing."""
-        progress = self._progress
-        return "" if progress is None else progress.text
+    what, first, kind = "the depth model", "image", "depth model"
+    _frames: FrameMaker | None = None
+    _kind = CAMERA
+    _name = ""
 
     @property
     def blocks(self) -> bool:
@@ -93,16 +56,8 @@ class DepthKeeper:
         """
         self._worker, self._frames, self._kind = worker, frames, config.depth_source
         self._name, self.trouble = config.depth_model.model, ""
-        if self._kind == CAMERA:
-            return
-
-        def is_unwanted() -> bool:
-            return worker.stopping or self._stop.is_set() or self._progress is not progress
-
-        progress = LoadingProgress(self._info, is_unwanted, "the depth model")
-        self._progress = progress
-        self._info(f"Loading the depth model {self._name!r}; the node looks and answers once that is done.")
-        worker.call(partial(self._load_in_worker, worker, frames, progress, config))
+        if self._kind != CAMERA:
+            self._load(worker, self._name, config, partial(_use, frames))
 
     def detach(self) -> None:
         """Lets go of everything; a loading ends at its next step. The model is closed by ``closing``."""
@@ -140,61 +95,29 @@ class DepthKeeper:
             self.trouble = trouble
             self._error(trouble)
 
-    def _load_in_worker(
-        self, worker: Worker[Any], frames: FrameMaker, progress: LoadingProgress, config: NodeConfig
-    ) -> None:
-        """Loads and puts into use; what goes wrong is told in the executor's thread."""
-        try:
-            source = self._make_source(config, progress)
-            if source is not None:
-                progress.text = "loading the depth model: first image, to warm it up"
-                warmed_up_depth(source, lambda: worker.stopping or self._stop.is_set())
-        except Exception as error:  # whatever a runtime raises: too little memory, a broken file, a missing package
-            if not worker.stopping:
-                self._in_executor(partial(self._on_failed, progress, told(error)))
-            return
-        if worker.stopping or self._progress is not progress:
-            _close(source)
-            return
-        frames.source = source
-        self._in_executor(partial(self._on_loaded, progress, source))
+    def _warm_up(self, model: DepthSource, is_cancelled: Callable[[], bool]) -> None:
+        warmed_up_depth(model, is_cancelled)
 
-    def _on_loaded(self, progress: LoadingProgress, source: DepthSource | None) -> None:
-        if self._progress is not progress:
-            return
-        took_s = time.monotonic() - progress.started_s
-        if source is not None:
-            lines = "".join(f"\n  {fact}" for fact in source.facts())
-            self._info(f"Loaded in {took_s:.1f} s: depth by {source.name} on {source.device}.{lines}")
-        self._end()
+    def _introduced(self, model: DepthSource) -> tuple[str, tuple[str, ...]]:
+        return f"depth by {model.name}", model.facts()
 
-    def _on_failed(self, progress: LoadingProgress, reason: str) -> None:
-        frames = self._frames
-        if self._progress is not progress or frames is None:
-            return
+    def _gone_without(self, reason: str) -> str:
         what = f"The depth model {self._name!r}" if self._name else "A depth model"
         rest = NO_OTHER_DEPTH if self._kind == MODEL else CAMERA_ALONE
-        self.trouble = f"{what} cannot be used: {reason} {rest}"
-        self._error(self.trouble)
-        frames.notes = (self.trouble,)
-        self._end()
+        trouble = f"{what} cannot be used: {reason} {rest}"
+        if self._frames is not None:
+            self._frames.notes = (trouble,)
+        return trouble
 
-    def _end(self) -> None:
-        self._progress = None
-        self._on_ended()
+
+def _use(frames: FrameMaker, source: DepthSource) -> None:
+    """Puts a source to use, in the worker's thread."""
+    frames.source = source
 
 
 def _close_source_of(frames: FrameMaker | None) -> None:
     """Takes the source away from whoever uses it, and closes it."""
     if frames is not None:
         source, frames.source = frames.source, None
-        _close(source)
-
-
-def _close(source: DepthSource | None) -> None:
-    """Closes a source; one that cannot even be closed is logged, and holds nothing else up."""
-    try:
         if source is not None:
-            source.close()
-    except Exception:
-        logger.exception("The depth model %r could not be closed.", None if source is None else source.name)
+            close_model(source, DepthKeeper.kind)

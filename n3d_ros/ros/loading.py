@@ -15,7 +15,7 @@ import numpy as np
 from n3d_ros.errors import GroundingError, N3dError, StatusCode
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
-from n3d_ros.inference.depth_source import CAMERA, ColorView, DepthSource, create_depth_source
+from n3d_ros.inference.depth_source import ColorView, DepthSource, create_depth_source
 from n3d_ros.inference.grounder import Grounder, GroundingRequest, OnProgress, create_grounder
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
 from n3d_ros.ros.plain_text import plain
@@ -64,21 +64,19 @@ def model_from_config(config: NodeConfig, on_progress: OnProgress) -> Grounder:
     return grounder_from_config(replace(config, grounder=LANGUAGE_MODEL), on_progress)
 
 
-def depth_from_config(config: NodeConfig, on_progress: OnProgress | None = None) -> DepthSource | None:
-    """The source of depth that the settings come to; the node and ``n3d run`` share it.
+def depth_from_config(config: NodeConfig, on_progress: OnProgress | None = None) -> DepthSource:
+    """The source of depth that the settings come to, with its model; the node and ``n3d run`` share it.
 
     Args:
-        config: the node's settings.
+        config: the node's settings, with another ``depth_source`` than the camera.
         on_progress: told of the loading of a model; what it raises ends it.
 
     Returns:
-        The source, ready to use; None where the camera's depth image is all there is to it.
+        The source, ready to use.
 
     Raises:
         N3dError: it cannot be loaded.
     """
-    if config.depth_source == CAMERA:
-        return None
     return create_depth_source(config.depth_source, config.depth_model, on_progress=on_progress)
 
 
@@ -112,9 +110,7 @@ class LoadingProgress:
         if self._should_stop():
             raise N3dError("The model is no longer wanted.", code=StatusCode.SHUTTING_DOWN)
         step = sentence.rstrip(". ")
-        if not step.lower().startswith(
-            "loading"
-        ):  # read in the middle of other sentences, it must say what it is about
+        if not step.lower().startswith("loading"):  # amid other sentences it must say what it is about
             step = f"{self._what}: {step}" if step else self._what
         self.text = f"{step}, {100 * min(max(fraction, 0.0), 1.0):.0f} %"
         now_s = time.monotonic()
@@ -177,13 +173,7 @@ def warmed_up(grounder: Grounder, is_cancelled: Callable[[], bool] | None = None
         N3dError: it failed, or was asked to stop.
     """
     request = GroundingRequest(max_objects=1, deadline_s=time.monotonic() + WARM_UP_S)
-    try:
-        grounder.ground(warm_up_frame(), request, is_cancelled=is_cancelled)
-    except GroundingError:
-        pass  # it finds too little in a made-up frame; that is no fault
-    except Exception:
-        grounder.close()
-        raise
+    _try_out(grounder, lambda: grounder.ground(warm_up_frame(), request, is_cancelled=is_cancelled))
     return grounder
 
 
@@ -208,14 +198,19 @@ def warmed_up_depth(source: DepthSource, is_cancelled: Callable[[], bool] | None
         frame_id=frame.frame_id,
         sensor_depth_m=frame.depth_m if source.needs_sensor else None,
     )
-    try:
-        source.find([view], is_cancelled=is_cancelled)
-    except GroundingError:
-        pass  # a made-up picture may be all sky to it
-    except Exception:
-        source.close()
-        raise
+    _try_out(source, lambda: source.find([view], is_cancelled=is_cancelled))
     return source
+
+
+def _try_out(model: Grounder | DepthSource, use: Callable[[], object]) -> None:
+    """Uses a model once; one that fails is closed."""
+    try:
+        use()
+    except GroundingError:
+        pass  # it finds too little in a made-up frame, or takes it for sky; that is no fault
+    except Exception:
+        model.close()
+        raise
 
 
 def warm_up_frame() -> RgbdFrame:

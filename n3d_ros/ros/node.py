@@ -23,7 +23,7 @@ def main(
     *,
     make_grounder: Callable[[NodeConfig], Grounder] | None = None,
     make_model: Callable[[NodeConfig, OnProgress], Grounder] | None = None,
-    make_depth: Callable[[NodeConfig, OnProgress], DepthSource | None] | None = None,
+    make_depth: Callable[[NodeConfig, OnProgress], DepthSource] | None = None,
 ) -> int:
     """Runs the node until SIGINT or SIGTERM.
 
