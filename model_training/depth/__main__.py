@@ -81,7 +81,7 @@ def _bar(unit: str) -> tuple[Callable[[int, int], None], Callable[[], None]]:
 def _prepare(options: argparse.Namespace) -> int:
     from model_training.depth.prepare_config import PrepareConfig
     from model_training.depth.shards import prepare
-    from model_training.depth.yaml_config import read_yaml
+    from model_training.yaml_config import read_yaml
 
     config = read_yaml(options.config, PrepareConfig)
     if config.source == "scenes":

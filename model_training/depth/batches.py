@@ -17,9 +17,8 @@ from model_training.depth.targets import Batch
 from model_training.depth.train_config import NEVER, DataConfig
 from model_training.depth.view_set import DEPTH_UNITS_PER_M, ViewSet
 from n3d_ros.depth.config import PATCH
+from n3d_ros.depth.preprocess import MEAN, STD
 
-IMAGE_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # ImageNet's, as the released processing uses them
-IMAGE_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 AHEAD = 2  # batches made ahead for each worker
 
 
@@ -90,7 +89,7 @@ def relative_poses(world_T_camera: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def normalized_images(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(..., 3, H, W) float32 as networks take them, of (..., H, W, 3) uint8."""
-    values = (rgb.astype(np.float32) / 255 - IMAGE_MEAN) / IMAGE_DEVIATION
+    values = (rgb.astype(np.float32) / 255 - MEAN) / STD
     return np.ascontiguousarray(np.moveaxis(values, -1, -3))
 
 

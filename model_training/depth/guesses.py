@@ -14,8 +14,8 @@ from model_training.depth.batches import batch_of
 from model_training.depth.metrics import SceneGuess, SceneTruth, Scores, score
 from model_training.depth.shards import ShardFolder
 from model_training.depth.stages import REFERENCE_VIEW
-from model_training.depth.targets import CANONICAL_FOCAL_PX
 from model_training.depth.view_set import ViewSet
+from n3d_ros.depth.metric import CANONICAL_FOCAL_PX
 from n3d_ros.depth.network.pose_encoding import decode_pose
 from n3d_ros.depth.poses import world_T_camera_of
 from n3d_ros.errors import InputError

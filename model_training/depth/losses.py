@@ -7,6 +7,7 @@ untrained otherwise, and whoever reads cameras from rays weights by it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -146,6 +147,21 @@ def camera_loss(encoding: Tensor, true: Tensor, posed: Tensor) -> Tensor:
     return masked_mean((encoding - nearest).abs(), mask)
 
 
+def with_total(config: object, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The terms that have a weight, unweighted, and their weighted sum as "total".
+
+    Args:
+        config: its fields of the same names are the weights.
+        parts: scalars by name; at least one.
+
+    Returns:
+        Scalars by name.
+    """
+    weighed = {name: value for name, value in parts.items() if getattr(config, name) > 0}
+    zero = next(iter(parts.values())).new_zeros(())
+    return weighed | {"total": sum((getattr(config, name) * value for name, value in weighed.items()), zero)}
+
+
 def student_losses(
     config: StudentLossConfig,
     *,
@@ -182,6 +198,4 @@ def student_losses(
         parts["point"] = point_loss(depth, rays, targets)
     if encoding is not None:
         parts["camera"] = camera_loss(encoding, true_encoding, targets.posed)
-    parts = {name: value for name, value in parts.items() if getattr(config, name) > 0}
-    total = sum((getattr(config, name) * value for name, value in parts.items()), depth.new_zeros(()))
-    return parts | {"total": total}
+    return with_total(config, parts)

@@ -22,7 +22,7 @@ from model_training.depth.run_log import read_log
 from model_training.depth.shards import ShardFolder
 from model_training.depth.train_config import TrainConfig
 from model_training.depth.trainer import Trainer
-from model_training.depth.yaml_config import read_yaml
+from model_training.yaml_config import read_yaml
 from n3d_ros.depth.checkpoint import LoadedNetwork, load_network
 from n3d_ros.errors import ConfigurationError
 

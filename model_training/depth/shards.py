@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from model_training.depth.packed import packed, unpacked
 from model_training.depth.prepare_config import PrepareConfig
 from model_training.depth.view_set import ViewSet
-from model_training.depth.yaml_config import to_json
+from model_training.yaml_config import to_json
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.weights.permissions import as_umask_says
 

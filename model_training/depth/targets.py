@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from n3d_ros.depth.config import PATCH
+from n3d_ros.depth.metric import CANONICAL_FOCAL_PX
+
 RAY_CELLS_PER_PATCH = 8  # the ray head answers on a grid of 8 cells to a patch of 14 px
-PATCH_PX = 14
 LEAST_SCALE_M = 1e-3  # a sample without valid depth has no scale; this keeps it finite, and its mask is empty anyway
-CANONICAL_FOCAL_PX = 300.0  # the metric model's unit: metres = output * f / 300, f in pixels of the processed image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,7 +141,7 @@ def cell_centers(pixels: int, device: torch.device | str = "cpu") -> Tensor:
     Returns:
         Positions.
     """
-    count = pixels // PATCH_PX * RAY_CELLS_PER_PATCH
+    count = pixels // PATCH * RAY_CELLS_PER_PATCH
     return (torch.arange(count, device=device, dtype=torch.float32) + 0.5) * (pixels / count)
 
 

@@ -14,8 +14,7 @@ from model_training.depth.batches import normalized_images
 from model_training.depth.robust_alignment import align_labels
 from model_training.depth.shards import ShardFolder
 from model_training.depth.view_set import ViewSet, millimetres
-
-SKY_ABOVE = 0.3  # of the sky map: such pixels get no label
+from n3d_ros.depth.sky import sky_mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ def teacher_depth(network: nn.Module, views: ViewSet, device: torch.device | str
         output = network(images[:, None])
     depth: NDArray[np.float32] = output.depth[:, 0].float().cpu().numpy().copy()
     if output.sky is not None:
-        depth[output.sky[:, 0].float().cpu().numpy() > SKY_ABOVE] = np.nan
+        depth[sky_mask(output.sky[:, 0].float().cpu().numpy())] = np.nan
     return depth
 
 

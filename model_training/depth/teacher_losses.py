@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_training.depth.losses import gradient_loss
+from model_training.depth.losses import gradient_loss, with_total
 from model_training.depth.masked import known, masked_mean
 from model_training.depth.robust_alignment import LEAST_POINTS, l1_scale_shift
 from model_training.depth.targets import pixel_directions
@@ -300,6 +300,4 @@ def monocular_losses(
         parts["sky"] = mask_loss(sky, true_sky)
     if objects is not None:
         parts["objects"] = mask_loss(objects, true_objects)
-    parts = {name: value for name, value in parts.items() if getattr(config, name) > 0}
-    total = sum((getattr(config, name) * value for name, value in parts.items()), depth.new_zeros(()))
-    return parts | {"total": total}
+    return with_total(config, parts)

@@ -26,7 +26,7 @@ from model_training.depth.stages import ObjectHead, any_view_step, monocular_ste
 from model_training.depth.starting import take_over
 from model_training.depth.targets import Batch
 from model_training.depth.train_config import TrainConfig
-from model_training.depth.yaml_config import to_json
+from model_training.yaml_config import to_json
 from n3d_ros.depth.network import build_network
 from n3d_ros.errors import ConfigurationError, N3dError
 

@@ -15,6 +15,7 @@ from n3d_ros.depth.evaluation.evaluate import Evaluated
 from n3d_ros.depth.evaluation.pictures import Picture, depth_sheet, surface_picture, trajectory_picture
 from n3d_ros.depth.evaluation.results import document, explanation, markdown
 from n3d_ros.depth.evaluation.sequence import TrueFrame
+from n3d_ros.depth.files.writing import whole_file
 from n3d_ros.depth.views import DepthEstimate
 from n3d_ros.errors import ConfigurationError
 
@@ -89,10 +90,5 @@ def _words(value: Any) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Writes whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be written ({error}).") from error
+    with whole_file(path, advice="Make room, or choose another folder.") as file:
+        file.write(data)

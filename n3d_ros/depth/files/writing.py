@@ -5,21 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from n3d_ros.errors import ConfigurationError
 
 PART_SUFFIX = ".part"
+START_AGAIN = (
+    "What was written before it is whole; make room or choose another folder, and give the same command again."
+)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that its name never stands for half of it.
+@contextlib.contextmanager
+def whole_file(path: Path, *, advice: str) -> Iterator[BinaryIO]:
+    """A file to write, whose name stands for it only once it is whole.
 
     Args:
         path: to write; its folder is made, a file of that name is replaced.
-        content: all of it.
+        advice: what to do where that fails, a sentence.
+
+    Yields:
+        A file beside the place, renamed at the end.
 
     Raises:
         ConfigurationError: the disk is full or read-only, or the place is taken by a folder.
@@ -28,17 +35,25 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # a rename may reach the disk before the content does
         part.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise ConfigurationError(
-            f"{path}: cannot be written ({error.strerror or error}). What was written before it is whole; make room or "
-            "choose another folder, and give the same command again."
-        ) from error
+        raise ConfigurationError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that its name never stands for half of it.
+
+    Args:
+        path: to write; its folder is made, a file of that name is replaced.
+        content: all of it.
+    """
+    with whole_file(path, advice=START_AGAIN) as file:
+        file.write(content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

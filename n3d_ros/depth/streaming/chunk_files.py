@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from n3d_ros.depth.files.writing import whole_file
 from n3d_ros.depth.streaming.chunks import Chunk
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
 from n3d_ros.errors import ConfigurationError
@@ -131,21 +130,9 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         ConfigurationError: the disk is full or read-only.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # names never meet its own keyword
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise ConfigurationError(
-            f"{path}: the estimate of a chunk cannot be written ({error.strerror or error}); make room or choose "
-            "another folder, and start again: finished chunks are taken up."
-        ) from error
+    advice = "Make room or choose another folder, and start again: finished chunks are taken up."
+    with whole_file(path, advice=advice) as file:
+        np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # names never meet its own keyword
 
 
 def read_image(path: Path, name: str) -> NDArray[np.uint8]:
