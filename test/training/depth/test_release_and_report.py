@@ -22,7 +22,7 @@ from model_training.depth.report import curves, diagram, smoothed
 from model_training.depth.shards import ShardFolder
 from model_training.depth.starting import take_over
 from model_training.depth.teach import labels_of
-from model_training.depth.yaml_config import to_json
+from model_training.yaml_config import to_json
 from n3d_ros.depth.checkpoint import LoadedNetwork, load_network
 from n3d_ros.depth.network import build_network
 from n3d_ros.geometry.transforms import RigidTransform, rotation_about_axis

@@ -15,7 +15,7 @@ from model_training.depth.prepare_config import PrepareConfig
 from model_training.depth.recordings import recorded
 from model_training.depth.shards import ShardFolder, prepare
 from model_training.depth.view_set import ViewSet, millimetres
-from model_training.depth.yaml_config import read_yaml
+from model_training.yaml_config import read_yaml
 from n3d_ros.errors import ConfigurationError
 from training.depth.conftest import made_up_scene, made_up_scenes, small_prepare
 
