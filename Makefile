@@ -3,6 +3,7 @@
 #   MODEL=1                   install the extra [model] too (torch, transformers); `make test` and `make bench` always do
 #   VIEW=1                    install the extra [view] too (viser, for `n3d view`); `make test` always does
 #   EVAL=1                    install the extra [eval] too (Open3D, for `n3d depth eval`); `make test` always does
+#   TRAIN=1                   install the extra [train] too, with [model] (for `n3d dataset`, `n3d train`, `n3d eval`); `make test` always does
 #   DOCS=1                    install what builds the documentation too (Python 3.11 and newer); `make docs` always does
 #   BAG=path OUT=folder       bag and output folder of `make demo`
 #   ARGS="..."                more arguments for pytest (`make test`) or the benchmarks (`make bench`)
@@ -11,6 +12,7 @@ PYTHON ?=
 MODEL ?=
 VIEW ?=
 EVAL ?=
+TRAIN ?=
 DOCS ?=
 BAG ?=
 OUT ?= out/demo
@@ -25,16 +27,16 @@ asked = $(if $(filter-out 0 no false,$(2)),--$(1))
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-	@sed -n '2,8s/^#//p' Makefile
+	@sed -n '2,9s/^#//p' Makefile
 
-setup: ## system packages (as root), .venv with ROS 2, interface packages; MODEL=1, VIEW=1, EVAL=1, DOCS=1: more
-	@scripts/setup $(call asked,model,$(MODEL)) $(call asked,view,$(VIEW)) $(call asked,eval,$(EVAL)) $(call asked,docs,$(DOCS))
+setup: ## system packages (as root), .venv with ROS 2, interface packages; MODEL=1, VIEW=1, EVAL=1, TRAIN=1, DOCS=1: more
+	@scripts/setup $(call asked,model,$(MODEL)) $(call asked,view,$(VIEW)) $(call asked,eval,$(EVAL)) $(call asked,train,$(TRAIN)) $(call asked,docs,$(DOCS))
 
 setup-model:
 	@scripts/setup --model
 
 setup-test:
-	@scripts/setup --model --view --eval
+	@scripts/setup --model --view --eval --train
 
 setup-docs:
 	@scripts/setup --docs

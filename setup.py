@@ -37,7 +37,7 @@ setup(
     packages=find_packages(include=["n3d_ros", "n3d_ros.*", "model_training", "model_training.*"]),
     package_data={
         "n3d_ros": ["py.typed", "ros/report/templates/*.html"],
-        "model_training": ["py.typed", "depth/configs/*.yaml"],
+        "model_training": ["py.typed", "*/configs/*.yaml"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
@@ -53,6 +53,7 @@ setup(
         "model": requirements("model"),
         "view": requirements("view"),
         "eval": requirements("eval"),
+        "train": requirements("train"),
         "test": ["pytest"],
     },
     zip_safe=True,
@@ -61,7 +62,16 @@ setup(
             "n3d = n3d_ros.cli.main:main",
             "n3d_node = n3d_ros.ros.node:main",
         ],
-        # Subcommands of `n3d` that other packages bring: name = module:function.
-        "n3d.commands": [],
+        # Subcommands of `n3d` that other packages bring: name = module or module:object.
+        "n3d.commands": [
+            "dataset generate = model_training.cli.dataset_generate",
+            "dataset lift = model_training.cli.dataset_lift",
+            "dataset from-bag = model_training.cli.dataset_from_bag",
+            "dataset questions = model_training.cli.dataset_questions",
+            "dataset show = model_training.cli.dataset_show",
+            "dataset check = model_training.cli.dataset_check",
+            "train = model_training.cli.train",
+            "eval = model_training.cli.evaluate",
+        ],
     },
 )

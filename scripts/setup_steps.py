@@ -7,8 +7,8 @@ Uses the standard library only, because it runs before anything is installed. Tw
   only what has no rosdep key, and colcon builds ``n3d_msgs`` against the distribution.
 
 On request there are further steps: ``--model`` (torch, transformers; a torch that is there and new enough is kept),
-``--view`` (the page of `n3d view`), ``--eval`` (Open3D for `n3d depth eval`) and ``--docs`` (what builds the
-documentation).
+``--view`` (the page of `n3d view`), ``--eval`` (Open3D for `n3d depth eval`), ``--train`` (Ray, pyarrow, peft and more
+for data sets and training; with ``--model``) and ``--docs`` (what builds the documentation).
 
 A step writes its stamp when it is done. A step that was killed leaves a mark instead, and the next run makes what that
 step makes from nothing.
@@ -44,8 +44,11 @@ EXTRAS = {
     "model": "install the extra [model] too: torch and transformers",
     "view": "install the extra [view] too: the page of `n3d view`",
     "eval": "install the extra [eval] too: Open3D, for the reconstructions of `n3d depth eval`",
+    "train": "install the extra [train] too: Ray, pyarrow, peft and more, for data sets and training; with [model]",
     "docs": "install what builds the documentation too",
 }
+# Extras that stand on another one: what is installed first.
+FOUNDATIONS = {"train": ("model",)}
 # What Open3D's wheel links and does not bring, with the Debian packages.
 EVAL_LIBRARIES = {
     "libusb-1.0.so.0": "libusb-1.0-0",
@@ -675,6 +678,12 @@ def install_eval(venv: Path, world: World, report: Reporter) -> None:
     report.run([str(venv / "bin/python"), "-c", "import open3d"])
 
 
+def install_train(venv: Path, world: World, report: Reporter) -> None:
+    """Nothing; installs the extra [train] on top of [model] and moves no package that the steps before it installed."""
+    install_extra("train", venv, world, report)
+    report.run([str(venv / "bin/python"), "-c", "import ray.data, pyarrow.parquet, datasets, accelerate, peft"])
+
+
 def missing_eval_packages() -> list[str]:
     """Debian packages of the libraries that Open3D's wheel links and that are not here."""
     return [package for library, package in EVAL_LIBRARIES.items() if not has_library(library)]
@@ -736,7 +745,7 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
         environment,
         texts,
         files_digest(ROOT, [ROOT / "setup.py", ROOT / "setup.cfg"]),
-        files_digest(ROOT, [requirements / f"{name}.txt" for name in ("model", "view", "eval")]),
+        files_digest(ROOT, [requirements / f"{name}.txt" for name in ("model", "view", "eval", "train")]),
     )
     install = workspace / "install"
 
@@ -807,6 +816,7 @@ def plan(venv: Path, workspace: Path, world: World, report: Reporter) -> list[St
         ),
         extra_step("view", "extra [view]: viser (about 10 s)", "viser", install_view),
         extra_step("eval", "extra [eval]: Open3D (about 30 s; 480 MB to load)", "open3d", install_eval),
+        extra_step("train", "extra [train]: Ray, pyarrow, peft (about 60 s; 200 MB to load)", "ray", install_train),
         extra_step("docs", "Sphinx for the documentation (about 10 s)", "sphinx", install_docs),
     ]
     return [step for step in steps if step.name != "ros" or not world.distro]
@@ -873,7 +883,8 @@ def set_up(venv: Path, workspace: Path, report: Reporter, extras: Collection[str
     steps = plan(venv, workspace, world, report)
     # Also a killed installation of an extra is repaired by a set-up that does not ask for it.
     broken = repair(steps, workspace)
-    steps = [step for step in steps if step.name not in EXTRAS or step.name in extras]
+    wanted = {*extras, *(below for name in extras for below in FOUNDATIONS.get(name, ()))}
+    steps = [step for step in steps if step.name not in EXTRAS or step.name in wanted]
     report.total = len(steps) + 1
     if not broken and all(is_done(step) for step in steps):
         return

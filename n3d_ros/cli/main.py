@@ -58,12 +58,14 @@ class CommandEntry:
     """Where a subcommand is and what the list says of it; its module is imported only when it is called.
 
     Args:
-        summary: one line.
+        summary: one line; empty: the module says it itself.
         module: module name, or ``module:object``.
+        distribution: the installed package that brings it; empty: this one.
     """
 
     summary: str
     module: str
+    distribution: str = ""
 
     def load(self) -> Any:
         """The command itself.
@@ -119,7 +121,7 @@ def all_commands() -> dict[str, CommandEntry]:
     found = dict(COMMANDS)
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         distribution = entry.dist.name if entry.dist is not None else entry.module
-        found.setdefault(entry.name, CommandEntry(summary=f"(from {distribution})", module=entry.value))
+        found.setdefault(entry.name, CommandEntry(summary="", module=entry.value, distribution=distribution))
     return found
 
 
@@ -217,7 +219,7 @@ def command_parser(name: str, command: Any) -> argparse.ArgumentParser:
 def _parser(commands: dict[str, CommandEntry]) -> argparse.ArgumentParser:
     """The parser that lists the subcommands."""
     width = max(map(len, commands))
-    listing = "\n".join(f"  {name:<{width}}  {entry.summary}" for name, entry in commands.items())
+    listing = "\n".join(f"  {name:<{width}}  {_summary(entry)}" for name, entry in commands.items())
     parser = argparse.ArgumentParser(
         prog="n3d",
         usage="n3d [-h] [--version] COMMAND ...",
@@ -228,6 +230,16 @@ def _parser(commands: dict[str, CommandEntry]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"n3d_ros {_version()}")
     parser.add_argument("command", choices=commands, metavar="COMMAND", nargs="?", help=argparse.SUPPRESS)
     return parser
+
+
+def _summary(entry: CommandEntry) -> str:
+    """What the list says of a command; one of another package that cannot be loaded spoils no list."""
+    if entry.summary:
+        return entry.summary
+    try:
+        return str(entry.load().SUMMARY)
+    except Exception as error:
+        return f"(of {entry.distribution}; cannot be loaded: {error})"
 
 
 def _version() -> str:

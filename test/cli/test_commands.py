@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -108,6 +109,19 @@ def test_packages_add_commands_but_replace_none(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cli, "entry_points", lambda **_: entries)
     assert cli.main(["extra"]) == 7
     assert cli.all_commands()["run"] == cli.COMMANDS["run"]
+
+
+def test_the_list_takes_the_words_of_added_commands_from_them_and_names_one_that_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "extra_command", SimpleNamespace(SUMMARY="do more"))
+    group = cli.ENTRY_POINT_GROUP
+    entries = [EntryPoint("extra", "extra_command", group), EntryPoint("broken", "no_such_module", group)]
+    monkeypatch.setattr(cli, "entry_points", lambda **_: entries)
+    assert cli.main([]) == cli.EXIT_USAGE
+    listed = capsys.readouterr().out
+    assert re.search(r"\n  extra +do more\n", listed)
+    assert re.search(r"\n  broken +\(of no_such_module; cannot be loaded: No module named 'no_such_module'\)", listed)
 
 
 def test_a_command_called_without_any_environment_enters_its_own(repository: Path, tmp_path: Path) -> None:

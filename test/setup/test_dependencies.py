@@ -13,7 +13,7 @@ import pytest
 import n3d_ros
 
 ROOT = Path(__file__).resolve().parents[2]
-PINNED = ("base", "scenes", "test", "ros", "model", "view", "eval", "docs")
+PINNED = ("base", "scenes", "test", "ros", "model", "view", "eval", "train", "docs")
 # package.xml names these; the world of wheels builds them itself.
 BUILT_HERE = {"n3d_msgs", "tf2_msgs"}
 

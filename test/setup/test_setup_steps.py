@@ -189,7 +189,7 @@ def test_with_a_distribution_what_it_installed_is_held_at_its_version(
 
 def test_the_steps_of_a_distribution_hold_no_wheels(steps: ModuleType, tmp_path: Path) -> None:
     named = [step.name for step in steps.plan(tmp_path, tmp_path, steps.World("jazzy"), None)]
-    assert named == ["environment", "packages", "interfaces", "project", "model", "view", "eval", "docs"]
+    assert named == ["environment", "packages", "interfaces", "project", "model", "view", "eval", "train", "docs"]
 
 
 def test_without_root_the_missing_packages_are_named(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,10 +416,11 @@ def make_runs(repository: Path, *arguments: str) -> str:
         (["setup", "MODEL=0"], set()),
         (["setup", "VIEW=1"], {"view"}),
         (["setup", "EVAL=1"], {"eval"}),
+        (["setup", "TRAIN=1"], {"train"}),
         (["setup", "MODEL=1", "VIEW=yes", "DOCS=1"], {"model", "view", "docs"}),
         (["demo"], set()),
         (["check"], set()),
-        (["test"], {"model", "view", "eval"}),
+        (["test"], {"model", "view", "eval", "train"}),
         (["bench"], {"model"}),
         (["docs"], {"docs"}),
     ],
