@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.data.split import held_out_pairs, is_held_out_pair
 from model_training.scenes.catalogue import Category, Design, draw_design
 from model_training.scenes.colors import Rgb, draw_paint
 from model_training.scenes.entries import CATALOGUE, categories
 from model_training.scenes.spec import SceneSpec
+from n3d_ros.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
@@ -149,6 +151,7 @@ class _Builder:
         self.rng = rng
         self.placements: list[Placement] = []
         self.gap_m = float(np.interp(spec.clutter, (0, 1), SPREAD_M) * rng.uniform(0.1, 1.0))
+        self.wanted: list[Category] = []  # what must be put before anything is left to chance
 
     def put(
         self, design: Design, position: FloatArray, rotation: FloatArray, *, static: bool, height_m: float, owner: int
@@ -232,12 +235,34 @@ class _Builder:
         height = below.support_height_m
         return self.put(design, position, yaw_matrix(yaw), static=False, height_m=height, owner=below.object_id)
 
+    def draw(self, pool: Sequence[Category]) -> Category | None:
+        """One category, by chance among those that may stand beside what is there; None when there is none."""
+        if self.wanted:
+            return self.wanted.pop(0)
+        if self.spec.combinations == "common":
+            present = {p.design.category.name for p in self.placements if not p.static}
+            pool = [c for c in pool if not any(is_held_out_pair(c.name, name) for name in present)]
+        return pool[int(self.rng.integers(len(pool)))] if pool else None
+
+    def want_held_out_pair(self, pool: Sequence[Category]) -> None:
+        """Has a pair that training never shows put first."""
+        by_name = {c.name: c for c in pool}
+        pairs = held_out_pairs(by_name)
+        if not pairs:
+            raise InputError(
+                f"Held-out scene: no pair of {', '.join(sorted(by_name))} is held out; give it more categories."
+            )
+        self.wanted = [by_name[name] for name in pairs[int(self.rng.integers(len(pairs)))]]
+
     def fill(self, container: Placement, choices: Sequence[Category]) -> None:
         """Drops one to three small things into an upright container."""
         inside_m = 0.4 * float(container.design.size[1])
         level = float(container.design.size[2]) * 0.75
         for _ in range(int(self.rng.integers(1, 4))):
-            design = draw_design(choices[int(self.rng.integers(len(choices)))], self.rng)
+            category = self.draw(choices)
+            if category is None:
+                return
+            design = draw_design(category, self.rng)
             if design.radius_m > inside_m:
                 continue
             slack = max(inside_m - design.radius_m, 0.0) * 0.7
@@ -248,11 +273,15 @@ class _Builder:
 
     def objects(self, regions: Sequence[_Region], count: int, pool: Sequence[Category]) -> None:
         """Loose objects on the regions: placed, stacked and put into each other."""
+        if self.spec.combinations == "held_out" and not any(not p.static for p in self.placements):
+            self.want_held_out_pair(pool)
         fillers = [c for c in pool if c.shape == "ball"] or [CATALOGUE["ball"]]
         open_tops: list[Placement] = []
         while count > 0:
             count -= 1
-            category = pool[int(self.rng.integers(len(pool)))]
+            category = self.draw(pool)
+            if category is None:
+                return
             design = draw_design(category, self.rng)
             placed = None
             flat_base = category.shape != "ball"

@@ -10,6 +10,7 @@ from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import CameraIntrinsics
 
 KINDS = ("tabletop", "room")
+COMBINATIONS = ("any", "common", "held_out")
 OBJECT_COUNTS = {"tabletop": (4, 10), "room": (12, 22)}  # loose objects, when the spec does not say
 MAX_OBJECTS = 60  # bounds the physics; more do not fit on the supports anyway
 
@@ -44,6 +45,8 @@ class SceneSpec:
         elevation_deg: lowest and highest view down, degrees from the horizontal.
         clutter: 0 (spread) to 1 (crowded, objects touch).
         shadows: whether lights cast shadows.
+        combinations: which loose categories may stand together: "any"; "common": no pair that is held out
+            (``model_training.data.split``); "held_out": at least one such pair is put there.
     """
 
     kind: str = "tabletop"
@@ -60,6 +63,7 @@ class SceneSpec:
     elevation_deg: tuple[float, float] | None = None
     clutter: float = 0.5
     shadows: bool = True
+    combinations: str = "any"
 
     def __post_init__(self) -> None:
         """Checks names and ranges.
@@ -69,6 +73,10 @@ class SceneSpec:
         """
         if self.kind not in KINDS:
             raise InputError(f"SceneSpec.kind: expected one of {', '.join(KINDS)}, got {self.kind!r}.")
+        if self.combinations not in COMBINATIONS:
+            raise InputError(
+                f"SceneSpec.combinations: expected one of {', '.join(COMBINATIONS)}, got {self.combinations!r}."
+            )
         low, high = self.loose_count
         if not 0 <= low <= high <= MAX_OBJECTS:
             raise InputError(f"SceneSpec.object_count: expected 0 <= low <= high <= {MAX_OBJECTS}, got {low}, {high}.")

@@ -38,6 +38,8 @@ class ObjectTruth:
         visible_fraction: those over the pixels it would cover with nothing in front, 0 to 1.
         touches_border: whether its silhouette is cut by the image's border.
         supported_by: id of what it was put on or into, 0: the floor.
+        material: what it is mainly made of, one word.
+        inside_of: id of the container it lies in, None: none.
     """
 
     object_id: int
@@ -53,6 +55,8 @@ class ObjectTruth:
     visible_fraction: float
     touches_border: bool
     supported_by: int
+    material: str = ""
+    inside_of: int | None = None
 
     @property
     def is_unoccluded(self) -> bool:
@@ -75,6 +79,8 @@ class ObjectTruth:
             "visible_fraction": round(self.visible_fraction, 4),
             "touches_border": self.touches_border,
             "supported_by": self.supported_by,
+            "material": self.material,
+            "inside_of": self.inside_of,
         }
 
 

@@ -1,0 +1,209 @@
+"""From a generated frame to a record of a data set: images encoded, and both boxes of every object that counts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.data.records import FrameRecord, ObjectRecord
+from model_training.scenes.export import depth_to_millimetres
+from model_training.scenes.generate import SceneFrame
+from model_training.scenes.truth import ObjectTruth
+from n3d_ros.errors import InputError
+from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.geometry.boxes import Box3D
+from n3d_ros.geometry.camera import unproject
+from n3d_ros.settings import check, number
+
+THINNEST_M = 0.001  # a surface seen face on has no thickness, and a box needs one
+PNG_LEVEL = 1  # of zlib: the files are 10 % larger than at the default and written four times as fast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordConfig:
+    """Which objects of a generated frame count, and how its images are encoded.
+
+    Args:
+        least_pixels: an object seen on fewer pixels does not count: its points are too few for a box that means
+            anything, whatever the image's size.
+        least_share: nor one on a smaller share of the image. The default is 154 px of 640x480, about one 14 px patch
+            of the network: what is smaller cannot be told from its neighbours.
+        least_fraction: nor one of which less than this share is visible; the rest is hidden by other things, and the
+            visible part no longer tells what it is.
+        furniture: whether tables, shelves and the like count, or loose objects only.
+        jpeg_quality: of the colour image. 92 is what cameras and photo collections use; the network has to cope with
+            its blocks, not with worse.
+    """
+
+    least_pixels: int = number(16, "fewest visible pixels", minimum=1, maximum=1_000_000, unit="px")
+    least_share: float = number(5e-4, "least share of the image", minimum=0, maximum=1)
+    least_fraction: float = number(0.15, "least visible share of the object", minimum=0, maximum=1)
+    furniture: bool = True
+    jpeg_quality: int = number(92, "of the colour image", minimum=10, maximum=100)
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ConfigurationError: a value outside its range.
+        """
+        check(self, "record")
+
+    def counts(self, truth: ObjectTruth, image_pixels: int) -> bool:
+        """Whether an object of the frame counts.
+
+        Args:
+            truth: the object.
+            image_pixels: of the whole image.
+
+        Returns:
+            The verdict.
+        """
+        least = max(self.least_pixels, self.least_share * image_pixels)
+        wanted = self.furniture or truth.role == "object"
+        return wanted and truth.visible_pixels >= least and truth.visible_fraction >= self.least_fraction
+
+
+def frame_record(frame: SceneFrame, *, split: str, config: RecordConfig | None = None) -> FrameRecord:
+    """The record of a generated frame.
+
+    Args:
+        frame: as generated.
+        split: one of ``SPLITS``.
+        config: which objects count; None: the defaults.
+
+    Returns:
+        The record; what does not count has neither an entry nor labelled pixels.
+    """
+    config = config or RecordConfig()
+    counted = [truth for truth in frame.truth if config.counts(truth, frame.object_ids.size)]
+    ids = {truth.object_id for truth in counted}
+    labels = np.where(np.isin(frame.object_ids, list(ids)), frame.object_ids, 0).astype(np.uint16)
+    points = unproject(frame.clean_depth_m, frame.frame.intrinsics)
+    up = frame.up_camera / np.linalg.norm(frame.up_camera)
+    return FrameRecord(
+        id=f"{frame.spec.kind}-{frame.spec.seed:010d}-{frame.index:02d}",
+        source="generated",
+        split=split,
+        image=encode_jpeg(frame.frame.rgb, config.jpeg_quality),
+        depth_png=encode_png(depth_to_millimetres(frame.frame.depth_m)),
+        intrinsics=frame.frame.intrinsics,
+        up=(float(up[0]), float(up[1]), float(up[2])),
+        objects=tuple(_object_record(truth, labels, points, ids) for truth in counted),
+        labels_png=encode_png(labels),
+        provenance=json.dumps(_provenance(frame), sort_keys=True),
+        stamp_ns=frame.frame.stamp_ns,
+    )
+
+
+def _object_record(
+    truth: ObjectTruth, labels: NDArray[np.uint16], points: NDArray[np.float32], ids: set[int]
+) -> ObjectRecord:
+    """The record of one object; what it stands on or in is only named where that has an entry, too."""
+    mask = labels == truth.object_id
+    support = truth.supported_by
+    return ObjectRecord(
+        id=truth.object_id,
+        label=truth.category,
+        box=truth.box_camera,
+        visible_box=visible_box(points[mask]),
+        box_2d=mask_box(mask),
+        color=truth.color,
+        material=truth.material,
+        shape=truth.shape,
+        role=truth.role,
+        symmetry=truth.symmetry,
+        visible_pixels=truth.visible_pixels,
+        visible_fraction=round(truth.visible_fraction, 4),
+        touches_border=truth.touches_border,
+        supported_by=support if support == 0 or support in ids else None,
+        inside_of=truth.inside_of if truth.inside_of in ids else None,
+    )
+
+
+def _provenance(frame: SceneFrame) -> dict[str, Any]:
+    """What the frame can be made from again, JSON-ready."""
+    pose = frame.world_T_camera
+    return {
+        "generator": "mujoco",
+        "spec": json.loads(frame.spec.to_json()),
+        "view": frame.index,
+        "world_T_camera": {
+            "translation": [round(float(v), 9) for v in pose.translation],
+            "orientation_xyzw": [round(float(v), 12) for v in pose.orientation_xyzw],
+        },
+    }
+
+
+def visible_box(points: NDArray[np.floating]) -> Box3D | None:
+    """The tightest box along the camera's axes around points.
+
+    Args:
+        points: (N, 3) metres, camera optical frame; rows with NaN do not count.
+
+    Returns:
+        The box, at least ``THINNEST_M`` thick; None without points.
+    """
+    known: FloatArray = np.asarray(points, np.float64)
+    known = known[np.isfinite(known).all(axis=1)]
+    if len(known) == 0:
+        return None
+    low, high = known.min(axis=0), known.max(axis=0)
+    return Box3D.axis_aligned((low + high) / 2, np.maximum(high - low, THINNEST_M))
+
+
+def mask_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
+    """Left, top, right, bottom of a mask's pixels, counted from the image's corner.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        The borders; None for an empty mask.
+    """
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if len(columns) == 0:
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def encode_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
+    """JPEG bytes of a colour image.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        quality: 10 to 100.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        InputError: OpenCV cannot encode it.
+    """
+    done, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise InputError(f"Colour image of {rgb.shape}: could not be encoded as JPEG.")
+    return bytes(data)
+
+
+def encode_png(picture: NDArray[np.uint16]) -> bytes:
+    """PNG bytes of a 16-bit image.
+
+    Args:
+        picture: (H, W) uint16.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        InputError: OpenCV cannot encode it.
+    """
+    done, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    if not done:
+        raise InputError(f"Image of {picture.shape}, {picture.dtype}: could not be encoded as PNG.")
+    return bytes(data)
