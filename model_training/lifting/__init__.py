@@ -1,0 +1,1 @@
+"""Two-dimensional annotations of photographs, lifted to 3-D boxes by masks and metric depth."""
