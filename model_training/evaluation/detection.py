@@ -1,0 +1,289 @@
+"""Found boxes against true ones: precision, recall and F1 by class, distance and size, and how far pairs are off.
+
+Boxes are compared in up to four ways, told apart in every table:
+
+* ``visible``: along the camera's axes, around what is seen of an object. What the model writes and what the paper's
+  labels are, so F1 at 0.25 of this kind is the one to compare with published figures;
+* ``aligned``: along the camera's axes, the hulls of whole objects' boxes;
+* ``oriented``: the whole objects' boxes as they are turned, fair to what looks the same after a turn;
+* ``points``: measured points inside against points of the object, where every pixel's object is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from model_training.data.records import FrameRecord, ObjectRecord
+from model_training.evaluation.asked import class_name, distance_band, size_band
+from model_training.evaluation.counts import GroupedCounts
+from model_training.evaluation.found import FoundObject
+from model_training.evaluation.matching import match
+from model_training.evaluation.overlap import (
+    aligned_iou,
+    hull,
+    oriented_iou,
+    points_iou,
+    projected_rectangle,
+    rectangle_iou,
+    rectangle_offset,
+    share_inside,
+)
+from model_training.evaluation.reliability import ScoreCalibration, score_calibration
+from n3d_ros.geometry.arrays import BoolArray, FloatArray
+from n3d_ros.geometry.boxes import Box3D
+
+MEASURES = ("visible", "aligned", "oriented", "points")
+LEVELS = (0.25, 0.5)
+BY_CLASS, ANY_CLASS = "class-aware", "class-agnostic"
+GROUPINGS = ("class", "distance", "size")
+IGNORED_IOU = 0.1  # a box that overlaps something not asked for by this is no false alarm
+IGNORED_INSIDE = 0.5  # nor is one that lies half inside it: the seen part of a hidden thing, a leg of a table
+_LEAST_OVERLAP = 1e-9
+_BY_GROUP_LEVEL = LEVELS[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class Errors:
+    """How far paired boxes are off; of pairs whose centres lie within half the object's diagonal, whatever overlaps.
+
+    Args:
+        asked: objects that had the box in question.
+        iou: overlap per pair, 0 to 1.
+        offset_m: distance of the centres per pair, metres.
+        projected_iou: overlap in the image of the box's extent and the true 2-D box, per pair.
+        projected_offset: distance of those two centres per pair, fractions of the image.
+    """
+
+    asked: int = 0
+    iou: list[float] = field(default_factory=list)
+    offset_m: list[float] = field(default_factory=list)
+    projected_iou: list[float] = field(default_factory=list)
+    projected_offset: list[float] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Means and medians; None where nothing was measured."""
+        return {
+            "asked": self.asked,
+            "pairs": len(self.iou),
+            "iou_mean": _mean(self.iou),
+            "iou_mean_of_asked": sum(self.iou) / self.asked if self.asked else None,  # a missing object: 0
+            "offset_m_mean": _mean(self.offset_m),
+            "offset_m_median": _median(self.offset_m),
+            "projected_pairs": len(self.projected_iou),
+            "projected_iou_mean": _mean(self.projected_iou),
+            "projected_offset_mean": _mean(self.projected_offset),
+        }
+
+
+class DetectionScores:
+    """Adds up frames in one measure.
+
+    Args:
+        measure: one of ``MEASURES``.
+        way: of matching, see ``matching.WAYS``.
+    """
+
+    def __init__(self, measure: str, *, way: str = "score") -> None:
+        self.measure, self._way = measure, way
+        self.counts = {(kind, level): GroupedCounts() for kind in (BY_CLASS, ANY_CLASS) for level in LEVELS}
+        self.groups = {(kind, name): GroupedCounts() for kind in (BY_CLASS, ANY_CLASS) for name in GROUPINGS}
+        """At the lower level, by class, distance and size."""
+        self.errors = Errors()
+        self.ignored = 0
+        """Boxes on things that are there but not asked for."""
+        self.unmeasured = 0
+        """Objects asked for whose box of this kind is not known."""
+        self._scores: list[float] = []
+        self._right: list[bool] = []
+
+    def add(
+        self,
+        record: FrameRecord,
+        found: Sequence[FoundObject],
+        asked: Sequence[ObjectRecord],
+        ignored: Sequence[ObjectRecord],
+    ) -> float | None:
+        """Counts one frame.
+
+        Args:
+            record: the frame.
+            found: in it.
+            asked: objects to be found.
+            ignored: objects that count neither way.
+
+        Returns:
+            F1 of this frame alone at the lower level, of any class; None where nothing was asked for nor found.
+        """
+        truths = [one for one in asked if self._is_known(record, one)]
+        unmeasured = [one for one in asked if not self._is_known(record, one)]
+        self.unmeasured += len(unmeasured)
+        overlap = self._overlap(record, found, truths)
+        self._add_errors(record, found, truths, overlap)
+        beside = self._beside(found, [*ignored, *unmeasured])
+        hits = {}
+        for kind in (BY_CLASS, ANY_CLASS):
+            allowed = _classes_agree(found, truths) if kind == BY_CLASS else np.ones(overlap.shape, dtype=bool)
+            for level in LEVELS:
+                pairs = match(overlap, level=level, allowed=allowed, scores=[one.score for one in found], way=self._way)
+                paired = {index for index, _ in pairs}
+                counted = [k for k in range(len(found)) if k in paired or not beside[k]]
+                self.counts[kind, level].add([""] * len(truths), dict.fromkeys(counted, ""), pairs)
+                if level == _BY_GROUP_LEVEL:
+                    self._add_groups(kind, found, truths, counted, pairs)
+                    hits[kind] = (len(pairs), len(counted))
+                    if kind == BY_CLASS:
+                        self.ignored += len(found) - len(counted)
+                        self._add_scores(found, counted, paired)
+        pairs_made, boxes = hits[ANY_CLASS]
+        total = boxes + len(truths)
+        return 2 * pairs_made / total if total else None
+
+    @property
+    def calibration(self) -> ScoreCalibration:
+        """Of the scores, where a box of the right class at the lower level is right."""
+        return score_calibration(self._scores, self._right)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, JSON-ready."""
+        return {
+            "measure": self.measure,
+            "counts": {kind: {str(level): self.counts[kind, level].total.to_dict() for level in LEVELS}
+                       for kind in (BY_CLASS, ANY_CLASS)},
+            "by": {
+                name: {kind: {group: counts.to_dict() for group, counts in self.groups[kind, name].groups.items()}
+                       for kind in (BY_CLASS, ANY_CLASS)}
+                for name in GROUPINGS
+            },
+            "errors": self.errors.to_dict(),
+            "ignored_boxes": self.ignored,
+            "unmeasured_objects": self.unmeasured,
+            "calibration": self.calibration.to_dict(),
+        }  # fmt: skip
+
+    def _is_known(self, record: FrameRecord, one: ObjectRecord) -> bool:
+        """Whether the truth of this measure is known of an object."""
+        return record.labels is not None if self.measure == "points" else true_box(one, self.measure) is not None
+
+    def _overlap(self, record: FrameRecord, found: Sequence[FoundObject], truths: Sequence[ObjectRecord]) -> FloatArray:
+        """(N, M) overlap of found and true boxes in this measure."""
+        if self.measure == "points":
+            valid = np.isfinite(record.depth_m)
+            points = record.frame().point_map().xyz[valid]
+            masks = [mask[valid] for one in truths if (mask := record.mask(one.id)) is not None]
+            return points_iou([one.box for one in found], masks, points)
+        boxes, true = [self._found_box(one) for one in found], self._true_boxes(truths)
+        if self.measure != "oriented":
+            return aligned_iou(boxes, true)
+        overlap = np.zeros((len(boxes), len(truths)))
+        for row, box in enumerate(boxes):
+            for column, one in enumerate(truths):
+                overlap[row, column] = oriented_iou(box, true[column], symmetry=one.symmetry, shape=one.shape)
+        return overlap
+
+    def _found_box(self, one: FoundObject) -> Box3D:
+        return one.visible_box if self.measure == "visible" else one.box
+
+    def _true_boxes(self, truths: Sequence[ObjectRecord]) -> list[Box3D]:
+        """Boxes of objects that have one; the others were left out."""
+        return [box for one in truths if (box := true_box(one, self.measure)) is not None]
+
+    def _beside(self, found: Sequence[FoundObject], others: Sequence[ObjectRecord]) -> BoolArray:
+        """(N,) which found boxes show a part of something that is there but not asked for."""
+        beside = np.zeros(len(found), dtype=bool)
+        for index, one in enumerate(found):
+            box = self._found_box(one)
+            known = [there for other in others for there in (other.box, other.visible_box) if there is not None]
+            beside[index] = any(
+                float(aligned_iou([box], [there])[0, 0]) >= IGNORED_IOU or share_inside(box, there) >= IGNORED_INSIDE
+                for there in known
+            )
+        return beside
+
+    def _add_errors(
+        self, record: FrameRecord, found: Sequence[FoundObject], truths: Sequence[ObjectRecord], overlap: FloatArray
+    ) -> None:
+        """How far off the boxes are that lie near an object, whatever they are called."""
+        self.errors.asked += len(truths)
+        if self.measure == "points":
+            self.errors.iou += [float(overlap[i, j]) for i, j in match(overlap, level=LEVELS[0], way="overlap")]
+            return
+        true = self._true_boxes(truths)
+        near = np.array(
+            [
+                [math.dist(self._found_box(one).center, box.center) < np.linalg.norm(box.size) / 2 for box in true]
+                for one in found
+            ],
+            dtype=bool,
+        ).reshape(overlap.shape)
+        allowed = near | (overlap >= LEVELS[0])
+        for i, j in match(overlap, level=_LEAST_OVERLAP, allowed=allowed, way="overlap"):
+            box = self._found_box(found[i])
+            self.errors.iou.append(float(overlap[i, j]))
+            self.errors.offset_m.append(math.dist(box.center, true[j].center))
+            seen, wanted = projected_rectangle(box, record.intrinsics), truths[j].box_2d
+            if wanted is not None and seen is not None:
+                self.errors.projected_iou.append(rectangle_iou(seen, wanted))
+                self.errors.projected_offset.append(rectangle_offset(seen, wanted, record.intrinsics))
+
+    def _add_groups(
+        self,
+        kind: str,
+        found: Sequence[FoundObject],
+        truths: Sequence[ObjectRecord],
+        counted: Sequence[int],
+        pairs: Sequence[tuple[int, int]],
+    ) -> None:
+        """Counts a frame by class, distance and size."""
+        boxes = [true_box(one, self.measure) for one in truths]
+        for name in GROUPINGS:
+            if name == "class":
+                of_truths = [class_name(one.label) for one in truths]
+                of_found = {k: class_name(found[k].label) for k in counted}
+            else:
+                band = distance_band if name == "distance" else size_band
+                of_truths = ["unknown" if box is None else band(box) for box in boxes]
+                of_found = {k: band(self._found_box(found[k])) for k in counted}
+            self.groups[kind, name].add(of_truths, of_found, pairs)
+
+    def _add_scores(self, found: Sequence[FoundObject], counted: Sequence[int], paired: set[int]) -> None:
+        for k in counted:
+            score = found[k].score
+            if score is not None:
+                self._scores.append(min(max(score, 0.0), 1.0))
+                self._right.append(k in paired)
+
+
+def true_box(one: ObjectRecord, measure: str) -> Box3D | None:
+    """An object's true box in a measure.
+
+    Args:
+        one: the object.
+        measure: one of ``MEASURES``.
+
+    Returns:
+        The box; None where it is not known. For points any box, which only tells where the object is.
+    """
+    if measure == "points":
+        return one.box or one.visible_box
+    if measure == "visible":
+        return one.visible_box
+    return one.box if measure == "oriented" or one.box is None else hull(one.box)
+
+
+def _classes_agree(found: Sequence[FoundObject], truths: Sequence[ObjectRecord]) -> BoolArray:
+    """(N, M) whether a found and a true object are called the same."""
+    ours, theirs = [class_name(one.label) for one in found], [class_name(one.label) for one in truths]
+    return np.array([[a == b for b in theirs] for a in ours], dtype=bool).reshape(len(ours), len(theirs))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
