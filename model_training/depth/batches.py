@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_training.depth.augment import jittered, quarter_turned, resized_to_cover
+from model_training.color_jitter import jittered
+from model_training.depth.augment import quarter_turned, resized_to_cover
 from model_training.depth.shards import ShardFolder
 from model_training.depth.targets import Batch
 from model_training.depth.train_config import NEVER, DataConfig

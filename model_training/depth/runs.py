@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from model_training.curves import curves
 from model_training.depth.distributed import join_processes, leave_processes
 from model_training.depth.guesses import blind_scores, guess_of, looked_at, mean_depth, network_scores, truth_of
 from model_training.depth.release import figures_table, write_release
-from model_training.depth.report import curves, sample_sheet
-from model_training.depth.run_log import read_log
+from model_training.depth.report import CURVES, sample_sheet
 from model_training.depth.shards import ShardFolder
 from model_training.depth.train_config import TrainConfig
 from model_training.depth.trainer import Trainer
+from model_training.run_log import read_log
 from model_training.yaml_config import read_yaml
 from n3d_ros.depth.checkpoint import LoadedNetwork, load_network
 from n3d_ros.errors import ConfigurationError
@@ -74,7 +75,7 @@ def write_report(trainer: Trainer, folder: Path) -> None:
         trainer: after its run.
         folder: of the run.
     """
-    cv2.imwrite(str(folder / "curves.png"), curves(read_log(folder)))
+    cv2.imwrite(str(folder / "curves.png"), curves(read_log(folder), CURVES))
     if trainer.validation is not None:
         with trainer.released_weights():
             _write_samples(

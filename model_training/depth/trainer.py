@@ -14,18 +14,19 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model_training.depth import checkpoints
+from model_training import checkpoints
 from model_training.depth.batches import BatchPlan, BatchStream
 from model_training.depth.distributed import Processes, synchronised
 from model_training.depth.guesses import network_scores
 from model_training.depth.initialization import initialize
-from model_training.depth.run_log import RunLog
-from model_training.depth.schedule import WeightMean, make_optimizer, rate_share, set_rate
+from model_training.depth.schedule import make_optimizer
 from model_training.depth.shards import ShardFolder
 from model_training.depth.stages import ObjectHead, any_view_step, monocular_step
 from model_training.depth.starting import take_over
 from model_training.depth.targets import Batch
 from model_training.depth.train_config import TrainConfig
+from model_training.run_log import RunLog
+from model_training.schedule import WeightMean, rate_share, set_rate
 from model_training.yaml_config import to_json
 from n3d_ros.depth.network import build_network
 from n3d_ros.errors import ConfigurationError, N3dError

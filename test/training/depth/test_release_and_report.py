@@ -13,12 +13,13 @@ pytest.importorskip("torch", reason="torch (make setup MODEL=1) is not installed
 
 import torch
 
+from model_training.curves import curves, diagram, smoothed
 from model_training.depth.__main__ import main
 from model_training.depth.guesses import guess_of, mean_depth, truth_of
 from model_training.depth.initialization import initialize
 from model_training.depth.metrics import SceneGuess, direction_errors_deg, score
 from model_training.depth.release import write_release
-from model_training.depth.report import curves, diagram, smoothed
+from model_training.depth.report import CURVES
 from model_training.depth.shards import ShardFolder
 from model_training.depth.starting import take_over
 from model_training.depth.teach import labels_of
@@ -142,7 +143,7 @@ def test_diagrams_survive_one_point_and_no_point_and_draw_rising_values_upwards(
     drawn = np.argwhere(rising[..., 0].astype(int) - rising[..., 2] > 80)  # the curve is blue, everything else grey
     left, right = drawn[drawn[:, 1].argmin()], drawn[drawn[:, 1].argmax()]
     assert left[0] > right[0]
-    assert curves([{"step": 1, "kind": "train", "total": 2.0}]).ndim == 3
+    assert curves([{"step": 1, "kind": "train", "total": 2.0}], CURVES).ndim == 3
 
 
 def test_the_command_line_trains_labels_and_evaluates(shards: ShardFolder, tmp_path: Path) -> None:

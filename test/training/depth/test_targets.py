@@ -9,7 +9,8 @@ pytest.importorskip("torch", reason="torch (make setup MODEL=1) is not installed
 
 import torch
 
-from model_training.depth.augment import jittered, quarter_turned, resized_to_cover
+from model_training.color_jitter import jittered
+from model_training.depth.augment import quarter_turned, resized_to_cover
 from model_training.depth.batches import batch_of
 from model_training.depth.stages import given_extrinsics
 from model_training.depth.targets import (

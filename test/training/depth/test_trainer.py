@@ -15,14 +15,15 @@ pytest.importorskip("torch", reason="torch (make setup MODEL=1) is not installed
 
 import torch
 
-from model_training.depth import checkpoints
+from model_training import checkpoints
 from model_training.depth.batches import BatchStream
 from model_training.depth.initialization import initialize
-from model_training.depth.run_log import RunLog, read_log
-from model_training.depth.schedule import WeightMean, make_optimizer, rate_share
+from model_training.depth.schedule import make_optimizer
 from model_training.depth.shards import ShardFolder
 from model_training.depth.train_config import DataConfig, OptimizerConfig, TrainConfig
 from model_training.depth.trainer import Trainer, TrainingError
+from model_training.run_log import RunLog, read_log
+from model_training.schedule import WeightMean, rate_share
 from n3d_ros.depth.config import NetworkConfig
 from n3d_ros.depth.network import build_network
 from n3d_ros.errors import ConfigurationError
