@@ -88,6 +88,7 @@ class BagPass:
         listeners: who is told.
         questions: what to ask on the way, and at the end.
         depth_source: finds depth; closed by the caller. None: the bag's depth images.
+        wants: asked of each pair whether it is looked at; the others are passed over. None: all are.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class BagPass:
         listeners: BagListeners,
         questions: Sequence[BagQuestion] = (),
         depth_source: DepthSource | None = None,
+        wants: Callable[[RgbdPair], bool] | None = None,
     ) -> None:
+        self._wants = wants
         self._reader, self._topics, self._config, self._listeners = reader, topics, config, listeners
         self._recorded_ns = 0
         self._transforms = load_transforms(reader, self._drop)
@@ -172,7 +175,7 @@ class BagPass:
             tell(message)
         self._tell_answers(self._desk.due(message.stamp_ns))
         pair = self._pair_of(message)
-        if pair is not None:
+        if pair is not None and (self._wants is None or self._wants(pair)):
             self._look(pair, message.stamp_ns)
         for tell in self._listeners.handled:
             tell(message)
