@@ -1,4 +1,4 @@
-"""Images and masks as records hold them: encoded pictures, depth in millimetres, and the boxes around visible pixels."""
+"""Images and masks as records hold them: encoded pictures, depth in millimetres, boxes around visible pixels."""
 
 from __future__ import annotations
 
