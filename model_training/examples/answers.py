@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.examples.config import ExampleConfig
@@ -119,7 +120,7 @@ def box_codes(objects: Sequence[ObjectRecord], context: DecodeContext, target: s
     Raises:
         InputError: an object has no box in front of the camera, or a label that cannot be written.
     """
-    yaw = "zero" if target == "visible" else "free"
+    yaw: Literal["free", "zero"] = "zero" if target == "visible" else "free"
     codes = []
     for one in objects:
         box = target_box(one, target)

@@ -137,7 +137,7 @@ def _rectangle_share(look: Look, one: ObjectRecord, rows: int, columns: int) -> 
 def _overlap(low: float, high: float, count: int) -> NDArray[np.float64]:
     """(count,) share of each unit interval that lies between two numbers."""
     starts = np.arange(count, dtype=np.float64)
-    return np.clip(np.minimum(starts + 1, high) - np.maximum(starts, low), 0, 1)
+    return np.asarray(np.clip(np.minimum(starts + 1, high) - np.maximum(starts, low), 0, 1), np.float64)
 
 
 def _box_values(one: ObjectRecord, context: DecodeContext, config: ExampleConfig) -> NDArray[np.float32] | None:
@@ -149,4 +149,4 @@ def _box_values(one: ObjectRecord, context: DecodeContext, config: ExampleConfig
         code = encode_box(one.label, box, context, yaw="zero" if config.target_box == "visible" else "free")
     except InputError:
         return None
-    return np.array([code.bins[place] for place in CODE_PLACES], np.float32) / np.float32(BINS)
+    return np.array([code.bins[place] / BINS for place in CODE_PLACES], np.float32)

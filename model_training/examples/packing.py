@@ -117,7 +117,7 @@ def visible(part: NDArray[np.int64]) -> NDArray[np.bool_]:
     padding = part < 0
     seen &= ~padding[:, :, None] & ~padding[:, None, :]
     seen |= np.eye(length, dtype=bool) & padding[:, :, None]  # a row that sees nothing would be NaN
-    return seen[:, None]
+    return np.asarray(seen[:, None], np.bool_)
 
 
 def _row(example: FrameExample, image_token: int) -> _Row:

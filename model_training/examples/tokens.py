@@ -82,16 +82,15 @@ def turn_of(conversation: Conversation, tokenizer: Tokenizer, *, learn_forced: b
     bins = np.full(len(answer), NO_BIN, np.int16)
     if conversation.codes is not None:
         states = _states(tokenizer, answer, max_boxes)
-        numbers = iter([number for code in conversation.codes for number in code.bins])
+        numbers = [number for code in conversation.codes for number in code.bins]
+        begun = 0
         for place, (token, state) in enumerate(zip(answer.tolist(), states, strict=True)):
             learnt[place] = learn_forced or state.only is None
-            slot, written = (NO_SLOT, 0) if state.part is None else state.part
-            begins = slot > 0 and written == 0
-            if begins and not tokenizer.piece(token)[:1].isdigit():  # a label goes on behind a comma of its own
-                slot, begins = 0, False
+            slot, begins = _slot(tokenizer, token, state, begun)
             slots[place] = slot
             if begins:
-                bins[place] = next(numbers)
+                bins[place] = numbers[begun]
+                begun += 1
     return Turn(kind=conversation.kind, prompt_ids=prompt, answer_ids=answer, is_learnt=learnt, slots=slots, bins=bins)
 
 
@@ -110,6 +109,32 @@ def allowed_tokens(tokenizer: Tokenizer, turn: Turn, max_boxes: int) -> list[NDA
         return [None] * len(turn.answer_ids)
     states = _states(tokenizer, turn.answer_ids, max_boxes)
     return [None if state.allowed is None else state.allowed.ids for state in states]
+
+
+def number_of(tokenizer: Tokenizer, token: int) -> str | None:
+    """The digits that a token adds to a number.
+
+    Args:
+        tokenizer: of the model.
+        token: any.
+
+    Returns:
+        Digits; None for a token that is no part of a number.
+    """
+    piece = tokenizer.piece(token)
+    digits = piece.removeprefix(b",") if tokenizer.bin_ids is not None else piece
+    return digits.decode("ascii") if digits.isdigit() else None
+
+
+def _slot(tokenizer: Tokenizer, token: int, state: GrammarState, begun: int) -> tuple[int, bool]:
+    """The part of a box that a token belongs to, and whether a number begins with it."""
+    if tokenizer.bin_ids is not None and number_of(tokenizer, token) is not None and state.part is not None:
+        return begun % (len(SLOTS) - 1) + 1, True  # a whole number, which ends the label before it
+    slot, written = (NO_SLOT, 0) if state.part is None else state.part
+    if slot > 0 and written == 0:
+        # A label may go on behind a comma of its own.
+        return (slot, True) if number_of(tokenizer, token) is not None else (0, False)
+    return slot, False
 
 
 def _states(tokenizer: Tokenizer, answer: NDArray[np.int64], max_boxes: int) -> list[GrammarState]:
