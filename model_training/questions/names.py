@@ -1,0 +1,157 @@
+"""What words mean in a frame, found by the node's own code, and how its objects can be called so that one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+from model_training.data.records import ObjectRecord
+from model_training.questions.asked_frame import AskedFrame, AskedObject, material_word
+from n3d_ros.scene.answers.context import Context, UnansweredError
+from n3d_ros.scene.answers.resolve import meanings
+from n3d_ros.scene.phrases import Phrase
+from n3d_ros.scene.questions.question import Thing, Viewpoint, Where
+from n3d_ros.scene.questions.reading import read
+
+KEPT_THINGS = 16384  # readings of names; the same ones come again in frame after frame
+
+
+@lru_cache(maxsize=KEPT_THINGS)
+def thing_of(words: str) -> Thing | None:
+    """What the node reads in a name.
+
+    Args:
+        words: without article, such as "red mug left of the lamp".
+
+    Returns:
+        The thing; None where "Where is the ...?" is not understood, or asks more than that.
+    """
+    question = read(f"Where is the {words}?").question
+    if question is None or question.viewpoint != Viewpoint() or not isinstance(question.intent, Where):
+        return None
+    return None if question.intent.relative_to is not None else question.intent.thing
+
+
+def _is_called(phrase: Phrase, label: str) -> bool:
+    """Whether a label itself says what a phrase names."""
+    return phrase.noun is None or phrase.is_named_by(label) or phrase.is_named_alike_by(label)
+
+
+class Names:
+    """What words mean in one frame; every answer is remembered."""
+
+    def __init__(self, frame: AskedFrame) -> None:
+        self._frame = frame
+        self._one: dict[tuple[str, bool, bool], int | None] = {}
+        self._all: dict[str, tuple[int, ...] | None] = {}
+
+    def the_one(self, words: str, *, described: bool = False, level: bool = False) -> int | None:
+        """The object that a phrase means, where it means one beyond doubt.
+
+        Args:
+            words: without article.
+            described: whether the words tell a material.
+            level: whether sides are meant along level axes, where the vertical is known.
+
+        Returns:
+            Its id; None where several fit, or none, or the measuring error has a say, or too little is seen of it, or
+            something without a box could be meant.
+        """
+        key = (words, described, level)
+        if key not in self._one:
+            self._one[key] = self._meant(words, described=described, level=level)
+        return self._one[key]
+
+    def all_called(self, words: str) -> tuple[int, ...] | None:
+        """All objects that a name without places fits.
+
+        Args:
+            words: such as "mug" or "red mug".
+
+        Returns:
+            Their ids in the order of writing, none included; None where that cannot be told.
+        """
+        if words not in self._all:
+            self._all[words] = self._fitting(words)
+        return self._all[words]
+
+    def short_names(self, one: AskedObject) -> Iterator[str]:
+        """Names without places that mean this object alone.
+
+        Args:
+            one: the object.
+
+        Yields:
+            The plain label first, then with colour, then with material, the shortest that do.
+        """
+        if self.the_one(one.label) == one.id:
+            yield one.label
+        colored = f"{one.record.color} {one.label}"
+        if one.record.color and self.the_one(colored) == one.id:
+            yield colored
+        material = material_word(one.record)
+        if material and self.tells_material(one) and self.the_one(f"{material} {one.label}", described=True) == one.id:
+            yield f"{material} {one.label}"
+
+    def tells_material(self, one: AskedObject) -> bool:
+        """Whether a material can tell this object from all that are called like it: theirs are known, too.
+
+        Args:
+            one: the object.
+
+        Returns:
+            True when no other one's material is unknown.
+        """
+        called = self._ids_called(one.label, described=False)
+        return bool(called) and all(self._record_of(i).material for i in called or ())
+
+    def _meant(self, words: str, *, described: bool, level: bool) -> int | None:
+        thing = thing_of(words)
+        if thing is None or self._is_doubtful(thing.phrase):
+            return None
+        frame = self._frame
+        query = frame.query(words, level=level)
+        context = Context.of(frame.described_scene if described else frame.scene, query)
+        try:
+            found = meanings(thing, context)
+        except UnansweredError:
+            return None
+        first = found[0]
+        is_doubtful = len(found) > 1 or len(first.bodies) > 1 or context.work.is_cut or first.tie or first.notes
+        object_id = first.one.id
+        return None if is_doubtful or object_id in frame.faint_ids else object_id
+
+    def _fitting(self, words: str) -> tuple[int, ...] | None:
+        found = self._ids_called(words, described=False)
+        if found is None or not self._frame.faint_ids.isdisjoint(found):
+            return None
+        return self._frame.in_order(found)
+
+    def _ids_called(self, words: str, *, described: bool) -> tuple[int, ...] | None:
+        thing = thing_of(words)
+        if thing is None or thing.places or thing.extreme or thing.bounds or self._is_doubtful(thing.phrase):
+            return None
+        frame = self._frame
+        context = Context.of(frame.described_scene if described else frame.scene, frame.query(words))
+        try:
+            found = meanings(thing, context, together=True)
+        except UnansweredError:
+            return None
+        bodies = [body for one in found for body in one.bodies]
+        if not all(_is_called(thing.phrase, body.label) for body in bodies):
+            return None  # taken for a mug by its shape alone
+        return tuple(body.id for body in bodies if body.id is not None)
+
+    def _is_doubtful(self, phrase: Phrase) -> bool:
+        """Whether a phrase could mean what has no box, or tells a colour that is not known of all that it may mean."""
+        bare = replace(phrase, colors=())
+        if any(bare.matches(label) for label in self._frame.unplaced):
+            return True
+        every = (one.record for one in (*self._frame.objects, *self._frame.faint))
+        return bool(phrase.colors) and any(
+            bare.matches(one.label, None, one.shape or None) for one in every if not one.color
+        )
+
+    def _record_of(self, object_id: int) -> ObjectRecord:
+        return next(one.record for one in (*self._frame.objects, *self._frame.faint) if one.id == object_id)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model_training.data.records import FrameRecord, QuestionRecord
+from model_training.questions.config import Margins, QuestionConfig
+from model_training.questions.make import made_questions, questions_about
+from n3d_ros.codec.prompts import grounding_text, referring_text
+from n3d_ros.errors import ConfigurationError
+from training.questions.frames import frame, kitchen, random_frame, thing
+
+PLAIN = QuestionConfig(category=0, referring=0, reasoning=0)
+MANY = QuestionConfig(category=12, referring=12, reasoning=0, vocabulary=("giraffe", "mug", "piano", "apple"))
+
+
+def of_kind(record: FrameRecord, kind: str, config: QuestionConfig) -> list[QuestionRecord]:
+    return [one for one in questions_about(record, config) if one.kind == kind]
+
+
+def test_detection_lists_objects_from_left_to_right() -> None:
+    (asked,) = questions_about(kitchen(), PLAIN)
+    assert asked.kind == "detection"
+    assert [i for i in asked.object_ids if i not in (4, 5)] == [2, 3, 1, 6, 7]  # bowl and apple share the table's place
+
+
+def test_detection_lists_objects_from_near_to_far_when_told_so() -> None:
+    (asked,) = questions_about(kitchen(), replace(PLAIN, order="near_to_far"))
+    assert [i for i in asked.object_ids if i != 5] == [3, 7, 2, 4, 1, 6]  # the apple is as far as its bowl
+
+
+def test_a_frame_without_objects_is_asked_for_everything_and_nothing_is_the_answer() -> None:
+    record = frame()
+    asked = questions_about(record, replace(MANY, reasoning=6))
+    assert {one.kind for one in asked} == {"detection", "category"}
+    assert all(one.object_ids == () for one in asked)
+
+
+def test_a_frame_without_objects_is_not_asked_for_categories_without_a_vocabulary() -> None:
+    assert [one.kind for one in questions_about(frame(), replace(MANY, vocabulary=()))] == ["detection"]
+
+
+def test_a_category_means_all_its_objects_and_one_that_is_not_there_none() -> None:
+    truth = {"mug": {3, 6}, "table": {1}, "bottle": {2}, "bowl": {4}, "apple": {5}, "book": {7}}
+    truth |= {"giraffe": set(), "piano": set()}
+    asked = [one for k in range(12) for one in of_kind(kitchen(f"kitchen-{k}"), "category", MANY)]
+    plain = [one for one in asked if set(one.names) <= truth.keys()]
+    assert len(plain) > 20
+    assert all(set(one.object_ids) == set().union(*(truth[name] for name in one.names)) for one in plain)
+    assert {"giraffe", "piano"} & {name for one in plain for name in one.names}
+
+
+def test_a_colour_in_a_category_leaves_the_other_colours_out() -> None:
+    asked = [one for k in range(40) for one in of_kind(kitchen(f"kitchen-{k}"), "category", MANY)]
+    alone = {one.names[0]: one.object_ids for one in asked if len(one.names) == 1}
+    truth = {"red mug": (3,), "blue mug": (6,), "green mug": (), "white mug": (), "blue book": (7,), "red apple": (5,)}
+    known = truth.keys() & alone.keys()
+    assert {"red mug", "blue mug"} <= known
+    assert {alone[name] for name in known & {"green mug", "white mug"}} == {()}
+    assert {name: alone[name] for name in known} == {name: truth[name] for name in known}
+
+
+def test_boxes_of_several_categories_are_written_in_the_frames_order() -> None:
+    asked = [one for k in range(20) for one in of_kind(kitchen(f"kitchen-{k}"), "category", MANY)]
+    order = questions_about(kitchen(), PLAIN)[0].object_ids
+    several = [one for one in asked if len(one.object_ids) > 1]
+    assert several
+    assert all(list(one.object_ids) == [i for i in order if i in one.object_ids] for one in several)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_expressions_mean_what_a_person_sees_in_the_kitchen(seed: int) -> None:
+    truth = {
+        "the red mug": 3, "the blue mug": 6, "the metal mug": 3, "the ceramic mug": 6, "the rightmost mug": 6,
+        "the mug closest to the bottle": 3, "the mug farthest from the camera": 6, "the leftmost mug": 3,
+        "the mug behind the bowl": 6,
+        "the mug in front of the bowl": 3, "the mug to the left of the bowl": 3, "the mug right of the bowl": 6,
+        "the apple in the bowl": 5, "the object in the bowl": 5, "the mug nearest to the book": 6,
+    }  # fmt: skip
+    config = replace(MANY, seed=seed, referring=40)
+    asked = [one for k in range(5) for one in of_kind(kitchen(f"kitchen-{k}"), "referring", config)]
+    said = {name: i for one in asked for name, i in zip(one.names, one.object_ids, strict=True)}
+    known = said.keys() & truth.keys()
+    assert len(known) >= 5
+    assert {name: said[name] for name in known} == {name: truth[name] for name in known}
+    assert "the mug" not in said
+
+
+def test_equal_objects_in_one_place_are_never_referred_to() -> None:
+    record = frame(*(thing(k, "mug", (0.0, 0.0, 1.0), color="red") for k in (1, 2)))
+    asked = questions_about(record, replace(MANY, reasoning=8))
+    assert {one.kind for one in asked} == {"detection", "category"}
+
+
+def test_what_has_no_box_makes_its_name_unfit() -> None:
+    record = frame(
+        thing(1, "mug", (0.1, 0.0, 1.0), color="red"), thing(2, "mug", None), thing(3, "book", (0.3, 0, 1.2))
+    )
+    asked = questions_about(record, MANY)
+    assert not any("mug" in name for one in asked for name in one.names)
+
+
+def test_an_object_of_which_hardly_anything_is_seen_is_neither_listed_nor_ignored() -> None:
+    faint = thing(2, "mug", (-0.2, 0.0, 1.5), color="blue", visible_pixels=5)
+    record = frame(thing(1, "mug", (0.1, 0.0, 1.0), color="red"), faint, thing(3, "book", (0.3, 0.0, 1.2)))
+    made = made_questions(record, MANY)
+    assert made.questions[0].object_ids == (3, 1)
+    assert not any(2 in one.object_ids for one in made.questions)
+    categories = [one for one in made.questions if one.kind == "category"]
+    assert categories
+    assert not any("mug" in one.names for one in categories)
+
+
+def test_a_hidden_object_is_as_if_it_were_not_there() -> None:
+    hidden = thing(2, "mug", (-0.2, 0.0, 1.5), visible_pixels=0, visible_fraction=0.0)
+    record = frame(thing(1, "mug", (0.1, 0.0, 1.0)), hidden)
+    asked = of_kind(record, "category", MANY)
+    assert any(one.names == ("mug",) and one.object_ids == (1,) for one in asked)
+
+
+def test_the_other_box_is_used_where_the_one_wanted_is_unknown() -> None:
+    full = thing(1, "mug", (0.1, 0.0, 1.0)).visible_box
+    lone = replace(thing(1, "mug", (0.1, 0.0, 1.0)), visible_box=None, box=full)
+    assert questions_about(frame(lone), PLAIN)[0].target_box == "full"
+    assert questions_about(frame(lone), replace(PLAIN, target_box="full"))[0].object_ids == (1,)
+
+
+def test_too_many_objects_are_counted_and_not_asked_for() -> None:
+    record = frame(*(thing(k, "book", (0.3 - 0.1 * k, 0.0, 1.0)) for k in range(1, 6)))
+    made = made_questions(record, replace(PLAIN, max_objects=4))
+    assert made.questions == ()
+    assert made.drops == {"detection: too many objects": 1}
+
+
+def test_the_prompts_take_the_names_as_they_are() -> None:
+    asked = [one for k in range(4) for one in questions_about(kitchen(f"kitchen-{k}"), MANY)]
+    for one in asked:
+        if one.kind in ("category", "referring"):
+            text = grounding_text(one.names) if one.kind == "category" else referring_text(one.names)
+            assert all(f"'{name}'" in text for name in one.names)
+
+
+def test_questions_follow_from_seed_and_frame_alone() -> None:
+    def rows(record: FrameRecord, config: QuestionConfig) -> list[str]:
+        return [repr(one) for one in questions_about(record, config)]
+
+    records = [random_frame(np.random.default_rng(k), f"frame-{k}") for k in range(3)]
+    first = {one.id: rows(one, MANY) for one in records}
+    again = {one.id: rows(one, MANY) for one in reversed(records)}
+    assert first == again
+    assert rows(records[0], replace(MANY, seed=1)) != first["frame-0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"target_box": "whole"}, "target_box"),
+        ({"order": "random"}, "order"),
+        ({"classes": ("colours",)}, "classes"),
+        ({"reasoning": -1}, "reasoning"),
+        ({"category": 1.5}, "category"),
+        ({"absent_share": 1.2}, "absent_share"),
+        ({"vocabulary": ("mug", " ")}, "vocabulary"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        QuestionConfig(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changes", [{"size_ratio": 0.9}, {"side_m": float("nan")}, {"clock_deg": 15.0}])
+def test_a_margin_out_of_range_is_named(changes: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(changes))):
+        Margins(**changes)
