@@ -6,6 +6,7 @@ one's before the two are compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -203,4 +204,4 @@ def rectangle_offset(first: Rectangle, second: Rectangle, intrinsics: CameraIntr
     """
     size = (intrinsics.width, intrinsics.height)
     way = [(first[k] + first[k + 2] - second[k] - second[k + 2]) / 2 / size[k] for k in (0, 1)]
-    return float(np.hypot(*way))
+    return math.hypot(*way)
