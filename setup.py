@@ -36,7 +36,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["n3d_ros", "n3d_ros.*", "model_training", "model_training.*"]),
     package_data={
-        "n3d_ros": ["py.typed", "ros/report/templates/*.html"],
+        "n3d_ros": ["py.typed", "ros/report/templates/*.html", "models/n3d_nano/*"],
         "model_training": ["py.typed", "*/configs/*.yaml"],
     },
     data_files=[
