@@ -41,7 +41,8 @@ def run_in_processes(work: Callable[[int], ShardReport], tasks: Sequence[int], w
     with _one_thread_each():
         pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_begin_worker)
         try:
-            jobs = [pool.submit(work, number) for number in tasks]
+            with _without_interrupts():
+                jobs = [pool.submit(work, number) for number in tasks]  # starts the processes
             for job in as_completed(jobs):
                 yield job.result()
         except BrokenProcessPool as error:
@@ -55,9 +56,18 @@ def run_in_processes(work: Callable[[int], ShardReport], tasks: Sequence[int], w
 
 
 def _begin_worker() -> None:
-    """The parent alone decides what Ctrl-C means; one thread per process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One thread per process."""
     cv2.setNumThreads(1)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile never see Ctrl-C: the parent alone decides what it means."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -7,20 +7,15 @@ import logging
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from model_training.data.reports import ShardReport
 from n3d_ros.errors import BackendError, ConfigurationError
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 OBJECT_STORE_BYTES = 96 << 20  # numbers and reports go through it, no images
 TEMPORARY_PREFIX = "n3d_ray_"  # under /tmp: names of sockets may have 107 bytes in all
-KILLED = (
-    "Ray gave up on a shard after its workers were killed several times ({reason}). Finished shards are kept: the same "
-    "command makes the rest; with fewer --workers if memory was short."
-)
 
 
 def run_on_ray(
@@ -38,29 +33,40 @@ def run_on_ray(
         A report per task.
 
     Raises:
-        BackendError: workers were killed again and again.
+        BackendError: Ray ended the run.
+        ConfigurationError: what would end every task the same way.
     """
     import ray
 
     with _session(workers, address):
         try:
             for row in _tasks(work, tasks, workers).iter_rows():
+                if row["stop"]:
+                    raise ConfigurationError(row["stop"])
                 yield ShardReport.from_json(row["report"])
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, ConfigurationError):
-                raise cause from None
-            raise
         except ray.exceptions.RayError as error:
-            raise BackendError(KILLED.format(reason=type(error).__name__)) from error
+            raise BackendError(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong on Ray: its last line holds the cause, above it are the frames of its own code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    cause = lines[-1] if lines else type(error).__name__
+    advice = "Finished shards are kept: the same command makes the rest."
+    if "No module named" in cause:
+        advice = "Every machine of the cluster needs the same installation of this package."
+    return f"Ray ended the run ({cause}). {advice}"
 
 
 def _tasks(work: Callable[[int], ShardReport], tasks: Sequence[int], workers: int) -> Any:
-    """The lazy data set of reports."""
-    import ray
+    """The lazy data set of reports; what ends the whole run travels as a value, since Ray tells errors at length."""
+    import ray.data
 
     def make(row: dict[str, Any]) -> dict[str, str]:
-        return {"report": work(int(row["task"])).to_json()}
+        try:
+            return {"report": work(int(row["task"])).to_json(), "stop": ""}
+        except ConfigurationError as error:
+            return {"report": "", "stop": error.message}
 
     numbers = ray.data.from_items([{"task": number} for number in tasks], override_num_blocks=len(tasks))
     return numbers.map(make, concurrency=min(workers, len(tasks)), num_cpus=1)
@@ -75,17 +81,17 @@ def _session(workers: int, address: str | None) -> Iterator[None]:
     folder = None if address else tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir="/tmp")
     own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": folder}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.init(
-                address=address or "local",
-                include_dashboard=None if address else False,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                **({} if address else own),
-            )
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **({} if address else own),
+        )
         _silence()
         yield
+    except ConnectionError as error:
+        raise BackendError(f"--ray-address {address}: no Ray cluster answers there ({error}).") from error
     finally:
         ray.shutdown()
         if folder is not None:
@@ -93,10 +99,11 @@ def _session(workers: int, address: str | None) -> Iterator[None]:
 
 
 def _silence() -> None:
-    """Progress is told by shards, not by Ray's own bars and lines."""
+    """Progress is told by shards, not by Ray's own bars and lines; errors come as exceptions."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -26,6 +26,7 @@ class ShardReport:
         rejects: how many inputs each rule kept out.
         seconds: that making it took.
         failure: why there is no such shard, a sentence; "" where there is one.
+        notes: a few sentences about single inputs, such as which file could not be read.
     """
 
     number: int
@@ -34,6 +35,7 @@ class ShardReport:
     rejects: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     failure: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON, for the footer of a shard.
@@ -54,7 +56,7 @@ class ShardReport:
             The report.
         """
         values: dict[str, Any] = json.loads(text)
-        return cls(**values)
+        return cls(**values | {"notes": tuple(values.get("notes", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,6 +254,23 @@ def writer_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
+def attempts_at(path: Path, since_s: float) -> int:
+    """How many writers began a shard and did not end it.
+
+    Args:
+        path: of the shard.
+        since_s: only those since then, seconds of the clock.
+
+    Returns:
+        Half-written files, of any machine.
+    """
+    count = 0
+    for part in path.parent.glob(f"{path.name}.*"):
+        with contextlib.suppress(FileNotFoundError):
+            count += part.stat().st_mtime >= since_s
+    return count
+
+
 def remove_abandoned(folder: Path) -> int:
     """Removes what killed processes of this machine left half-written.
 

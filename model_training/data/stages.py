@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 from model_training.data.folder import DatasetFolder
 from model_training.data.reports import ShardReport, StageReport
+from model_training.data.shards import attempts_at
 from n3d_ros.errors import BackendError, ConfigurationError, N3dError
 
 Work = Callable[[int], ShardReport]
 
-CONTINUE = "Finished shards are kept; the same command makes the rest."
+MAX_ATTEMPTS = 4  # at a shard whose workers die
+CLOCK_SLACK_S = 1.0  # file systems keep coarse times
 
 
 class Stage(Protocol):
@@ -199,11 +201,13 @@ class _OnlyMissing:
         stage: makes shards.
         folder: where they go.
         content: "frames" or "questions".
+        begun_s: when the run began, seconds of the clock.
     """
 
     stage: Stage
     folder: DatasetFolder
     content: str
+    begun_s: float
 
     def __call__(self, number: int) -> ShardReport:
         """Makes one shard unless it is there.
@@ -213,8 +217,21 @@ class _OnlyMissing:
 
         Returns:
             Its report.
+
+        Raises:
+            BackendError: worker after worker died of this shard; Ray would try for ever.
         """
-        return self.folder.report(self.content, number) or self.stage.run(number)
+        there = self.folder.report(self.content, number)
+        if there is not None:
+            return there
+        attempts = attempts_at(self.folder.shard_path(self.content, number), self.begun_s)
+        if attempts >= MAX_ATTEMPTS:
+            raise BackendError(
+                f"{attempts} workers ended unexpectedly while they made this shard (out of memory, or a crash in its "
+                "inputs). Try fewer --workers.",
+                reason="worker_died",
+            )
+        return self.stage.run(number)
 
 
 def run_stage(
@@ -245,7 +262,7 @@ def run_stage(
     """
     wanted = range(folder.shards) if only is None else only
     missing = [number for number in folder.missing(content) if number in set(wanted)]
-    work = _OnlyMissing(stage, folder, content)
+    work = _OnlyMissing(stage, folder, content, time.time() - CLOCK_SLACK_S)
     made: list[ShardReport] = []
     with _bar(len(wanted), description or content) as bar:
         bar.update(len(wanted) - len(missing))
