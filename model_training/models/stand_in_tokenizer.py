@@ -19,7 +19,8 @@ from n3d_ros.codec.prompts import (
     grounding_text,
     referring_text,
 )
-from n3d_ros.codec.tokenizer import QWEN_SPECIAL_TOKENS, QWEN_SPLIT, Tokenizer, bpe_document, load_tokenizer
+from n3d_ros.codec.tokenizer import QWEN_SPECIAL_TOKENS, Tokenizer, bpe_document, load_tokenizer
+from n3d_ros.codec.tokenizer_splits import QWEN_SPLIT
 from n3d_ros.errors import InputError
 
 DEFAULT_VOCAB_SIZE = 1024

@@ -17,6 +17,9 @@ read: labels are valid UTF-8, of bounded length, without ``=``, line breaks or c
 where a word follows ("man, in red"); a digit behind a comma begins the numbers. ``label_bytes.writable_label`` brings
 any words into this form, so that text to learn from holds nothing that could not be written.
 
+A tokenizer of the split "fields" (``tokenizer_splits``) has one token per number, comma included. There a number is one
+choice among 1000, and a line always ends with its newline: released checkpoints leave out the last one, ours never do.
+
 States are immutable and shared. What is allowed in many places is one ``TokenSet``, so that backends can keep its mask.
 """
 
@@ -45,7 +48,8 @@ KEPT_GRAMMARS = 16  # box grammars kept for the next question of the same kind
 SMALL_SET = 64  # states with at most so many ways on remember each of them
 
 _WRONG_CUTS = (
-    "expected box text to be cut as Qwen2 cuts it, each digit alone and each class apart; this one does not. "
+    "expected box text to be cut as Qwen2 cuts it, each digit alone and each class apart, or by fields; this one does "
+    "not. "
     "Give the folder of a Qwen2.5-VL or N3D-VLM checkpoint."
 )
 _LINE = -2  # places before a line's numbers
@@ -64,10 +68,12 @@ class GrammarState:
         follow: the state after an allowed token.
         is_end: the text is complete, the token before was the last.
         expected: the token that most likely follows, where the grammar has reason to think so; a hint for drafting.
-        part: where in a line this is; None: nowhere.
+        part: where in a line this is; None: nowhere. Within a class it is the class, though the first number may follow
+            too: ``part_of`` tells for a token.
+        first_number: tokens that end the class and are the first number.
     """
 
-    __slots__ = ("_after", "_follow", "_forced", "allowed", "expected", "is_end", "only", "part")
+    __slots__ = ("_after", "_first_number", "_follow", "_forced", "allowed", "expected", "is_end", "only", "part")
 
     only: int | None
     """The one token that may follow; None when there are several, or none because the text is complete."""
@@ -80,6 +86,7 @@ class GrammarState:
         is_end: bool = False,
         expected: int | None = None,
         part: Part | None = None,
+        first_number: frozenset[int] = frozenset(),
     ) -> None:
         self.allowed = allowed
         self.is_end = is_end
@@ -87,6 +94,7 @@ class GrammarState:
         self.part = part
         self.only = int(allowed.ids[0]) if not is_end and allowed is not None and len(allowed) == 1 else None
         self._follow = follow
+        self._first_number = first_number
         self._after: dict[int, GrammarState] = {}
         self._forced: tuple[int, ...] | None = None
 
@@ -101,6 +109,17 @@ class GrammarState:
                 state = state.after(token)
             self._forced = tuple(run)
         return self._forced
+
+    def part_of(self, token_id: int) -> Part | None:
+        """Where in a line a token stands that is written here.
+
+        Args:
+            token_id: an allowed token.
+
+        Returns:
+            The part and the place in it; None: in none.
+        """
+        return (1, 0) if token_id in self._first_number else self.part
 
     def after(self, token_id: int) -> GrammarState:
         """The state after one more token.
@@ -206,13 +225,18 @@ class _Parts:
         self._heads: dict[int, tuple[int, ...]] = {}
         self._label_bytes: LabelBytes | None = None
         self.eos = tokenizer.im_end
+        self.bins = tokenizer.bin_ids
+        """Tokens of the numbers with their commas; None where digits stand alone."""
+        self.first_number = frozenset(self.bins or ())
         self.digits = tuple(self._single(digit) for digit in "0123456789")
         self.comma = self._single(",")
         self.close = tuple(encode(")"))
         self.close_line = tuple(encode(")\n"))
         numbers = "0,10,200,500,7,8,9"
         line = f"bbox_12=Bbox(a,{numbers}"
-        parts = [*self.head(12), *self.name("a"), *(token for sign in numbers for token in encode(sign))]
+        whole = [token for number in numbers.split(",") for token in encode(f",{number}")]
+        written = whole if self.bins else [token for sign in numbers for token in encode(sign)]
+        parts = [*self.head(12), *self.name("a"), *written]
         if encode(line + ")\n") != [*parts, *self.close_line] or encode(line + ")") != [*parts, *self.close]:
             raise ConfigurationError(f"Tokenizer: {_WRONG_CUTS}")
 
@@ -224,7 +248,8 @@ class _Parts:
                 b"" if token in tokenizer.special_ids else tokenizer.piece(token)
                 for token in range(tokenizer.vocab_size)
             ]
-            self._label_bytes = LabelBytes(pieces, comma=self.comma, digits=self.digits)
+            digits = () if self.bins else self.digits
+            self._label_bytes = LabelBytes(pieces, comma=self.comma, digits=digits, numbers=self.bins or ())
         return self._label_bytes
 
     def token_set(self, ids: Sequence[int]) -> TokenSet:
@@ -243,11 +268,11 @@ class _Parts:
         return found
 
     def name(self, name: str) -> tuple[int, ...]:
-        """The tokens of ``(<name>,``; the comma may merge with what stands before it."""
+        """The tokens of ``(<name>,``, whose comma may merge with what stands before it; of ``(<name>`` by fields."""
         found = self._names.get(name)
         if found is None:
-            before, after = self._tokenizer.encode("=Bbox"), self._tokenizer.encode("0")
-            ids = self._tokenizer.encode(f"=Bbox({name},0")
+            before, after = self._tokenizer.encode("bbox_0=Bbox"), self._tokenizer.encode(",0" if self.bins else "0")
+            ids = self._tokenizer.encode(f"bbox_0=Bbox({name},0")
             if ids[: len(before)] != before or ids[-len(after) :] != after:
                 raise ConfigurationError(f"Tokenizer: {_WRONG_CUTS} Class: {name!r}.")
             if len(self._names) >= 2 * MAX_CLASSES:  # names come from users: bounded
@@ -267,7 +292,8 @@ class _Place(NamedTuple):
 
     Args:
         box: index of the line.
-        number: which of its numbers, from 0; before the class ``_CLASS``, before the line ``_LINE``.
+        number: which of its numbers, from 0; behind the last ``NUMBERS``, before the class ``_CLASS``, before the line
+            ``_LINE``.
         digits: how many digits of the number are written.
         is_zero: the number is 0, so it takes no further digit.
         is_usual: it is an angle that began like ``ZERO_ANGLE``.
@@ -315,12 +341,28 @@ class _BoxGrammar:
             return self._in_label(place.box, self._parts.label_bytes.start, 0, 0)
         state = self._places.get(place)
         if state is None:
-            if 0 <= place.number < NUMBERS - 1:
+            if place.number >= 0 and self._parts.bins is not None:
+                state = self._before_field(place, self._parts.bins)
+            elif 0 <= place.number < NUMBERS - 1:
                 state = self._in_number(place)
             else:
                 state = self._state(self._ways(place), self._part(place))
             self._places[place] = state
         return state
+
+    def _before_field(self, place: _Place, bins: tuple[int, ...]) -> GrammarState:
+        """The state before a number that is one token, or behind the last one."""
+        if place.number == NUMBERS:
+            return self._state(frozenset({_Way(self._parts.close_line, _Place(place.box + 1, _LINE))}), None)
+        after = _Place(place.box, place.number + 1)
+        is_angle = place.number == ANGLE
+        usual = bins[int(ZERO_ANGLE)]
+        return GrammarState(
+            allowed=self._parts.token_set([usual] if is_angle and self._yaw == "zero" else bins),
+            follow=lambda _token: self._at(after),
+            expected=usual if is_angle else None,
+            part=self._part(place),
+        )
 
     def _in_number(self, place: _Place) -> GrammarState:
         """The state at a place in a number before the last, where each way on is one token: most states are such."""
@@ -421,7 +463,8 @@ class _BoxGrammar:
         """The state inside a class of an open vocabulary."""
         labels = self._parts.label_bytes
         spent = min(spent, labels.budget)
-        if byte_state == labels.comma and spent == labels.budget:  # nothing but a number may follow
+        fields = self._parts.bins is not None
+        if byte_state == labels.comma and spent == labels.budget and not fields:  # nothing but a number may follow
             return self._at(_Place(box, 0))
         key = (box, byte_state, spent, tokens)
         state = self._label_states.get(key)
@@ -430,14 +473,17 @@ class _BoxGrammar:
             state = self._label_states[key] = GrammarState(
                 allowed=allowed,
                 follow=lambda token: self._follow_label(box, byte_state, spent, tokens, token),
-                expected=self._parts.comma if tokens and self._parts.comma in allowed else None,
-                part=(1, 0) if byte_state == labels.comma else (0, tokens),  # most likely the class is over
+                expected=self._parts.comma if tokens and self._parts.comma in allowed and not fields else None,
+                part=(1, 0) if byte_state == labels.comma and not fields else (0, tokens),  # most likely it is over
+                first_number=self._parts.first_number,
             )
         return state
 
     def _follow_label(self, box: int, byte_state: int, spent: int, tokens: int, token: int) -> GrammarState:
         labels = self._parts.label_bytes
         after = labels.after(byte_state, token)
+        if after == labels.done and self._parts.bins is not None:
+            return self._at(_Place(box, 1))
         if after == labels.done:
             return self._at(self._after_digit(_Place(box, 0), self._parts.digits.index(token)))
         return self._in_label(box, after, spent + labels.cost(token), tokens + 1)

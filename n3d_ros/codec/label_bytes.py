@@ -49,7 +49,8 @@ class LabelBytes:
     Args:
         pieces: the bytes of each token; empty for tokens that are no text.
         comma: the token of the comma alone.
-        digits: the tokens of the digits alone.
+        digits: the tokens of the digits alone; none where numbers are whole tokens.
+        numbers: tokens of a comma with a whole number, each of which ends a label; none where digits stand alone.
     """
 
     start = _START
@@ -57,13 +58,16 @@ class LabelBytes:
     comma = _COMMA
     """State behind a comma: a digit ends the label, a letter or a blank goes on with it."""
     done = _DONE
-    """State after the digit that begins the first number."""
+    """State after the token that begins the first number, or is it."""
     budget = MAX_LABEL_BYTES + 1
     """What a label may cost with its parenthesis; from there on it has to end."""
 
-    def __init__(self, pieces: Sequence[bytes], *, comma: int, digits: Sequence[int]) -> None:
+    def __init__(
+        self, pieces: Sequence[bytes], *, comma: int, digits: Sequence[int], numbers: Sequence[int] = ()
+    ) -> None:
         self._comma = comma
         self._digits = np.array(sorted(digits), dtype=np.int64)
+        self._numbers = np.array(sorted(numbers), dtype=np.int64)
         self._lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
         usable = np.flatnonzero((self._lengths > 0) & (self._lengths <= MAX_PIECE_BYTES))
         self._usable = usable[np.argsort(-self._lengths[usable], kind="stable")]
@@ -116,12 +120,12 @@ class LabelBytes:
     def _tokens(self, state: int, is_short: bool) -> NDArray[np.int64]:
         """(K,) int64: the tokens that may follow."""
         if is_short and state in _ENDS_BY_COMMA:
-            return np.array([self._comma])
-        if is_short and state == _COMMA:
+            return self._numbers if len(self._numbers) else np.array([self._comma])
+        if is_short and state == _COMMA and len(self._digits):
             return self._digits
         is_allowed = self._states_after(state) != _REJECT
         if state in (_BLANK, _COMMA_BLANK):
-            is_allowed[self._comma] = False  # only a label that has to end may end with a blank
+            is_allowed[[self._comma, *self._numbers]] = False  # only a label that has to end may end with a blank
         if is_short:  # only the missing bytes: every byte is a token of its own, so there is always a way
             is_allowed &= self._lengths <= _MISSING.get(state, 1)
         return np.flatnonzero(is_allowed)
@@ -136,8 +140,9 @@ class LabelBytes:
                 # Longest first: the tokens that have this byte are a head of the list.
                 count = int(np.searchsorted(-self._lengths[self._usable], -column, side="left"))
                 states[:count] = _TABLE[states[:count], self._bytes[:count, column]]
-            states[states == _DONE] = _REJECT  # digits stand alone: see below
+            states[states == _DONE] = _REJECT  # what ends a label is known: see below
             found[self._usable] = states
+            found[self._numbers] = _DONE if state in _ENDS_BY_COMMA else _REJECT
             if state == _COMMA:
                 found[self._digits] = _DONE
             if state in (_BLANK, _COMMA_BLANK):

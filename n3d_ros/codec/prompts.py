@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from n3d_ros.codec.model_input import Prompt
-from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.errors import InputError, QueryError, StatusCode
+
+if TYPE_CHECKING:
+    from n3d_ros.codec.tokenizer import Tokenizer
 
 SYSTEM_TEXT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 

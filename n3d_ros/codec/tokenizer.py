@@ -18,12 +18,8 @@ from n3d_ros.codec.tokenizer_files import (
     read_json,
     read_parts,
 )
+from n3d_ros.codec.tokenizer_splits import QWEN, Split
 from n3d_ros.errors import BackendError, ConfigurationError
-
-QWEN_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""How Qwen2 cuts text into pieces before merging: among others, every digit stands alone (Qwen2's tokenizer.json)."""
 
 QWEN_SPECIAL_TOKENS = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>",
@@ -33,6 +29,8 @@ QWEN_SPECIAL_TOKENS = (
     "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
 )  # fmt: skip
 """Qwen2.5's added tokens in the order of their ids, which follow the ordinary vocabulary (151643 onwards there)."""
+
+NUMBERS_OF_A_FIELD = 1000  # bins are 0 to 999
 
 _NAMES = {
     "im_start": "<|im_start|>",
@@ -67,13 +65,17 @@ class Tokenizer:
     """Id of ``<|image_pad|>``: stands once per visual token."""
     end_of_text: int
     """Id of ``<|endoftext|>``."""
+    split: Split
+    """How text is cut into pieces."""
+    bin_ids: tuple[int, ...] | None
+    """Ids of ``,0`` to ``,999``: a box's numbers, one token each; None where numbers are written digit by digit."""
 
     def __init__(self, document: Mapping[str, Any], *, source: str = "tokenizer.json") -> None:
         tokenizers = _package()
         self._source = source
-        vocabulary, merges, added = read_document(document, source, split=QWEN_SPLIT)
+        vocabulary, merges, added, self.split = read_document(document, source)
         # Without added tokens none can be found in a text, whatever a user types: they are placed by id alone.
-        plain = bpe_document(vocabulary, merges, {})
+        plain = bpe_document(vocabulary, merges, {}, split=self.split)
         self._bpe = _guarded(
             lambda: tokenizers.Tokenizer.from_str(json.dumps(plain)),
             f"{source}: expected a tokenizer that the package tokenizers {tokenizers.__version__} can read",
@@ -91,6 +93,7 @@ class Tokenizer:
             setattr(self, name, ids[content])
         if self.decode(self.encode(_PROBE)) != _PROBE:
             raise ConfigurationError(f"{source}: expected a text to come back from its tokens; the file is damaged.")
+        self.bin_ids = self._bin_ids() if self.split.bins_are_tokens else None
 
     @property
     def vocab_size(self) -> int:
@@ -145,6 +148,17 @@ class Tokenizer:
         """
         return self._pieces[token_id] if 0 <= token_id < len(self._pieces) else b""
 
+    def _bin_ids(self) -> tuple[int, ...]:
+        """The ids of a box's numbers, known to be one token each."""
+        ids = [self.encode(f",{number}") for number in range(NUMBERS_OF_A_FIELD)]
+        split = next((number for number, tokens in enumerate(ids) if len(tokens) != 1), None)
+        if split is not None:
+            raise ConfigurationError(
+                f"{self._source}: expected one token for each of ,0 to ,{NUMBERS_OF_A_FIELD - 1}, got "
+                f"{len(ids[split])} for ',{split}'. Take the tokenizer of the checkpoint."
+            )
+        return tuple(tokens[0] for tokens in ids)
+
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """The tokenizer of a checkpoint's folder.
@@ -177,19 +191,22 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     )
 
 
-def bpe_document(vocabulary: Mapping[str, int], merges: list[list[str]], added: Mapping[str, int]) -> dict[str, Any]:
-    """The content of a ``tokenizer.json`` in Qwen2's layout: NFC, Qwen's split, byte-level BPE.
+def bpe_document(
+    vocabulary: Mapping[str, int], merges: list[list[str]], added: Mapping[str, int], *, split: Split = QWEN
+) -> dict[str, Any]:
+    """The content of a ``tokenizer.json`` in Qwen2's layout: NFC, a known split, byte-level BPE.
 
     Args:
         vocabulary: ordinary pieces, bytes written as the byte-level alphabet's characters, to ids.
         merges: pairs of pieces, the first merge first.
         added: special tokens to ids.
+        split: how text is cut.
 
     Returns:
         A document that can be written as JSON.
     """
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
-    split = {"type": "Split", "pattern": {"Regex": QWEN_SPLIT}, "behavior": "Isolated", "invert": False}
+    cut = {"type": "Split", "pattern": {"Regex": split.pattern}, "behavior": "Isolated", "invert": False}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
         "version": "1.0",
@@ -197,7 +214,7 @@ def bpe_document(vocabulary: Mapping[str, int], merges: list[list[str]], added: 
         "padding": None,
         "added_tokens": [{"id": token, "content": text, **flags} for text, token in added.items()],
         "normalizer": {"type": "NFC"},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [cut, byte_level]},
         "post_processor": byte_level,
         "decoder": byte_level,
         "model": {
@@ -208,7 +225,7 @@ def bpe_document(vocabulary: Mapping[str, int], merges: list[list[str]], added: 
             "end_of_word_suffix": "",
             "fuse_unk": False,
             "byte_fallback": False,
-            "ignore_merges": False,
+            "ignore_merges": split.whole_pieces,
             "vocab": dict(vocabulary),
             "merges": merges,
         },

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from n3d_ros.codec.tokenizer_splits import QWEN, SPLITS, Split
 from n3d_ros.errors import ConfigurationError
 
 MAX_FILE_BYTES = 64 * 2**20  # Qwen's tokenizer.json has about 11 MB
-_OTHER_OPTIONS = ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges", "fuse_unk")
+_OTHER_OPTIONS = ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "fuse_unk")
 MAX_TOKENS = 1_000_000  # ids are below this; Qwen2.5-VL has 152064 rows
 
 
 def read_document(
-    document: Mapping[str, Any], source: str, *, split: str
-) -> tuple[dict[str, int], list[list[str]], dict[int, str]]:
+    document: Mapping[str, Any], source: str
+) -> tuple[dict[str, int], list[list[str]], dict[int, str], Split]:
     """What of a ``tokenizer.json`` decides the ids; all else must be Qwen2's layout.
 
     Only this is handed to the package ``tokenizers``, which can end the process over other settings.
@@ -24,10 +25,9 @@ def read_document(
     Args:
         document: the file's content.
         source: where it comes from, for messages.
-        split: the regular expression by which Qwen2 cuts text.
 
     Returns:
-        Ordinary pieces to ids, merges, and contents of the added tokens by id.
+        Ordinary pieces to ids, merges, contents of the added tokens by id, and how text is cut.
 
     Raises:
         ConfigurationError: naming the file and what is wrong.
@@ -37,6 +37,7 @@ def read_document(
         raise ConfigurationError(f"{source}: added_tokens: expected a list of objects with id and content.")
     added = added_tokens(((entry.get("id"), entry.get("content")) for entry in entries), source)
     model = document.get("model")
+    split = _known_split(document)
     _check_layout(document, model if isinstance(model, dict) else {}, split, source)
     assert isinstance(model, dict)  # it is BPE
     vocabulary, merges = model.get("vocab"), model.get("merges")
@@ -46,18 +47,32 @@ def read_document(
     ordinary = {text: token for text, token in vocabulary.items() if text not in special}
     check_vocabulary(ordinary, added, source)
     pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in merges]
-    return ordinary, _checked_merges(enumerate(pairs), ordinary, f"{source}: merge"), added
+    return ordinary, _checked_merges(enumerate(pairs), ordinary, f"{source}: merge"), added, split
 
 
-def _check_layout(document: Mapping[str, Any], model: Mapping[str, Any], split: str, source: str) -> None:
-    """Refuses settings by which the tokenizer would cut text otherwise than Qwen2's."""
-    normalizer, cut = document.get("normalizer"), document.get("pre_tokenizer")
+def _cutting_steps(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The steps by which a document cuts text; none where they cannot be read."""
+    cut = document.get("pre_tokenizer")
     steps = cut.get("pretokenizers") if isinstance(cut, dict) and cut.get("type") == "Sequence" else None
-    steps = steps if isinstance(steps, list) and all(isinstance(step, dict) for step in steps) else []
-    whole = {"type": "Split", "pattern": {"Regex": split}, "behavior": "Isolated", "invert": False}
+    return steps if isinstance(steps, list) and all(isinstance(step, dict) for step in steps) else []
+
+
+def _known_split(document: Mapping[str, Any]) -> Split:
+    """The split that a document names; Qwen2's, which the checks then miss, where it names none that is known."""
+    steps = _cutting_steps(document)
+    pattern = steps[0].get("pattern") if steps else None
+    regex = pattern.get("Regex") if isinstance(pattern, dict) else None
+    return SPLITS.get(regex, QWEN) if isinstance(regex, str) else QWEN
+
+
+def _check_layout(document: Mapping[str, Any], model: Mapping[str, Any], split: Split, source: str) -> None:
+    """Refuses settings by which the tokenizer would cut text otherwise than Qwen2's, or ours for small models."""
+    normalizer, steps = document.get("normalizer"), _cutting_steps(document)
+    whole = {"type": "Split", "pattern": {"Regex": split.pattern}, "behavior": "Isolated", "invert": False}
     layout = {
         "model.type BPE": model.get("type", "BPE" if model else None) == "BPE",
-        "no prefix, suffix or other options of BPE": not any(model.get(name) for name in _OTHER_OPTIONS),
+        "no prefix, suffix or other options of BPE": not any(model.get(name) for name in _OTHER_OPTIONS)
+        and bool(model.get("ignore_merges")) == split.whole_pieces,
         "normalizer NFC": isinstance(normalizer, dict) and normalizer.get("type") == "NFC",
         "pre_tokenizer Split by Qwen2's pattern, then ByteLevel": len(steps) == 2
         and all(steps[0].get(name) == value for name, value in whole.items())

@@ -36,7 +36,8 @@ class Drafter:
         self._ends: dict[tuple[int, ...], int] = {}
         self._parts: dict[int, tuple[int, ...]] = {}  # of the last box, by part of the line
         self._is_usual: dict[int, bool] = {}  # whether a part may be guessed to be as in the last box
-        self._written: list[int] = []  # of the present part
+        self._present: int | None = None  # the part of the line that is being written
+        self._written: list[int] = []  # of it
         if repeats:
             for token in prompt:
                 self._remember(token)
@@ -50,17 +51,26 @@ class Drafter:
         """
         if self._repeats:
             self._remember(token)
-        if state.part is None or not (self._repeats or (self._expected and state.part[0] == CLASS)):
+        here = state.part_of(token)
+        if here is None or here[0] != self._present:
+            self._end_part()
+        if here is None or not (self._repeats or (self._expected and here[0] == CLASS)):
             return
-        part, place = state.part
-        if place == 0:
-            self._written = []
+        self._present = here[0]
         self._written.append(token)
         after = state.after(token).part
-        if after is None or after[0] != part:
-            written, before = tuple(self._written), self._parts.get(part)
-            self._is_usual[part] = part == CLASS if before is None else before == written
-            self._parts[part] = written
+        if after is None or after[0] != self._present:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        """Takes note of the part of a line that was written, if there is one."""
+        if self._present is None:
+            return
+        part, written = self._present, tuple(self._written)
+        before = self._parts.get(part)
+        self._is_usual[part] = part == CLASS if before is None else before == written
+        self._parts[part] = written
+        self._present, self._written = None, []
 
     def draft(self, state: GrammarState, limit: int) -> list[int]:
         """Tokens that may follow; each is allowed after those before it.

@@ -294,6 +294,7 @@ def test_a_tokenizer_that_cuts_otherwise_is_refused() -> None:
         im_end = 0
         special_ids = frozenset({0})
         vocab_size = 70000
+        bin_ids = None
 
         def encode(self, text: str) -> list[int]:
             return [ord(text[k]) * 256 + ord(text[k + 1 : k + 2] or "\0") for k in range(0, len(text), 2)]

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 pytest.importorskip("tokenizers", reason="the package tokenizers (make setup MODEL=1) is not installed")
 
 from model_training.models.stand_in_tokenizer import corpus, train_stand_in_tokenizer
-from n3d_ros.codec.tokenizer import QWEN_SPECIAL_TOKENS, QWEN_SPLIT, Tokenizer, load_tokenizer
+from n3d_ros.codec.tokenizer import QWEN_SPECIAL_TOKENS, Tokenizer, load_tokenizer
 from n3d_ros.codec.tokenizer_files import MAX_FILE_BYTES, MAX_TOKENS
+from n3d_ros.codec.tokenizer_splits import QWEN_SPLIT
 from n3d_ros.errors import ConfigurationError, InputError
 
 BOX_LINE = "bbox_12=Bbox(chair,512,43,7,500,62,1,999)\n"

@@ -1,7 +1,8 @@
 """How sure the model was of a box: what its tokens' probabilities and the depth image say, as a few numbers.
 
 A line ``bbox_0=Bbox(red mug,512,300,410,500,80,120,75)`` is a row of decisions: to name another box instead of ending,
-what it is, and each digit of its numbers. Tokens that the grammar left no choice about say nothing and do not count.
+what it is, and each digit of its numbers, or each number where a number is one token. Tokens that the grammar left no
+choice about say nothing and do not count.
 """
 
 from __future__ import annotations
@@ -54,9 +55,10 @@ class LineEvidence:
     Args:
         existence: log probability of naming another box instead of ending; NaN when there was no choice.
         label: log probability of the class, all its tokens together; 0 when there was no choice.
-        digits: mean log probability of the decided digits; 0 when none was decided.
+        digits: mean log probability of the decided digits; 0 when none was decided. A number that is one token counts
+            as one digit with a third of its log probability: it decides as much as three.
         slips: expected error of each of the seven numbers, in bins, if the wrong digit leads to the nearest number
-            that has another one in its place.
+            that has another one in its place; of a number that is one token as ``_spread`` has it.
         form: mean log share of the vocabulary that the grammar allowed where something was decided, 0 or less.
     """
 
@@ -121,7 +123,11 @@ def line_evidence(tokens: Sequence[TokenEvidence]) -> LineEvidence:
             continue
         masses.append(0.0 if math.isnan(token.log_mass) else token.log_mass)
         index = next((k for k, (_, after) in enumerate(bounds) if start <= after), NUMBERS)
-        if position <= head_end:
+        whole = next((k for k, bound in enumerate(bounds) if (start + 1, position) == bound), None)
+        if whole is not None:  # a comma and a number
+            digits.append(token.log_prob / _DIGITS)
+            slips[whole] += _spread(token.log_prob)
+        elif position <= head_end:
             existence.append(token.log_prob)
         elif not bounds or start < bounds[0][0]:
             label.append(token.log_prob)
@@ -200,6 +206,16 @@ def _slip(number: bytes, place: int, log_prob: float) -> float:
     unit = 10 ** (len(number) - 1 - place)
     below = value % unit
     return float(doubt * min(below + 1, unit - below))
+
+
+def _spread(log_prob: float) -> float:
+    """Expected error in bins of a number that was chosen as one token among all numbers.
+
+    A network that knows a number to within w bins gives each of them about 1 / w, so the probability of the chosen one
+    tells the width; the mean distance from the middle of w equally likely bins is w / 4, and none where w is 1.
+    """
+    width = min(math.exp(-min(log_prob, 0.0)), _LAST_BIN + 1.0)
+    return (width - 1 / width) / 4
 
 
 def _relative_slip(slips: Sequence[float], box: Box3D, context: DecodeContext) -> float:

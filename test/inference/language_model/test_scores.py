@@ -188,3 +188,30 @@ def test_support_of_one_half_says_as_much_as_none_looked_at() -> None:
     assert score_features(evidence, make_box(), CONTEXT, support_ratio=0.5).support == 0
     assert score_features(evidence, make_box(), CONTEXT, support_ratio=1.0).support == 0.5
     assert score_features(evidence, make_box(), CONTEXT, support_ratio=0.0).support == -4.5
+
+
+def whole_line(depth: float = 0.0, angle: float = 0.0) -> list[TokenEvidence]:
+    """A line of one token per number, of which two are in doubt."""
+    return tokens(
+        ("bbox_0=Bbox", -0.2),
+        ("(red", -0.1),
+        (" mug", -0.3),
+        *((f",{number}", 0.0) for number in (512, 300)),
+        (",410", depth),
+        (",500", angle),
+        *((f",{number}", 0.0) for number in (80, 120, 75)),
+        (")\n", FORCED),
+    )
+
+
+def test_a_number_that_is_one_token_is_a_decision_of_its_own() -> None:
+    evidence = line_evidence(whole_line(depth=math.log(0.1), angle=math.log(0.5)))
+    assert evidence.existence == pytest.approx(-0.2)
+    assert evidence.label == pytest.approx(-0.4)
+    assert evidence.digits == pytest.approx((math.log(0.1) + math.log(0.5)) / 3 / 7)
+    assert [k for k, slip in enumerate(evidence.slips) if slip] == [2, 3]
+
+
+@pytest.mark.parametrize(("width", "bins"), [(1, 0.0), (2, 0.375), (10, 2.475), (1000, 249.99975), (10**6, 249.99975)])
+def test_a_number_known_to_within_some_bins_is_off_by_a_quarter_of_them(width: int, bins: float) -> None:
+    assert line_evidence(whole_line(depth=-math.log(width))).slips[2] == pytest.approx(bins)

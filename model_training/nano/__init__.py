@@ -1,0 +1,1 @@
+"""The small model that is trained from scratch: tokenizer, shapes, first weights."""
