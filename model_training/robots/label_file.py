@@ -11,10 +11,10 @@
       new | yes  | red ball | pixel 320 200       |   7.0    7.0    7.0 |    0 |     |
 
 Why lines of this form, and not YAML or a spreadsheet: a mistake costs the one line it is in, so that all mistakes are
-told at once, each with its line; words such as "no", "12:30" or "on" are words, not truth values or times; columns stand
-under each other, so that an object can be followed through the frames by eye; no editor converts numbers, dates or
-quotes on its own; and what was not touched is the same text as before, which is how an unedited box stays the node's
-box to the last bit (the file tells rounded numbers, the exact ones lie beside it in ``frames/``).
+told at once, each with its line; words such as "no", "12:30" or "on" are words, not truth values or times; columns
+stand under each other, so that an object can be followed through the frames by eye; no editor converts numbers, dates
+or quotes on its own; and what was not touched is the same text as before, which is how an unedited box stays the
+node's own box (the file tells rounded numbers, the exact ones lie beside it in ``frames/``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HEADER = """\
 #     n3d dataset from-bag {folder} --finish --out DATASET
 #
 # Every frame below has a picture of its name in pictures/, with the number of each box; look.html shows them all, and
-# the pixel under the mouse. The frames' names are seconds into the recording.
+# the pixel under the mouse. The frames' names are seconds after the recording's first image.
 #
 #   keep    yes, or no: the box is left out (deleting its line does the same)
 #   label   what you would call it when you ask for it: coffee mug

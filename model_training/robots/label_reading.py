@@ -35,7 +35,7 @@ from n3d_ros.codec.label_bytes import writable_label
 from n3d_ros.errors import InputError
 
 MAX_FILE_BYTES = 64 << 20  # a million lines; what is larger was not written here
-MAX_NUMBER = 1_000_000
+MAX_NUMBER = 65_535  # ids lie in the pixels of 16-bit images
 KEYWORDS = ("frame", "rename:", "format")
 
 _FRAME = re.compile(r"frame\s+(?P<name>[0-9A-Za-z_.-]+)\s*:\s*(?P<status>[^#]*?)\s*(#.*)?$")

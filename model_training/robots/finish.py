@@ -1,0 +1,327 @@
+"""The second step: from corrected folders to a data set. Every line is checked before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.data.folder import CONTENTS, DATASET_FILE, QUESTIONS_FILE, REPORTS, DatasetFolder
+from model_training.data.pictures import encode_jpeg
+from model_training.data.records import SPLITS, FrameRecord
+from model_training.robots.editing import EditedFrame, edited_frames
+from model_training.robots.label_file import COMPLETE, SKIP, UNCHECKED, Fault, LabelFileError
+from model_training.robots.label_reading import read_labels
+from model_training.robots.pictures import QUALITY, control_picture
+from model_training.robots.records import SOURCE, Origin, robot_record
+from model_training.robots.time_split import SplitConfig, split_by_time
+from model_training.robots.work_folder import CONTROL, WorkFolder
+from n3d_ros.depth.files.preview import MAX_TILES, contact_sheet
+from n3d_ros.depth.files.writing import write_json, write_whole
+from n3d_ros.errors import ConfigurationError, InputError
+
+KIND = SOURCE
+REPORT_FILE, SHEET_FILE = "from_bag.json", "contact_sheet_from_bag.jpg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishConfig:
+    """How corrected frames become a data set.
+
+    Args:
+        split: which frames train and which test.
+        only_checked: leave out frames that nobody has checked.
+        frames_per_shard: of the data set's files.
+        licence: of the images; "": made here.
+    """
+
+    split: SplitConfig = field(default_factory=SplitConfig)
+    only_checked: bool = False
+    frames_per_shard: int = 256
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Checks the size of a shard.
+
+        Raises:
+            ConfigurationError: below one.
+        """
+        if self.frames_per_shard < 1:
+            raise ConfigurationError(f"frames_per_shard: expected 1 or more, got {self.frames_per_shard}.")
+
+
+@dataclass(kw_only=True)
+class Finished:
+    """What the second step came to.
+
+    Args:
+        dataset: the data set.
+        frames: number of them, by split.
+        objects: boxes, by label.
+        without_points: boxes that too few measured points show for a visible box.
+        statuses: frames that are used, by how far a person is with them.
+        changes: what was changed, in boxes, by kind.
+        left_out: frames that are not used, by reason.
+        notes: sentences: what was asked for and could not be done.
+        edited_unchecked: frames with changes that are still marked as unchecked.
+        there_before: whether all of it had been made before.
+    """
+
+    dataset: DatasetFolder
+    frames: Counter[str] = field(default_factory=Counter)
+    objects: Counter[str] = field(default_factory=Counter)
+    without_points: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    edited_unchecked: int = 0
+    there_before: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One frame to write.
+
+    Args:
+        work: its folder.
+        edited: what a person made of it.
+        split: where it goes.
+    """
+
+    work: WorkFolder
+    edited: EditedFrame
+    split: str
+
+
+def finish(
+    works: Sequence[Path],
+    out: Path,
+    config: FinishConfig,
+    *,
+    force: bool = False,
+    on_frame: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Finished:
+    """Writes the data set of one or several corrected folders, and pictures for control.
+
+    Args:
+        works: folders of the first step, each of another recording.
+        out: folder of the data set.
+        config: how.
+        force: replace a data set made here before.
+        on_frame: told how many frames are done, and of how many.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        LabelFileError: lines that cannot be used, all of them; nothing is written then.
+        InputError: folders that cannot be read, or nothing to write.
+        ConfigurationError: the place is taken, or cannot be written.
+    """
+    folders = _opened(works)
+    edits = _checked([(one, *_edits_of(one)) for one in folders])
+    plan, left_out = plan_of(edits, config)
+    if not plan:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "labels.txt lists none"
+        raise InputError(f"No frame is left for the data set ({reasons}). Mark frames as checked or complete.")
+    dataset = _created(folders, out, config, len(plan), force=force)
+    missing = dataset.missing("frames")
+    _write(dataset, plan, config, missing, on_frame)
+    done = Finished(dataset=dataset, left_out=left_out, there_before=not missing)
+    _count(done, plan)
+    _report(done, plan)
+    return done
+
+
+def _opened(paths: Sequence[Path]) -> list[WorkFolder]:
+    """The folders, each of another recording."""
+    folders = [WorkFolder.open(path) for path in paths]
+    seen: dict[str, Path] = {}
+    for one in folders:
+        if one.recording.digest in seen:
+            raise InputError(
+                f"{one.path} and {seen[one.recording.digest]} are of one recording, {one.recording.name!r}; finish one "
+                "of them."
+            )
+        seen[one.recording.digest] = one.path
+    return folders
+
+
+def _edits_of(work: WorkFolder) -> tuple[list[EditedFrame], list[Fault]]:
+    """The frames of a folder as a person means them, and what is wrong with its lines."""
+    labels, faults = read_labels(work.labels)
+    return edited_frames(work, labels, faults), faults
+
+
+def _checked(
+    edits: Sequence[tuple[WorkFolder, list[EditedFrame], list[Fault]]],
+) -> list[tuple[WorkFolder, list[EditedFrame]]]:
+    """The edits, where no line has a fault; else one error about all of them."""
+    errors = [LabelFileError(str(work.labels), faults) for work, _, faults in edits if faults]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise InputError("\n".join(one.message for one in errors), reason=LabelFileError.default_reason)
+    return [(work, frames) for work, frames, _ in edits]
+
+
+def plan_of(
+    edits: Sequence[tuple[WorkFolder, list[EditedFrame]]], config: FinishConfig
+) -> tuple[list[Planned], Counter[str]]:
+    """Which frame goes where.
+
+    Args:
+        edits: frames of each folder in order of time.
+        config: shares, and whether unchecked frames count.
+
+    Returns:
+        Frames by split, and how many are left out, by reason.
+    """
+    plan: list[Planned] = []
+    left_out: Counter[str] = Counter()
+    for work, frames in edits:
+        left_out["deleted"] += len(work.names()) - len(frames)
+        used = []
+        for one in frames:
+            reason = _unused(one, config)
+            if reason:
+                left_out[reason] += 1
+            else:
+                used.append(one)
+        splits = split_by_time([one.found.seconds for one in used], config.split)
+        left_out["between two splits"] += splits.count(None)
+        plan += [Planned(work=work, edited=one, split=split) for one, split in zip(used, splits, strict=True) if split]
+    return sorted(plan, key=lambda one: SPLITS.index(one.split)), +left_out
+
+
+def _unused(one: EditedFrame, config: FinishConfig) -> str:
+    """Why a frame is not used; empty when it is."""
+    if one.status == SKIP:
+        return "skipped"
+    if config.only_checked and one.status == UNCHECKED:
+        return "unchecked"
+    return "" if one.objects or one.status == COMPLETE else "without a box"
+
+
+def _created(
+    folders: Sequence[WorkFolder], out: Path, config: FinishConfig, frames: int, *, force: bool
+) -> DatasetFolder:
+    """The data set's folder; an earlier one of other labels is replaced when that is allowed."""
+    values = {
+        "recordings": [
+            {
+                "bag": one.recording.name,
+                "digest": one.recording.digest,
+                "labels_sha256": hashlib.sha256(one.labels.read_bytes()).hexdigest(),
+            }
+            for one in folders
+        ],
+        "split": {name: getattr(config.split, name) for name in ("validation", "held_out", "gap_s")},
+        "only_checked": config.only_checked,
+        "licence": config.licence,
+    }
+    shards = -(-frames // config.frames_per_shard)
+    if (out / DATASET_FILE).exists():
+        there = DatasetFolder.open(out)
+        if there.kind != KIND:
+            raise ConfigurationError(f"{out} is a data set of another kind, {there.kind!r}; choose another folder.")
+        if there.config != json.loads(json.dumps(values)) or there.shards != shards:
+            if not force:
+                raise ConfigurationError(
+                    f"{out} was made from other labels or with other options. --force makes it anew, with these; or "
+                    "choose another folder."
+                )
+            _clear(out)
+    return DatasetFolder.create(out, KIND, values, shards)
+
+
+def _clear(out: Path) -> None:
+    """Removes a data set, what says that it is one first, and nothing else of its folder."""
+    for name in (DATASET_FILE, QUESTIONS_FILE):
+        (out / name).unlink(missing_ok=True)
+    for name in (*CONTENTS, REPORTS):
+        if (out / name).is_dir() and not (out / name).is_symlink():
+            shutil.rmtree(out / name)
+
+
+def _write(
+    dataset: DatasetFolder,
+    plan: Sequence[Planned],
+    config: FinishConfig,
+    missing: Sequence[int],
+    on_frame: Callable[[int, int], None],
+) -> None:
+    """Writes the shards that are missing."""
+    size = config.frames_per_shard
+    parts = {number: plan[number * size : (number + 1) * size] for number in missing}
+    total, done = sum(map(len, parts.values())), 0
+
+    def records(part: Sequence[Planned]) -> Iterator[FrameRecord]:
+        nonlocal done
+        for one in part:
+            yield _record(one, config.licence)
+            done += 1
+            on_frame(done, total)
+
+    for number, part in parts.items():
+        dataset.write_frames(number, records(part))
+
+
+def _record(one: Planned, licence: str) -> FrameRecord:
+    """The record of a frame; its picture for control is written beside the labels."""
+    found = one.work.get(one.edited.found.name)
+    origin = Origin(recording=one.work.recording, licence=licence)
+    record = robot_record(one.edited, found, origin, split=one.split)
+    labels = record.labels
+    if labels is not None:
+        picture = control_picture(found, one.edited, labels)
+        write_whole(one.work.path / CONTROL / f"{found.name}.jpg", encode_jpeg(picture, QUALITY))
+    return record
+
+
+def _count(done: Finished, plan: Sequence[Planned]) -> None:
+    """Counts what the data set holds, as it is read back, and what a person changed."""
+    for record in done.dataset.frames(images=False):
+        done.frames[record.split] += 1
+        for one in record.objects:
+            done.objects[one.label] += 1
+            done.without_points += one.visible_box is None
+    for planned in plan:
+        edited = planned.edited
+        done.statuses[edited.status] += 1
+        done.changes.update(edited.changes)
+        done.edited_unchecked += edited.status == UNCHECKED and edited.changes.total() > 0
+        done.notes += [f"{planned.work.labels.name}, {note}" for note in edited.notes]
+
+
+def _report(done: Finished, plan: Sequence[Planned]) -> None:
+    """What came of it as JSON, and a sheet of the first pictures, in the data set's reports."""
+    folder = done.dataset.path / REPORTS
+    values: dict[str, Any] = {
+        name: dict(getattr(done, name)) for name in ("frames", "objects", "statuses", "changes", "left_out")
+    }
+    write_json(folder / REPORT_FILE, values | {"without_points": done.without_points, "notes": done.notes})
+    shown = [plan[k] for k in np.linspace(0, len(plan) - 1, min(len(plan), MAX_TILES)).astype(int)]
+    pictures = [(_control(one), one.edited.found.name) for one in shown]
+    known = [(picture, name) for picture, name in pictures if picture is not None]
+    if known:
+        sheet = contact_sheet([picture for picture, _ in known], [name for _, name in known])
+        write_whole(folder / SHEET_FILE, encode_jpeg(sheet, QUALITY))
+
+
+def _control(one: Planned) -> NDArray[np.uint8] | None:
+    """The picture for control that was written; None when somebody removed it."""
+    import cv2
+
+    data = one.work.path / CONTROL / f"{one.edited.found.name}.jpg"
+    picture = cv2.imread(str(data), cv2.IMREAD_COLOR) if data.exists() else None
+    return None if picture is None else np.ascontiguousarray(picture[..., ::-1], dtype=np.uint8)
