@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from model_training.data.records import SPLITS
@@ -71,6 +72,7 @@ def seed_of(split: str, number: int) -> int:
     return seeds[number]
 
 
+@lru_cache(maxsize=100_000)  # asked for every pair of every scene
 def is_held_out_pair(first: str, second: str) -> bool:
     """Whether two categories are never seen together in training; the order does not matter.
 

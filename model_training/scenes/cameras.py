@@ -139,9 +139,10 @@ def sample_pose(spec: SceneSpec, layout: Layout, rng: np.random.Generator) -> Ri
             float(rng.uniform(*distances)) * shrink,
             float(rng.uniform(*_azimuth_range(layout))),
             float(rng.uniform(*elevations)),
-            float(rng.normal(0.0, ROLL_STDDEV_RAD)),
+            float(rng.normal(0.0, ROLL_STDDEV_RAD if spec.roll_deg is None else np.radians(spec.roll_deg))),
         )
-        if _is_free(pose.translation, layout):
+        too_high_or_low = spec.height_m and not spec.height_m[0] <= pose.translation[2] <= spec.height_m[1]
+        if not too_high_or_low and _is_free(pose.translation, layout):
             return pose
         shrink = max(0.985 * shrink, 0.4)
     return pose

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from model_training.scenes import meshes
 from model_training.scenes.colors import MATERIAL_WORDS, VIVID, Rgb, draw_paint
+from model_training.scenes.materials import possible_materials
 from model_training.scenes.meshes import Mesh
 
 Triple = tuple[float, float, float]
@@ -145,6 +147,7 @@ class Design:
         size: (3,) metres: extent of all vertices along the object's axes.
         low: (3,) metres: lower corner of that extent.
         vertices: (N, 3) metres: all vertices in the object's frame.
+        material: what its first slot is made of, a key of ``materials.FINISHES``.
     """
 
     category: Category
@@ -153,6 +156,12 @@ class Design:
     size: NDArray[np.float64]
     low: NDArray[np.float64]
     vertices: NDArray[np.float64]
+    material: str
+
+    @property
+    def main_slot(self) -> str:
+        """The slot that gives the object its colour and material."""
+        return next(iter(self.category.materials))
 
     @property
     def radius_m(self) -> float:
@@ -160,6 +169,7 @@ class Design:
         return float(np.hypot(self.size[0], self.size[1]) / 2)
 
 
+@lru_cache(maxsize=1024)  # the catalogue has a few hundred parts
 def _unit_mesh(part: Part) -> Mesh:
     """The part's surface in the unit box."""
     if part.kind == "lathe":
@@ -195,12 +205,13 @@ def _draw_size(category: Category, rng: np.random.Generator) -> NDArray[np.float
     return np.array([width, depth, height])
 
 
-def draw_design(category: Category, rng: np.random.Generator) -> Design:
+def draw_design(category: Category, rng: np.random.Generator, *, rich: bool = False) -> Design:
     """One object of the category, its size, variant and paints drawn by chance.
 
     Args:
         category: an entry of the catalogue.
         rng: source of chance.
+        rich: whether its material is drawn, too; otherwise it is the usual one.
 
     Returns:
         The object, centred over its footprint, standing on z = 0.
@@ -210,6 +221,8 @@ def draw_design(category: Category, rng: np.random.Generator) -> Design:
     words = {slot: str(rng.choice(choices)) for slot, choices in category.materials.items()}
     main = words[next(iter(category.materials))]
     paints = {slot: draw_paint(word, rng) for slot, word in words.items()}
+    substances = possible_materials(category.name, main)
+    material = substances[int(rng.integers(len(substances)))] if rich else substances[0]
     pieces = tuple(_build_piece(part, size, paints[part.material]) for part in parts)
     vertices = np.concatenate([piece.mesh.vertices for piece in pieces])
     low = vertices.min(axis=0)
@@ -220,4 +233,5 @@ def draw_design(category: Category, rng: np.random.Generator) -> Design:
         size=vertices.max(axis=0) - low,
         low=low,
         vertices=vertices,
+        material=material,
     )

@@ -19,7 +19,7 @@ from model_training.scenes.depth_noise import DEPTH_NOISE
 from model_training.scenes.generate import SceneFrame, generate_frames
 from model_training.scenes.records import RecordConfig, frame_record
 from model_training.scenes.render import SceneRenderer
-from model_training.scenes.spec import MAX_OBJECTS, SceneSpec
+from model_training.scenes.spec import MAX_OBJECTS, VARIETIES, SceneSpec
 from n3d_ros.errors import ConfigurationError, N3dError
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.settings import check, number
@@ -98,7 +98,7 @@ class PlaceConfig:
     """
 
     objects: tuple[int, int] = (3, 14)
-    distance_m: Range = (0.6, 1.5)
+    distance_m: Range = (0.65, 1.7)
     elevation_deg: Range = (15.0, 65.0)
 
     def __post_init__(self) -> None:
@@ -133,6 +133,7 @@ class SceneDatasetConfig:
         stack_chance: that an object is put on another one.
         hold_chance: that a container gets something inside.
         wall_chance: of a wall close behind a tabletop.
+        variety: "basic" or "rich", see ``SceneSpec``: rich has all categories, materials, lights and exposures.
         shadows: whether lights cast them; without is faster and less like a photograph.
         categories: names of loose categories to draw from; empty: all.
         least_objects: a frame with fewer objects that count is left out: there is nothing to ask about it.
@@ -156,6 +157,7 @@ class SceneDatasetConfig:
     stack_chance: float = number(0.2, "that an object is stacked", minimum=0, maximum=1)
     hold_chance: float = number(0.5, "that a container is filled", minimum=0, maximum=1)
     wall_chance: float = number(0.5, "of a wall behind a tabletop", minimum=0, maximum=1)
+    variety: str = field(default="rich", metadata={"choices": VARIETIES})
     shadows: bool = True
     categories: tuple[str, ...] = ()
     least_objects: int = number(1, "that count in a frame", minimum=0, maximum=MAX_OBJECTS)
@@ -254,6 +256,9 @@ def scene_spec(config: SceneDatasetConfig, scene_number: int) -> SceneSpec:
         elevation_deg=place.elevation_deg,
         clutter=float(rng.uniform(*config.clutter)),
         shadows=config.shadows,
+        variety=config.variety,
+        height_m=config.view.height_m,
+        roll_deg=config.view.roll_deg,
         combinations="held_out" if config.split == "held_out" else "common",
     )
 
@@ -297,7 +302,9 @@ def _frames(spec: SceneSpec, renderer: SceneRenderer, skipped: Counter[str]) -> 
             made += 1
     except ConfigurationError:
         raise  # no OpenGL, no MuJoCo: every scene would fail
-    except (N3dError, ValueError, RuntimeError, ArithmeticError) as error:  # MuJoCo raises ValueError and RuntimeError
+    except N3dError as error:
+        skipped[f"scene failed: {error.reason}"] += spec.views - made
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # MuJoCo raises ValueError and RuntimeError
         skipped[f"scene failed: {type(error).__name__}"] += spec.views - made
 
 

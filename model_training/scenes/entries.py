@@ -9,6 +9,8 @@ import numpy as np
 
 from model_training.scenes.catalogue import Category, Part, Profile, Surface
 from model_training.scenes.colors import VIVID
+from model_training.scenes.more_furniture import more_furniture
+from model_training.scenes.more_objects import more_objects
 
 # --- profiles: (radius, height), from the axis at the bottom along the outside and back ------------------------------
 CAN: Profile = ((0, 0), (0.9, 0), (1, 0.03), (1, 0.95), (0.9, 1), (0.84, 1), (0.84, 0.975), (0, 0.975))
@@ -122,7 +124,7 @@ BODY_LABEL: Mapping[str, tuple[str, ...]] = MappingProxyType({"body": VIVID, "li
 
 
 def all_entries() -> tuple[Category, ...]:
-    """All categories."""
+    """The basic categories."""
     body = MappingProxyType({"body": VIVID})
     return (
         Category(
@@ -655,18 +657,22 @@ def all_entries() -> tuple[Category, ...]:
     )
 
 
-CATALOGUE: Mapping[str, Category] = MappingProxyType({entry.name: entry for entry in all_entries()})
+BASIC: tuple[Category, ...] = all_entries()
+RICH: tuple[Category, ...] = (*BASIC, *more_objects(), *more_furniture())
+CATALOGUE: Mapping[str, Category] = MappingProxyType({entry.name: entry for entry in RICH})
 """Every category by name."""
 
 
-def categories(role: str, place: str | None = None) -> tuple[Category, ...]:
+def categories(role: str, place: str | None = None, *, rich: bool = False) -> tuple[Category, ...]:
     """The categories of a role, in catalogue order.
 
     Args:
         role: "object" or "furniture".
         place: only those that stand there ("table", "shelf", "floor", "wall"); None: all.
+        rich: whether those of the rich catalogue count, too.
 
     Returns:
         The entries.
     """
-    return tuple(c for c in CATALOGUE.values() if c.role == role and (place is None or place in c.stands_on))
+    entries = RICH if rich else BASIC
+    return tuple(c for c in entries if c.role == role and (place is None or place in c.stands_on))

@@ -28,6 +28,13 @@ COLOR_NOISE_STDDEV = 2.0  # grey levels, indoor webcam-grade
 LENS_BLUR_PX = 0.55  # standard deviation; a sharp lens with a colour mosaic behind it
 MAX_FRAMES = 100_000
 
+# What cameras make of rich scenes: factors and exponents of brightness, and the error of the white balance.
+EXPOSURE = (0.75, 1.35)
+GAMMA = (0.8, 1.25)
+CONTRAST = (0.92, 1.08)
+WHITE_BALANCE = 0.06
+RICH_BLUR_PX = (0.4, 0.9)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneFrame:
@@ -92,9 +99,20 @@ def _noise_table() -> NDArray[np.int8]:
 _NOISE_TABLE = _noise_table()
 
 
-def _camera_noise(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _exposed(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The colour image under an automatic exposure and white balance that are never quite right, noise with gain."""
+    gain, gamma, contrast = rng.uniform(*EXPOSURE), rng.uniform(*GAMMA), rng.uniform(*CONTRAST)
+    balance = 1 + rng.uniform(-WHITE_BALANCE, WHITE_BALANCE, 3)
+    levels = (np.arange(256)[:, None] / 255.0) * gain * balance
+    curve = ((np.clip(levels, 0, 1) ** gamma) - 0.5) * contrast + 0.5
+    table = np.clip(np.round(curve * 255), 0, 255).astype(np.uint8)
+    exposed = cv2.LUT(rgb, np.ascontiguousarray(table[None]))
+    return _camera_noise(np.asarray(exposed, np.uint8), rng, blur_px=float(rng.uniform(*RICH_BLUR_PX)))
+
+
+def _camera_noise(rgb: NDArray[np.uint8], rng: np.random.Generator, blur_px: float = LENS_BLUR_PX) -> NDArray[np.uint8]:
     """The colour image with lens blur and sensor noise, looked up per byte: far faster than drawing normal numbers."""
-    rgb = np.asarray(cv2.GaussianBlur(rgb, (3, 3), LENS_BLUR_PX), np.uint8)
+    rgb = np.asarray(cv2.GaussianBlur(rgb, (3, 3), blur_px), np.uint8)
     drawn = np.frombuffer(rng.bytes(rgb.size), np.uint8).reshape(rgb.shape)
     noisy = cv2.add(rgb, _NOISE_TABLE[drawn], dtype=cv2.CV_8U)
     return np.asarray(noisy, np.uint8)
@@ -126,7 +144,7 @@ def render_frame(
     alone = renderer.alone_pixel_counts(world_T_camera, clean)
     noisy = depth_noise(spec.depth_noise).apply(clean.depth_m, spec.camera, rng, clean.rgb)
     frame = RgbdFrame(
-        rgb=_camera_noise(clean.rgb, rng),
+        rgb=_exposed(clean.rgb, rng) if spec.is_rich else _camera_noise(clean.rgb, rng),
         depth_m=noisy,
         intrinsics=spec.camera,
         stamp_ns=stamp_ns,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from model_training.data.split import held_out_pairs, is_held_out_pair
 from model_training.scenes.catalogue import Category, Design, draw_design
-from model_training.scenes.colors import Rgb, draw_paint
 from model_training.scenes.entries import CATALOGUE, categories
 from model_training.scenes.spec import SceneSpec
+from model_training.scenes.surfaces import Surfaces, draw_surfaces
 from n3d_ros.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -39,7 +39,7 @@ class Placement:
         rotation: (3, 3) world from object.
         static: furniture, not simulated.
         support_height_m: height of what it is meant to rest on or in; fallen below it, it is removed.
-        supported_by: id of the furniture, object or container it was put on; 0: the floor.
+        supported_by: id of the furniture, object or container it was put on or in; 0: the floor.
     """
 
     object_id: int
@@ -73,9 +73,7 @@ class Layout:
     Args:
         placements: furniture first, then loose objects in the order they may rest on each other.
         walls: inner faces.
-        floor_paint: colour of the floor.
-        wall_paint: colour of the walls.
-        floor_texture: "planks", "tiles" or "carpet".
+        surfaces: what floor and walls look like.
         focus: (3,) metres: the middle of what matters; moving cameras circle around it.
         targets: (N, 3) metres: what single views look at, one of them each.
         focus_half_m: half extent of the region of interest.
@@ -84,9 +82,7 @@ class Layout:
 
     placements: tuple[Placement, ...]
     walls: tuple[Wall, ...]
-    floor_paint: Rgb
-    wall_paint: Rgb
-    floor_texture: str
+    surfaces: Surfaces
     focus: FloatArray
     targets: FloatArray
     focus_half_m: float
@@ -235,6 +231,10 @@ class _Builder:
         height = below.support_height_m
         return self.put(design, position, yaw_matrix(yaw), static=False, height_m=height, owner=below.object_id)
 
+    def design(self, category: Category) -> Design:
+        """One object of the category."""
+        return draw_design(category, self.rng, rich=self.spec.is_rich)
+
     def draw(self, pool: Sequence[Category]) -> Category | None:
         """One category, by chance among those that may stand beside what is there; None when there is none."""
         if self.wanted:
@@ -262,7 +262,7 @@ class _Builder:
             category = self.draw(choices)
             if category is None:
                 return
-            design = draw_design(category, self.rng)
+            design = self.design(category)
             if design.radius_m > inside_m:
                 continue
             slack = max(inside_m - design.radius_m, 0.0) * 0.7
@@ -282,7 +282,7 @@ class _Builder:
             category = self.draw(pool)
             if category is None:
                 return
-            design = draw_design(category, self.rng)
+            design = self.design(category)
             placed = None
             flat_base = category.shape != "ball"
             if open_tops and flat_base and self.rng.random() < self.spec.stack_chance:
@@ -304,8 +304,8 @@ class _Builder:
 
 def _pool(spec: SceneSpec, place: str) -> list[Category]:
     """The categories that may be drawn for a place."""
-    allowed = [c for c in categories("object", place) if not spec.categories or c.name in spec.categories]
-    return allowed or list(categories("object", place))
+    fitting = categories("object", place, rich=spec.is_rich)
+    return [c for c in fitting if not spec.categories or c.name in spec.categories] or list(fitting)
 
 
 def _count(spec: SceneSpec, rng: np.random.Generator) -> int:
@@ -324,7 +324,7 @@ def tabletop_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
         The layout; the table's centre stands on the world's origin.
     """
     builder = _Builder(spec, rng)
-    table = builder.furniture(draw_design(CATALOGUE["table"], rng), (0.0, 0.0), 0.0)
+    table = builder.furniture(builder.design(CATALOGUE["table"]), (0.0, 0.0), 0.0)
     region = builder.regions(table)[0]
     region.half = np.minimum(region.half, TABLETOP_HALF_M)
     builder.objects([region], _count(spec, rng), _pool(spec, "table"))
@@ -338,10 +338,15 @@ def tabletop_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
         walls += (Wall(center=foot, normal=np.array([-side, 0.0]), half_length_m=SIDE_WALL_M),)
     focus = region.center + np.array([*rng.uniform(-0.05, 0.05, 2), 0.04])
     return Layout(
-        placements=tuple(builder.placements), walls=walls, floor_paint=_floor_paint(rng), wall_paint=_wall_paint(rng),
-        floor_texture=str(rng.choice(["planks", "tiles", "carpet"])), focus=focus, targets=focus[None],
-        focus_half_m=0.3, room_half_m=0.0,
+        placements=tuple(builder.placements), walls=walls, surfaces=draw_surfaces(rng, rich=spec.is_rich),
+        focus=focus, targets=_tabletop_targets(builder, focus), focus_half_m=0.3, room_half_m=0.0,
     )  # fmt: skip
+
+
+def _tabletop_targets(builder: _Builder, focus: FloatArray) -> FloatArray:
+    """What views look at: the table's middle; in a rich scene any object, too."""
+    loose = [p.position for p in builder.placements if not p.static]
+    return np.array([focus, *loose]) if builder.spec.is_rich else focus[None]
 
 
 def room_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
@@ -372,9 +377,8 @@ def room_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:
         [p.position for p in builder.placements if not p.static] or [p.position for p in builder.placements]
     )
     return Layout(
-        placements=tuple(builder.placements), walls=walls, floor_paint=_floor_paint(rng), wall_paint=_wall_paint(rng),
-        floor_texture=str(rng.choice(["planks", "tiles", "carpet"])), focus=targets.mean(axis=0), targets=targets,
-        focus_half_m=0.8, room_half_m=half,
+        placements=tuple(builder.placements), walls=walls, surfaces=draw_surfaces(rng, rich=spec.is_rich),
+        focus=targets.mean(axis=0), targets=targets, focus_half_m=0.8, room_half_m=half,
     )  # fmt: skip
 
 
@@ -391,11 +395,11 @@ def _stand(builder: _Builder, design: Design, xy: FloatArray, yaw: float, taken:
 def _wall_furniture(builder: _Builder, half: float, taken: list[FloatArray]) -> None:
     """Two to five pieces with their backs to the far and the right wall; a shelf among them most of the time."""
     rng = builder.rng
-    choices = list(categories("furniture", "wall"))
+    choices = list(categories("furniture", "wall", rich=builder.spec.is_rich))
     wanted = [CATALOGUE["shelf"]] if rng.random() < 0.8 else []
     wanted += [choices[int(rng.integers(len(choices)))] for _ in range(int(rng.integers(2, 5)))]
     for category in wanted:
-        design = draw_design(category, rng)
+        design = builder.design(category)
         reach = half - float(design.low[1] + design.size[1]) - WALL_GAP_M
         for _ in range(12):
             along = float(rng.uniform(-half, half))
@@ -410,32 +414,22 @@ def _table_group(builder: _Builder, half: float, taken: list[FloatArray]) -> Non
     rng = builder.rng
     yaw = float(rng.choice([0.0, np.pi / 2]) + rng.normal(0.0, 0.06))
     center = np.array([float(rng.uniform(-0.5, 0.3)), float(rng.uniform(-0.4, 0.3))])
-    table = draw_design(CATALOGUE["table"], rng)
+    table = builder.design(CATALOGUE["table"])
     for _ in range(10):
         if _stand(builder, table, center, yaw, taken, half):
             break
         center = rng.uniform(-0.7, 0.5, 2)
     seats = [CATALOGUE["chair"], CATALOGUE["chair"], CATALOGUE["stool"], CATALOGUE["bin"], CATALOGUE["potted plant"]]
+    if builder.spec.is_rich:
+        seats += [CATALOGUE[name] for name in ("armchair", "bench", "suitcase")]
     for _ in range(int(rng.integers(1, 5))):
-        design = draw_design(seats[int(rng.integers(len(seats)))], rng)
+        design = builder.design(seats[int(rng.integers(len(seats)))])
         for _ in range(8):
             angle, reach = float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(0.6, 1.3))
             xy = center + reach * np.array([np.cos(angle), np.sin(angle)])
             # A chair's back (+y) points away from the table.
             if _stand(builder, design, xy, angle - np.pi / 2 + float(rng.normal(0, 0.15)), taken, half):
                 break
-
-
-def _floor_paint(rng: np.random.Generator) -> Rgb:
-    """A floor colour."""
-    return draw_paint(str(rng.choice(["oak", "walnut", "birch", "gray"])), rng)
-
-
-def _wall_paint(rng: np.random.Generator) -> Rgb:
-    """A light wall."""
-    base = float(rng.uniform(0.74, 0.92))
-    r, g, b = (float(np.clip(base + d, 0, 1)) for d in rng.uniform(-0.04, 0.04, 3))
-    return r, g, b
 
 
 def draw_layout(spec: SceneSpec, rng: np.random.Generator) -> Layout:

@@ -163,7 +163,7 @@ class SceneRenderer:
             wanted = np.isin(lookup[1:], list(group))
             for geom, segment in geoms:
                 geom.segid = segment if segment >= 0 and wanted[segment] else NOT_DRAWN
-            segments = self._draw_ids()
+            segments = self._draw_ids(self._around([rectangles[i] for i in group]))
             found = np.bincount(np.maximum(lookup[segments].ravel(), 0), minlength=max(group) + 1)
             counts.update({object_id: int(found[object_id]) for object_id in group})
         for geom, segment in geoms:
@@ -212,14 +212,26 @@ class SceneRenderer:
         self._mujoco.mjr_readPixels(rgb, None, self._rect, self._context)
         return np.ascontiguousarray(rgb[::-1])
 
-    def _draw_ids(self) -> NDArray[np.int32]:
-        """(H, W) int32 segment number per pixel, 0: nothing. Leaves the depth buffer for ``_read_depth``."""
+    def _around(self, rectangles: Sequence[Sequence[float]]) -> Any:
+        """MuJoCo's rectangle (counted from the image's lower left) around image rectangles."""
+        width, height = self.intrinsics.width, self.intrinsics.height
+        left, top = (max(int(min(r[k] for r in rectangles)), 0) for k in (0, 1))
+        right = min(int(max(r[2] for r in rectangles)) + 2, width)
+        bottom = min(int(max(r[3] for r in rectangles)) + 2, height)
+        return self._mujoco.MjrRect(left, height - bottom, max(right - left, 1), max(bottom - top, 1))
+
+    def _draw_ids(self, part: Any = None) -> NDArray[np.int32]:
+        """(H, W) int32 segment number per pixel, 0: nothing; only a rectangle of the image where one is given.
+
+        Leaves the depth buffer for ``_read_depth``.
+        """
+        part = self._rect if part is None else part
         flags = self._scene.flags
         flags[self._mujoco.mjtRndFlag.mjRND_SEGMENT] = 1
         flags[self._mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
         self._mujoco.mjr_render(self._rect, self._scene, self._context)
-        colors = np.empty((self.intrinsics.height, self.intrinsics.width, 3), np.uint8)
-        self._mujoco.mjr_readPixels(colors, None, self._rect, self._context)
+        colors = np.empty((part.height, part.width, 3), np.uint8)
+        self._mujoco.mjr_readPixels(colors, None, part, self._context)
         packed = colors[::-1, :, 0].astype(np.int32)
         if self._scene.ngeom >= 255:  # the second byte is zero otherwise
             packed += colors[::-1, :, 1].astype(np.int32) << 8

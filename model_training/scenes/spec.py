@@ -10,6 +10,7 @@ from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import CameraIntrinsics
 
 KINDS = ("tabletop", "room")
+VARIETIES = ("basic", "rich")
 COMBINATIONS = ("any", "common", "held_out")
 OBJECT_COUNTS = {"tabletop": (4, 10), "room": (12, 22)}  # loose objects, when the spec does not say
 MAX_OBJECTS = 60  # bounds the physics; more do not fit on the supports anyway
@@ -47,6 +48,10 @@ class SceneSpec:
         shadows: whether lights cast shadows.
         combinations: which loose categories may stand together: "any"; "common": no pair that is held out
             (``model_training.data.split``); "held_out": at least one such pair is put there.
+        variety: "basic": the 32 plain categories under even light, as measured since the generator exists; "rich":
+            all categories, materials, surfaces, lights and exposures.
+        height_m: lowest and highest camera above the floor; None: any.
+        roll_deg: standard deviation of the camera's turn about its axis; None: the usual 1.1 degrees.
     """
 
     kind: str = "tabletop"
@@ -64,6 +69,9 @@ class SceneSpec:
     clutter: float = 0.5
     shadows: bool = True
     combinations: str = "any"
+    variety: str = "basic"
+    height_m: tuple[float, float] | None = None
+    roll_deg: float | None = None
 
     def __post_init__(self) -> None:
         """Checks names and ranges.
@@ -73,10 +81,11 @@ class SceneSpec:
         """
         if self.kind not in KINDS:
             raise InputError(f"SceneSpec.kind: expected one of {', '.join(KINDS)}, got {self.kind!r}.")
-        if self.combinations not in COMBINATIONS:
-            raise InputError(
-                f"SceneSpec.combinations: expected one of {', '.join(COMBINATIONS)}, got {self.combinations!r}."
-            )
+        for name, choices in (("combinations", COMBINATIONS), ("variety", VARIETIES)):
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"SceneSpec.{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}."
+                )
         low, high = self.loose_count
         if not 0 <= low <= high <= MAX_OBJECTS:
             raise InputError(f"SceneSpec.object_count: expected 0 <= low <= high <= {MAX_OBJECTS}, got {low}, {high}.")
@@ -85,6 +94,11 @@ class SceneSpec:
         for name in ("stack_chance", "hold_chance", "wall_chance", "clutter"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"SceneSpec.{name}: expected 0 to 1, got {getattr(self, name)}.")
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether everything varies."""
+        return self.variety == "rich"
 
     @property
     def loose_count(self) -> tuple[int, int]:

@@ -182,6 +182,8 @@ def _object_truth(
         visible_fraction=min(seen / alone, 1.0),
         touches_border=_is_cut(points, intrinsics),
         supported_by=thing.supported_by,
+        material=thing.design.material,
+        inside_of=thing.inside_of,
     )
 
 

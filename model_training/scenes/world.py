@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from model_training.scenes.catalogue import Design, Piece
 from model_training.scenes.gl import load_mujoco
 from model_training.scenes.layout import CEILING_M, WALL_HEIGHT_M, Layout, Placement
+from model_training.scenes.lights import add_rich_lights
+from model_training.scenes.materials import FINISHES, Finish
+from model_training.scenes.relations import containers, supporters
 from model_training.scenes.spec import SceneSpec
 from model_training.scenes.textures import TEXTURES
+from n3d_ros.errors import BackendError
 from n3d_ros.geometry.transforms import RigidTransform, quaternion_to_matrix
 
 FloatArray = NDArray[np.float64]
@@ -43,7 +47,8 @@ class WorldObject:
         design: its geometry.
         world_T_object: its pose.
         static: furniture.
-        supported_by: id of what it was put on, 0: the floor.
+        supported_by: id of what carries most of its weight, 0: the floor.
+        inside_of: id of the container it lies in; None: none.
     """
 
     object_id: int
@@ -51,6 +56,7 @@ class WorldObject:
     world_T_object: RigidTransform
     static: bool
     supported_by: int
+    inside_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,6 +122,9 @@ class _ModelBuilder:
         visual.global_.offwidth, visual.global_.offheight = camera.width, camera.height
 
     def _lights(self) -> None:
+        if self.spec.is_rich:
+            add_rich_lights(self.world, self.spec, self.layout, self.rng)
+            return
         rng, mujoco, room = self.rng, self.mujoco, bool(self.layout.room_half_m)
         head = self.world.visual.headlight
         head.ambient = [float(rng.uniform(0.3, 0.42))] * 3
@@ -143,8 +152,9 @@ class _ModelBuilder:
             )
 
     def _material(
-        self, texture: str, paint: tuple[float, float, float], *, repeat: float = 1.0, gloss: float = 0.15
-    ) -> str:
+        self, texture: str, paint: tuple[float, float, float], *, repeat: float = 1.0, gloss: float = 0.15,
+        shininess: float = 0.3,
+    ) -> str:  # fmt: skip
         """The name of a new material with its own texture."""
         mujoco = self.mujoco
         self.count += 1
@@ -157,20 +167,29 @@ class _ModelBuilder:
         material = self.world.add_material(name=name)
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
         material.texrepeat = [repeat, repeat]
-        material.specular, material.shininess, material.reflectance = gloss, 0.3, 0.0
+        material.specular, material.shininess, material.reflectance = gloss, shininess, 0.0
         return name
+
+    def _finished(self, piece: Piece, finish: Finish) -> str:
+        """The name of a new material for a piece of the object's own substance."""
+        texture = piece.part.texture
+        if finish.textures and texture in ("plain", "wood"):
+            texture = str(self.rng.choice(list(finish.textures)))
+        elif texture == "wood":
+            texture = "marble" if self.rng.random() < 0.3 else "plain"
+        return self._material(texture, piece.paint, gloss=finish.specular, shininess=finish.shininess)
 
     def _surroundings(self) -> None:
         """Floor and walls."""
-        mujoco = self.mujoco
-        floor = self._material(self.layout.floor_texture, self.layout.floor_paint, repeat=8.0, gloss=0.05)
+        mujoco, surfaces = self.mujoco, self.layout.surfaces
+        floor = self._material(surfaces.floor_texture, surfaces.floor_paint, repeat=8.0, gloss=0.05)
         half = self.layout.room_half_m or FLOOR_HALF_M
         self.world.worldbody.add_geom(
             type=mujoco.mjtGeom.mjGEOM_PLANE, size=[half, half, 0.1], material=floor, friction=FRICTION, condim=6
         )
         if not self.layout.walls:
             return
-        paint = self._material("plain", self.layout.wall_paint, gloss=0.02)
+        paint = self._material(surfaces.wall_texture, surfaces.wall_paint, gloss=0.02)
         for wall in self.layout.walls:
             middle = wall.center - wall.normal * 0.05
             along_x = abs(wall.normal[1]) > 0.5
@@ -194,10 +213,12 @@ class _ModelBuilder:
         if not placement.static:
             body.add_freejoint()
         painted: dict[tuple[str, str], str] = {}
+        finish = FINISHES[placement.design.material]
         for piece in placement.design.pieces:
             key = (piece.part.texture, piece.part.material)
             if key not in painted:
-                painted[key] = self._material(piece.part.texture, piece.paint)
+                is_main = self.spec.is_rich and piece.part.material == placement.design.main_slot
+                painted[key] = self._finished(piece, finish) if is_main else self._material(*key[:1], piece.paint)
             self._add_visual(body, piece, painted[key])
             if piece.part.solid:
                 self._add_collision(body, piece, placement.design)
@@ -370,6 +391,18 @@ class _Settler:
             for object_id in lost:
                 self._remove(object_id)
         self.mujoco.mj_forward(self.model, self.data)
+        bad = self.mujoco.mjtWarning
+        if any(
+            self.data.warning[int(kind)].number for kind in (bad.mjWARN_BADQPOS, bad.mjWARN_BADQVEL, bad.mjWARN_BADQACC)
+        ):
+            raise BackendError(
+                "Physics: positions or speeds became infinite; this scene cannot settle. Use another seed.",
+                reason="physics_unstable",
+            )
+
+    def poses(self) -> dict[int, RigidTransform]:
+        """world_T_object of what is left, by id."""
+        return {i: _body_pose(self.data, body) for i, body in self.body_of.items() if i not in self.gone}
 
     def _settle(self, seconds: float) -> set[int]:
         """Ids that rest when all do, or when the time is over."""
@@ -438,16 +471,20 @@ def settle_world(spec: SceneSpec, layout: Layout, rng: np.random.Generator) -> S
         model.geom_castshadow[np.asarray(model.geom_bodyid) == 0] = 0
     settler = _Settler(model, layout)
     settler.run()
+    poses = settler.poses()
+    support = supporters(model, settler.data, settler.body_of)
+    inside = containers(layout.placements, poses, support)
     objects = tuple(
         WorldObject(
             object_id=p.object_id,
             design=p.design,
-            world_T_object=_body_pose(settler.data, settler.body_of[p.object_id]),
+            world_T_object=poses[p.object_id],
             static=p.static,
-            supported_by=p.supported_by,
+            supported_by=support.get(p.object_id, p.supported_by),
+            inside_of=inside.get(p.object_id),
         )
         for p in layout.placements
-        if p.object_id not in settler.gone
+        if p.object_id in poses
     )
     return SettledWorld(
         spec=spec,

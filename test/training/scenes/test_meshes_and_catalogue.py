@@ -57,7 +57,9 @@ def test_what_collides_is_about_as_large_as_what_is_seen(name):
     tops = []
     for piece in design.pieces:
         for solid in collision_solids(piece, round_body=design.category.shape == "ball"):
-            upright = {"sphere": solid.size[0], "cylinder": solid.size[-1], "ellipsoid": solid.size[-1]}
+            lean = abs(solid.rotation[2, 2])
+            round_reach = solid.size[-1] * lean + solid.size[0] * np.sqrt(max(1 - lean**2, 0))
+            upright = {"sphere": solid.size[0], "cylinder": round_reach, "ellipsoid": solid.size[-1]}
             reach = upright.get(solid.kind) or float((np.abs(solid.rotation) @ np.asarray(solid.size))[2])
             tops.append(solid.center[2] + reach)
     if design.category.name not in ("plant", "potted plant"):  # leaves are soft
