@@ -7,7 +7,8 @@
     WORK/frames/NAME.json     camera, up and boxes as found; NAME.jpg, NAME.depth.png, NAME.masks.png the images
     WORK/work.json            which recording, and which frames labels.txt was given
 
-NAME is the time after the recording's first image, seconds. A frame's JSON is written last: a frame that has one is whole.
+NAME is the time after the recording's first image, seconds. A frame's JSON is written last: a frame that has one is
+whole.
 """
 
 from __future__ import annotations
