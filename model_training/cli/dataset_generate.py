@@ -1,0 +1,63 @@
+"""``n3d dataset generate``: generated scenes as a data set of Parquet shards."""
+
+from __future__ import annotations
+
+import argparse
+
+from model_training.cli.stage_options import add_engine_arguments, finish, shard_numbers
+
+SUMMARY = "Generate scenes with objects whose boxes are known, as a data set. Stopped, the same command goes on."
+EXAMPLES = """\
+  n3d dataset generate --config scenes.yaml --out data/scenes
+  n3d dataset generate --config scenes.yaml --out data/scenes --workers 8 --engine processes
+  n3d dataset generate --config scenes.yaml --out /net/scenes --ray-address head:6379 --workers 64
+  n3d dataset generate --config scenes.yaml --out data/scenes --shards 0-9     # and 10-19 on another machine
+  python -c 'import datasets; print(datasets.load_dataset("parquet", data_files="data/scenes/frames/*.parquet"))'
+"""
+NEEDS_ROS = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``n3d dataset generate``.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument(
+        "--config", required=True, metavar="YAML", help="what to generate: kind, split, scenes, views ..."
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="OUT", help="folder of the data set; one begun there is continued"
+    )
+    add_engine_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generates.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        0; 1 where shards could not be made.
+    """
+    from model_training.data.folder import DatasetFolder
+    from model_training.data.generated import GenerateScenes
+    from model_training.data.stages import run_stage
+    from model_training.scenes.dataset import SceneDatasetConfig
+    from model_training.yaml_config import read_yaml
+
+    config = read_yaml(args.config, SceneDatasetConfig)
+    folder = DatasetFolder.create(args.out, config.kind, config, config.shards)
+    stage = GenerateScenes(config=config, folder=folder)
+    made = run_stage(
+        stage,
+        folder,
+        "frames",
+        engine=args.engine,
+        workers=args.workers,
+        ray_address=args.ray_address,
+        only=shard_numbers(args.shards, folder.shards),
+        description="scenes",
+    )
+    return finish(folder, "frames", made)
