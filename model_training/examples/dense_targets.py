@@ -71,7 +71,7 @@ def dense_targets(look: Look, grid: tuple[int, int], context: DecodeContext, con
     owner = _owners(look, rows, columns).reshape(-1)
     classes = np.full(rows * columns, -1, np.int64)
     boxes = np.zeros((rows * columns, BOX_VALUES), np.float32)
-    known = np.ones(rows * columns, bool)
+    known = np.full(rows * columns, look.is_complete)  # what nobody labelled may be an object all the same
     for one in look.objects:
         places = owner == one.id
         if not places.any():
@@ -80,6 +80,7 @@ def dense_targets(look: Look, grid: tuple[int, int], context: DecodeContext, con
         if values is None:
             known[places] = False
             continue
+        known[places] = True
         classes[places] = class_bucket(one.label, config.class_buckets)
         boxes[places] = values
     return DenseTargets(classes=classes, boxes=boxes, known=known)

@@ -14,7 +14,7 @@ from model_training.examples.answers import UnusableQuestionError, conversations
 from model_training.examples.augment import augmented
 from model_training.examples.config import ExampleConfig
 from model_training.examples.dense_targets import DenseTargets, dense_targets
-from model_training.examples.look import Look, look_at
+from model_training.examples.look import Look, is_complete, look_at
 from model_training.examples.tokens import Turn, image_prefix, turn_of
 from n3d_ros.codec.frame_input import encode_frame
 from n3d_ros.codec.model_input import DecodeContext, ImageInput
@@ -70,7 +70,7 @@ def chosen_questions(
 
     Args:
         frame: with its objects.
-        questions: about it; where none asks for boxes, the one for everything is added.
+        questions: about it; where none asks for boxes, the one for everything is added, if everything is known.
         mix: which kinds.
         most: how many at most.
         rng: source of chance.
@@ -78,7 +78,9 @@ def chosen_questions(
     Returns:
         Questions, none twice.
     """
-    boxes = [question for question in questions if question.kind != "reasoning"] or [detection_question(frame)]
+    boxes = [question for question in questions if question.kind != "reasoning"]
+    if not boxes and is_complete(frame):
+        boxes = [detection_question(frame)]
     thoughts = [question for question in questions if question.kind == "reasoning"]
     if mix.stage == "localisation":
         return tuple(boxes[k] for k in rng.permutation(len(boxes))[:most])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,14 @@ class Look:
         frame: colour, depth, camera.
         objects: ascending by id.
         labels: (H, W) uint16 object ids per pixel, 0 for none; None: unknown.
+        is_complete: whether what is not among the objects is not there.
     """
 
     id: str
     frame: RgbdFrame
     objects: tuple[ObjectRecord, ...]
     labels: NDArray[np.uint16] | None
+    is_complete: bool = True
 
     def by_id(self, object_id: int) -> ObjectRecord | None:
         """The object of that id, None when there is none.
@@ -54,7 +57,29 @@ def look_at(record: FrameRecord) -> Look:
     """
     # A copy of the record keeps the decoded pixels, so that a shard held in memory stays as small as its file.
     fresh = FrameRecord(**{name: getattr(record, name) for name in record.__dataclass_fields__})
-    return Look(id=record.id, frame=fresh.frame(), objects=record.objects, labels=fresh.labels)
+    return Look(
+        id=record.id,
+        frame=fresh.frame(),
+        objects=record.objects,
+        labels=fresh.labels,
+        is_complete=is_complete(record),
+    )
+
+
+def is_complete(record: FrameRecord) -> bool:
+    """Whether a frame's objects are all that is in it: so unless its provenance says otherwise.
+
+    Args:
+        record: the frame.
+
+    Returns:
+        False for frames that a person has labelled in part.
+    """
+    try:
+        about = json.loads(record.provenance)
+    except ValueError:
+        return True
+    return not isinstance(about, dict) or about.get("complete", True) is not False
 
 
 def target_box(record: ObjectRecord, kind: str) -> Box3D | None:

@@ -32,7 +32,7 @@ Batch = dict[str, Any]
 ======================  =======================  ====================================================================
 ``input_ids``           (B, S) int64             padding is 0
 ``position_ids``        (3, B, S) int64          temporal, height, width
-``attention_mask``      (B, 1, S, S) bool        True: is seen; padding sees itself alone
+``part``                (B, S) int64             0: system and image, 1 and up: the questions, -1: padding
 ``labels``              (B, S) int64             the token itself where it is learnt, else -100; not shifted
 ``slots``               (B, S) int8              part of a box, ``tokens.SLOTS``
 ``bins``                (B, S) int16             the number at its first token
@@ -82,14 +82,13 @@ def make_batch(examples: Sequence[FrameExample], image_token: int) -> Batch:
     """
     rows = [_row(example, image_token) for example in examples]
     length = max(len(row.ids) for row in rows)
-    part = _padded([row.part for row in rows], length, -1)
     images = [example.image for example in examples]
     return {
         "input_ids": torch.from_numpy(_padded([row.ids for row in rows], length, 0)),
         "position_ids": torch.from_numpy(
             np.stack([_padded([row.positions[axis] for row in rows], length, 0) for axis in range(3)])
         ),
-        "attention_mask": torch.from_numpy(visible(part)),
+        "part": torch.from_numpy(_padded([row.part for row in rows], length, -1)),
         "labels": torch.from_numpy(_padded([row.labels for row in rows], length, IGNORED)),
         "slots": torch.from_numpy(_padded([row.slots for row in rows], length, NO_SLOT)),
         "bins": torch.from_numpy(_padded([row.bins for row in rows], length, NO_BIN)),
@@ -102,22 +101,22 @@ def make_batch(examples: Sequence[FrameExample], image_token: int) -> Batch:
     }
 
 
-def visible(part: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which tokens see which.
+def visible(part: torch.Tensor) -> torch.Tensor:
+    """Which tokens see which; made where it is used, for it is by far the largest of a batch's tensors.
 
     Args:
-        part: (B, S) 0 for system and image, the turn's number from 1 on, -1 for padding.
+        part: (B, S) int64 0 for system and image, the question's number from 1 on, -1 for padding.
 
     Returns:
-        (B, 1, S, S) bool, [b, 0, i, j]: token i sees token j.
+        (B, 1, S, S) bool, [b, 0, i, j]: token i sees token j. Padding sees itself alone.
     """
     length = part.shape[1]
-    before = np.tril(np.ones((length, length), bool))
-    seen = before & ((part[:, :, None] == part[:, None, :]) | (part[:, None, :] == 0))
+    before = torch.ones(length, length, dtype=torch.bool, device=part.device).tril()
+    shared = (part[:, :, None] == part[:, None, :]) | (part[:, None, :] == 0)
     padding = part < 0
-    seen &= ~padding[:, :, None] & ~padding[:, None, :]
-    seen |= np.eye(length, dtype=bool) & padding[:, :, None]  # a row that sees nothing would be NaN
-    return np.asarray(seen[:, None], np.bool_)
+    seen = before & shared & ~padding[:, :, None] & ~padding[:, None, :]
+    alone = torch.eye(length, dtype=torch.bool, device=part.device) & padding[:, :, None]  # to see nothing is NaN
+    return (seen | alone)[:, None]
 
 
 def _row(example: FrameExample, image_token: int) -> _Row:

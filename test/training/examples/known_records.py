@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from inference.geometric.raycasting import Box, Cylinder, look_at
 from inference.language_model.scenes import SMALL_CAMERA, seen_box, true_box
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
+from n3d_ros.errors import InputError
 from n3d_ros.geometry.camera import CameraIntrinsics
 
 NAMES = ("red box", "blue cylinder", "green box")
@@ -85,3 +87,23 @@ def questions_about(record: FrameRecord) -> tuple[QuestionRecord, ...]:
 def without_pixels(record: FrameRecord) -> FrameRecord:
     """The record as lifted data may come: no masks."""
     return replace(record, labels_png=b"")
+
+
+RECORD = tabletop_record()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A source of some shards of three frames each; other processes can import it."""
+
+    name: str = "a"
+    shards: tuple[int, ...] = (0, 1, 2, 3)
+    broken: tuple[int, ...] = ()
+    about: str = "known"
+    records: tuple[FrameRecord, ...] = field(default=(RECORD, RECORD, RECORD), repr=False)
+
+    def pairs(self, shard: int) -> Iterator[tuple[FrameRecord, tuple[QuestionRecord, ...]]]:
+        if shard in self.broken:
+            raise InputError(f"shard {shard} is cut off")
+        for row, record in enumerate(self.records):
+            yield replace(record, id=f"{self.name}{shard}{row}"), questions_about(record)

@@ -202,6 +202,14 @@ def test_a_stage_draws_its_kinds_of_questions() -> None:
     assert only.kind == "detection" and only.object_ids == (1, 2, 3)
 
 
+def test_a_frame_labelled_in_part_teaches_nothing_to_be_absent(tokenizer: Tokenizer) -> None:
+    record = replace(tabletop_record(), provenance='{"complete": false}')
+    assert chosen_questions(record, [], Mix(), 3, np.random.default_rng(0)) == ()
+    example = make_example(record, questions_about(record)[3:4], CONFIG, tokenizer)
+    assert example is not None
+    assert (example.dense.known == (example.dense.classes >= 0)).all() and example.dense.known.any()
+
+
 def test_settings_outside_their_range_are_named() -> None:
     with pytest.raises(ConfigurationError, match="target_box: expected one of visible, full, got 'both'"):
         ExampleConfig(target_box="both")

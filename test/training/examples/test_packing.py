@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch comes with the extra [model]")
+pytest.importorskip("torch", reason="torch comes with the extra [model]")
 pytest.importorskip("transformers", reason="transformers comes with the extra [model]")
+
+import torch
 
 from model_training.examples.config import ExampleConfig
 from model_training.examples.example import FrameExample, make_example
@@ -44,9 +45,9 @@ def model(folder: Path) -> N3dVlm:
 
 
 def logits_of(model: N3dVlm, batch: dict[str, object]) -> torch.Tensor:
-    names = ("input_ids", "position_ids", "attention_mask", "pixel_values", "image_grid_thw", "point_clouds")
+    names = ("input_ids", "position_ids", "pixel_values", "image_grid_thw", "point_clouds")
     with torch.no_grad():
-        return model(**{name: batch[name] for name in names}).logits
+        return model(**{name: batch[name] for name in names}, attention_mask=visible(batch["part"])).logits
 
 
 def test_packed_questions_give_the_logits_of_single_conversations(
@@ -90,7 +91,7 @@ def test_the_packed_loss_is_that_of_single_conversations(
 
 
 def test_a_question_sees_the_image_and_itself_alone() -> None:
-    part = np.array([[0, 0, 1, 1, 2, 2, -1]])
+    part = torch.tensor([[0, 0, 1, 1, 2, 2, -1]])
     seen = visible(part)[0, 0]
     assert seen[3].tolist() == [True, True, True, True, False, False, False]
     assert seen[5].tolist() == [True, True, False, False, True, True, False]

@@ -1,0 +1,115 @@
+"""Batches ahead of the training, made by processes of their own, in an order that no speed changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from model_training.examples.config import ExampleConfig
+from model_training.examples.example import Mix
+from model_training.examples.packing import Batch, make_batch
+from model_training.examples.sources import Source, SourceConfig
+from model_training.examples.stream import BatchConfig, Cursor, Stream, numbers_of
+from n3d_ros.codec.tokenizer import load_tokenizer
+from n3d_ros.errors import ConfigurationError
+
+AHEAD = 2  # batches that each worker holds ready
+META = "meta"
+"""Key of a batch's facts that are no tensors: stream, cursor, frames, tokens, skipped."""
+
+
+class BatchSet(IterableDataset[Batch]):
+    """The batches of one process, from some number on.
+
+    Args:
+        sources: as opened; workers get them by pickle.
+        configs: their weights and steps.
+        examples: how records become examples.
+        mix: which questions.
+        batches: how they are put together.
+        tokenizer_folder: of the model.
+        first: number of the first batch.
+        cursors: where the streams stand, by their numbers.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        configs: Sequence[SourceConfig],
+        examples: ExampleConfig,
+        mix: Mix,
+        batches: BatchConfig,
+        tokenizer_folder: Path,
+        *,
+        first: int = 0,
+        cursors: Mapping[int, Cursor] | None = None,
+    ) -> None:
+        self._sources, self._configs, self._examples, self._mix = sources, configs, examples, mix
+        self._batches, self._folder = batches, tokenizer_folder
+        self._first, self._cursors = first, dict(cursors or {})
+
+    def __iter__(self) -> Iterator[Batch]:
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        if info is not None:
+            torch.set_num_threads(1)
+            cv2.setNumThreads(1)
+        tokenizer = load_tokenizer(self._folder)
+        streams: dict[int, Stream] = {}
+        for number in numbers_of(self._first, worker, workers):
+            which = number % self._batches.streams
+            if which not in streams:
+                streams[which] = Stream(
+                    self._sources,
+                    self._configs,
+                    self._examples,
+                    self._mix,
+                    self._batches,
+                    tokenizer,
+                    number=which,
+                    cursor=self._cursors.get(which),
+                )
+            drawn = streams[which].next(number // self._batches.accumulate)
+            batch = make_batch(drawn.examples, tokenizer.image_pad)
+            batch[META] = {
+                "number": number,
+                "stream": which,
+                "cursor": drawn.cursor.to_json(),
+                "frames": len(drawn.examples),
+                "turns": sum(len(example.turns) for example in drawn.examples),
+                "tokens": sum(example.token_count for example in drawn.examples),
+                "skipped": dict(drawn.skipped),
+            }
+            yield batch
+
+
+def batch_loader(batches: BatchSet, *, streams: int, workers: int, pinned: bool = False) -> Any:
+    """Batches in the order of their numbers.
+
+    Args:
+        batches: what to load.
+        streams: of the process.
+        workers: processes that make batches ahead; 0: made when needed.
+        pinned: whether tensors lie where a GPU can fetch them by itself.
+
+    Returns:
+        A torch DataLoader.
+
+    Raises:
+        ConfigurationError: the streams cannot be shared out among the workers.
+    """
+    if workers and streams % workers:
+        raise ConfigurationError(
+            f"data streams: expected a multiple of workers, so that their order does not change, got {streams} and "
+            f"{workers}."
+        )
+    settings: dict[str, Any] = {}
+    if workers:
+        # Fresh processes: a fork of one that runs torch's threads or a GPU may hang.
+        settings = {"multiprocessing_context": "spawn", "prefetch_factor": AHEAD}
+    return DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=pinned, **settings)

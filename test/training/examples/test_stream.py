@@ -1,0 +1,150 @@
+"""Batches follow from the seed, go on anywhere, and skip what is broken."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="torch comes with the extra [model]")
+
+from model_training.examples.config import AugmentConfig, ExampleConfig
+from model_training.examples.example import Mix
+from model_training.examples.loader import META, BatchSet, batch_loader
+from model_training.examples.sources import FolderSource, SourceConfig, open_source, source_configs
+from model_training.examples.stream import BatchConfig, Cursor, Drawn, Stream
+from model_training.models.stand_in_tokenizer import train_stand_in_tokenizer
+from n3d_ros.codec.tokenizer import Tokenizer
+from n3d_ros.errors import ConfigurationError
+from training.examples.known_records import RECORD, Known
+
+EXAMPLES = ExampleConfig(long_side=84, questions_per_frame=2, augment=AugmentConfig(color=0.5, depth_dropout=0.5))
+BATCHES = BatchConfig(frames=2, tokens=4000, streams=2, rank=0, processes=1, seed=3, accumulate=1)
+
+
+def stream(
+    tokenizer: Tokenizer,
+    *,
+    number: int = 0,
+    cursor: Cursor | None = None,
+    batches: BatchConfig = BATCHES,
+    sources: tuple[Known, ...] = (Known(),),
+    configs: tuple[SourceConfig, ...] | None = None,
+) -> Stream:
+    configs = configs or tuple(SourceConfig(folder="x") for _ in sources)
+    return Stream(sources, configs, EXAMPLES, Mix(), batches, tokenizer, number=number, cursor=cursor)
+
+
+def said(drawn: Drawn) -> list[tuple[str, tuple[int, ...], float]]:
+    return [
+        (one.id, tuple(len(turn) for turn in one.turns), float(one.image.pixel_values.sum())) for one in drawn.examples
+    ]
+
+
+def test_every_frame_is_seen_once_an_epoch_by_one_stream(tokenizer: Tokenizer) -> None:
+    streams = [stream(tokenizer, number=number) for number in (0, 1)]
+    seen = Counter(one.id for each in streams for step in range(3) for one in each.next(step).examples)
+    assert seen == {f"a{shard}{row}": 1 for shard in range(4) for row in range(3)}
+    again = [one.id for step in range(3) for one in streams[0].next(step).examples]
+    assert len(set(again)) == 6
+
+
+def test_a_stream_goes_on_from_any_cursor_as_if_it_had_not_stopped(tokenizer: Tokenizer) -> None:
+    # The budget ends batches early, so that a drawn frame waits for the next one across the stop.
+    tight = replace(BATCHES, tokens=1080, frames=4)
+    whole = stream(tokenizer, batches=tight)
+    batches = [whole.next(step) for step in range(9)]
+    assert len({len(drawn.examples) for drawn in batches}) > 1
+    for stop in (1, 3, 4, 7):
+        cursor = Cursor.from_json(json.loads(json.dumps(batches[stop - 1].cursor.to_json())))
+        resumed = stream(tokenizer, batches=tight, cursor=cursor)
+        assert [said(resumed.next(step)) for step in range(stop, 9)] == [said(drawn) for drawn in batches[stop:]]
+
+
+def test_another_seed_gives_another_order(tokenizer: Tokenizer) -> None:
+    first, other = stream(tokenizer), stream(tokenizer, batches=replace(BATCHES, seed=4))
+    assert [said(first.next(k)) for k in range(3)] != [said(other.next(k)) for k in range(3)]
+
+
+def test_sources_come_and_go_with_the_steps_and_by_their_weights(tokenizer: Tokenizer) -> None:
+    configs = (
+        SourceConfig(folder="a", weight=3.0),
+        SourceConfig(folder="b", weight=1.0),
+        SourceConfig(folder="c", from_step=50),
+    )
+    each = stream(tokenizer, sources=(Known("a"), Known("b"), Known("c")), configs=configs)
+    early = Counter(one.id[0] for step in range(40) for one in each.next(step).examples)
+    late = Counter(one.id[0] for step in range(51, 71) for one in each.next(step).examples)
+    assert early["c"] == 0 and 1.7 < early["a"] / early["b"] < 6
+    assert late["c"] > 0
+    ended = (replace(configs[0], to_step=2),)
+    ending = stream(tokenizer, configs=ended)
+    with pytest.raises(ConfigurationError, match="no source is active at step 5"):
+        ending.next(5)
+
+
+def test_a_broken_shard_is_left_out_and_counted(tokenizer: Tokenizer) -> None:
+    each = stream(tokenizer, sources=(Known(broken=(2,)),), batches=replace(BATCHES, streams=1))
+    batches = [each.next(step) for step in range(8)]
+    assert not any(one.id.startswith("a2") for drawn in batches for one in drawn.examples)
+    assert sum(drawn.skipped["shard that cannot be read"] for drawn in batches) >= 1
+    nothing = stream(tokenizer, sources=(Known(broken=(0, 1, 2, 3)),))
+    with pytest.raises(ConfigurationError, match="known: expected frames, got none"):
+        nothing.next(0)
+
+
+def test_workers_change_nothing_of_what_is_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    train_stand_in_tokenizer(folder)
+    source, config = Known(), SourceConfig(folder="x")
+
+    def loaded(workers: int, first: int, cursors: dict[int, Cursor]) -> list[dict[str, object]]:
+        batches = BatchSet([source], [config], EXAMPLES, Mix(), BATCHES, folder, first=first, cursors=cursors)
+        found = []
+        for batch in batch_loader(batches, streams=2, workers=workers):
+            found.append(batch)
+            if len(found) == 5:
+                return found
+        return found
+
+    here, there = loaded(0, 0, {}), loaded(2, 0, {})
+    for one, other in zip(here, there, strict=True):
+        assert one[META] == other[META]
+        assert bool((one["input_ids"] == other["input_ids"]).all())  # type: ignore[union-attr]
+        assert bool((one["pixel_values"] == other["pixel_values"]).all())  # type: ignore[union-attr]
+    # The newest cursor of each stream, as a checkpoint keeps them.
+    cursors = {meta["stream"]: Cursor.from_json(meta["cursor"]) for meta in (batch[META] for batch in here[:3])}  # type: ignore[index]
+    resumed = loaded(0, 3, cursors)
+    assert [batch[META] for batch in resumed[:2]] == [batch[META] for batch in here[3:]]
+    with pytest.raises(ConfigurationError, match="multiple of workers"):
+        batch_loader(None, streams=2, workers=3)  # type: ignore[arg-type]
+
+
+def test_a_data_sets_folder_is_a_source(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow comes with the extra [train]")
+    from model_training.data.folder import DatasetFolder
+
+    folder = DatasetFolder.create(tmp_path / "set", "scenes", {"seed": 1}, 2)
+    folder.write_frames(1, [RECORD], Counter())
+    source = open_source(SourceConfig(folder=str(tmp_path / "set")))
+    assert isinstance(source, FolderSource) and source.shards == (1,) and "1 of 2 shards" in source.about
+    ((frame, questions),) = source.pairs(1)
+    assert frame.id == RECORD.id and questions == ()
+    with pytest.raises(ConfigurationError, match=r"expected a data set with a file dataset\.json"):
+        open_source(SourceConfig(folder=str(tmp_path / "none")))
+
+
+def test_sources_are_read_from_mappings_and_errors_name_them() -> None:
+    (made,) = source_configs(({"folder": "x", "to_step": 10},), "data sources")
+    assert made == SourceConfig(folder="x", to_step=10)
+    for value, sentence in (
+        ({"folder": "x", "wieght": 1}, r"data sources\[0\]: unknown key 'wieght'"),
+        ({"weight": 1.0}, "either folder or generate"),
+        ({"folder": "x", "from_step": 3, "to_step": 3}, "from_step < to_step"),
+        ("x", r"data sources\[0\]: expected folder:"),
+    ):
+        with pytest.raises(ConfigurationError, match=sentence):
+            source_configs((value,), "data sources")
