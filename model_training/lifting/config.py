@@ -11,6 +11,7 @@ from n3d_ros.errors import ConfigurationError
 from n3d_ros.settings import check, number
 
 FORMATS = ("coco", "objects365", "openimages")
+SMOOTHINGS = (1, 3, 5)  # what OpenCV's median of single precision takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +25,20 @@ class PointConfig:
             degrees off the line of sight, beyond which depth cameras see nothing.
         min_part_share: a connected part with less of the mask's measured pixels is flying pixels or a glimpse of
             something else.
+        min_part_px: but a part of so many pixels counts however large the mask is: a table's leg is a small share.
         reach_share: a further part belongs to the object when the gap in depth to its main part is at most this share
             of that part's width or height: the far arm of a chair does, the wall behind it does not.
         nearer_share: a nearer part becomes the main part when it has at least this share of the largest one's pixels:
             masks swallow what is seen through holes and beside a loose outline, and that lies behind.
         fill_px: pixels of the mask this near to the object's own get their depth from there: sensors lose a pixel or
             two along outlines, which a mask does not.
-        smooth_px: side of the median that takes a sensor's noise out of depth before extents are taken; odd; 1: none.
+        smooth_px: side of the median that takes a sensor's noise out of depth before extents are taken: 1 (none), 3, 5.
+        border_px: outlines are off by this much: within it, depth beyond what the mask's inside shows is not the
+            object's.
+        border_slope: but for what a surface may still rise or fall over that width, metres of depth per metre across:
+            4 is a table top seen from 14 degrees above it.
+        min_inner_share: of the object's pixels that must lie farther inside; with less it is a thin thing, and its
+            border is all there is.
         trim_share: of the points left outside on either side along the line of sight, where noise is largest.
         trim_across_share: likewise along the image's axes, where a mask is more exact than depth.
     """
@@ -38,24 +46,24 @@ class PointConfig:
     jump_m: float = number(0.02, "gap in depth between surfaces", minimum=0.001, maximum=1.0, unit="m")
     steepest: float = number(6.0, "steepest slope of one surface", minimum=1.0, maximum=50.0)
     min_part_share: float = number(0.04, "smallest part that counts", minimum=0.0, maximum=0.5)
-    reach_share: float = number(0.5, "gap to a further part, of the main part's width", minimum=0.0, maximum=5.0)
+    min_part_px: int = number(40, "part that counts however large the mask", minimum=1, maximum=100_000, unit="px")
+    reach_share: float = number(1.0, "gap to a further part, of the main part's width", minimum=0.0, maximum=5.0)
     nearer_share: float = number(0.5, "size of a nearer part that becomes the main one", minimum=0.05, maximum=1.0)
     fill_px: int = number(
         2, "width of the border whose depth is taken from beside it", minimum=0, maximum=20, unit="px"
     )
-    smooth_px: int = number(5, "side of the median against noise", minimum=1, maximum=15, unit="px")
-    trim_share: float = number(0.01, "points left out along the line of sight", minimum=0.0, maximum=0.1)
-    trim_across_share: float = number(0.002, "points left out across it", minimum=0.0, maximum=0.1)
+    smooth_px: int = number(5, "side of the median against noise", minimum=1, maximum=5, unit="px")
+    border_px: int = number(3, "how far outlines are off", minimum=0, maximum=20, unit="px")
+    border_slope: float = number(4.0, "slope of surfaces that end at an outline", minimum=0.0, maximum=50.0)
+    min_inner_share: float = number(0.3, "share of pixels away from the outline", minimum=0.0, maximum=1.0)
+    trim_share: float = number(0.002, "points left out along the line of sight", minimum=0.0, maximum=0.1)
+    trim_across_share: float = number(0.0005, "points left out across it", minimum=0.0, maximum=0.1)
 
     def __post_init__(self) -> None:
-        """Checks the ranges.
-
-        Raises:
-            ConfigurationError: a value outside its range, or an even median.
-        """
+        """Checks the ranges."""
+        if self.smooth_px not in SMOOTHINGS:
+            raise ConfigurationError(f"points smooth_px: expected one of {SMOOTHINGS}, got {self.smooth_px!r}.")
         check(self, "points")
-        if self.smooth_px % 2 == 0:
-            raise ConfigurationError(f"points smooth_px: expected an odd number of pixels, got {self.smooth_px}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
