@@ -136,8 +136,8 @@ def _look(bag: Bag, done: FirstStep, stamps_ns: frozenset[int], recorded: Record
     """Finds the boxes of the picked frames; each is written as soon as it is done."""
     work, there = done.work, set(done.work.names())
     start_ns = work.recording.start_ns
-    numbers = [one.number for name in there for one in work.get(name, images=False).objects]
-    finder = Finder(start_ns, max([0, *numbers]) + 1, None if recorded is None else recorded.numbers)
+    known = [work.get(name, images=False) for name in work.names()]
+    finder = Finder(start_ns, known, None if recorded is None else recorded.numbers)
 
     def wants(pair: RgbdPair) -> bool:
         return pair.stamp_ns in stamps_ns and name_of(pair.stamp_ns, start_ns) not in there

@@ -14,16 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from model_training.data.pictures import depth_to_millimetres, encode_jpeg, encode_png
+from model_training.robots.following import Numbers, followed
 from model_training.robots.level import CAMERA_UP
 from model_training.robots.picking import Candidate, candidate_of
 from model_training.robots.work_folder import FoundFrame, FoundObject, name_of
 from n3d_ros.detection import Detection3D, SupportSurface
 from n3d_ros.errors import N3dError
 from n3d_ros.frame import RgbdFrame
-from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.inference.depth_source import DepthSource
 from n3d_ros.inference.grounder import Grounder
 from n3d_ros.ros.bag import BagMessage, BagReader
@@ -35,7 +34,6 @@ from n3d_ros.ros.outcomes import FrameOutcome
 from n3d_ros.ros.pairing import RgbdPair
 
 JPEG_QUALITY = 95  # of kept pictures: image_transport's own; the recording's pictures are seldom better
-SAME_THING_SHARE = 0.5  # of the larger box's diagonal: boxes of one thing lie closer
 UPRIGHT_KINDS = ("floor", "table", "shelf")
 
 
@@ -157,17 +155,19 @@ class Finder:
 
     Args:
         start_ns: stamp that frames' names count from.
-        first_number: number of the first thing.
+        known: frames of earlier runs, whose numbers go on.
         own_numbers: numbers that a recording's boxes came with, by stamp, in the order of the detections.
     """
 
     def __init__(
-        self, start_ns: int, first_number: int = 1, own_numbers: Mapping[int, Sequence[int]] | None = None
+        self,
+        start_ns: int,
+        known: Sequence[FoundFrame] = (),
+        own_numbers: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
         self._start_ns = start_ns
-        self._next = first_number
+        self._numbers = Numbers(known)
         self._own = own_numbers or {}
-        self._numbers: dict[int, int] = {}
 
     def frame(self, look: BagLook) -> FoundFrame | None:
         """The found frame of a look.
@@ -194,6 +194,7 @@ class Finder:
             image=encode_jpeg(frame.rgb, JPEG_QUALITY),
             depth_png=encode_png(depth_to_millimetres(frame.depth_m)),
             masks_png=_masks(frame, objects),
+            **_fixed(outcome),
         )
 
     def _objects(self, look: BagLook) -> list[tuple[FoundObject, Detection3D]]:
@@ -204,22 +205,20 @@ class Finder:
         if len(own) == len(detections) and len(set(own)) == len(own) and all(0 < number < 60_000 for number in own):
             numbers = list(own)
         else:
-            things = _followed(look)
-            numbers = [self._number(thing) for thing in things]
+            things = followed(look)
+            numbers = self._numbers.of(look, things)
             names = {known.id: known.label for known in look.objects}
             labels = [label if thing is None else names[thing] for thing, label in zip(things, labels, strict=True)]
         return [
             (_found(number, label, one), one) for number, label, one in zip(numbers, labels, detections, strict=True)
         ]
 
-    def _number(self, thing: int | None) -> int:
-        """The number of a thing of the scene; a new one for what was not followed."""
-        number = None if thing is None else self._numbers.get(thing)
-        if number is None:
-            number, self._next = self._next, self._next + 1
-            if thing is not None:
-                self._numbers[thing] = number
-        return number
+
+def _fixed(outcome: FrameOutcome) -> dict[str, Any]:
+    """Where the camera was in the scene's fixed frame; nothing where tf knows none."""
+    if outcome.scene is None or outcome.scene.frame_id == outcome.frame_id:
+        return {}
+    return {"fixed_frame": outcome.scene.frame_id, "fixed_T_camera": outcome.scene_T_camera}
 
 
 def up_of(outcome: FrameOutcome) -> tuple[tuple[float, float, float], str]:
@@ -245,27 +244,6 @@ def _area(surface: SupportSurface) -> float:
     """How large a surface's outline is, square metres: the area of a plane polygon."""
     outline = surface.outline
     return abs(float(np.cross(outline, np.roll(outline, -1, axis=0)).sum(axis=0) @ surface.normal)) / 2
-
-
-def _followed(look: BagLook) -> list[int | None]:
-    """Of each detection the id of the scene's object that it was taken for; None where none is near."""
-    outcome = look.outcome
-    found: list[int | None] = [None] * len(outcome.detections)
-    if outcome.output_T_camera is None or not look.objects or not outcome.detections:
-        return found
-    camera_T_output = outcome.output_T_camera.inverse()
-    known = [one.box.transformed(camera_T_output) for one in look.objects]
-    cost = np.array([[_apart(one.box, other) for other in known] for one in outcome.detections])
-    for row, column in zip(*linear_sum_assignment(cost), strict=True):
-        if cost[row, column] <= SAME_THING_SHARE:
-            found[int(row)] = look.objects[int(column)].id
-    return found
-
-
-def _apart(one: Box3D, other: Box3D) -> float:
-    """Distance of two centres, as a share of the larger diagonal."""
-    reach = max(float(np.linalg.norm(one.size)), float(np.linalg.norm(other.size)))
-    return float(np.linalg.norm(one.center - other.center)) / reach
 
 
 def _found(number: int, label: str, one: Detection3D) -> FoundObject:

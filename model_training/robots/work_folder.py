@@ -27,6 +27,7 @@ from n3d_ros.depth.files.writing import read_json, write_json, write_whole
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.geometry.transforms import RigidTransform
 
 FORMAT, VERSION = "n3d robot labels", 1
 WORK_FILE, FRAMES, PICTURES, CONTROL = "work.json", "frames", "pictures", "control"
@@ -71,6 +72,8 @@ class FoundFrame:
         up: (3,) unit vector against gravity, camera optical frame, from ``up_source``.
         up_source: "tf"; "surface": a table or floor that was found; "picture": nothing told it, the picture's up.
         objects: by number.
+        fixed_frame: a frame of tf in which things that stand still stay where they are; "": none is known.
+        fixed_T_camera: where the camera was in it; None: unknown.
         image: JPEG bytes.
         depth_png: 16-bit PNG bytes, millimetres.
         masks_png: 16-bit PNG bytes of object numbers, empty without masks.
@@ -83,6 +86,8 @@ class FoundFrame:
     up: tuple[float, float, float]
     up_source: str
     objects: tuple[FoundObject, ...]
+    fixed_frame: str = ""
+    fixed_T_camera: RigidTransform | None = None
     image: bytes = b""
     depth_png: bytes = b""
     masks_png: bytes = b""
@@ -297,6 +302,8 @@ def _frame_values(frame: FoundFrame) -> dict[str, Any]:
         "camera": asdict(frame.intrinsics),
         "up": list(frame.up),
         "up_source": frame.up_source,
+        "fixed_frame": frame.fixed_frame,
+        "fixed_T_camera": None if frame.fixed_T_camera is None else frame.fixed_T_camera.matrix.tolist(),
         "masks": bool(frame.masks_png),
         "objects": [_object_values(one) for one in frame.objects],
     }
@@ -312,6 +319,7 @@ def _object_values(one: FoundObject) -> dict[str, Any]:
 def _frame_of(values: Mapping[str, Any], images: Mapping[str, bytes]) -> FoundFrame:
     """The frame of plain values."""
     a, b, c = (float(value) for value in values["up"])
+    pose = None if values["fixed_T_camera"] is None else np.array(values["fixed_T_camera"], np.float64)
     return FoundFrame(
         name=str(values["name"]),
         stamp_ns=int(values["stamp_ns"]),
@@ -320,6 +328,8 @@ def _frame_of(values: Mapping[str, Any], images: Mapping[str, bytes]) -> FoundFr
         up=(a, b, c),
         up_source=str(values["up_source"]),
         objects=tuple(_objects_of(values["objects"])),
+        fixed_frame=str(values["fixed_frame"]),
+        fixed_T_camera=None if pose is None else RigidTransform(rotation=pose[:3, :3], translation=pose[:3, 3]),
         **images,
     )
 
