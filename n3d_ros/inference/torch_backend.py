@@ -20,6 +20,7 @@ from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk, KvCache
 from n3d_ros.inference.torch_choices import Chooser
 from n3d_ros.model.decoder_graph import DecoderGraph
+from n3d_ros.model.point_channels import point_values
 from n3d_ros.model.position_code import position_code
 from n3d_ros.model.static_decoder import CacheSlot, StaticDecoder
 from n3d_ros.model.tables import vision_tables
@@ -226,7 +227,11 @@ class TorchBackend:
         self._set_threads()
         with self._at_work("the vision tower"):
             pixels = torch.tensor(image.pixel_values, device=self._decoder.device)
-            embeds = self._vision.encode(pixels, make_code(), self._vision_inputs(image.grid))
+            further = None
+            if self._vision.point_embed is not None:
+                points = torch.tensor(image.points, device=self._decoder.device)
+                further = point_values(points[None], image.grid, merge=self._vision.merge)[0]
+            embeds = self._vision.encode(pixels, make_code(), self._vision_inputs(image.grid), further)
             self._decoder.synchronize()  # its time is this call's, not the next one's; once per frame
             return TorchVisualTokens(embeds)
 

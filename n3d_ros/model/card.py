@@ -48,6 +48,7 @@ class ModelCard:
         device: where they are.
         position_code: the mode.
         position_code_reason: why that mode.
+        point_channels: whether points are channels of the patches too.
         notes: of whoever made the weights.
     """
 
@@ -63,6 +64,7 @@ class ModelCard:
     device: str
     position_code: str
     position_code_reason: str
+    point_channels: bool = False
     notes: str = ""
 
     def lines(self) -> list[str]:
@@ -83,6 +85,7 @@ class ModelCard:
             ),
             ("3-D code", f"{self.position_code} ({self.position_code_reason})"),
         ]
+        rows += [("points", "channels of the image's patches too (point_channels)")] if self.point_channels else []
         rows += [("notes", self.notes)] if self.notes else []
         rows += [
             ("file", f"{file.name}  {gigabytes(file.size_bytes)}  sha256 {file.sha256 or 'not computed'}")
@@ -178,5 +181,6 @@ def make_card(
         device=plan.place,
         position_code=choice.mode,
         position_code_reason=choice.reason,
+        point_channels=bool(getattr(config, "point_channels", False)),
         notes=own.notes if own else "",
     )

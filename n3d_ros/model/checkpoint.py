@@ -240,9 +240,10 @@ def _own_memory(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _saved_config(model: N3dVlm) -> dict[str, object]:
-    """config.json: what transformers would write, so that its own class reads it too, and the position code."""
+    """config.json: what transformers would write, so that its own class reads it too, and what is ours."""
     data = model.config.to_dict()
     data |= {"architectures": ["Qwen2_5_VLForConditionalGeneration"], "position_code": model.position_code}
+    data["point_channels"] = model.point_channels
     data["dtype"] = dtype_name(model.lm_head.weight.dtype)
     return json.loads(json.dumps(data, default=str))
 

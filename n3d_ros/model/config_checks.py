@@ -64,7 +64,7 @@ _TEXT_NUMBERS: Mapping[str, tuple[float, float]] = {
     "rms_norm_eps": (1e-12, 0.1),  # far less is lost beside float32 numbers
     "rope_theta": (1.0, 1e15),  # at 1 all frequencies are one
 }
-_SWITCHES = ("tie_word_embeddings", "use_sliding_window", "use_cache")
+_SWITCHES = ("tie_word_embeddings", "use_sliding_window", "use_cache", "point_channels")
 _ACTIVATION = "silu"
 _NULL_IS_FINE = frozenset(
     {"num_key_value_heads", "max_window_layers", "sliding_window", "use_sliding_window", *_TEXT_TOKENS}
@@ -85,7 +85,7 @@ _VISION_KEYS = frozenset(_VISION_COUNTS) - {"in_chans", "spatial_patch_size"} | 
     "fullatt_block_indexes",
     "rope_parameters",
 }
-_OUTER_KEYS = frozenset(_IMAGE_TOKENS) | {"tie_word_embeddings", "position_code"}
+_OUTER_KEYS = frozenset(_IMAGE_TOKENS) | {"tie_word_embeddings", "position_code", "point_channels"}
 _ROPE_KEYS = frozenset({"type", "rope_type", "rope_theta", "mrope_section"})
 _LAYER_TYPES = ("full_attention", "sliding_attention")
 _TEXT_ROPES = ("default", "mrope")

@@ -76,6 +76,48 @@ def position_code(
 
 
 @torch.no_grad()
+def position_codes(
+    points: torch.Tensor,
+    grid: tuple[int, int],
+    width: int,
+    *,
+    window_blocks: int = WINDOW_BLOCKS,
+    merge: int = MERGE,
+) -> torch.Tensor:
+    """The aligned codes of some images of one size at once, for training: one pass instead of one per image.
+
+    Args:
+        points: (B, H, W, 4) as for ``position_code``.
+        grid: rows and columns of patches.
+        width: channels.
+        window_blocks: blocks a side of an attention window.
+        merge: patches a side of a block.
+
+    Returns:
+        (B, P, width) float32; each that of ``position_code``, but for what the order of sums changes.
+
+    Raises:
+        InputError: points of a wrong shape or a valid point that is not finite.
+        GroundingError: an image has no valid point.
+    """
+    if points.ndim != 4 or points.shape[-1] != 4 or 0 in points.shape:
+        raise InputError(f"points: expected (B, H, W, 4) with x, y, z, validity, got {tuple(points.shape)}.")
+    valid = points[..., 3:] > 0
+    xyz_BHW3 = torch.where(valid, points[..., :3].to(torch.float32), 0.0)
+    counts = valid.sum(dim=(1, 2))
+    if not bool((counts > 0).all() & xyz_BHW3.isfinite().all()):
+        for single in points:  # which names what is wrong
+            _filled(single)
+    mean_B3 = xyz_BHW3.sum(dim=(1, 2)) / counts
+    filled = torch.where(valid, xyz_BHW3, mean_B3[:, None, None])
+    means_B3hw = adaptive_avg_pool2d(filled.permute(0, 3, 1, 2), grid)
+    center = means_B3hw.flatten(2).mean(dim=2).mean(dim=1)[:, None, None, None]
+    coordinates = ((means_B3hw - center) / UNIT).round().permute(0, 2, 3, 1).reshape(-1, 3)
+    codes = sinusoid(coordinates, width).unflatten(0, (len(points), -1))
+    return codes[:, window_order(grid, window_blocks=window_blocks, merge=merge, device=codes.device)]
+
+
+@torch.no_grad()
 def pooled_coordinates(points: torch.Tensor, grid: tuple[int, int], *, scramble: bool = True) -> torch.Tensor:
     """Place of each patch in thousandths of the normalised scene, around the scene's mean.
 

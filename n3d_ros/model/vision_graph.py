@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from n3d_ros.errors import BackendError
 from n3d_ros.model.fused import GatedMlp, RmsNorm, add_projection, project, residual_dtype, rotate, signed
+from n3d_ros.model.point_channels import add_point_values
 from n3d_ros.model.tables import VisionGeometry, VisionTables
 
 
@@ -156,6 +157,7 @@ class VisionGraph(nn.Module):
             theta=float((config.rope_parameters or {}).get("rope_theta", 10000.0)),
         )
         self.patch_embed = tower.patch_embed.proj
+        self.point_embed: nn.Linear | None = tower.patch_embed.points if tower.point_channels else None
         full = set(config.fullatt_block_indexes)
         self.blocks = nn.ModuleList(
             VisionBlock(block, heads=self.heads, has_windows=number not in full, dtype=self.dtype)
@@ -175,6 +177,7 @@ class VisionGraph(nn.Module):
         gather: Tensor,
         scatter: Tensor,
         window_mask: Tensor,
+        point_values: Tensor | None = None,
     ) -> Tensor:
         """The visual tokens of one image.
 
@@ -188,12 +191,15 @@ class VisionGraph(nn.Module):
             gather: (W L,) int64.
             scatter: (P,) int64.
             window_mask: (W, 1, 1, L).
+            point_values: (P, POINT_VALUES) float32 in the order of the pixels; None for a tower without point channels.
 
         Returns:
             (M, hidden size of the language model), row by row of the image.
         """
         weight = self.patch_embed.weight.flatten(1)  # the patches do not overlap: their convolution is one product
         x = project(pixels.to(self.dtype), weight, self.patch_embed.bias)
+        if self.point_embed is not None and point_values is not None:
+            x = add_point_values(x, point_values, self.point_embed)
         unit = self.merge**2
         x = x.unflatten(0, (-1, unit)).index_select(0, window_index).flatten(0, 1).to(residual_dtype(self.dtype))
         for block in self.blocks:
@@ -202,13 +208,14 @@ class VisionGraph(nn.Module):
         merged = self.merger(self.merger_norm(x).reshape(-1, unit * x.shape[-1]))
         return merged.index_select(0, reverse_index)
 
-    def encode(self, pixels: Tensor, code: Tensor, inputs: VisionInputs) -> Tensor:
+    def encode(self, pixels: Tensor, code: Tensor, inputs: VisionInputs, point_values: Tensor | None = None) -> Tensor:
         """``forward`` with the tables of an image size in one object.
 
         Args:
             pixels: (P, 1176).
             code: (P, E) float32.
             inputs: of the image's size.
+            point_values: (P, POINT_VALUES) float32 for a tower with point channels.
 
         Returns:
             (M, hidden size of the language model).
@@ -223,5 +230,6 @@ class VisionGraph(nn.Module):
             inputs.gather,
             inputs.scatter,
             inputs.window_mask,
+            point_values,
         )
         return result
