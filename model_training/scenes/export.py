@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.data.pictures import depth_to_millimetres
+from model_training.data.records import DEPTH_UNITS_PER_M
 from model_training.scenes.generate import OPTICAL_FRAME, SceneFrame
 from model_training.scenes.truth import ObjectTruth
 from n3d_ros.errors import InputError
@@ -19,8 +21,6 @@ from n3d_ros.geometry.camera import CameraIntrinsics, project
 
 Picture = NDArray[np.uint8]
 
-DEPTH_UNITS_PER_M = 1000.0  # 16-bit PNG in millimetres, 0: none, as cameras record it
-MAX_DEPTH_M = 65.0  # the largest whole metres that 16 bits hold
 NEAR_CLIP_M = 0.05  # edges are cut here before they are projected
 SHEET_COLUMNS = 3
 SHEET_WIDTH_PX = 480  # of one picture
@@ -30,20 +30,6 @@ WORD_BGR: dict[str, tuple[int, int, int]] = {
     "blue": (255, 140, 60), "purple": (230, 90, 190), "pink": (210, 160, 255), "brown": (80, 130, 190),
     "black": (120, 120, 120), "white": (255, 255, 255), "gray": (190, 190, 190),
 }  # fmt: skip
-
-
-def depth_to_millimetres(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """(H, W) uint16 millimetres, 0 where there is no depth.
-
-    Args:
-        depth_m: (H, W) float32 metres, NaN for none.
-
-    Returns:
-        Rounded to the nearest millimetre; beyond 65 m counts as none.
-    """
-    known = np.nan_to_num(depth_m, nan=0.0)
-    known = np.where(known > MAX_DEPTH_M, 0.0, known)
-    return np.round(known * DEPTH_UNITS_PER_M).astype(np.uint16)
 
 
 def frame_to_dict(frame: SceneFrame) -> dict[str, Any]:

@@ -6,23 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from model_training.data.pictures import depth_to_millimetres, encode_jpeg, encode_png, visible_box
 from model_training.data.records import FrameRecord, ObjectRecord
-from model_training.scenes.export import depth_to_millimetres
 from model_training.scenes.generate import SceneFrame
 from model_training.scenes.truth import ObjectTruth
-from n3d_ros.errors import InputError
-from n3d_ros.geometry.arrays import FloatArray
-from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import unproject
 from n3d_ros.settings import check, number
-
-THINNEST_M = 0.001  # a surface seen face on has no thickness, and a box needs one
-PNG_LEVEL = 1  # of zlib: the files are 10 % larger than at the default and written four times as fast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,57 +139,3 @@ def _provenance(frame: SceneFrame) -> dict[str, Any]:
             "orientation_xyzw": [round(float(v), 12) for v in pose.orientation_xyzw],
         },
     }
-
-
-def visible_box(points: NDArray[np.floating]) -> Box3D | None:
-    """The tightest box along the camera's axes around points.
-
-    Args:
-        points: (N, 3) metres, camera optical frame; rows whose z is NaN do not count.
-
-    Returns:
-        The box, at least ``THINNEST_M`` thick; None without points.
-    """
-    known = points[np.isfinite(points[:, 2])]
-    if len(known) == 0:
-        return None
-    low: FloatArray = np.array([column.min() for column in known.T], np.float64)  # ten times faster than by axis
-    high: FloatArray = np.array([column.max() for column in known.T], np.float64)
-    return Box3D.axis_aligned((low + high) / 2, np.maximum(high - low, THINNEST_M))
-
-
-def encode_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
-    """JPEG bytes of a colour image.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        quality: 10 to 100.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        InputError: OpenCV cannot encode it.
-    """
-    done, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise InputError(f"Colour image of {rgb.shape}: could not be encoded as JPEG.")
-    return bytes(data)
-
-
-def encode_png(picture: NDArray[np.uint16]) -> bytes:
-    """PNG bytes of a 16-bit image.
-
-    Args:
-        picture: (H, W) uint16.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        InputError: OpenCV cannot encode it.
-    """
-    done, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
-    if not done:
-        raise InputError(f"Image of {picture.shape}, {picture.dtype}: could not be encoded as PNG.")
-    return bytes(data)

@@ -5,9 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
+from model_training.data.pictures import depth_to_millimetres
 from model_training.scenes import CAMERAS, SceneSpec
 from model_training.scenes.__main__ import main
-from model_training.scenes.export import box_lines, contact_sheet, depth_to_millimetres, draw_truth, frame_to_dict
+from model_training.scenes.export import box_lines, contact_sheet, draw_truth, frame_to_dict
 from n3d_ros.errors import InputError
 from n3d_ros.geometry import Box3D
 
