@@ -54,7 +54,7 @@ def test_every_frame_is_seen_once_an_epoch_by_one_stream(tokenizer: Tokenizer) -
 
 def test_a_stream_goes_on_from_any_cursor_as_if_it_had_not_stopped(tokenizer: Tokenizer) -> None:
     # The budget ends batches early, so that a drawn frame waits for the next one across the stop.
-    tight = replace(BATCHES, tokens=1000, frames=4)
+    tight = replace(BATCHES, tokens=700, frames=4)
     whole = stream(tokenizer, batches=tight)
     batches = [whole.next(step) for step in range(9)]
     assert len({len(drawn.examples) for drawn in batches}) > 1
