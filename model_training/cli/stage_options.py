@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from model_training.data.folder import DatasetFolder
 from model_training.data.reports import StageReport
-from n3d_ros.cli.console import size_text, table
+from n3d_ros.cli.console import plain, size_text, table
 from n3d_ros.depth.files.writing import write_json
 
 REPORTS_FOLDER = "reports"
@@ -17,19 +19,20 @@ REASONS_TOLD = 3
 RULES_TOLD = 20
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+def add_engine_arguments(parser: argparse.ArgumentParser, *, workers: int | None = None) -> None:
     """Adds --workers, --engine, --ray-address and --shards.
 
     Args:
         parser: of the subcommand.
+        workers: by default; None: one per core.
     """
     group = parser.add_argument_group("where it runs")
     group.add_argument(
         "--workers",
         type=int,
-        default=default_workers(),
+        default=default_workers() if workers is None else workers,
         metavar="N",
-        help="processes (default: one per core, %(default)s here)",
+        help=f"processes (default {'one per core, %(default)s here' if workers is None else '%(default)s'})",
     )
     group.add_argument(
         "--engine",
@@ -90,7 +93,7 @@ def finish(folder: DatasetFolder, content: str, made: StageReport) -> int:
         The exit code: 1 where shards could not be made.
     """
     from model_training.data.drawing import write_sheet
-    from model_training.data.statistics import lines_of, statistics_of
+    from model_training.data.statistics import statistics_of
 
     folder = DatasetFolder.open(folder.path)
     reports = folder.path / REPORTS_FOLDER
@@ -99,10 +102,24 @@ def finish(folder: DatasetFolder, content: str, made: StageReport) -> int:
     write_json(reports / "statistics.json", found)
     sheet = reports / f"contact_sheet_{content}.jpg"
     pictures = write_sheet(folder, sheet, PICTURES)
-    print(table(["", ""], [list(line) for line in lines_of(found)]).split("\n", 2)[2])
+    print_statistics(found)
     tell(folder, content, made)
     print(f"Reports in {reports}{f', a look at it in {sheet}' if pictures else ''}.")
     return 1 if made.failures else 0
+
+
+def print_statistics(found: Mapping[str, Any]) -> None:
+    """Prints the numbers of a data set in a few lines.
+
+    Args:
+        found: of ``Statistics.to_dict``.
+    """
+    from model_training.data.statistics import lines_of
+
+    lines = lines_of(found)
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        print(f"{name:<{width}}  {plain(text)}")
 
 
 def write_report(folder: DatasetFolder, content: str, made: StageReport) -> Path:

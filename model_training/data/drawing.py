@@ -27,6 +27,7 @@ Picture = NDArray[np.uint8]
 
 PICTURE_WIDTH = 640  # of one frame on a sheet, pixels
 COLUMNS = 3
+MOST_PICTURES = 120  # on one sheet: more would be higher than JPEG allows
 MARGIN = 8
 LABEL_SIZE = 13
 TEXT_SIZE = 15

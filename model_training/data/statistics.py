@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -164,7 +165,7 @@ def interval(value: float, borders: tuple[float, ...], unit: str = "") -> str:
 
 def _interval_names(borders: tuple[float, ...], unit: str) -> list[str]:
     """Names of all intervals, ascending."""
-    inner = [f"{low:g}-{high:g}" for low, high in zip(borders, borders[1:], strict=False)]
+    inner = [f"{low:g}-{high:g}" for low, high in itertools.pairwise(borders)]
     return [f"{name} {unit}".strip() for name in (f"< {borders[0]:g}", *inner, f">= {borders[-1]:g}")]
 
 
