@@ -157,16 +157,14 @@ class DepthConfig:
     min_confidence: float = number(0.0, "least confidence of depth", minimum=0.0, maximum=1000.0)
 
     def __post_init__(self) -> None:
-        """Checks that one source is named.
+        """Checks the ranges.
 
         Raises:
-            ConfigurationError: none or two, or a value outside its range.
+            ConfigurationError: two sources, or a value outside its range.
         """
         check(self, "depth")
-        if bool(self.folder) == bool(self.model):
-            raise ConfigurationError(
-                "depth: expected a folder of depth files or a model, and one of them alone: lifting needs metres."
-            )
+        if self.folder and self.model:
+            raise ConfigurationError("depth: a folder of depth files and a model are named; keep one.")
         if self.metric_model and not self.model:
             raise ConfigurationError("depth metric_model: it stands beside a model, and none is named.")
 
@@ -246,7 +244,7 @@ class LiftConfig:
         examples_per_rule: rejected ones kept as pictures, of each rule and shard.
     """
 
-    depth: DepthConfig
+    depth: DepthConfig = field(default_factory=DepthConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
     points: PointConfig = field(default_factory=PointConfig)
