@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,7 @@ class AskedFrame:
         objects: those that can be asked about, in the order in which boxes are written where no words order them.
         faint: objects of which too little is seen; they have a box, and make phrases ambiguous as the others do.
         unplaced: labels of objects without a box, of which nothing may be claimed.
+        is_complete: whether nothing is missing among the record's objects; frames of recordings may say otherwise.
     """
 
     record: FrameRecord
@@ -74,6 +76,7 @@ class AskedFrame:
     objects: tuple[AskedObject, ...]
     faint: tuple[AskedObject, ...] = ()
     unplaced: tuple[str, ...] = ()
+    is_complete: bool = True
 
     @cached_property
     def scene(self) -> Scene:
@@ -154,6 +157,7 @@ def asked_frame(record: FrameRecord, config: QuestionConfig) -> AskedFrame:
         objects=tuple(_asked(one, box) for one, box in _sorted(kept, record, config.order)),
         faint=tuple(_asked(one, box) for one, box in boxed if one.id not in clear),
         unplaced=tuple(one.label for one in shown if one.id not in placed),
+        is_complete=_is_complete(record),
     )
 
 
@@ -167,6 +171,15 @@ def material_word(record: ObjectRecord) -> str:
         Such as "wooden".
     """
     return ADJECTIVES.get(record.material, record.material)
+
+
+def _is_complete(record: FrameRecord) -> bool:
+    """Whether the record says nothing else: what is not annotated must not be taught as absent."""
+    try:
+        said = json.loads(record.provenance)
+    except ValueError:
+        return True
+    return not isinstance(said, dict) or said.get("complete", True) is not False
 
 
 def _target_box(record: FrameRecord, wanted: str) -> str:

@@ -13,6 +13,7 @@ from model_training.questions.asked_frame import asked_frame
 from model_training.questions.config import QuestionConfig
 from model_training.questions.grounding import category_questions, detection_questions, referring_questions
 from model_training.questions.names import Names
+from model_training.questions.reasoning import reasoning_questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +75,12 @@ def made_questions(
     chance = frame_rng(config.seed, record.id) if rng is None else rng
     frame, drops = asked_frame(record, config), Counter[str]()
     names = Names(frame)
-    questions = [
-        *detection_questions(frame, config, drops),
-        *category_questions(frame, names, config, chance, drops),
-        *referring_questions(frame, names, config, chance, drops),
-    ]
+    questions: list[QuestionRecord] = []
+    if frame.is_complete:  # else what is not annotated would be taught as absent, and names as unique
+        questions += detection_questions(frame, config, drops)
+        questions += category_questions(frame, names, config, chance, drops)
+        questions += referring_questions(frame, names, config, chance, drops)
+    else:
+        drops["grounding: the frame is not annotated completely"] += 1
+    questions += reasoning_questions(frame, names, config, chance, drops)
     return MadeQuestions(questions=tuple(questions), drops=Counter({k: n for k, n in drops.items() if n}))
