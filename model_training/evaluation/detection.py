@@ -107,6 +107,8 @@ class DetectionScores:
         found: Sequence[FoundObject],
         asked: Sequence[ObjectRecord],
         ignored: Sequence[ObjectRecord],
+        *,
+        complete: bool = True,
     ) -> float | None:
         """Counts one frame.
 
@@ -115,6 +117,7 @@ class DetectionScores:
             found: in it.
             asked: objects to be found.
             ignored: objects that count neither way.
+            complete: whether everything in the frame is labelled; otherwise a box on nothing known counts neither way.
 
         Returns:
             F1 of this frame alone at the lower level, of any class; None where nothing was asked for nor found.
@@ -124,7 +127,7 @@ class DetectionScores:
         self.unmeasured += len(unmeasured)
         overlap = self._overlap(record, found, truths)
         self._add_errors(record, found, truths, overlap)
-        beside = self._beside(found, [*ignored, *unmeasured])
+        beside = self._beside(found, [*ignored, *unmeasured]) if complete else np.ones(len(found), dtype=bool)
         hits = {}
         for kind in (BY_CLASS, ANY_CLASS):
             allowed = _classes_agree(found, truths) if kind == BY_CLASS else np.ones(overlap.shape, dtype=bool)
@@ -171,6 +174,8 @@ class DetectionScores:
 
     def _overlap(self, record: FrameRecord, found: Sequence[FoundObject], truths: Sequence[ObjectRecord]) -> FloatArray:
         """(N, M) overlap of found and true boxes in this measure."""
+        if not found or not truths:
+            return np.zeros((len(found), len(truths)))
         if self.measure == "points":
             valid = np.isfinite(record.depth_m)
             points = record.frame().point_map().xyz[valid]

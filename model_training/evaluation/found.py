@@ -140,7 +140,7 @@ class Found:
             raise InputError(f"Found: wrong or missing: {error}.") from error
 
 
-def found_of(result: GroundingResult, frame: RgbdFrame, ms: float) -> Found:
+def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Found:
     """What a grounder's result amounts to.
 
     What is seen of an object is the box that a model wrote itself, else the box around the measured points of the
@@ -148,7 +148,7 @@ def found_of(result: GroundingResult, frame: RgbdFrame, ms: float) -> Found:
 
     Args:
         result: of the grounder.
-        frame: it looked at.
+        frame: it looked at; None: masks are not looked at.
         ms: how long it took, milliseconds.
 
     Returns:
@@ -158,7 +158,7 @@ def found_of(result: GroundingResult, frame: RgbdFrame, ms: float) -> Found:
     points: PointMap | None = None
     objects, rejected = [], int(result.counts.get("rejected_lines", 0))
     for detection, said in zip(result.detections, raw, strict=True):
-        if points is None and said is None and detection.mask is not None:
+        if points is None and said is None and detection.mask is not None and frame is not None:
             points = frame.point_map()
         if not _is_usable(detection) or (said is not None and not _is_usable(said)):
             rejected += 1

@@ -1,0 +1,106 @@
+"""What a run has found so far: one JSON line per frame, so that an interrupted run goes on where it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from n3d_ros.depth.files.writing import read_json, write_json
+from n3d_ros.errors import ConfigurationError
+
+RUN_FILE, LINES_FILE = "run.json", "found.jsonl"
+FORMAT, VERSION = "n3d_evaluation_run", 1
+
+
+class Journal:
+    """The lines of a run in a folder.
+
+    Args:
+        folder: of the report; made if missing.
+        about: what is evaluated, by whom, and how, as plain values; another one of these is another run.
+        force: whether what another run left there may be dropped.
+
+    Raises:
+        ConfigurationError: the folder holds the lines of another run.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], *, force: bool = False) -> None:
+        self._path = folder / LINES_FILE
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        there = read_json(folder / RUN_FILE) if (folder / RUN_FILE).exists() else None
+        if there is not None and there.get("digest") != digest:
+            if not force:
+                raise ConfigurationError(
+                    f"{folder}: holds the evaluation of something else ({_difference(there.get('about'), about)}). "
+                    "Choose another folder, or --force to replace it."
+                )
+            self._path.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / RUN_FILE, {"format": FORMAT, "version": VERSION, "digest": digest, "about": dict(about)})
+        self.lines: dict[str, dict[str, Any]] = {}
+        """By the frame's id."""
+        self._keep_whole_lines()
+
+    def has(self, frame_id: str) -> bool:
+        """Whether a frame was done.
+
+        Args:
+            frame_id: its id.
+
+        Returns:
+            True when its line is there.
+        """
+        return frame_id in self.lines
+
+    def add(self, frame_id: str, values: Mapping[str, Any]) -> None:
+        """Writes the line of a frame, so that it survives whatever comes next.
+
+        Args:
+            frame_id: its id.
+            values: plain values.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        line = {"frame": frame_id, **values}
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._path}: cannot be written ({error.strerror or error}). Make room and give the same command "
+                "again; it continues."
+            ) from error
+        self.lines[frame_id] = line
+
+    def _keep_whole_lines(self) -> None:
+        """Reads the lines that are there, and cuts off one that a crash left half written."""
+        if not self._path.exists():
+            return
+        data = self._path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        kept = 0
+        for raw in whole.splitlines(keepends=True):
+            try:
+                line = json.loads(raw)
+                self.lines[str(line["frame"])] = line
+            except (ValueError, KeyError, TypeError):
+                break
+            kept += len(raw)
+        if kept < len(data):
+            with self._path.open("r+b") as file:
+                file.truncate(kept)
+
+
+def _difference(before: Any, now: Mapping[str, Any]) -> str:
+    """What differs between two runs, in words."""
+    if not isinstance(before, Mapping):
+        return "of an unknown kind"
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} {before.get(name)!r} and now {now.get(name)!r}"[:200] for name in names[:3])

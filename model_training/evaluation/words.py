@@ -1,0 +1,113 @@
+"""Boxes found for words: all objects of a category, or the particular ones that expressions refer to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from model_training.data.records import FrameRecord, ObjectRecord
+from model_training.evaluation.counts import Counts
+from model_training.evaluation.detection import LEVELS
+from model_training.evaluation.found import FoundObject
+from model_training.evaluation.matching import match
+from model_training.evaluation.overlap import (
+    aligned_iou,
+    projected_rectangle,
+    rectangle_iou,
+    rectangle_offset,
+)
+from n3d_ros.geometry.arrays import FloatArray
+
+_LEAST = 1e-9
+
+
+class WordScores:
+    """Adds up what was found for words of one kind, in boxes of what is seen."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+        self.refused = 0
+        """Words that the grounder did not understand: their objects count as missing."""
+        self.targets = 0
+        self.counts = {level: Counts() for level in LEVELS}
+        self._iou: list[float] = []
+        self._offset_m: list[float] = []
+        self._projected_iou: list[float] = []
+        self._projected_offset: list[float] = []
+
+    def add(
+        self, record: FrameRecord, found: Sequence[FoundObject], targets: Sequence[ObjectRecord], *, refused: bool
+    ) -> None:
+        """Counts one question.
+
+        Args:
+            record: the frame.
+            found: for the words.
+            targets: what they mean.
+            refused: whether the words were not understood.
+        """
+        self.questions += 1
+        self.refused += refused
+        self.targets += len(targets)
+        placed = [one for one in targets if one.visible_box is not None]
+        overlap = aligned_iou(
+            [one.visible_box for one in found], [one.visible_box for one in placed if one.visible_box is not None]
+        )
+        if placed or not targets:
+            for level in LEVELS:
+                hits = len(match(overlap, level=level, way="optimal"))
+                self.counts[level] += Counts(truths=len(placed), found=len(found), hits=hits)
+        self._add_places(found, placed, overlap)
+        self._add_projections(record, found, targets)
+
+    def _add_places(self, found: Sequence[FoundObject], placed: Sequence[ObjectRecord], overlap: FloatArray) -> None:
+        """Overlap and offset in space; an object that was not found overlaps by 0 and has no offset."""
+        pairs = match(overlap, level=_LEAST, way="overlap")
+        self._iou += [float(overlap[pair]) for pair in pairs] + [0.0] * (len(placed) - len(pairs))
+        for i, j in self._with_rest(pairs, found, placed):
+            box = placed[j].visible_box
+            if box is not None:
+                self._offset_m.append(math.dist(found[i].visible_box.center, box.center))
+
+    def _add_projections(
+        self, record: FrameRecord, found: Sequence[FoundObject], targets: Sequence[ObjectRecord]
+    ) -> None:
+        """Overlap and offset in the image."""
+        framed = [one for one in targets if one.box_2d is not None]
+        seen = [projected_rectangle(one.visible_box, record.intrinsics) for one in found]
+        overlap = np.array([[rectangle_iou(a, b.box_2d) for b in framed] for a in seen]).reshape(len(seen), len(framed))
+        pairs = match(overlap, level=_LEAST, way="overlap")
+        self._projected_iou += [float(overlap[pair]) for pair in pairs] + [0.0] * (len(framed) - len(pairs))
+        for i, j in self._with_rest(pairs, found, framed):
+            rectangle, true = seen[i], framed[j].box_2d
+            if rectangle is not None and true is not None:
+                self._projected_offset.append(rectangle_offset(rectangle, true, record.intrinsics))
+
+    @staticmethod
+    def _with_rest(
+        pairs: Sequence[tuple[int, int]], found: Sequence[FoundObject], targets: Sequence[ObjectRecord]
+    ) -> list[tuple[int, int]]:
+        """The pairs, and those of what is left in its order: a box beside its object is off, not missing."""
+        left_found = [i for i in range(len(found)) if i not in {a for a, _ in pairs}]
+        left_targets = [j for j in range(len(targets)) if j not in {b for _, b in pairs}]
+        return [*pairs, *zip(left_found, left_targets, strict=False)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures; a missing object counts as overlap 0, and has no offset."""
+        return {
+            "questions": self.questions,
+            "refused": self.refused,
+            "targets": self.targets,
+            "counts": {str(level): self.counts[level].to_dict() for level in LEVELS},
+            "iou_mean": _mean(self._iou),
+            "offset_m_mean": _mean(self._offset_m),
+            "projected_iou_mean": _mean(self._projected_iou),
+            "projected_offset_mean": _mean(self._projected_offset),
+        }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
