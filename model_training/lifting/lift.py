@@ -266,6 +266,3 @@ class _Rejects:
         """The image itself is left out."""
         self.all.append(Reject(rule=rule, image=self._image.file_name, detail=detail))
         return Lifted(record=None, rejects=tuple(self.all), rejected_boxes=self.boxes)
-
-
-__all__ = ["Lifted", "LiftedObject", "Tools", "lift_image"]
