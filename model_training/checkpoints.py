@@ -115,7 +115,14 @@ def newest_checkpoint(run: Path) -> Path | None:
     return max(complete, key=lambda path: int(path.name.removeprefix(PREFIX)), default=None)
 
 
-def save_checkpoint(run: Path, step: int, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
+def save_checkpoint(
+    run: Path,
+    step: int,
+    groups: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    *,
+    files: Mapping[str, str] | None = None,
+) -> Path:
     """Writes a checkpoint and removes old ones; a stopped write leaves the one before untouched.
 
     Args:
@@ -123,6 +130,7 @@ def save_checkpoint(run: Path, step: int, groups: Mapping[str, Mapping[str, Tens
         step: steps done.
         groups: tensors by group and name.
         state: what JSON holds.
+        files: further texts by file name.
 
     Returns:
         The new folder.
@@ -134,8 +142,11 @@ def save_checkpoint(run: Path, step: int, groups: Mapping[str, Mapping[str, Tens
     for stem, tensors in groups.items():
         if tensors:
             save_in_pieces(partial, stem, tensors)
-    text = json.dumps({"step": step, **state}, indent=1) + "\n"
-    (partial / STATE_FILE).write_text(text, encoding="utf-8")
+    for name, text in (files or {}).items():
+        (partial / name).write_text(text, encoding="utf-8")
+    (partial / STATE_FILE).write_text(json.dumps({"step": step, **state}, indent=1) + "\n", encoding="utf-8")
+    for path in partial.iterdir():
+        _reach_disk(path)  # a rename may reach the disk before the content does
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     others = sorted(path for path in run.glob(f"{PREFIX}[0-9]*") if path != folder)
@@ -167,3 +178,8 @@ def _save(piece: dict[str, Tensor], path: Path) -> None:
     """Writes tensors to a file that others may read, too."""
     save_file(piece, path)
     as_umask_says(path)
+
+
+def _reach_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

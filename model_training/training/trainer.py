@@ -1,0 +1,358 @@
+"""GroundingTrainer: transformers' Trainer with our losses, order of data and checkpoints.
+
+Of the Trainer are the loop, devices, mixed precision, gradient accumulation and clipping, DDP and FSDP (through
+Accelerate). Its own checkpoints hold pickled files and its resumption reads all former data again; both are replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+
+from model_training import checkpoints
+from model_training.examples.loader import META, BatchSet, batch_loader
+from model_training.examples.sources import Source
+from model_training.examples.stream import BatchConfig, Cursor
+from model_training.schedule import WeightMean, rate_share
+from model_training.training import state as saved
+from model_training.training.config import TrainConfig
+from model_training.training.settings import make_optimizer, trainer_arguments
+from model_training.training.speed import Speed, peak_of
+from model_training.training.starting import Start
+from n3d_ros.errors import ConfigurationError, N3dError
+
+logger = logging.getLogger(__name__)
+
+TRAINER_STATE = "trainer_state.json"  # what transformers' Trainer reads of its own
+
+OnStep = Callable[["GroundingTrainer", dict[str, float]], None]
+
+
+class TrainingError(N3dError):
+    """A run that cannot go on."""
+
+
+class GroundingTrainer(Trainer):
+    """One run.
+
+    Args:
+        config: everything that decides it.
+        stage: "stage1" or "stage2".
+        folder: of the run: checkpoints.
+        start: model and tokenizer.
+        sources: opened, in the order of ``config.data.sources``.
+        device: "cpu" or "cuda".
+        on_step: called after each step with its values, on every process.
+    """
+
+    optimizer: Any
+    lr_scheduler: Any
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        stage: str,
+        folder: Path,
+        start: Start,
+        sources: tuple[Source, ...],
+        *,
+        device: str = "cpu",
+        on_step: OnStep | None = None,
+    ) -> None:
+        self.config, self.stage, self.folder, self.start, self.sources = config, stage, folder, start, sources
+        self.on_step = on_step
+        self.stop_asked = False
+        self.stopped = False
+        self.skipped: Counter[str] = Counter()
+        self._cursors: dict[int, Cursor] = {}
+        self._batches = 0
+        self._sums: dict[str, Tensor] = {}
+        self._items = torch.tensor(1.0)
+        self._length: Any = float("nan")
+        super().__init__(model=start.model, args=trainer_arguments(config, folder, device), callbacks=[_Steps(self)])
+        self.remove_callback(PrinterCallback)
+        average = config.optimizer.average
+        self.mean = WeightMean(start.model.vlm, average) if average > 0 else None  # on the device by now
+        self.loss_is_scaled_for_ga = True  # compute_loss divides by all tokens of a step
+        self.speed = Speed(peak=peak_of(self.args.device), processes=self.args.world_size)
+
+    # --------------------------------------------------------------------------------------------------------- data
+
+    def get_train_dataloader(self) -> Any:
+        """The batches of this process, from where the run stands on.
+
+        Returns:
+            A loader without end.
+        """
+        data = self.config.data
+        batches = BatchSet(
+            self.sources,
+            data.sources,
+            self.config.examples,
+            self.config.mix(self.stage),
+            BatchConfig(
+                frames=data.frames_per_batch,
+                tokens=data.tokens_per_batch,
+                streams=data.streams,
+                rank=self.args.process_index,
+                processes=self.args.world_size,
+                seed=self.config.seed,
+                accumulate=data.accumulate,
+            ),
+            self.start.folder,
+            first=self._batches,
+            cursors=self._cursors,
+        )
+        return batch_loader(batches, streams=data.streams, workers=data.workers, pinned=self.args.device.type == "cuda")
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], None]:
+        """The batches of a step; notes where the data stand behind them and how many tokens all processes learn.
+
+        Args:
+            epoch_iterator: of the loader.
+            num_batches: of the step.
+            device: of the training.
+
+        Returns:
+            Batches, and None: the losses are divided here.
+        """
+        begun = time.perf_counter()
+        batches = [next(epoch_iterator) for _ in range(num_batches)]
+        self.speed.waited(time.perf_counter() - begun)
+        tokens = 0
+        for batch in batches:
+            meta = batch.pop(META)
+            self._cursors[meta["stream"]] = Cursor.from_json(meta["cursor"])
+            self._batches = meta["number"] + 1
+            self.skipped.update(meta["skipped"])
+            tokens += int((batch["labels"] != -100).sum())
+            self.speed.add(
+                self.start.model.work_of(batch), tokens=meta["tokens"], frames=meta["frames"], samples=meta["turns"]
+            )
+        # One message tells all processes how many tokens there are and whether one of them was asked to stop.
+        counts = torch.tensor([float(tokens), float(self.stop_asked)], device=device)
+        if self.args.world_size > 1:
+            torch.distributed.all_reduce(counts)
+        self._items, self.stopped = counts[0].clamp_min(1), bool(counts[1] > 0)
+        self._sums = {}
+        return batches, None
+
+    # -------------------------------------------------------------------------------------------------------- steps
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
+        """The loss of a batch: its share of the mean over all tokens that the step learns, and the dense head's.
+
+        Args:
+            model: as it is trained.
+            inputs: the batch, on the device.
+
+        Returns:
+            A scalar; its gradients add up to the step's.
+        """
+        losses: Mapping[str, Tensor] = model(inputs)
+        # DDP and FSDP average gradients over processes, while the answers' loss is a sum over them.
+        answer = losses["answer"] / self._items * self.args.world_size
+        total = answer
+        if "dense" in losses:
+            total = total + losses["dense"] / self.config.data.accumulate
+        parts = {name: value / self.config.data.accumulate for name, value in losses.items() if name[:5] == "dense"}
+        for name, value in {"answer": answer, "total": total, **parts}.items():
+            self._sums[name] = self._sums.get(name, torch.zeros((), device=value.device)) + value.detach()
+        return total
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        self._length = super()._get_grad_norm(model, grad_norm=grad_norm)
+        return self._length
+
+    def check_numbers(self) -> None:
+        """Stops before the optimizer takes in what is no number.
+
+        Raises:
+            TrainingError: the loss or the gradient is NaN or infinite.
+        """
+        values = {name: float(value) for name, value in self._sums.items()}
+        length = float(self._length)
+        if math.isfinite(values["total"]) and math.isfinite(length):
+            return
+        bad = [name for name, value in values.items() if not math.isfinite(value)] or ["the gradient"]
+        newest = checkpoints.newest_checkpoint(self.folder)
+        kept = f"the checkpoint {newest.name} is untouched" if newest else "there is no checkpoint yet"
+        raise TrainingError(
+            f"Step {self.state.global_step}: {', '.join(bad)} is no number, so the run stops; {kept}. Lower "
+            "optimizer.learning_rate or clip_norm, lengthen warmup_steps, or train in float32, in a new run folder."
+        )
+
+    def step_values(self) -> dict[str, float]:
+        """The losses of the step just done, its rate and its gradient's length.
+
+        Returns:
+            By name.
+        """
+        values = {name: float(value) for name, value in self._sums.items()}
+        peak = self.config.optimizer.learning_rate
+        share = rate_share(self.config.optimizer, self.state.global_step - 1)
+        return values | {"gradient_norm": float(self._length), "rate": share * peak}
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW in groups by rate and by decay.
+
+        Args:
+            model: as it is trained; None: the run's own.
+
+        Returns:
+            The optimizer.
+        """
+        if self.optimizer is None:
+            self.optimizer = make_optimizer(self.model if model is None else model, self.config)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Warm-up and cosine.
+
+        Args:
+            num_training_steps: not used; the configuration has it.
+            optimizer: to be steered; None: the run's own.
+
+        Returns:
+            The scheduler.
+        """
+        del num_training_steps
+        if self.lr_scheduler is None:
+            settings = self.config.optimizer
+            target = self.optimizer if optimizer is None else optimizer
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(target, lambda step: rate_share(settings, step))
+        return self.lr_scheduler
+
+    # -------------------------------------------------------------------------------------------------- checkpoints
+
+    def run(self) -> bool:
+        """Goes on from the newest checkpoint in the folder, or begins.
+
+        Returns:
+            Whether the run is complete.
+
+        Raises:
+            ConfigurationError: the checkpoint is of another configuration or another number of processes.
+        """
+        newest = checkpoints.newest_checkpoint(self.folder)
+        if newest is not None:
+            values = checkpoints.read_state(newest)
+            saved.check_settled(values["config"], self.config, self.stage, newest)
+            if len(values["cursors"]) != self.args.world_size:
+                raise ConfigurationError(
+                    f"{newest}: written by {len(values['cursors'])} processes, whose data it divides; got "
+                    f"{self.args.world_size}. Start as many."
+                )
+            mine = values["cursors"][self.args.process_index]
+            self._cursors = {int(stream): Cursor.from_json(cursor) for stream, cursor in mine.items()}
+            self._batches = int(values["batches"])
+            self.skipped.update(values["skipped"])
+            if int(values["step"]) >= self.config.optimizer.steps:
+                self._load_from_checkpoint(str(newest), self.model)
+                self.state.global_step = int(values["step"])
+                return True
+        self.train(resume_from_checkpoint=None if newest is None else str(newest))
+        return self.state.global_step >= self.config.optimizer.steps
+
+    def save(self) -> None:
+        """Writes a checkpoint of the present state; every process must call it."""
+        sharded = self.config.sharded
+        groups: dict[str, Mapping[str, Tensor]] = {
+            saved.WEIGHTS: saved.trained_tensors(self.model, sharded=sharded),
+            saved.MOMENTS: saved.moments(self.model, self._plain_optimizer(), sharded=sharded),
+            saved.MEANS: saved.mean_tensors(self.mean),
+            saved.RANDOM: saved.random_tensors(self.args.device),
+        }
+        mine = {str(stream): cursor.to_json() for stream, cursor in sorted(self._cursors.items())}
+        every: list[Any] = [mine]
+        if self.args.world_size > 1:
+            every = [None] * self.args.world_size
+            torch.distributed.all_gather_object(every, mine)
+        if not self.args.should_save:
+            return
+        step = self.state.global_step
+        values = {
+            "config": saved.settled(self.config, self.stage),
+            "batches": self._batches,
+            "cursors": every,
+            "schedule": {name: v for name, v in self.lr_scheduler.state_dict().items() if name != "lr_lambdas"},
+            "random": saved.random_values(),
+            "skipped": dict(self.skipped),
+        }
+        own = json.dumps(asdict(self.state), indent=1, sort_keys=True) + "\n"
+        checkpoints.save_checkpoint(self.folder, step, groups, values, files={TRAINER_STATE: own})
+
+    def _plain_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer without Accelerate's wrapper."""
+        inner: torch.optim.Optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        return inner
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        del model, trial
+        self.save()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        tensors = checkpoints.load_pieces(folder, saved.WEIGHTS)
+        target = self.model if model is None else model
+        saved.load_trained(target, tensors, folder, sharded=self.config.sharded and model is not None)
+        if self.mean is not None:
+            means = checkpoints.load_pieces(folder, saved.MEANS)
+            self.mean.values = {name: value.to(self.args.device) for name, value in means.items()}
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        folder = Path(checkpoint)
+        tensors = checkpoints.load_pieces(folder, saved.MOMENTS)
+        saved.load_moments(self.model, self._plain_optimizer(), tensors, sharded=self.config.sharded)
+        schedule = checkpoints.read_state(folder)["schedule"]
+        self.lr_scheduler.load_state_dict({**schedule, "lr_lambdas": [None] * len(self.lr_scheduler.lr_lambdas)})
+        for group, rate in zip(self._plain_optimizer().param_groups, schedule["_last_lr"], strict=True):
+            group["lr"] = rate
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and self.args.world_size == 1:
+            folder = Path(checkpoint)
+            values = checkpoints.read_state(folder)["random"]
+            saved.restore_random(checkpoints.load_pieces(folder, saved.RANDOM), values, self.args.device)
+
+
+class _Steps(TrainerCallback):
+    """What happens beside the Trainer's own steps."""
+
+    def __init__(self, trainer: GroundingTrainer) -> None:
+        self._trainer = trainer
+
+    def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.check_numbers()
+
+    def on_optimizer_step(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        trainer = self._trainer
+        if trainer.mean is not None:
+            trainer.mean.update(trainer.start.model.vlm, state.global_step)
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> Any:
+        trainer = self._trainer
+        if trainer.on_step is not None:
+            trainer.on_step(trainer, trainer.step_values())
+        last = state.global_step >= trainer.config.optimizer.steps
+        if trainer.stopped or last or state.global_step % trainer.config.checkpoint_every == 0:
+            control.should_save = True
+        if trainer.stopped:
+            control.should_training_stop = True
+        return control
