@@ -6,7 +6,9 @@ what it had finished is there, and is not: so nothing is lost and nothing is dou
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from n3d_ros.errors import BackendError, ConfigurationError, N3dError
 
 Work = Callable[[int], ShardReport]
 
+CONTINUE = "Finished shards are kept; the same command makes the rest."
 MAX_ATTEMPTS = 4  # at a shard whose workers die
 CLOCK_SLACK_S = 1.0  # file systems keep coarse times
 
@@ -264,7 +267,7 @@ def run_stage(
     missing = [number for number in folder.missing(content) if number in set(wanted)]
     work = _OnlyMissing(stage, folder, content, time.time() - CLOCK_SLACK_S)
     made: list[ShardReport] = []
-    with _bar(len(wanted), description or content) as bar:
+    with _bar(len(wanted), description or content) as bar, _telling_what_stays(bar):
         bar.update(len(wanted) - len(missing))
         for report in run_shards(work, missing, engine=engine, workers=workers, ray_address=ray_address):
             made.append(report)
@@ -272,6 +275,16 @@ def run_stage(
             bar.update()
     made.sort(key=lambda one: one.number)
     return StageReport(shards=tuple(made), there_before=len(wanted) - len(missing))
+
+
+@contextlib.contextmanager
+def _telling_what_stays(bar: Any) -> Iterator[None]:
+    """Says on Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.write(f"Stopped. {CONTINUE}", file=sys.stderr)
+        raise
 
 
 def _bar(total: int, description: str) -> Any:
