@@ -28,11 +28,12 @@ from n3d_ros.errors import InputError
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics, project, unproject
-from n3d_ros.refine.refine import refine_box
+from n3d_ros.refine.refine import RefineConfig, refine_box
 
 MIN_SIZE_CM, MAX_SIZE_CM = 0.3, 2000.0  # the height of a plate, and a lorry; sizes in metres fall below
 MAX_PLACE_CM = 6500.0  # depth images in millimetres end here
 NEAREST_M = 0.02  # of a box's middle, before the camera
+SPACING_PX = 3.0  # between neighbouring points of a surface that is seen at a slant
 DEPTH_WINDOW_PX = 4  # around a pixel that a person points at, where that one has no depth
 
 
@@ -219,7 +220,10 @@ class FrameEditor:
         if self._points is None:
             points = unproject(self._record.depth_m, self._found.intrinsics).reshape(-1, 3)
             self._points = points[np.isfinite(points[:, 2])].astype(np.float64)
-        fitted = refine_box(box, self._points, self._axes.up)
+        # Pixels of a small picture lie far apart: cells that are to touch have to be as large.
+        spacing_m = SPACING_PX * float(np.linalg.norm(box.center)) / self._found.intrinsics.fx
+        cell_m = min(max(RefineConfig().cell_m, spacing_m), 1.0)
+        fitted = refine_box(box, self._points, self._axes.up, config=RefineConfig(cell_m=cell_m))
         if fitted.status == "fitted":
             self._changes["refitted"] += 1
             return fitted.box

@@ -137,7 +137,7 @@ def finish(
     missing = dataset.missing("frames")
     _write(dataset, plan, config, missing, on_frame)
     done = Finished(dataset=dataset, left_out=left_out, there_before=not missing)
-    _count(done, plan)
+    _count(done, plan, edits)
     _report(done, plan)
     return done
 
@@ -245,7 +245,13 @@ def _created(
 
 
 def _clear(out: Path) -> None:
-    """Removes a data set, what says that it is one first, and nothing else of its folder."""
+    """Removes a data set, what says that it is one first; refuses a folder that holds anything else."""
+    ours = {DATASET_FILE, QUESTIONS_FILE, REPORTS, *CONTENTS}
+    others = sorted(entry.name for entry in out.iterdir() if entry.name not in ours)
+    if others:
+        raise ConfigurationError(
+            f"{out} holds other files, too ({', '.join(others[:5])}); move them, or choose another."
+        )
     for name in (DATASET_FILE, QUESTIONS_FILE):
         (out / name).unlink(missing_ok=True)
     for name in (*CONTENTS, REPORTS):
@@ -288,19 +294,21 @@ def _record(one: Planned, licence: str) -> FrameRecord:
     return record
 
 
-def _count(done: Finished, plan: Sequence[Planned]) -> None:
+def _count(
+    done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFolder, list[EditedFrame]]]
+) -> None:
     """Counts what the data set holds, as it is read back, and what a person changed."""
     for record in done.dataset.frames(images=False):
         done.frames[record.split] += 1
         for one in record.objects:
             done.objects[one.label] += 1
             done.without_points += one.visible_box is None
-    for planned in plan:
-        edited = planned.edited
-        done.statuses[edited.status] += 1
-        done.changes.update(edited.changes)
-        done.edited_unchecked += edited.status == UNCHECKED and edited.changes.total() > 0
-        done.notes += [f"{planned.work.labels.name}, {note}" for note in edited.notes]
+    done.statuses.update(one.edited.status for one in plan)
+    for work, frames in edits:
+        for frame in frames:
+            done.changes.update(frame.changes)
+            done.edited_unchecked += frame.status == UNCHECKED and frame.changes.total() > 0
+            done.notes += [f"{work.labels}, {note}" for note in frame.notes]
 
 
 def _report(done: Finished, plan: Sequence[Planned]) -> None:

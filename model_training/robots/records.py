@@ -45,7 +45,7 @@ class Origin:
     def prefix(self) -> str:
         """What ids begin with: the bag's name in characters that ids may have, and a few of its digest."""
         name = _UNFIT.sub("-", self.recording.name).strip("-.") or "bag"
-        return f"{name}-{self.recording.digest[:6]}"
+        return f"{name}-{self.recording.digest.rpartition(':')[2][:8]}"
 
 
 def robot_record(edited: EditedFrame, found: FoundFrame, origin: Origin, *, split: str) -> FrameRecord:
