@@ -48,7 +48,7 @@ def asked_objects(
     Args:
         record: the frame.
         questions: about it; a detection question names what is to be found.
-        rule: what counts where there is no such question.
+        rule: what counts where there is no such question; furniture may be ignored in any case.
 
     Returns:
         Asked for, ignored.
@@ -56,13 +56,13 @@ def asked_objects(
     detection = next((one for one in questions if one.kind == "detection"), None)
     named = None if detection is None else set(detection.object_ids)
     asked = [one for one in record.objects if (_counts(one, rule) if named is None else one.id in named)]
+    if rule.ignore_furniture:
+        asked = [one for one in asked if one.role != "furniture"]
     ids = {one.id for one in asked}
     return tuple(asked), tuple(one for one in record.objects if one.id not in ids)
 
 
 def _counts(one: ObjectRecord, rule: AskedFor) -> bool:
-    if rule.ignore_furniture and one.role == "furniture":
-        return False
     if 0 < one.visible_pixels < rule.min_pixels:
         return False
     return one.visible_fraction is None or one.visible_fraction >= rule.min_visible

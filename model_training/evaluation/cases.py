@@ -61,8 +61,8 @@ class CaseSource(Protocol):
         Args:
             images: False: images may be left out.
 
-        Yields:
-            Cases.
+        Returns:
+            Cases, one after the other.
         """
         ...
 

@@ -44,7 +44,8 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float | None,
                     yield f"{measure}, {kind}, {name} at {level} %", (boxes["counts"][kind][level][key], True)
         for key in ("iou_mean_of_asked", "offset_m_median", "projected_iou_mean", "projected_offset_mean"):
             yield f"{measure}, {key}", (boxes["errors"][key], False)
-        yield f"{measure}, calibration error", (boxes["calibration"]["ece"], False)
+        for kind, calibration in boxes["calibration"].items():
+            yield f"{measure}, {kind}, calibration error", (calibration["ece"], False)
     for kind, words in figures["words"].items():
         for key in ("projected_iou_mean", "projected_offset_mean", "iou_mean", "offset_m_mean"):
             yield f"words, {kind}, {key}", (words[key], False)
@@ -65,8 +66,14 @@ def _named(document: Mapping[str, Any]) -> str:
     return f"{about.get('boxes by', '?')} on {about.get('evaluated on', '?')} ({document['figures']['frames']} frames)"
 
 
+def _placeless(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without where the data lay."""
+    data = about.get("data")
+    return dict(about) | {"data": {k: v for k, v in data.items() if k != "data"} if isinstance(data, Mapping) else data}
+
+
 def _unlike(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     """What differs besides the figures."""
-    mine, theirs = now["about"], before["about"]
+    mine, theirs = _placeless(now["about"]), _placeless(before["about"])
     unlike = [word for word in ("data", "settings") if mine.get(word) != theirs.get(word)]
     return unlike + (["number of frames"] if now["figures"]["frames"] != before["figures"]["frames"] else [])

@@ -98,8 +98,8 @@ class DetectionScores:
         """Boxes on things that are there but not asked for."""
         self.unmeasured = 0
         """Objects asked for whose box of this kind is not known."""
-        self._scores: list[float] = []
-        self._right: list[bool] = []
+        self._scores: dict[str, list[float]] = {BY_CLASS: [], ANY_CLASS: []}
+        self._right: dict[str, list[bool]] = {BY_CLASS: [], ANY_CLASS: []}
 
     def add(
         self,
@@ -139,17 +139,23 @@ class DetectionScores:
                 if level == _BY_GROUP_LEVEL:
                     self._add_groups(kind, found, truths, counted, pairs)
                     hits[kind] = (len(pairs), len(counted))
+                    self._add_scores(kind, found, counted, paired)
                     if kind == BY_CLASS:
                         self.ignored += len(found) - len(counted)
-                        self._add_scores(found, counted, paired)
         pairs_made, boxes = hits[ANY_CLASS]
         total = boxes + len(truths)
         return 2 * pairs_made / total if total else None
 
-    @property
-    def calibration(self) -> ScoreCalibration:
-        """Of the scores, where a box of the right class at the lower level is right."""
-        return score_calibration(self._scores, self._right)
+    def calibration(self, kind: str) -> ScoreCalibration:
+        """How far scores are frequencies, where a box in a pair at the lower level is right.
+
+        Args:
+            kind: ``BY_CLASS`` or ``ANY_CLASS``: of which pairs.
+
+        Returns:
+            The figures.
+        """
+        return score_calibration(self._scores[kind], self._right[kind])
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, JSON-ready."""
@@ -165,7 +171,7 @@ class DetectionScores:
             "errors": self.errors.to_dict(),
             "ignored_boxes": self.ignored,
             "unmeasured_objects": self.unmeasured,
-            "calibration": self.calibration.to_dict(),
+            "calibration": {kind: self.calibration(kind).to_dict() for kind in (BY_CLASS, ANY_CLASS)},
         }  # fmt: skip
 
     def _is_known(self, record: FrameRecord, one: ObjectRecord) -> bool:
@@ -255,12 +261,12 @@ class DetectionScores:
                 of_found = {k: band(self._found_box(found[k])) for k in counted}
             self.groups[kind, name].add(of_truths, of_found, pairs)
 
-    def _add_scores(self, found: Sequence[FoundObject], counted: Sequence[int], paired: set[int]) -> None:
+    def _add_scores(self, kind: str, found: Sequence[FoundObject], counted: Sequence[int], paired: set[int]) -> None:
         for k in counted:
             score = found[k].score
             if score is not None:
-                self._scores.append(min(max(score, 0.0), 1.0))
-                self._right.append(k in paired)
+                self._scores[kind].append(min(max(score, 0.0), 1.0))
+                self._right[kind].append(k in paired)
 
 
 def true_box(one: ObjectRecord, measure: str) -> Box3D | None:

@@ -85,7 +85,7 @@ def _likenesses(truth: Box3D, found: Box3D, symmetry: str, shape: str) -> list[B
     if shape == "ball":
         return [Box3D(center=truth.center, size=truth.size, orientation_xyzw=found.orientation_xyzw)]
     if symmetry == "round":
-        return [_turned_to(truth, found)]
+        return [truth, _turned_to(truth, found)]
     if symmetry == "quarter_turn":
         x, y, z = truth.size
         swapped = Box3D(center=truth.center, size=np.array([y, x, z]), orientation_xyzw=truth.orientation_xyzw)

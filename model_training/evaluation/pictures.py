@@ -13,11 +13,11 @@ from model_training.data.records import FrameRecord, ObjectRecord
 from model_training.evaluation.detection import LEVELS, true_box
 from model_training.evaluation.found import FoundObject
 from model_training.evaluation.matching import match
-from model_training.evaluation.overlap import aligned_iou
+from model_training.evaluation.overlap import aligned_iou, projected_rectangle
 from model_training.evaluation.reliability import BINS
 from model_training.scenes.export import box_lines
 from n3d_ros.geometry.boxes import Box3D
-from n3d_ros.geometry.camera import CameraIntrinsics, project
+from n3d_ros.geometry.camera import CameraIntrinsics
 
 Picture = NDArray[np.uint8]
 
@@ -67,11 +67,12 @@ def case_picture(
     return np.vstack([_title(title, camera.width), picture]).astype(np.uint8)
 
 
-def reliability_picture(bins: Sequence[dict[str, float | None]]) -> Picture:
+def reliability_picture(bins: Sequence[dict[str, float | None]], title: str) -> Picture:
     """Bars of how often boxes of a score were right; on the diagonal, scores are frequencies.
 
     Args:
         bins: as ``ScoreCalibration.to_dict`` has them.
+        title: which boxes.
 
     Returns:
         BGR picture.
@@ -100,7 +101,7 @@ def reliability_picture(bins: Sequence[dict[str, float | None]]) -> Picture:
         x, y = place(0, share)
         cv2.putText(canvas, f"{share:g}", (x - 30, y + 4), FONT, 0.4, INK, 1, cv2.LINE_AA)
     cv2.putText(canvas, "score", place(0.44, -0.12), FONT, 0.45, INK, 1, cv2.LINE_AA)
-    cv2.putText(canvas, "share of boxes that are right", place(0, 1.05), FONT, 0.45, INK, 1, cv2.LINE_AA)
+    cv2.putText(canvas, f"share that is right, {title}", place(0, 1.05), FONT, 0.45, INK, 1, cv2.LINE_AA)
     return canvas
 
 
@@ -113,15 +114,17 @@ def _draw(
     *,
     below: bool = False,
 ) -> None:
-    """One box with its name above its centre, or below it."""
+    """One box with its name above it, or below."""
     for start, end in box_lines(box.corners, camera):
         cv2.line(picture, start, end, (0, 0, 0), 2, cv2.LINE_AA)
         cv2.line(picture, start, end, color, 1, cv2.LINE_AA)
-    if not name or box.center[2] <= 0:
+    if not name:
         return
-    text = name.encode("ascii", "replace").decode()
-    u, v = (int(value) for value in np.clip(project(box.center[None], camera)[0], -1e4, 1e4).round())
-    where = (u - 4 * len(text), v + (9 if below else -3))
+    text, extent = name.encode("ascii", "replace").decode(), projected_rectangle(box, camera)
+    if extent is None:
+        return
+    left, top, _, bottom = (round(value) for value in extent)
+    where = (left + 2, min(bottom + 11, camera.height - 3) if below else max(top - 4, 10))
     cv2.putText(picture, text, where, FONT, 0.4, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(picture, text, where, FONT, 0.4, color, 1, cv2.LINE_AA)
 

@@ -57,9 +57,10 @@ def write_report(
     """
     pictures = _case_pictures(folder, evaluation, source, config, lines)
     boxes = evaluation.figures["boxes"]
-    bins = boxes[source.measures[0]]["calibration"]["bins"] if source.measures else ()
-    if bins:
-        write_picture(folder / "scores.jpg", reliability_picture(bins))
+    scores = boxes[source.measures[0]]["calibration"] if source.measures else {}
+    if any(one["bins"] for one in scores.values()):
+        panels = [reliability_picture(one["bins"], kind) for kind, one in scores.items()]
+        write_picture(folder / "scores.jpg", np.hstack(panels).astype(np.uint8))
         pictures["scores"] = ["scores.jpg"]
     document = {"format": FORMAT, "version": VERSION, "about": dict(about), "figures": dict(evaluation.figures)}
     write_json(folder / JSON_FILE, document)
@@ -115,7 +116,7 @@ def markdown(
     """
     figures = evaluation.figures
     parts = ["# Evaluation", ""]
-    parts += [f"- {name}: {_words(value)}" for name, value in about.items()]
+    parts += [f"- {name}: {_words(value)}" for name, value in about.items() if value not in ([], {}, "")]
     parts += ["", *_counts(figures), "", box_tables(figures, measures, open_classes=open_classes)]
     parts += [further_tables(figures), "", explanation(measures), ""]
     for kind in (*PICTURE_SETS, "scores"):

@@ -9,6 +9,7 @@ from model_training.evaluation.asked import DISTANCE_BANDS_M, SIZE_BANDS_M, band
 from model_training.evaluation.detection import ANY_CLASS, BY_CLASS, LEVELS
 
 MOST_CLASSES = 60  # rows; the rest are counted in one line
+MOST_NAMES = 8  # of classes that are not there
 _MEANINGS = {
     "visible": "visible: boxes along the camera's axes around what is seen (what the model writes; a grounder without "
     "such boxes: around its points, else the hull of its box)",
@@ -130,7 +131,9 @@ def _prf(counts: Mapping[str, Any]) -> list[str]:
 
 def _class_table(by: Mapping[str, Any]) -> str:
     aware, agnostic = by[BY_CLASS], by[ANY_CLASS]
-    names = sorted(aware, key=lambda name: (-aware[name]["truths"], -aware[name]["found"], name))
+    known = [name for name in aware if aware[name]["truths"]]
+    strange = [name for name in aware if not aware[name]["truths"]]
+    names = sorted(known, key=lambda name: (-aware[name]["truths"], -aware[name]["found"], name))
     rows = [
         [
             name,
@@ -142,7 +145,13 @@ def _class_table(by: Mapping[str, Any]) -> str:
         for name in names[:MOST_CLASSES]
     ]
     text = table(["class", "objects", "boxes", "F1", "P", "R", "R by any name"], rows)
-    return text + (f"\n\n{len(names) - MOST_CLASSES} classes more." if len(names) > MOST_CLASSES else "")
+    if len(names) > MOST_CLASSES:
+        text += f"\n\n{len(names) - MOST_CLASSES} classes more, in evaluation.json."
+    if strange:
+        boxes = sum(aware[name]["found"] for name in strange)
+        told = ", ".join(sorted(strange, key=lambda name: (-aware[name]["found"], name))[:MOST_NAMES])
+        text += f"\n\n{boxes} boxes have names that nothing there has: {told}{', ...' * (len(strange) > MOST_NAMES)}."
+    return text
 
 
 def _band_table(by: Mapping[str, Any], bands: Sequence[float], kinds: Sequence[str]) -> str:
@@ -230,15 +239,13 @@ def _why_lines(answers: Mapping[str, Any]) -> list[str]:
 def _score_lines(boxes: Mapping[str, Any]) -> list[str]:
     lines = []
     for measure, one in boxes.items():
-        found = one["calibration"]
-        if not found["boxes"]:
-            lines.append(f"- {measure}: no box has a score")
-        else:
-            lines.append(
-                f"- {measure}: {found['boxes']} boxes, {found['correct']} right; expected calibration error "
-                f"{found['ece']:.3f}, Brier {found['brier']:.3f}"
-            )
-    return lines
+        for kind, found in one["calibration"].items():
+            if found["boxes"]:
+                lines.append(
+                    f"- {measure}, {kind}: {found['boxes']} boxes, {found['correct']} right; expected calibration "
+                    f"error {found['ece']:.3f}, Brier {found['brier']:.3f}"
+                )
+    return lines or ["- No box has a score."]
 
 
 def _time_table(latency: Mapping[str, Any]) -> str:

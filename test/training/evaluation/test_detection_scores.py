@@ -122,7 +122,7 @@ def test_scores_are_judged_by_class_at_the_lower_level() -> None:
     mug = thing(1, "mug", cube(0, 0, 2))
     scores = DetectionScores("visible")
     scores.add(frame_record(mug), [found("mug", cube(0, 0, 2), 0.75), found("box", cube(1, 0, 2), 0.25)], [mug], ())
-    calibration = scores.calibration
+    calibration = scores.calibration(BY_CLASS)
     assert (calibration.boxes, calibration.correct) == (2, 1)
     assert calibration.ece == pytest.approx(0.25)
 
@@ -133,7 +133,7 @@ def test_nothing_asked_and_nothing_found_says_nothing() -> None:
     figures = scores.to_dict()
     assert figures["counts"][BY_CLASS]["0.25"]["f1"] is None
     assert figures["errors"]["iou_mean"] is None
-    assert figures["calibration"]["ece"] is None
+    assert figures["calibration"][BY_CLASS]["ece"] is None
 
 
 def test_the_detection_question_says_what_is_asked_for() -> None:
@@ -149,6 +149,8 @@ def test_hardly_visible_things_and_furniture_may_count_neither_way() -> None:
     record = frame_record(small, table)
     assert asked_objects(record, [], AskedFor()) == ((table,), (small,))
     assert asked_objects(record, [], AskedFor(ignore_furniture=True, min_pixels=0)) == ((small,), (table,))
+    asks_for_both = question(1, "", "", kind="detection", object_ids=(1, 2), value_type="none")
+    assert asked_objects(record, [asks_for_both], AskedFor(ignore_furniture=True)) == ((small,), (table,))
     with pytest.raises(ConfigurationError, match="min_visible"):
         AskedFor(min_visible=2.0)
 
