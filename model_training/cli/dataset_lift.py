@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
     config = lift_config(args)
     images = Path(args.images).expanduser()
-    Tools.of(images, config)  # a wrong folder or model ends here, not in every worker
+    if args.workers == 1:
+        Tools.of(images, config)  # a wrong folder or model ends here; with several workers, as the first one begins
     annotated, reading = _read(args, config)
     source = {"format": args.format, **fingerprint(Path(args.annotations).expanduser())}
     folder = prepare(Path(args.out).expanduser(), annotated, reading, config, source)

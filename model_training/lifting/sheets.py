@@ -20,6 +20,7 @@ TILE = (480, 360)  # width, height, pixels
 TILES_OF_SHEET = 30
 PALETTE_BGR = ((80, 220, 90), (60, 170, 255), (255, 150, 60), (90, 90, 255), (230, 110, 210), (60, 230, 240))
 REFUSED_BGR = (60, 60, 255)
+TEXT_SCALE = 0.38
 PICTURES = "pictures"
 
 
@@ -32,17 +33,20 @@ def accepted_tile(record: FrameRecord) -> Picture:
     Returns:
         (360, 480, 3) uint8 BGR.
     """
-    picture = np.ascontiguousarray(record.rgb[..., ::-1])
-    thickness = max(1, round(max(picture.shape) / 480))
+    picture, scale = _fitting(np.ascontiguousarray(record.rgb[..., ::-1]))
+    camera = record.intrinsics.resized(picture.shape[1], picture.shape[0])
+    words = []
     for place, one in enumerate(record.objects):
         if one.visible_box is None or one.box_2d is None:
             continue
         color = PALETTE_BGR[place % len(PALETTE_BGR)]
-        for start, end in box_lines(one.visible_box.corners, record.intrinsics):
-            cv2.line(picture, start, end, color, thickness, cv2.LINE_AA)
+        for start, end in box_lines(one.visible_box.corners, camera):
+            cv2.line(picture, start, end, color, 1, cv2.LINE_AA)
         size = one.visible_box.size
-        words = f"{one.label} {size[0]:.2f}x{size[1]:.2f}x{size[2]:.2f}"
-        _write(picture, words, (round(one.box_2d[0]), round(one.box_2d[1])), color, thickness)
+        text = f"{one.label} {size[0]:.2f}x{size[1]:.2f}x{size[2]:.2f}"
+        words.append((text, (round(one.box_2d[0] * scale), round(one.box_2d[1] * scale)), color))
+    for text, place_px, color in words:  # above every line
+        _write(picture, text, place_px, color)
     return _tile(picture)
 
 
@@ -57,13 +61,12 @@ def rejected_tile(rgb: NDArray[np.uint8], box: Box2D | None, words: str) -> Pict
     Returns:
         (360, 480, 3) uint8 BGR.
     """
-    picture = np.ascontiguousarray(rgb[..., ::-1])
-    thickness = max(1, round(max(picture.shape) / 480))
+    picture, scale = _fitting(np.ascontiguousarray(rgb[..., ::-1]))
     if box is not None:
-        left, top, right, bottom = (round(v) for v in box)
-        cv2.rectangle(picture, (left, top), (right, bottom), REFUSED_BGR, 2 * thickness)
+        left, top, right, bottom = (round(v * scale) for v in box)
+        cv2.rectangle(picture, (left, top), (right, bottom), REFUSED_BGR, 2)
     tile = _tile(picture)
-    _write(tile, words, (4, 16), (255, 255, 255), 1)
+    _write(tile, words, (4, 16), (255, 255, 255))
     return tile
 
 
@@ -111,21 +114,27 @@ def spread(tiles: Sequence[Path], limit: int = TILES_OF_SHEET) -> list[Path]:
     return [tiles[int(place)] for place in np.linspace(0, len(tiles) - 1, limit)]
 
 
-def _tile(picture: Picture) -> Picture:
-    """The picture in a tile, black beside it."""
-    width, height = TILE
-    scale = min(width / picture.shape[1], height / picture.shape[0])
+def _fitting(picture: Picture) -> tuple[Picture, float]:
+    """The picture as large as a tile holds it, and by which factor that is."""
+    scale = min(TILE[0] / picture.shape[1], TILE[1] / picture.shape[0])
     size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
-    tile: Picture = np.zeros((height, width, 3), dtype=np.uint8)
-    left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    tile[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def _tile(picture: Picture) -> Picture:
+    """A fitting picture in a tile, black beside it."""
+    tile: Picture = np.zeros((TILE[1], TILE[0], 3), dtype=np.uint8)
+    height, width = picture.shape[:2]
+    left, top = (TILE[0] - width) // 2, (TILE[1] - height) // 2
+    tile[top : top + height, left : left + width] = picture
     return tile
 
 
-def _write(picture: Picture, words: str, place: tuple[int, int], color: tuple[int, int, int], thickness: int) -> None:
-    """Words on a dark shadow."""
-    scale = 0.42 * thickness
-    text = words.encode("ascii", "replace").decode()  # the only letters OpenCV draws
-    where = (max(place[0], 2), max(place[1], round(14 * thickness)))
-    cv2.putText(picture, text, where, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3 * thickness, cv2.LINE_AA)
-    cv2.putText(picture, text, where, cv2.FONT_HERSHEY_SIMPLEX, scale, color, thickness, cv2.LINE_AA)
+def _write(picture: Picture, words: str, place: tuple[int, int], color: tuple[int, int, int]) -> None:
+    """Words on a dark ground."""
+    text = words.encode("ascii", "replace").decode()  # the only letters that OpenCV draws everywhere
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, TEXT_SCALE, 1)
+    left = max(min(place[0], picture.shape[1] - width - 2), 2)
+    bottom = max(place[1] - 2, height + 2)
+    cv2.rectangle(picture, (left - 2, bottom - height - 2), (left + width + 1, bottom + below), (0, 0, 0), cv2.FILLED)
+    cv2.putText(picture, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, TEXT_SCALE, color, 1, cv2.LINE_AA)
