@@ -21,15 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from n3d_ros.codec.box_code import DEPTH_RANGE
-from n3d_ros.codec.image_patches import (
-    LONG_SIDE_PX,
-    MAX_PIXELS,
-    MIN_PIXELS,
-    image_patches,
-    resize_long_side,
-)
+from n3d_ros.codec.image_patches import LONG_SIDE_PX, image_patches, resize_long_side
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.codec.model_input import DecodeContext, ImageInput
-from n3d_ros.errors import GroundingError, InputError
+from n3d_ros.errors import GroundingError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics, unproject
@@ -38,48 +33,11 @@ from n3d_ros.geometry.transforms import MODEL_T_OPTICAL
 
 logger = logging.getLogger(__name__)
 
-NORMALIZATIONS = ("mean", "robust")
 MIN_VALID_PIXELS = 16  # of the frame; fewer give no scale worth the name
 ROBUST_PERCENTILES = (2.0, 98.0)  # of depth; up to this share of outliers on either side moves nothing
 ROBUST_MARGIN = 0.25  # of the ratio between the two depths, in logarithms, on either side
 ROBUST_MIN_RATIO = 1.1  # least margin, where all is at one depth
 SURFACE_PX = 5  # what fills a window of this side is a surface, however far from the rest it lies
-MAX_LONG_SIDE_PX = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputOptions:
-    """How a frame is shown to the model. The defaults are what the released weights learnt.
-
-    Args:
-        long_side: pixels of the picture's and the point map's longer side.
-        normalization: "mean" as the reference, or "robust" against points that are no part of the scene.
-        min_pixels: least area of the picture as it is cut into patches.
-        max_pixels: largest area of the picture as it is cut into patches.
-    """
-
-    long_side: int = LONG_SIDE_PX
-    normalization: str = "mean"
-    min_pixels: int = MIN_PIXELS
-    max_pixels: int = MAX_PIXELS
-
-    def __post_init__(self) -> None:
-        """Checks ranges.
-
-        Raises:
-            InputError: a value outside its range or an unknown normalisation.
-        """
-        if not 28 <= self.long_side <= MAX_LONG_SIDE_PX:
-            raise InputError(f"InputOptions.long_side: expected 28 to {MAX_LONG_SIDE_PX} px, got {self.long_side}.")
-        if self.normalization not in NORMALIZATIONS:
-            raise InputError(
-                f"InputOptions.normalization: expected {' or '.join(NORMALIZATIONS)}, got {self.normalization!r}."
-            )
-        if not MIN_PIXELS <= self.min_pixels <= self.max_pixels <= MAX_PIXELS:
-            raise InputError(
-                f"InputOptions: expected {MIN_PIXELS} <= min_pixels <= max_pixels <= {MAX_PIXELS}, "
-                f"got {self.min_pixels} and {self.max_pixels}."
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

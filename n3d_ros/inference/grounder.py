@@ -87,7 +87,8 @@ class GroundingResult:
             the grounder has no such step.
         cut_off: the list ended before its time though there was time left (a limit of its length, as many objects as
             asked for, a model that repeats itself): what it holds is good, what it lacks may be there all the same.
-        counts: numbers about the work by name, for reports: a language model's "passes", "tokens", "prefix_reused".
+        counts: numbers about the work by name, for reports: a language model's "passes", "tokens", "prefix_reused",
+            "rejected_lines" (which could not be read).
     """
 
     detections: tuple[Detection3D, ...]

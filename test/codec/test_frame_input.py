@@ -11,7 +11,6 @@ import pytest
 from builders import make_frame, make_intrinsics
 from n3d_ros.codec.frame_input import (
     MIN_VALID_PIXELS,
-    InputOptions,
     encode_frame,
     frame_extents,
     measure_scene,
@@ -19,6 +18,7 @@ from n3d_ros.codec.frame_input import (
     normalized_points,
     sampled_depth,
 )
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.errors import GroundingError, InputError, StatusCode
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry import CameraIntrinsics, PointNormalization

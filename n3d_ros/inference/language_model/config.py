@@ -14,6 +14,8 @@ from n3d_ros.inference.grounder import MAX_NOUNS, GroundingRequest
 from n3d_ros.inference.language_model.asking import ask_for, split_names
 from n3d_ros.settings import check, number
 
+MIN_LONG_SIDE_PX = 112  # one attention window of the released vision tower
+
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
         "torch": "n3d_ros.inference.language_model.loading:load_torch",
@@ -105,16 +107,18 @@ class LanguageModelConfig:
         *("auto", "free", "zero"),
     )
     normalization: str = _choice(
-        "mean",
+        "auto",
         'scale of the scene given to the model: "mean" from all points as the released weights learnt it, "robust" '
-        "without the farthest and nearest few, for noisy sensors",
-        *("mean", "robust"),
+        'without the farthest and nearest few, for noisy sensors; "auto" does what the checkpoint says, and "mean" '
+        "where it says nothing",
+        *("auto", "mean", "robust"),
     )
     long_side: int = number(
-        640,
-        "longer side of the image given to the model; the released weights learnt 640, fewer are faster",
+        0,
+        "longer side of the image given to the model, 112 or more; fewer are faster; 0: what the checkpoint says, and "
+        "640, which the released weights learnt, where it says nothing",
         unit="px",
-        minimum=112,
+        minimum=0,
         maximum=1288,
     )
     refine: bool = _flag(
@@ -162,6 +166,10 @@ class LanguageModelConfig:
             ConfigurationError: naming the field, what is allowed and the value.
         """
         check(self, "language_model")
+        if 0 < self.long_side < MIN_LONG_SIDE_PX:
+            raise ConfigurationError(
+                f"language_model long_side: expected 0, or {MIN_LONG_SIDE_PX} to 1288 px, got {self.long_side}."
+            )
         self._check_prompt()
         if self.max_new_tokens >= self.capacity:
             raise ConfigurationError(

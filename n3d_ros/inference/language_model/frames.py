@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n3d_ros.codec.frame_input import FrameExtents, InputOptions, encode_frame, frame_extents
+from n3d_ros.codec.frame_input import FrameExtents, encode_frame, frame_extents
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.codec.model_input import DecodeContext, ImageInput
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.arrays import FloatArray

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
-from n3d_ros.codec.frame_input import InputOptions
 from n3d_ros.codec.grammar import MAX_BOXES, GrammarState, box_grammar, free_text
 from n3d_ros.codec.model_input import Prompt
 from n3d_ros.codec.reasoning import split_thought
@@ -22,7 +21,7 @@ from n3d_ros.inference.language_model.asking import Ask, ask_for
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.frames import FrameStore, FrameWork
 from n3d_ros.inference.language_model.listing import BoxListing, FoundBox
-from n3d_ros.inference.language_model.loading import Progress, Runtime, load_runtime
+from n3d_ros.inference.language_model.loading import Progress, Runtime, input_options, load_runtime
 from n3d_ros.inference.language_model.measured import MeasuredFrame
 from n3d_ros.inference.language_model.scores import TokenEvidence
 from n3d_ros.inference.language_model.stating import checked_prompt, scored_boxes, stated_question
@@ -58,10 +57,9 @@ class LanguageModelGrounder:
         self.facts = self._runtime.facts
         """What the model is, in lines for people."""
         self._generator = Generator(backend, tokenizer, kept_prefixes=self._config.kept_images)
-        options = InputOptions(long_side=self._config.long_side, normalization=self._config.normalization)
         self.last_found: tuple[FoundBox, ...] = ()
         """The boxes of the last list, in the model's order, with the evidence that calibrations are fitted to."""
-        self._frames = FrameStore(options, self._config.kept_images)
+        self._frames = FrameStore(input_options(self._config, self._runtime.options), self._config.kept_images)
         if on_progress is not None:
             on_progress("The language model is ready", 1.0)
 
@@ -266,7 +264,7 @@ def _result(
         partial=generation.finish_reason == "deadline",
         raw_detections=tuple(found.raw for found in ordered),
         cut_off=generation.finish_reason not in ("end", "deadline"),
-        counts=_counts(generation),
+        counts=_counts(generation, rejected_lines=listing.rejected_count),
     )
 
 

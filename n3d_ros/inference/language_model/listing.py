@@ -115,6 +115,11 @@ class BoxListing:
         return sorted(self.found, key=lambda found: -(found.detection.score or 0.0))
 
     @property
+    def rejected_count(self) -> int:
+        """Lines of the answer that could not be read."""
+        return len(self._stream.rejected)
+
+    @property
     def notes(self) -> list[str]:
         """What a user should know about the list."""
         notes = list(self._clipped)

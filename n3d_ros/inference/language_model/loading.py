@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from n3d_ros.codec.input_options import InputOptions, read_input_options
 from n3d_ros.codec.tokenizer import Tokenizer, load_tokenizer
 from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.inference.backend import InferenceBackend
@@ -39,6 +40,7 @@ class Runtime:
         tokenizer: of the model.
         calibration: of its confidence.
         position_code: "reference", "aligned" or "none".
+        options: how frames are shown to the model, as its folder says.
         facts: what the model is, in lines for people.
     """
 
@@ -46,6 +48,7 @@ class Runtime:
     tokenizer: Tokenizer
     calibration: Calibration = DEFAULT_CALIBRATION
     position_code: str = "reference"
+    options: InputOptions = field(default_factory=InputOptions)
     facts: tuple[str, ...] = ()
 
 
@@ -104,6 +107,8 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     )
     tokenizer = load_tokenizer(folder)
     check_tokenizer(tokenizer, folder)
+    stored = read_input_options(folder)
+    options = input_options(config, stored)
     loaded = load_model(
         config.model,
         dtype=config.dtype,  # type: ignore[arg-type]  # the config checks the choices
@@ -111,7 +116,7 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         position_code=None if config.position_code == "auto" else config.position_code,  # type: ignore[arg-type]
         on_progress=lambda sentence, share: on_progress(sentence, _WEIGHTS_SHARE * share),
         memory_limit_bytes=int(config.memory_limit_gb * 1e9) or None,
-        room=RuntimeRoom(caches=config.kept_images, capacity=config.capacity, long_side=config.long_side),
+        room=RuntimeRoom(caches=config.kept_images, capacity=config.capacity, long_side=options.long_side),
     )
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     graphs: Any = config.cuda_graphs
@@ -122,7 +127,8 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         tokenizer=tokenizer,
         calibration=read_calibration(loaded.folder),
         position_code=loaded.position_code,
-        facts=(*loaded.card.lines(), *backend.notes),
+        options=stored,
+        facts=(*loaded.card.lines(), f"{'images':9} {options.long_side} px long", *backend.notes),
     )
 
 
@@ -147,8 +153,23 @@ def load_replay(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         backend=ReplayBackend(tokenizer, records, capacity=config.capacity),
         tokenizer=tokenizer,
         calibration=read_calibration(folder),
+        options=read_input_options(folder),
         facts=(f"{folder}: {len(records)} recorded answers, no model",),
     )
+
+
+def input_options(config: LanguageModelConfig, stored: InputOptions) -> InputOptions:
+    """How frames are shown to a model: as the user set it, else as its folder says.
+
+    Args:
+        config: the settings.
+        stored: of the folder.
+
+    Returns:
+        The options.
+    """
+    normalization = stored.normalization if config.normalization == "auto" else config.normalization
+    return replace(stored, long_side=config.long_side or stored.long_side, normalization=normalization)
 
 
 def check_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

@@ -16,7 +16,8 @@ pytest.importorskip("transformers", reason="transformers comes with the extra [m
 from inference.language_model.scenes import KnownScene, tabletop
 from inference.language_model.trained import Example, teach
 from model_training.models.random_model import write_random_model
-from n3d_ros.codec.frame_input import InputOptions, encode_frame
+from n3d_ros.codec.frame_input import encode_frame
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.codec.prompts import detection_text, grounding_text
 from n3d_ros.codec.reasoning import reasoning_text
 from n3d_ros.codec.tokenizer import load_tokenizer

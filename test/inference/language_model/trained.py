@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from n3d_ros.codec.frame_input import InputOptions, encode_frame
+from n3d_ros.codec.frame_input import encode_frame
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.codec.prompts import build_prompt
 from n3d_ros.codec.tokenizer import Tokenizer, load_tokenizer
 from n3d_ros.frame import RgbdFrame
