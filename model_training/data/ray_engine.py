@@ -13,7 +13,11 @@ from typing import Any
 from model_training.data.reports import ShardReport
 from n3d_ros.errors import BackendError, ConfigurationError
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what its daemons would print between our own lines; read when Ray is imported
+}
 OBJECT_STORE_BYTES = 96 << 20  # numbers and reports go through it, no images
 TEMPORARY_PREFIX = "n3d_ray_"  # under /tmp: names of sockets may have 107 bytes in all
 
@@ -36,6 +40,7 @@ def run_on_ray(
         BackendError: Ray ended the run.
         ConfigurationError: what would end every task the same way.
     """
+    os.environ |= {name: value for name, value in QUIET.items() if name not in os.environ}
     import ray
 
     with _session(workers, address):
@@ -75,7 +80,6 @@ def _tasks(work: Callable[[int], ShardReport], tasks: Sequence[int], workers: in
 @contextlib.contextmanager
 def _session(workers: int, address: str | None) -> Iterator[None]:
     """A Ray that says nothing, and is gone afterwards."""
-    os.environ |= {name: value for name, value in QUIET.items() if name not in os.environ}
     import ray
 
     folder = None if address else tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir="/tmp")

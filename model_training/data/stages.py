@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from model_training.data.folder import DatasetFolder
 from model_training.data.reports import ShardReport, StageReport
-from model_training.data.shards import attempts_at
+from model_training.data.shards import attempts_at, remove_abandoned
 from n3d_ros.errors import BackendError, ConfigurationError, N3dError
 
 Work = Callable[[int], ShardReport]
@@ -273,6 +273,9 @@ def run_stage(
             made.append(report)
             bar.set_postfix_str(f"{sum(one.rows for one in made)} {content}", refresh=False)
             bar.update()
+        died = remove_abandoned(folder.path / content)
+        if died:
+            bar.write(f"{died} workers ended unexpectedly; what they had begun was made again.", file=sys.stderr)
     made.sort(key=lambda one: one.number)
     return StageReport(shards=tuple(made), there_before=len(wanted) - len(missing))
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
 ]
 
+# Not imported here: what silences Ray is read when it is.
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the packages of the extra [train]")
+
 SHARDS = 6
 ROWS = 4
 
@@ -51,8 +55,9 @@ def ids_in(folder: DatasetFolder) -> list[str]:
     return [frame.id for frame in DatasetFolder.open(folder.path).frames()]
 
 
-def kill_first_worker_that_begins(begun: Path, *, after: int = 1) -> threading.Thread:
-    """Kills, once, the process that makes a shard, as the system does when memory is short."""
+def kill_first_worker_that_begins(begun: Path, *, after: int = 1) -> tuple[threading.Thread, list[str]]:
+    """Kills, once, the process that makes a shard, as the system does when memory is short; its mark is noted."""
+    killed: list[str] = []
 
     def kill() -> None:
         deadline = time.monotonic() + 90
@@ -61,12 +66,13 @@ def kill_first_worker_that_begins(begun: Path, *, after: int = 1) -> threading.T
             if len(marks) >= after:
                 time.sleep(0.15)  # in the midst of a shard
                 os.kill(int(marks[-1].name.split("-")[1]), signal.SIGKILL)
+                killed.append(marks[-1].name)
                 return
             time.sleep(0.02)
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    return thread
+    return thread, killed
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
@@ -118,10 +124,11 @@ def test_a_killed_process_ends_the_run_in_a_sentence_and_the_same_command_goes_o
     begun = tmp_path / "begun"
     begun.mkdir()
     stage = MakeFrames(folder=folder, rows=ROWS, pause_s=0.15, begun=begun)
-    killer = kill_first_worker_that_begins(begun, after=3)
+    killer, killed = kill_first_worker_that_begins(begun, after=3)
     with pytest.raises(BackendError, match="ended unexpectedly.*the same command makes the rest"):
         run_stage(stage, folder, "frames", engine="processes", workers=2)
     killer.join(timeout=5)
+    assert killed
     there = DatasetFolder.open(folder.path).frame_shards
     assert 1 <= len(there) < SHARDS, "what was finished is kept"
     leftovers = [path for path in (folder.path / "frames").iterdir() if path.suffix != ".parquet"]
@@ -132,25 +139,29 @@ def test_a_killed_process_ends_the_run_in_a_sentence_and_the_same_command_goes_o
     assert all(path.suffix == ".parquet" for path in (folder.path / "frames").iterdir())
 
 
-def test_a_killed_worker_of_ray_loses_nothing_and_doubles_nothing(folder: DatasetFolder, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="needs the packages of the extra [train]")
+@needs_ray
+def test_a_killed_worker_of_ray_loses_nothing_and_doubles_nothing(
+    folder: DatasetFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     begun = tmp_path / "begun"
     begun.mkdir()
     stage = MakeFrames(folder=folder, rows=ROWS, pause_s=0.15, begun=begun)
-    killer = kill_first_worker_that_begins(begun, after=3)
+    killer, killed = kill_first_worker_that_begins(begun, after=3)
     report = run_stage(stage, folder, "frames", engine="ray", workers=2)
     killer.join(timeout=5)
-    numbers = [mark.name.split("-")[0] for mark in begun.iterdir()]
-    workers = {mark.name.split("-")[1] for mark in begun.iterdir()}
-    assert len(workers) >= 3, "two workers, and one in the place of the killed one"
-    assert len(numbers) > len(set(numbers)) == SHARDS, "its shard was begun twice"
+    shard, worker, _ = killed[0].split("-")
+    makers = [mark.name.split("-")[1] for mark in begun.iterdir() if mark.name.startswith(f"{shard}-")]
+    assert len(makers) == 2 and set(makers) > {worker}, "its shard was begun again, by another one"
     assert [one.number for one in report.shards] == list(range(SHARDS)), "and told once"
     assert ids_in(folder) == expected_ids(SHARDS, ROWS)
+    assert all(path.suffix == ".parquet" for path in (folder.path / "frames").iterdir()), "nothing half-written is left"
+    said = capsys.readouterr()
+    assert "1 workers ended unexpectedly; what they had begun was made again." in said.err and said.out == ""
 
 
+@needs_ray
 @pytest.mark.long
 def test_a_shard_that_always_kills_its_worker_is_given_up_and_the_others_are_made(folder: DatasetFolder) -> None:
-    pytest.importorskip("ray", reason="needs the packages of the extra [train]")
     stage = MakeFrames(folder=folder, rows=ROWS, broken=(3,))
     report = run_stage(stage, folder, "frames", engine="ray", workers=2)
     assert [one.number for one in report.failures] == [3] and report.rejects == {"worker_died": 1}
@@ -203,7 +214,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.long)])
+@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=[pytest.mark.long, needs_ray])])
 def test_ctrl_c_stops_workers_at_once_and_the_same_command_goes_on(
     tmp_path: Path, repository: Path, engine: str
 ) -> None:
@@ -228,11 +239,11 @@ def test_ctrl_c_stops_workers_at_once_and_the_same_command_goes_on(
     assert ids_in(folder) == expected_ids(6, 4)
 
 
+@needs_ray
 @pytest.mark.long
 def test_the_same_stage_runs_on_a_ray_cluster_that_is_there(
     folder: DatasetFolder, tmp_path: Path, repository: Path
 ) -> None:
-    pytest.importorskip("ray", reason="needs the packages of the extra [train]")
     psutil = pytest.importorskip("psutil", reason="needs the packages of the extra [train]")
     ray = str(Path(sys.executable).with_name("ray"))
     environ = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
