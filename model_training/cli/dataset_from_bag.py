@@ -299,4 +299,6 @@ def _tell_statuses(done: Finished) -> None:
             "others teach to find what is named"
         )
     if set(done.frames) == {"train"}:
-        print("  too few frames for a part to validate on: all of them train")
+        print(
+            "  all frames train: too few, or too short a recording (less than ten times --gap), to validate on a part"
+        )

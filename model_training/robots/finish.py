@@ -294,9 +294,7 @@ def _record(one: Planned, licence: str) -> FrameRecord:
     return record
 
 
-def _count(
-    done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFolder, list[EditedFrame]]]
-) -> None:
+def _count(done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFolder, list[EditedFrame]]]) -> None:
     """Counts what the data set holds, as it is read back, and what a person changed."""
     for record in done.dataset.frames(images=False):
         done.frames[record.split] += 1

@@ -35,10 +35,17 @@ class PickConfig:
             0: pictures may be alike. Noise and flicker stay below 5; a cup that was moved changes a cell by 20 or more.
     """
 
-    every_s: float = number(1.0, "seconds between frames", minimum=0.02, maximum=3600.0, unit="s")
-    frames: int = number(0, "frames over the whole recording", minimum=0, maximum=100_000)
-    least_sharpness: float = number(0.3, "share of the median", minimum=0.0, maximum=1.0)
-    least_change: float = number(8.0, "grey levels of a cell", minimum=0.0, maximum=255.0)
+    every_s: float = number(1.0, "one frame of every so many seconds", minimum=0.02, maximum=3600.0, unit="s")
+    frames: int = number(0, "so many over the whole recording; 0: as --every says", minimum=0, maximum=100_000)
+    least_sharpness: float = number(
+        0.3, "leave out pictures with less of the recording's median sharpness", minimum=0.0, maximum=1.0
+    )
+    least_change: float = number(
+        8.0,
+        "leave out pictures that differ nowhere by so many grey levels from a picked one",
+        minimum=0.0,
+        maximum=255.0,
+    )
 
     def __post_init__(self) -> None:
         """Checks the ranges.

@@ -9,6 +9,7 @@ from n3d_ros.errors import ConfigurationError
 from n3d_ros.settings import check, number
 
 FEWEST_FRAMES = 8  # with fewer, a part for validation tells nothing
+FEWEST_GAPS = 10  # in a recording's length: in a shorter one all frames show nearly the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +22,15 @@ class SplitConfig:
         gap_s: frames of two splits lie further apart than this; what is nearer is left out of the earlier one.
     """
 
-    validation: float = number(0.2, "share for validation", minimum=0.0, maximum=0.5)
-    held_out: float = number(0.0, "share held out", minimum=0.0, maximum=0.5)
-    gap_s: float = number(2.0, "seconds between splits", minimum=0.0, maximum=3600.0, unit="s")
+    validation: float = number(0.2, "share of the frames that validate, towards the end", minimum=0.0, maximum=0.5)
+    held_out: float = number(0.0, "share of the frames held out, the last ones", minimum=0.0, maximum=0.5)
+    gap_s: float = number(
+        2.0,
+        "frames of two splits lie further apart; a recording of less than ten gaps all trains",
+        minimum=0.0,
+        maximum=3600.0,
+        unit="s",
+    )
 
     def __post_init__(self) -> None:
         """Checks the ranges.
@@ -47,10 +54,11 @@ def split_by_time(seconds: Sequence[float], config: SplitConfig) -> list[str | N
         config: shares and gap.
 
     Returns:
-        A split each; None for frames left out between two splits. All train where there are fewer than 8.
+        A split each; None for frames left out between two splits. All train where there are fewer than 8, or where they
+        span less than ten gaps.
     """
     count = len(seconds)
-    if count < FEWEST_FRAMES:
+    if count < FEWEST_FRAMES or seconds[-1] - seconds[0] < FEWEST_GAPS * config.gap_s:
         return ["train"] * count
     held_out, validation = round(config.held_out * count), round(config.validation * count)
     parts = [("train", count - validation - held_out), ("validation", validation), ("held_out", held_out)]

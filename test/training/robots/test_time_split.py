@@ -16,15 +16,15 @@ def test_the_beginning_trains_and_the_end_tests() -> None:
 
 
 def test_frames_near_a_border_are_left_out_of_the_earlier_split() -> None:
-    splits = split_by_time([float(k) for k in range(10)], SplitConfig(validation=0.3, gap_s=2.0))
-    assert splits == ["train"] * 5 + [None, None] + ["validation"] * 3
+    splits = split_by_time([float(k) for k in range(30)], SplitConfig(validation=0.1, gap_s=2.0))
+    assert splits == ["train"] * 25 + [None, None] + ["validation"] * 3
 
 
 @given(
     st.lists(st.floats(0, 100), min_size=FEWEST_FRAMES, max_size=60),
     st.floats(0, 0.45),
     st.floats(0, 0.45),
-    st.floats(0, 10),
+    st.floats(0, 5),
 )
 def test_frames_of_two_splits_lie_further_apart_than_the_gap(
     times: list[float], validation: float, held_out: float, gap_s: float
@@ -35,6 +35,12 @@ def test_frames_of_two_splits_lie_further_apart_than_the_gap(
     known = [(at, split) for at, split in zip(seconds, splits, strict=True) if split]
     for k, (at, split) in enumerate(known):
         assert all(later - at > gap_s for later, other in known[k + 1 :] if other != split)
+
+
+def test_a_recording_of_less_than_ten_gaps_all_trains() -> None:
+    seconds = [k / 10 for k in range(40)]
+    assert split_by_time(seconds, SplitConfig(gap_s=0.4)) == ["train"] * 40
+    assert split_by_time(seconds, SplitConfig(gap_s=0.35)).count("validation") == 8
 
 
 def test_few_frames_all_train() -> None:
