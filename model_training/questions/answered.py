@@ -8,9 +8,10 @@ from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.questions.asked_frame import AskedFrame, asked_frame
 from model_training.questions.config import QuestionConfig
 from model_training.questions.draft import Draft, NotAskedError
+from model_training.questions.names import understood
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.comparison import SAME, Agreement, agreement
-from n3d_ros.scene.query import answer, read
+from n3d_ros.scene.query import answer
 from n3d_ros.scene.questions.question import Question
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
 
@@ -50,7 +51,7 @@ def proven(draft: Draft, frame: AskedFrame, level_share: float, rounding_share: 
     Raises:
         NotAskedError: not understood, not clear, or not the same; the text says which.
     """
-    question = read(draft.question).question
+    question = understood(draft.question)
     if question is None:
         raise NotAskedError("the node does not understand the words")
     found = _clear(frame, draft.question, question, level=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -11,13 +12,36 @@ from model_training.questions.asked_frame import AskedFrame, AskedObject, materi
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.resolve import meanings
 from n3d_ros.scene.phrases import Phrase
-from n3d_ros.scene.questions.question import Thing, Viewpoint, Where
+from n3d_ros.scene.questions.budget import MAX_S
+from n3d_ros.scene.questions.question import Question, Thing, Viewpoint, Where
 from n3d_ros.scene.questions.reading import read
 
-KEPT_THINGS = 16384  # readings of names; the same ones come again in frame after frame
+KEPT_READINGS = 16384  # of names and questions; the same ones come again in frame after frame
+MAX_READS = 4  # of a text that the reader gave up for lack of time
 
 
-@lru_cache(maxsize=KEPT_THINGS)
+@lru_cache(maxsize=KEPT_READINGS)
+def understood(text: str) -> Question | None:
+    """What the node reads in a question.
+
+    Its reader stops at a limit of time, which a machine under load may come to with any text; so that questions never
+    depend on the load, it is asked again.
+
+    Args:
+        text: the question.
+
+    Returns:
+        The question; None where it is not understood.
+    """
+    for _ in range(MAX_READS):
+        begun = time.monotonic()
+        question = read(text).question
+        if question is not None or time.monotonic() - begun < MAX_S:
+            return question
+    return None
+
+
+@lru_cache(maxsize=KEPT_READINGS)
 def thing_of(words: str) -> Thing | None:
     """What the node reads in a name.
 
@@ -27,7 +51,7 @@ def thing_of(words: str) -> Thing | None:
     Returns:
         The thing; None where "Where is the ...?" is not understood, or asks more than that.
     """
-    question = read(f"Where is the {words}?").question
+    question = understood(f"Where is the {words}?")
     if question is None or question.viewpoint != Viewpoint() or not isinstance(question.intent, Where):
         return None
     return None if question.intent.relative_to is not None else question.intent.thing

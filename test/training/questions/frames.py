@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from model_training.data.records import FrameRecord, ObjectRecord
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics
 
+BLACK = cv2.imencode(".png", np.zeros((480, 640, 3), np.uint8))[1].tobytes()
 CAMERA = CameraIntrinsics(fx=500.0, fy=500.0, cx=319.5, cy=239.5, width=640, height=480)
 
 
@@ -34,9 +36,16 @@ def thing(
 
 
 def frame(*objects: ObjectRecord, name: str = "hand-0", up: tuple[float, float, float] | None = None) -> FrameRecord:
-    """A frame with these objects; its images are never looked at."""
+    """A frame with these objects, before a black wall."""
     return FrameRecord(
-        id=name, source="generated", split="train", image=b"-", depth_png=b"", intrinsics=CAMERA, up=up, objects=objects
+        id=name,
+        source="generated",
+        split="train",
+        image=BLACK,
+        depth_png=b"",
+        intrinsics=CAMERA,
+        up=up,
+        objects=objects,
     )
 
 
@@ -69,6 +78,6 @@ def random_frame(rng: np.random.Generator, name: str, count: int | None = None) 
     for number in range(1, many + 1):
         z = rng.uniform(1.0, 5.0)
         center = (rng.uniform(-0.5, 0.5) * z, rng.uniform(-0.4, 0.4) * z, z)
-        size = rng.uniform(0.08, 1.0, 3)
+        size = rng.uniform(0.08, 1.0, 3).tolist()
         things.append(thing(number, str(rng.choice(labels)), center, size, color=str(rng.choice(colors))))
     return frame(*things, name=name)
