@@ -120,10 +120,14 @@ def load_sam2(source: str, device: str = "auto") -> Sam2Segmenter:
     _check_complete(folder)
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        model = Sam2Model.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+        model, loaded = Sam2Model.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
         model = model.to(place).eval()
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ConfigurationError(f"segmenter: {folder} cannot be loaded as SAM 2: {str(error)[:300]}") from error
+    if missing := sorted(loaded["missing_keys"]):  # transformers would go on with random numbers there
+        raise ConfigurationError(f"segmenter: {folder}: {len(missing)} weights are missing, such as {missing[0]}.")
     words = next((found for name in PROCESSOR_FILES if (found := _json(folder / name))), {})
     words = words.get("image_processor", words)
     return Sam2Segmenter(
@@ -142,15 +146,16 @@ def _side(model: Any) -> int:
 
 
 def _check_complete(folder: Path) -> None:
-    """Refuses what is no SAM 2 with weights in safetensors."""
+    """Refuses what is no SAM 2 with whole weights in safetensors."""
+    from n3d_ros.weights.weight_files import find_weight_files  # imports torch
+
     kind = _json(folder / "config.json").get("model_type")
     if kind not in MODEL_TYPES:
         raise ConfigurationError(
             f"segmenter: {folder}: expected a SAM 2 model such as facebook/sam2.1-hiera-small in transformers' layout, "
             f"config.json says model_type {kind!r}."
         )
-    if not any(folder.glob("*.safetensors")):
-        raise ConfigurationError(f"segmenter: {folder}: expected weights in model.safetensors, there are none.")
+    find_weight_files(folder)
 
 
 def _json(path: Path) -> dict[str, Any]:
