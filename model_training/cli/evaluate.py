@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         looker.close()
     print(box_tables(result.figures, source.measures, open_classes=source.open_classes))
-    print(further_tables(result.figures))
+    print(further_tables(result.figures, open_classes=source.open_classes))
     print(f"\n{output / REPORT_FILE}")
     return 0
 

@@ -118,7 +118,7 @@ def markdown(
     parts = ["# Evaluation", ""]
     parts += [f"- {name}: {_words(value)}" for name, value in about.items() if value not in ([], {}, "")]
     parts += ["", *_counts(figures), "", box_tables(figures, measures, open_classes=open_classes)]
-    parts += [further_tables(figures), "", explanation(measures), ""]
+    parts += [further_tables(figures, open_classes=open_classes), "", explanation(measures), ""]
     for kind in (*PICTURE_SETS, "scores"):
         if pictures.get(kind):
             parts += [f"## Pictures: {kind}", "", *(f"![{kind}]({name})\n" for name in pictures[kind])]

@@ -85,11 +85,12 @@ def box_tables(figures: Mapping[str, Any], measures: Sequence[str], *, open_clas
     return "\n".join(parts)
 
 
-def further_tables(figures: Mapping[str, Any]) -> str:
+def further_tables(figures: Mapping[str, Any], *, open_classes: bool) -> str:
     """Words, answers, scores and time.
 
     Args:
         figures: of an evaluation.
+        open_classes: whether classes mean nothing here.
 
     Returns:
         Markdown.
@@ -101,7 +102,12 @@ def further_tables(figures: Mapping[str, Any]) -> str:
         parts += ["## Answers", "", _answer_table(figures["answers"]), ""]
         parts += [f"- {line}" for line in _why_lines(figures["answers"])] + [""]
     if figures["boxes"]:
-        parts += ["## Scores", "", *_score_lines(figures["boxes"]), ""]
+        parts += [
+            "## Scores",
+            "",
+            *_score_lines(figures["boxes"], (ANY_CLASS,) if open_classes else (BY_CLASS, ANY_CLASS)),
+            "",
+        ]
     parts += ["## Time", "", _time_table(figures["latency_ms"])]
     return "\n".join(parts)
 
@@ -236,11 +242,11 @@ def _why_lines(answers: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _score_lines(boxes: Mapping[str, Any]) -> list[str]:
+def _score_lines(boxes: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
     lines = []
     for measure, one in boxes.items():
         for kind, found in one["calibration"].items():
-            if found["boxes"]:
+            if found["boxes"] and kind in kinds:
                 lines.append(
                     f"- {measure}, {kind}: {found['boxes']} boxes, {found['correct']} right; expected calibration "
                     f"error {found['ece']:.3f}, Brier {found['brier']:.3f}"
