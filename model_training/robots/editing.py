@@ -226,6 +226,9 @@ class FrameEditor:
         fitted = refine_box(box, self._points, self._axes.up, config=RefineConfig(cell_m=cell_m))
         if fitted.status == "fitted":
             self._changes["refitted"] += 1
+            if self._found.up_source == "picture":
+                note = "fitted as if the picture's up were the vertical, which nothing tells"
+                self._notes.append(f"line {line.line} ({line.label}): {note}.")
             return fitted.box
         self._notes.append(f"line {line.line} ({line.label}): not fitted, taken as written. {fitted.reason}")
         return box

@@ -37,7 +37,7 @@ ARROW, BAR, HASH = "->", "|", "#"
 PLACE_NAMES = "|   right   ahead      up |   width   depth  height | turn | fit   | note"  # above the numbers
 MAX_FAULTS_TOLD = 40
 HEADER = """\
-# Boxes that {grounder} found in the recording {bag}. Correct them here, with any text editor, then run
+# Boxes in the recording {bag}, found by {grounder}. Correct them here, with any text editor, then run
 #
 #     n3d dataset from-bag {folder} --finish --out DATASET
 #

@@ -24,7 +24,8 @@ PAGE = """\
 <!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px sans-serif; margin: 1em; background: #222; color: #ddd }}
-figure {{ display: inline-block; margin: 0 1em 1.5em 0 }} img {{ display: block; max-width: 100%; cursor: crosshair }}
+figure {{ display: inline-block; margin: 0 1em 1.5em 0 }}
+img {{ display: block; min-width: 640px; max-width: 100%; cursor: crosshair }}
 #at {{ position: fixed; left: 0; bottom: 0; padding: .4em .8em; background: #000; color: #7f7; font: 16px monospace }}
 </style></head><body>
 <h1>{title}</h1>
@@ -34,8 +35,11 @@ figure {{ display: inline-block; margin: 0 1em 1.5em 0 }} img {{ display: block;
 <script>
 const at = document.getElementById("at");
 document.querySelectorAll("img").forEach(img => {{
-  const pixel = e => "pixel " + Math.floor(e.offsetX * img.naturalWidth / img.clientWidth) + " "
-    + Math.floor(e.offsetY * img.naturalHeight / img.clientHeight);
+  const pixel = e => {{
+    const box = img.getBoundingClientRect();
+    return "pixel " + Math.floor((e.clientX - box.left) * img.naturalWidth / box.width) + " "
+      + Math.floor((e.clientY - box.top) * img.naturalHeight / box.height);
+  }};
   img.addEventListener("mousemove", e => {{ at.textContent = img.alt + "   " + pixel(e); }});
   img.addEventListener("click", e => {{ if (navigator.clipboard) navigator.clipboard.writeText(pixel(e)); }});
 }});

@@ -54,7 +54,7 @@ class RecordedBoxes:
         topic: of ``Object3DArray``.
     """
 
-    name = "the recording"
+    name = "a node while it was recorded"
     device = "none"
 
     def __init__(self, reader: BagReader, topic: str) -> None:

@@ -53,7 +53,7 @@ def test_recorded_boxes_come_with_their_own_numbers_in_the_camera_s_frame(look: 
     expected = block().transformed(map_T_camera(0.010).inverse())
     np.testing.assert_allclose(frame.objects[0].box.center, expected.center, atol=1e-9)
     assert frame.objects[0].label == "thing 42" and frame.objects[0].score == 0.5
-    assert "Boxes that the recording found" in (work.path / "labels.txt").read_text()
+    assert "Boxes in the recording bag, found by a node while it was recorded" in (work.path / "labels.txt").read_text()
     assert not read_labels(work.labels)[1]
 
 
