@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.examples.config import ExampleConfig
 from model_training.examples.look import Look, target_box
-from n3d_ros.codec.box_code import BoxCode, code_to_metric, encode_box
+from n3d_ros.codec.box_code import BoxCode, code_to_metric, encode_box, nearest_upright
 from n3d_ros.codec.box_text import format_boxes
 from n3d_ros.codec.model_input import DecodeContext
 from n3d_ros.codec.prompts import detection_text, grounding_text, question_text, referring_text
-from n3d_ros.codec.reasoning import THINK_CLOSE, THINK_OPEN, reasoning_text, scene_box
+from n3d_ros.codec.reasoning import THINK_CLOSE, THINK_OPEN, SceneBox, reasoning_text, scene_box
 from n3d_ros.errors import InputError
+from n3d_ros.geometry.transforms import optical_to_model
 
 
 class UnusableQuestionError(InputError):
@@ -87,7 +90,7 @@ def conversations_of(
         raise UnusableQuestionError(question, "object without a box in front of the camera")
     codes = box_codes(objects, context, target, ordered(question, config))
     if question.kind == "reasoning":
-        return _reasoning(question, codes, context)
+        return _reasoning(question, objects, codes, context)
     answer = format_boxes(codes)
     return (Conversation(kind=question.kind, user_text=_user_text(question), answer=answer, codes=codes),)
 
@@ -141,14 +144,30 @@ def _user_text(question: QuestionRecord) -> str:
 
 
 def _reasoning(
-    question: QuestionRecord, codes: tuple[BoxCode, ...], context: DecodeContext
+    question: QuestionRecord, objects: Sequence[ObjectRecord], codes: tuple[BoxCode, ...], context: DecodeContext
 ) -> tuple[Conversation, ...]:
     """The two steps: first the objects, then the thought with the boxes stated as the node states them."""
     locate = Conversation(
         kind=LOCATE, user_text=question_text(question.question), answer=format_boxes(codes), codes=codes
     )
-    stated = [scene_box(k, code_to_metric(code, context.normalization), context) for k, code in enumerate(codes)]
+    stated = [
+        _stated(k, one, code, question.target_box, context)
+        for k, (one, code) in enumerate(zip(objects, codes, strict=True))
+    ]
     thought = f"{THINK_OPEN}{question.reasoning}{THINK_CLOSE} " if question.reasoning else ""
     text = reasoning_text(question.question, stated)
     reason = Conversation(kind=REASON, user_text=text, answer=thought + question.answer, codes=None)
     return (locate, reason) if question.object_ids else (reason,)
+
+
+def _stated(place: int, one: ObjectRecord, code: BoxCode, target: str, context: DecodeContext) -> SceneBox:
+    """An object as the second step states it, in exact numbers: the thought begins with these, and copies them."""
+    box = target_box(one, target)
+    assert box is not None  # it has a code
+    size = np.ptp(box.corners, axis=0) if target == "visible" else nearest_upright(box)[1]
+    center = optical_to_model(box.center)
+    return replace(
+        scene_box(place, code_to_metric(code, context.normalization), context),
+        center_m=(float(center[0]), float(center[1]), float(center[2])),
+        size_m=(float(size[0]), float(size[1]), float(size[2])),
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from n3d_ros.codec.frame_input import InputOptions
 from n3d_ros.codec.image_patches import LONG_SIDE_PX, MAX_PIXELS, MIN_PIXELS
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.settings import check, number
 

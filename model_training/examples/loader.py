@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +59,7 @@ class BatchSet(IterableDataset[Batch]):
         info = get_worker_info()
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         if info is not None:
-            torch.set_num_threads(1)
-            cv2.setNumThreads(1)
+            _settle_worker()
         tokenizer = load_tokenizer(self._folder)
         streams: dict[int, Stream] = {}
         for number in numbers_of(self._first, worker, workers):
@@ -86,6 +87,17 @@ class BatchSet(IterableDataset[Batch]):
                 "skipped": dict(drawn.skipped),
             }
             yield batch
+
+
+def _settle_worker() -> None:
+    """One thread for each worker, and an end without an abort.
+
+    A worker that is told to stop may still be handing over a batch in a thread of its own; Python's finalisation would
+    end that thread within C++ code, which aborts the process and makes the loader report a crash.
+    """
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    atexit.register(os._exit, 0)
 
 
 def batch_loader(batches: BatchSet, *, streams: int, workers: int, pinned: bool = False) -> Any:

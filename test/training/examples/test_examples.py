@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -219,3 +220,21 @@ def test_settings_outside_their_range_are_named() -> None:
 
 def test_names_of_the_scene_are_what_the_test_thinks() -> None:
     assert tuple(one.label for one in tabletop_record().objects) == NAMES
+
+
+def test_a_thought_begins_with_the_numbers_that_are_stated(tokenizer: Tokenizer) -> None:
+    from model_training.questions.config import QuestionConfig
+    from model_training.questions.make import questions_about as asked_about
+
+    record = tabletop_record()
+    look = look_at(record)
+    _, context = encode_frame(look.frame, CONFIG.input_options())
+    stated = copied = 0
+    for question in asked_about(record, QuestionConfig()):
+        if question.kind == "reasoning" and question.reasoning:
+            turns = conversations_of(question, look, context, CONFIG)
+            numbers = re.findall(r"-?\d+\.\d+", turns[-1].user_text)
+            said = set(re.findall(r"-?\d+\.\d+", turns[-1].answer))
+            stated += 1
+            copied += bool(said & set(numbers)) or not said
+    assert stated > 5 and copied == stated
