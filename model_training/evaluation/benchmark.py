@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model_training.data.pictures import depth_to_millimetres, encode_png
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
-from model_training.evaluation.benchmark_layouts import LAYOUTS, REGION_NAMES, BenchmarkRow, layout_of, row_of
+from model_training.evaluation.benchmark_layouts import LAYOUTS, REGION_NAMES, BenchmarkRow, is_row, layout_of, row_of
 from model_training.evaluation.cases import AskedQuestion, Case
 from model_training.lifting.outlines import RunLengths, inside
 from n3d_ros.errors import CalibrationError, ConfigurationError, InputError
@@ -175,8 +175,8 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
     except ValueError:
         content = _lines(path, text)
     if isinstance(content, Mapping):
-        lists = [one for one in content.values() if isinstance(one, list)]
-        content = lists[0] if lists else [content]
+        lists = [one for one in content.values() if isinstance(one, list) and any(isinstance(row, dict) for row in one)]
+        content = lists[0] if lists and not is_row(content) else [content]
     if not isinstance(content, list):
         content = []
     rows = [row for row in itertools.islice(content, MAX_ROWS) if isinstance(row, Mapping)]

@@ -38,7 +38,7 @@ CLASS_WORDS: Mapping[str, str] = MappingProxyType({
     "big": "big_small", "small": "big_small", "furthest": "furthest", "order": "depth_order", "depth": "depth_order",
     "width": "width_height", "height": "width_height", "distance": "distance",
 })  # fmt: skip
-"""Part of a benchmark's own class name -> the class it is told by; the first that fits, top to bottom."""
+"""Beginning of a word in a benchmark's own class name -> the class it is told by; the first that fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,18 @@ def layout_of(values: Mapping[str, Any]) -> str:
     )
 
 
+def is_row(values: Mapping[str, Any]) -> bool:
+    """Whether a mapping is a row, and not what holds the rows.
+
+    Args:
+        values: of a file.
+
+    Returns:
+        True where some layout fits it.
+    """
+    return any(needed <= set(values) for needed in _NEEDED.values())
+
+
 def class_of(name: str) -> str:
     """The class of a question by a benchmark's own name for it.
 
@@ -125,7 +137,7 @@ def class_of(name: str) -> str:
         A class of the benchmark of N3D-VLM, or the name itself.
     """
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return next((kind for word, kind in CLASS_WORDS.items() if word in plain), plain)
+    return next((kind for word, kind in CLASS_WORDS.items() if f"_{word}" in f"_{plain}"), plain)
 
 
 def value_of(question: str, answer: str, kind: str) -> tuple[str, str]:
