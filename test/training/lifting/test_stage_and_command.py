@@ -1,0 +1,177 @@
+"""``n3d dataset lift``: shards that can be made again by anybody, numbers by class and rule, and pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from lifting_builders import CAMERA, annotation, coco_content, write_coco, write_photograph
+from model_training.data.folder import DatasetFolder
+from model_training.lifting.stage import fingerprint, read_annotations
+from n3d_ros.cli.main import main
+
+pytest.importorskip("pyarrow")
+
+
+def content(images: int) -> dict[str, Any]:
+    """Images 1 to N with a box each; the last has no file, the one before it a depiction."""
+    whole = coco_content([], camera=CAMERA)
+    (entry,) = whole["images"]
+    whole["images"] = [{**entry, "id": n, "file_name": f"{n:04d}.png"} for n in range(1, images + 1)]
+    whole["annotations"] = [annotation(id=n, image_id=n, isfake=int(n == images - 1)) for n in range(1, images + 1)]
+    whole["annotations"].append(annotation(id=99, image_id=1, bbox=[0, 0, -5, 5]))
+    return whole
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for number in range(1, 6):
+        write_photograph(tmp_path, name=f"{number:04d}")
+    (tmp_path / "images" / "0005.png").unlink()
+    write_coco(tmp_path, content(5))
+    (tmp_path / "lifting.yaml").write_text("images_per_shard: 2\nfilters: {min_mask_px: 50}\n")
+    return tmp_path
+
+
+def command(place: Path, *more: str) -> list[str]:
+    paths = {
+        "annotations": "instances.json",
+        "images": "images",
+        "depth": "depth",
+        "out": "out",
+        "config": "lifting.yaml",
+    }
+    options = [word for name, path in paths.items() for word in (f"--{name}", str(place / path))]
+    return ["dataset", "lift", "--format", "coco", *options, "--workers", "1", *more]
+
+
+def test_what_can_be_lifted_is_and_the_rest_is_counted_with_pictures(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(place)) == 0
+    folder = DatasetFolder.open(place / "out")
+    assert folder.shards == 3
+    assert [record.id for record in folder.frames()] == ["lifted/0001", "lifted/0002", "lifted/0003"]
+    summary = json.loads((place / "out" / "reports" / "lifting.json").read_text())
+    expected = {"box_without_area": 1, "depiction": 1, "nothing_lifted": 1, "image_missing": 1}
+    assert summary["rejects"]["by_rule"] == expected
+    assert summary["objects"] == {"storage box": 3}
+    (row,) = summary["classes"]
+    assert (row["accepted"], row["rejected"]) == (3, 2)
+    assert row["width_m"] == pytest.approx(0.42, abs=0.03)
+    told = capsys.readouterr().out
+    for words in ("storage box", "depiction", "a picture or figure of the thing", "image_missing"):
+        assert words in told
+    for name in ("lifted", "rejected"):
+        sheet = cv2.imread(str(place / "out" / "reports" / f"contact_sheet_{name}.jpg"))
+        assert sheet is not None
+        assert sheet.shape[1] % 480 == 0
+        assert sheet.std() > 5
+
+
+def test_the_same_command_makes_only_what_is_missing_and_the_same(place: Path) -> None:
+    assert main(command(place)) == 0
+    shards = sorted((place / "out" / "frames").glob("*.parquet"))
+    before = [record.objects[0].visible_box for record in DatasetFolder.open(place / "out").frames()]
+    times = [path.stat().st_mtime_ns for path in shards]
+    shards[1].unlink()
+    assert main(command(place)) == 0
+    again = DatasetFolder.open(place / "out")
+    assert [path.stat().st_mtime_ns for path in shards[::2]] == times[::2]
+    after = [record.objects[0].visible_box for record in again.frames()]
+    assert [box.center.tolist() for box in after if box] == [box.center.tolist() for box in before if box]
+    summary = json.loads((place / "out" / "reports" / "lifting.json").read_text())
+    assert (summary["frames"], summary["images"]) == (3, 5)
+
+
+def test_other_annotations_or_thresholds_are_not_mixed_into_a_folder(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(place)) == 0
+    assert main(command(place, "--split", "validation")) == 1
+    assert "split" in capsys.readouterr().err
+    changed = content(5)
+    changed["annotations"][0]["bbox"][0] += 1
+    write_coco(place, changed)
+    assert main(command(place)) == 1
+    assert "sha256" in capsys.readouterr().err
+
+
+def test_processes_make_the_same_as_one(place: Path) -> None:
+    assert main(command(place)) == 0
+    single = [record.objects[0].visible_box for record in DatasetFolder.open(place / "out").frames()]
+    words = command(place)
+    words[words.index(str(place / "out"))] = str(place / "other")
+    words[words.index("--workers") + 1] = "2"
+    assert main([*words, "--engine", "processes"]) == 0
+    several = [record.objects[0].visible_box for record in DatasetFolder.open(place / "other").frames()]
+    assert [box.size.tolist() for box in several if box] == [box.size.tolist() for box in single if box]
+
+
+def test_nothing_lifted_ends_with_a_failure_and_says_why(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (place / "depth").iterdir():
+        file.unlink()
+    assert main(command(place)) == 1
+    assert "depth_missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--config", "wrong.yaml"), "min_pionts"),
+        (("--depth-model", "nowhere"), "keep one"),
+        (("--images", "nothing"), "no folder"),
+        (("--camera", "1,2"), "fx, fy, cx, cy, width, height"),
+        (("--annotations", "images"), "instances"),
+    ],
+)
+def test_wrong_input_ends_in_a_sentence(
+    place: Path, more: tuple[str, str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    (place / "wrong.yaml").write_text("filters: {min_pionts: 3}\n")
+    assert main(command(place, *more)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("n3d: ")
+    assert words in told or words == "instances"
+    assert not (place / "out" / "dataset.json").exists()
+
+
+def test_annotations_of_a_shard_are_those_that_were_read(place: Path) -> None:
+    assert main(command(place)) == 0
+    rows = read_annotations(place / "out", 1)
+    assert [image.file_name for image in rows] == ["0003.png", "0004.png"]
+    assert rows[1].annotations[0].remarks == ("depiction",)
+    assert rows[0].camera is not None
+    assert fingerprint(place / "instances.json")["file"] == "instances.json"
+
+
+def test_open_images_are_lifted_with_masks_from_files(tmp_path: Path) -> None:
+    write_photograph(tmp_path, name="abc")
+    picture = cv2.imread(str(tmp_path / "images" / "abc.png"))
+    assert picture is not None
+    cv2.imwrite(str(tmp_path / "images" / "abc.jpg"), picture)
+    mask = np.zeros((75, 100), np.uint8)
+    mask[30:50, 40:60] = 255
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / "m.png"), mask)
+    (tmp_path / "class-descriptions.csv").write_text("/m/box,Box\n")
+    box = "0.4,0.6,0.4,0.66667"
+    (tmp_path / "boxes.csv").write_text(f"ImageID,LabelName,XMin,XMax,YMin,YMax\nabc,/m/box,{box}\n")
+    columns = "MaskPath,ImageID,LabelName,BoxXMin,BoxXMax,BoxYMin,BoxYMax"
+    (tmp_path / "masks.csv").write_text(f"{columns}\nm.png,abc,/m/box,{box}\n")
+    words = ["dataset", "lift", "--format", "openimages", "--annotations", str(tmp_path / "boxes.csv")]
+    words += ["--images", str(tmp_path / "images"), "--depth", str(tmp_path / "depth"), "--workers", "1"]
+    words += ["--masks", str(tmp_path / "masks"), "--mask-boxes", str(tmp_path / "masks.csv"), "--fov", "53.13"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    (record,) = DatasetFolder.open(tmp_path / "out").frames()
+    (one,) = record.objects
+    assert one.label == "box"
+    assert one.visible_box is not None
+    assert one.visible_box.size[:2] == pytest.approx([0.42, 0.45], abs=0.06)
+    assert record.intrinsics.fx == pytest.approx(200.0, abs=0.1)
