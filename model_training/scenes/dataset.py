@@ -17,6 +17,7 @@ from model_training.data.records import SPLITS, FrameRecord
 from model_training.data.split import SEED_RANGES, seed_of, shows_held_out_pair
 from model_training.scenes.depth_noise import DEPTH_NOISE
 from model_training.scenes.generate import SceneFrame, generate_frames
+from model_training.scenes.raycast import raycast_records
 from model_training.scenes.records import RecordConfig, frame_record
 from model_training.scenes.render import SceneRenderer
 from model_training.scenes.spec import MAX_OBJECTS, VARIETIES, SceneSpec
@@ -277,6 +278,9 @@ def scene_records(config: SceneDatasetConfig, shard: int, skipped: Counter[str] 
         Records, in the order of scene numbers and views.
     """
     skipped = Counter() if skipped is None else skipped
+    if config.kind == "raycast":
+        yield from raycast_records(config, shard, skipped)
+        return
     renderers: dict[tuple[int, int], SceneRenderer] = {}
     with ExitStack() as stack:
         for scene_number in config.scene_numbers(shard):
@@ -286,7 +290,7 @@ def scene_records(config: SceneDatasetConfig, shard: int, skipped: Counter[str] 
                 renderers[size] = stack.enter_context(SceneRenderer(spec.camera))
             for frame in _frames(spec, renderers[size], skipped):
                 record = frame_record(frame, split=config.split, config=config.record)
-                reason = _fault(config, record)
+                reason = fault(config, record)
                 if reason:
                     skipped[reason] += 1
                 else:
@@ -308,8 +312,16 @@ def _frames(spec: SceneSpec, renderer: SceneRenderer, skipped: Counter[str]) -> 
         skipped[f"scene failed: {type(error).__name__}"] += spec.views - made
 
 
-def _fault(config: SceneDatasetConfig, record: FrameRecord) -> str:
-    """Why a frame is left out; empty when it is kept."""
+def fault(config: SceneDatasetConfig, record: FrameRecord) -> str:
+    """Why a frame is left out.
+
+    Args:
+        config: the data set.
+        record: the frame.
+
+    Returns:
+        The reason; empty when it is kept.
+    """
     if len(record.objects) < config.least_objects:
         return "too few objects in view"
     loose = [one.label for one in record.objects if one.role == "object"]

@@ -118,6 +118,20 @@ def _camera_noise(rgb: NDArray[np.uint8], rng: np.random.Generator, blur_px: flo
     return np.asarray(noisy, np.uint8)
 
 
+def with_camera_noise(rgb: NDArray[np.uint8], spec: SceneSpec, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A clean colour image as the spec's camera delivers it.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        spec: whether exposures vary.
+        rng: source of chance.
+
+    Returns:
+        A new image.
+    """
+    return _exposed(rgb, rng) if spec.is_rich else _camera_noise(rgb, rng)
+
+
 def render_frame(
     renderer: SceneRenderer,
     world: SettledWorld,
@@ -144,7 +158,7 @@ def render_frame(
     alone = renderer.alone_pixel_counts(world_T_camera, clean)
     noisy = depth_noise(spec.depth_noise).apply(clean.depth_m, spec.camera, rng, clean.rgb)
     frame = RgbdFrame(
-        rgb=_exposed(clean.rgb, rng) if spec.is_rich else _camera_noise(clean.rgb, rng),
+        rgb=with_camera_noise(clean.rgb, spec, rng),
         depth_m=noisy,
         intrinsics=spec.camera,
         stamp_ns=stamp_ns,

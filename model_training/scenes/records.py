@@ -17,6 +17,9 @@ from model_training.scenes.truth import ObjectTruth
 from n3d_ros.geometry.camera import unproject
 from n3d_ros.settings import check, number
 
+SOURCES = {"mujoco": "generated", "raycast": "raycast"}  # FrameRecord.source by generator
+PREFIXES = {"mujoco": "", "raycast": "raycast-"}  # of ids: one data set may hold frames of both
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordConfig:
@@ -63,13 +66,16 @@ class RecordConfig:
         return wanted and truth.visible_pixels >= least and truth.visible_fraction >= self.least_fraction
 
 
-def frame_record(frame: SceneFrame, *, split: str, config: RecordConfig | None = None) -> FrameRecord:
+def frame_record(
+    frame: SceneFrame, *, split: str, config: RecordConfig | None = None, generator: str = "mujoco"
+) -> FrameRecord:
     """The record of a generated frame.
 
     Args:
         frame: as generated.
         split: one of ``SPLITS``.
         config: which objects count; None: the defaults.
+        generator: what made it: "mujoco" or "raycast".
 
     Returns:
         The record; what does not count has neither an entry nor labelled pixels.
@@ -84,8 +90,8 @@ def frame_record(frame: SceneFrame, *, split: str, config: RecordConfig | None =
     points = unproject(frame.clean_depth_m, frame.frame.intrinsics)
     up = frame.up_camera / np.linalg.norm(frame.up_camera)
     return FrameRecord(
-        id=f"{frame.spec.kind}-{frame.spec.seed:010d}-{frame.index:02d}",
-        source="generated",
+        id=f"{PREFIXES[generator]}{frame.spec.kind}-{frame.spec.seed:010d}-{frame.index:02d}",
+        source=SOURCES[generator],
         split=split,
         image=encode_jpeg(frame.frame.rgb, config.jpeg_quality),
         depth_png=encode_png(depth_to_millimetres(frame.frame.depth_m)),
@@ -93,7 +99,7 @@ def frame_record(frame: SceneFrame, *, split: str, config: RecordConfig | None =
         up=(float(up[0]), float(up[1]), float(up[2])),
         objects=tuple(_object_record(truth, patches[truth.object_id - 1], labels, points, ids) for truth in counted),
         labels_png=encode_png(labels),
-        provenance=json.dumps(_provenance(frame), sort_keys=True),
+        provenance=json.dumps(_provenance(frame, generator), sort_keys=True),
         stamp_ns=frame.frame.stamp_ns,
     )
 
@@ -127,11 +133,11 @@ def _object_record(
     )
 
 
-def _provenance(frame: SceneFrame) -> dict[str, Any]:
+def _provenance(frame: SceneFrame, generator: str) -> dict[str, Any]:
     """What the frame can be made from again, JSON-ready."""
     pose = frame.world_T_camera
     return {
-        "generator": "mujoco",
+        "generator": generator,
         "spec": json.loads(frame.spec.to_json()),
         "view": frame.index,
         "world_T_camera": {
