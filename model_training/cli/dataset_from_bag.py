@@ -291,7 +291,7 @@ def _tell_statuses(done: Finished) -> None:
     """How far a person is with the frames, and what follows from that."""
     unchecked = done.statuses["unchecked"]
     if unchecked:
-        edited = f", {done.edited_unchecked} of them with changes" if done.edited_unchecked else ""
+        edited = f", though you changed lines of {done.edited_unchecked} of them" if done.edited_unchecked else ""
         print(f"  {unchecked} frames are marked unchecked{edited}: the node's boxes may be wrong there")
     if done.statuses.total() > done.statuses["complete"]:
         print(

@@ -65,6 +65,7 @@ class EditedFrame:
         status: one of ``STATUSES``.
         objects: those that are kept.
         changes: how many objects were changed, by kind: "added", "left_out", "renamed", "moved", "refitted".
+        by_hand: whether any of its own lines was changed, other than by "rename:" for all frames.
         notes: sentences: what was asked for and could not be done.
     """
 
@@ -72,6 +73,7 @@ class EditedFrame:
     status: str
     objects: tuple[EditedObject, ...]
     changes: Counter[str]
+    by_hand: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -142,6 +144,7 @@ class FrameEditor:
         self._points: FloatArray | None = None
         self._changes: Counter[str] = Counter()
         self._notes: list[str] = []
+        self._by_hand = False
 
     def apply(self, labels: FrameLabels) -> EditedFrame:
         """The frame as a person means it.
@@ -154,7 +157,9 @@ class FrameEditor:
         """
         kept = [made for one in labels.objects if (made := self._object(one)) is not None]
         listed = {one.number for one in labels.objects}
-        self._changes["left_out"] += sum(number not in listed for number in self._by_number)
+        deleted = sum(number not in listed for number in self._by_number)
+        self._changes["left_out"] += deleted
+        self._by_hand |= deleted > 0
         numbers = itertools.count(max([0, *self._by_number]) + 1)
         objects = [one if one.id else replace(one, id=next(numbers)) for one in kept]
         return EditedFrame(
@@ -162,6 +167,7 @@ class FrameEditor:
             status=labels.status,
             objects=tuple(objects),
             changes=+self._changes,
+            by_hand=self._by_hand,
             notes=tuple(self._notes),
         )
 
@@ -183,6 +189,7 @@ class FrameEditor:
                 f"number '{NEW}'."
             )
         first = written_label(known.label)
+        self._by_hand |= not line.keep or line.label != first or line.refit
         stays, label = self._renames.target(number, first) if line.label == first else (True, line.label)
         if not (line.keep and stays):
             self._changes["left_out"] += 1
@@ -194,6 +201,7 @@ class FrameEditor:
         box = self._axes.edited(known.box, line.words)
         self._changes["renamed"] += label != first
         self._changes["moved"] += box is not known.box
+        self._by_hand |= box is not known.box
         if box is not known.box:
             check_seen(box, self._found.intrinsics)
         if line.refit:
@@ -213,6 +221,7 @@ class FrameEditor:
         if line.refit:
             box = self._refitted(box, line)
         self._changes["added"] += 1
+        self._by_hand = True
         return EditedObject(id=0, label=line.label, box=box, found=None, is_moved=True)
 
     def _refitted(self, box: Box3D, line: LabelLine) -> Box3D:

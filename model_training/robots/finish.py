@@ -71,7 +71,7 @@ class Finished:
         changes: what was changed, in boxes, by kind.
         left_out: frames that are not used, by reason.
         notes: sentences: what was asked for and could not be done.
-        edited_unchecked: frames with changes that are still marked as unchecked.
+        edited_unchecked: frames of which lines were changed and that are still marked as unchecked.
         there_before: whether all of it had been made before.
     """
 
@@ -302,10 +302,10 @@ def _count(done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFo
             done.objects[one.label] += 1
             done.without_points += one.visible_box is None
     done.statuses.update(one.edited.status for one in plan)
+    done.edited_unchecked = sum(one.edited.by_hand for one in plan if one.edited.status == UNCHECKED)
     for work, frames in edits:
         for frame in frames:
             done.changes.update(frame.changes)
-            done.edited_unchecked += frame.status == UNCHECKED and frame.changes.total() > 0
             done.notes += [f"{work.labels}, {note}" for note in frame.notes]
 
 

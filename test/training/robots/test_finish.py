@@ -362,3 +362,13 @@ def test_the_block_has_its_size_in_every_record(labels: Path) -> None:
         box = record.objects[0].box
         assert box is not None
         np.testing.assert_allclose(box.size, BLOCK_SIDE_M)
+
+
+def test_only_lines_changed_by_hand_make_a_frame_look_forgotten(labels: Path, edit: Any) -> None:
+    edit(labels, "rename:\n", "rename:\n  red block -> brick\n")
+    assert finished(labels).edited_unchecked == 0
+    edit(labels, "| red block |", "| crayon |")
+    done = finish([labels], labels.parent / "second", FinishConfig())
+    assert done.edited_unchecked == 1
+    edit(labels, "frame 0000.000: unchecked", "frame 0000.000: checked")
+    assert finish([labels], labels.parent / "third", FinishConfig()).edited_unchecked == 0
