@@ -21,6 +21,7 @@ from model_training.robots.label_file import (
     PIXEL,
     REFIT,
     STATUSES,
+    UNCHECKED,
     YES,
     Fault,
     FrameLabels,
@@ -127,8 +128,11 @@ class _Reading:
         """A frame's heading; one with a fault still takes the lines below it, so that they are checked too."""
         self.end_frame()
         self.in_rename = False
-        self._heading = FrameLabels(line=number, name="", status=STATUSES[0])
-        self._heading = _heading(number, words)
+        self._heading = FrameLabels(line=number, name="", status=UNCHECKED)
+        name, status = _heading(words)
+        self._heading = FrameLabels(line=number, name=name, status=status if status in STATUSES else UNCHECKED)
+        if status not in STATUSES:
+            raise InputError(f"after the frame's name: expected {_choices(STATUSES, status)}")
 
     def _take_object(self, number: int, words: str) -> None:
         """An object of the frame above."""
@@ -186,15 +190,12 @@ def _check_format(words: str) -> None:
         raise InputError(f"expected 'format {FORMAT}', got {words[:40]!r}; this program reads no other version.")
 
 
-def _heading(number: int, words: str) -> FrameLabels:
-    """The frame of a heading."""
+def _heading(words: str) -> tuple[str, str]:
+    """Name and status of a frame's heading."""
     found = _FRAME.match(words)
     if found is None:
         raise InputError(f"expected 'frame NAME: {'/'.join(STATUSES)}', got {words[:60]!r}.")
-    status = found["status"].lower()
-    if status not in STATUSES:
-        raise InputError(f"after the frame's name: expected {_choices(STATUSES, status)}")
-    return FrameLabels(line=number, name=found["name"], status=status)
+    return found["name"], found["status"].lower()
 
 
 def _rename(number: int, words: str) -> Rename:

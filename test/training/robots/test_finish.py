@@ -186,7 +186,7 @@ def test_a_box_that_cannot_be_is_told_with_its_line(labels: Path, line: str, tol
 def test_all_faults_are_told_at_once_and_nothing_is_written(labels: Path, edit: Any) -> None:
     add(labels, "new | yes | cup | 0 -100 -55 | 8 8 8 | 0")
     edit(labels, "rename:\n", "rename:\n  red blok -> brick\n  #9 -> cup\n")
-    edit(labels, "frame 0000.300: unchecked", "frame 0000.300: uncheckd")
+    edit(labels, "frame 0000.000: unchecked", "frame 0000.000: uncheckd")  # the cup below it is told all the same
     edit(labels, "frame 0000.400:", "frame 0000.404:")
     with pytest.raises(LabelFileError) as caught:
         finished(labels)
