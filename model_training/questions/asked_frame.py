@@ -14,6 +14,7 @@ from model_training.questions.config import QuestionConfig
 from n3d_ros.codec.box_code import nearest_upright
 from n3d_ros.codec.reasoning import DECIMALS
 from n3d_ros.detection import Detection3D
+from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import project
 from n3d_ros.geometry.transforms import RigidTransform, optical_to_model
@@ -93,6 +94,13 @@ class AskedFrame:
         """Ids that no question may rest on."""
         return frozenset(one.id for one in self.faint)
 
+    @cached_property
+    def _up(self) -> FloatArray | None:
+        """(3,) unit vector against gravity; None where the record knows none."""
+        up = np.zeros(3) if self.record.up is None else np.array(self.record.up, np.float64)
+        norm = float(np.linalg.norm(up))
+        return up / norm if np.isfinite(norm) and norm > 0 else None
+
     def by_id(self, object_id: int) -> AskedObject:
         """The object of that id, which can be asked about.
 
@@ -127,7 +135,7 @@ class AskedFrame:
         Returns:
             The query.
         """
-        up = np.array(self.record.up) if level and self.record.up is not None else None
+        up = self._up if level else None
         return SpatialQuery(text=text, viewpoint=OPTICAL_T_VIEWER, up=up, open_vocabulary=True)
 
     def _scene(self, *, described: bool) -> Scene:

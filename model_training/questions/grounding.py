@@ -12,7 +12,7 @@ from model_training.questions.asked_frame import AskedFrame
 from model_training.questions.config import QuestionConfig
 from model_training.questions.expressions import Expression, expressions
 from model_training.questions.names import Names
-from n3d_ros.codec.prompts import tidy_name
+from n3d_ros.codec.prompts import MAX_NAME_CHARACTERS, tidy_name
 
 MAX_CATEGORIES = 3  # of one question
 SEVERAL_SHARE = 0.3  # of category and referring questions that name more than one
@@ -73,8 +73,11 @@ def category_questions(
                 break
             name = _category_name(frame, config, rng)
             found = None if name is None else names.all_called(name)
-            if name is None or found is None:
+            if name is None or found is None or not _has_all(name, found, frame):
                 drops["category: what is called so cannot be told"] += name is not None
+                continue
+            if len(name) > MAX_NAME_CHARACTERS:
+                drops["category: the name is too long"] += 1
                 continue
             if not any(set(found) & set(other) for other in chosen.values()):
                 chosen.setdefault(name, found)
@@ -91,6 +94,11 @@ def category_questions(
             object_ids=ids,
             target_box=frame.target_box,
         )
+
+
+def _has_all(name: str, found: tuple[int, ...], frame: AskedFrame) -> bool:
+    """Whether a name that is somebody's label means all that have it: of odd labels the reader may take a part."""
+    return {one.id for one in frame.objects if tidy_name(one.label) == name} <= set(found)
 
 
 def _category_name(frame: AskedFrame, config: QuestionConfig, rng: np.random.Generator) -> str | None:
@@ -128,7 +136,10 @@ def referring_questions(
         Questions, no expression twice.
     """
     draws = DRAWS_PER_EXPRESSION * config.referring
-    found = _spread(list(expressions(frame, names, rng, draws)))
+    drawn = expressions(frame, names, rng, draws)
+    found = _spread(
+        [one for one in drawn if tidy_name(one.words) == one.words and len(one.words) <= MAX_NAME_CHARACTERS]
+    )
     for number in range(config.referring):
         if not found:
             drops["referring: no expression means one object"] += 1

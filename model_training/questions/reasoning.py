@@ -25,7 +25,7 @@ from model_training.questions.draft import Draft, Drawing, NotAskedError
 from model_training.questions.names import Names
 from model_training.questions.sides import side_question
 from model_training.questions.sizes import size_comparison, size_question
-from n3d_ros.codec.prompts import clean_question
+from n3d_ros.codec.prompts import MAX_QUESTION_CHARACTERS, clean_question
 from n3d_ros.codec.reasoning import first_sentence
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
 
@@ -91,8 +91,13 @@ def _checked(draft: Draft, drawing: Drawing, asked: set[str]) -> SpatialAnswer:
     margins = drawing.margins
     if draft.question in asked:
         raise NotAskedError("asked already")
-    if first_sentence(clean_question(draft.question)) != draft.question:
-        raise NotAskedError("a name ends the sentence")  # the second step repeats a question up to its first full stop
+    if (
+        len(draft.question) > MAX_QUESTION_CHARACTERS
+        or first_sentence(clean_question(draft.question)) != draft.question
+    ):
+        raise NotAskedError(
+            "a name ends the sentence, or is too long"
+        )  # the second step repeats a question up to its first full stop
     if draft.value_type == "number" and float(draft.value) < margins.least_m:
         raise NotAskedError("too small to say with two decimals")
     found = proven(draft, drawing.frame, margins.level_share, margins.rounding_share)
