@@ -48,7 +48,7 @@ def split_of_seed(seed: int) -> str:
     for name, seeds in SEED_RANGES.items():
         if seed in seeds:
             return name
-    raise InputError(f"Scene seed: expected 0 to {max(SEED_RANGES['held_out'])}, got {seed}.")
+    raise InputError(f"Scene seed: expected 0 to {SEED_RANGES['held_out'][-1]}, got {seed}.")
 
 
 def seed_of(split: str, number: int) -> int:
