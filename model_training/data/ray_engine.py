@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what its daemons would print between our own lines; read when Ray is imported
 }
 OBJECT_STORE_BYTES = 96 << 20  # numbers and reports go through it, no images
+CONNECT_TIMEOUT_S = 10.0
 TEMPORARY_PREFIX = "n3d_ray_"  # under /tmp: names of sockets may have 107 bytes in all
 
 
@@ -43,6 +45,7 @@ def run_on_ray(
     os.environ |= {name: value for name, value in QUIET.items() if name not in os.environ}
     import ray
 
+    _check_answers(address)
     with _session(workers, address):
         try:
             for row in _tasks(work, tasks, workers).iter_rows():
@@ -75,6 +78,19 @@ def _tasks(work: Callable[[int], ShardReport], tasks: Sequence[int], workers: in
 
     numbers = ray.data.from_items([{"task": number} for number in tasks], override_num_blocks=len(tasks))
     return numbers.map(make, concurrency=min(workers, len(tasks)), num_cpus=1)
+
+
+def _check_answers(address: str | None) -> None:
+    """Nothing; a BackendError where nobody listens: Ray itself would try for many minutes, and print meanwhile."""
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise BackendError(
+            f"--ray-address {address}: no Ray cluster answers there ({error}). Start one with `ray start --head`."
+        ) from error
 
 
 @contextlib.contextmanager

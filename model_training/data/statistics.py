@@ -262,7 +262,8 @@ def lines_of(found: Mapping[str, Any], most: int = 8) -> list[tuple[str, str]]:
         lines.append(("depth", f"on {cover['mean']:.0%} of the pixels ({cover['sampled_frames']} frames looked at)"))
     lines.append(("questions", f"{found['questions']}"))
     lines.append(("by class", _named(found["questions_by_class"], 20)))
-    shares = {name: f"{share:.0%}" for name, share in found["commonest_answer_share"].items()}
+    asked = found["questions_by_class"]
+    shares = {name: f"{share:.0%} of {asked[name]}" for name, share in found["commonest_answer_share"].items()}
     lines.append(("commonest answer", _named(shares, 20)))
     return [(name, text) for name, text in lines if text]
 

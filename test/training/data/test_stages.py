@@ -169,6 +169,13 @@ def test_a_shard_that_always_kills_its_worker_is_given_up_and_the_others_are_mad
     assert folder.missing("frames") == (3,)
 
 
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:head", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_told_at_once(folder: DatasetFolder, address: str) -> None:
+    with pytest.raises(BackendError, match=f"--ray-address {address}: no Ray cluster answers there"):
+        run_stage(MakeFrames(folder=folder), folder, "frames", ray_address=address)
+
+
 def test_engines_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     has_ray = True
     find = SimpleNamespace(util=SimpleNamespace(find_spec=lambda _name: object() if has_ray else None))
