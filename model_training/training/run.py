@@ -1,0 +1,298 @@
+"""The command ``n3d train``: from a configuration to a run with its log, its report and its model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from model_training import checkpoints
+from model_training.data.records import FrameRecord
+from model_training.examples.sources import SourceConfig, describe, open_source
+from model_training.run_log import RunLog, read_log
+from model_training.training.config import TrainConfig
+from model_training.training.release import Facts, write_release
+from model_training.training.report import write_report, write_samples
+from model_training.training.starting import Start, start_of
+from model_training.training.trainer import GroundingTrainer
+from model_training.training.validation import validation_examples, validation_scores
+from model_training.yaml_config import to_json
+from n3d_ros.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+MODEL_FOLDER, TENSORBOARD_FOLDER, CONFIG_FILE = "model", "tensorboard", "config.json"
+SAMPLE_FRAMES = 6
+
+
+class Run:
+    """A run in its folder: what is beside the trainer's own steps.
+
+    Args:
+        config: everything that decides it.
+        stage: "stage1" or "stage2".
+        folder: of the run.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, config: TrainConfig, stage: str, folder: Path, *, device: str) -> None:
+        if not config.data.sources:
+            raise ConfigurationError("data sources: expected at least one; give --data FOLDER or name it in the YAML.")
+        self.config, self.stage, self.folder, self.device = config, stage, folder, device
+        self.sources = tuple(open_source(source) for source in config.data.sources)
+        self.validation = tuple(open_source(source) for source in config.data.validation)
+        self.start: Start = start_of(config)
+        self._log: RunLog | None = None
+        self._board: Any = None
+        self._bar: Any = None
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        self.trainer = GroundingTrainer(
+            config, stage, folder, self.start, self.sources, device=device, on_step=self._after_step
+        )
+
+    def train(self) -> bool:
+        """Trains to the end, or until Ctrl-C; then writes the report, and at the end the model.
+
+        Returns:
+            Whether the run is complete.
+        """
+        first = self._begin()
+        try:
+            with self._stoppable():
+                complete = self.trainer.run()
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+        if self._writes:
+            self._finish(complete)
+        logger.debug("Began at step %d.", first)
+        return complete
+
+    @property
+    def _writes(self) -> bool:
+        return bool(self.trainer.args.process_index == 0)
+
+    def _begin(self) -> int:
+        """Opens log, TensorBoard and progress bar; the step the run goes on from."""
+        newest = checkpoints.newest_checkpoint(self.folder)
+        first = 0 if newest is None else int(checkpoints.read_state(newest)["step"])
+        if not self._writes:
+            return first
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(json.loads(to_json(self.config)), indent=1)
+        (self.folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        self._log = RunLog(self.folder, first)
+        self._board = _board(self.folder / TENSORBOARD_FOLDER, first)
+        self._bar = tqdm(total=self.config.optimizer.steps, initial=first, unit="step", disable=None)
+        if first == 0:
+            self._validate(0)
+        self.trainer.speed.read()
+        return first
+
+    def _after_step(self, trainer: GroundingTrainer, values: dict[str, float]) -> None:
+        """Progress, and log and validation when their time has come."""
+        step, config = int(trainer.state.global_step), self.config
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        if self._bar is not None:
+            self._bar.update()
+            self._bar.set_postfix(loss=f"{values['answer']:.3f}", refresh=False)
+        if step % config.log_every == 0 or step == 1:
+            means = {name: value / self._count for name, value in self._sums.items()}
+            self._note(step, "train", means | trainer.speed.read())
+            self._sums, self._count = {}, 0
+        last = step >= config.optimizer.steps
+        if last or (config.validate_every and step % config.validate_every == 0):
+            if self._writes:
+                self._validate(step)
+            if trainer.args.world_size > 1:
+                torch.distributed.barrier()
+            trainer.speed.read()
+
+    def _note(self, step: int, kind: str, values: dict[str, float]) -> None:
+        if self._log is not None:
+            self._log.add(step, kind, values)
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+            self._board.flush()
+
+    def _validate(self, step: int) -> None:
+        """Adds the scores of the weights that would be released to the log."""
+        if not self.validation or self.config.sharded:
+            return
+        examples = validation_examples(
+            self.validation,
+            self.config.examples,
+            self.config.mix(self.stage),
+            self.start.tokenizer,
+            self.config.validation_frames,
+        )
+        with self._released_weights():
+            scores = validation_scores(
+                self.start.model,
+                examples,
+                self.start.tokenizer,
+                self.trainer.args.device,
+                half=self.config.precision == "bfloat16",
+            )
+        self._note(step, "validation", scores)
+
+    @contextlib.contextmanager
+    def _released_weights(self) -> Iterator[None]:
+        """Within it the network has the weights that would be released: the running mean, where there is one."""
+        mean, vlm = self.trainer.mean, self.start.model.vlm
+        if mean is None:
+            yield
+            return
+        own = {name: parameter.detach().clone() for name, parameter in vlm.named_parameters()}
+        vlm.load_state_dict(mean.values, strict=False)
+        try:
+            yield
+        finally:
+            vlm.load_state_dict(own, strict=False)
+
+    def _finish(self, complete: bool) -> None:
+        """Report, and at the end of the run the model, which the node's own grounder then looks at some frames with."""
+        lines = [line for line in read_log(self.folder) if line["kind"] == "validation"]
+        figures = {
+            f"step {line['step']}": {k: v for k, v in line.items() if k not in ("kind", "step")}
+            for line in (lines[:1] + lines[-1:] if len(lines) > 1 else lines)
+        }
+        facts = Facts(
+            stage=self.stage,
+            steps=int(self.trainer.state.global_step),
+            data="; ".join(source.about for source in self.sources),
+            skipped=describe(self.trainer.skipped),
+            figures=figures,
+        )
+        if complete:
+            model = self.folder / MODEL_FOLDER
+            with self._released_weights():
+                write_release(model, self._whole_network(), self.config, self.start.folder, facts)
+            records = self._sample_records()
+            if records:
+                write_samples(self.folder, model, records, self.config, self.device)
+        write_report(
+            self.folder, self.config, facts, json.dumps(json.loads(to_json(self.config)), indent=1), complete=complete
+        )
+
+    def _whole_network(self) -> Any:
+        """The network with all its weights in this process; divided ones are read back from the last checkpoint."""
+        if not self.config.sharded:
+            return self.start.model.vlm
+        from model_training.training.state import WEIGHTS, load_trained
+
+        newest = checkpoints.newest_checkpoint(self.folder)
+        assert newest is not None  # the last step wrote one
+        whole = start_of(self.config).model
+        load_trained(whole, checkpoints.load_pieces(newest, WEIGHTS), newest, sharded=False)
+        return whole.vlm
+
+    def _sample_records(self) -> list[FrameRecord]:
+        pairs = (pair for source in self.validation for shard in source.shards for pair in source.pairs(shard))
+        return [frame for frame, _ in islice(pairs, SAMPLE_FRAMES)]
+
+    @contextlib.contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Within it Ctrl-C or a signal to end lets the step finish and a checkpoint be written; a second kills."""
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self.trainer.stop_asked = True
+            signal.signal(number, signal.default_int_handler)
+
+        try:
+            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread: whoever runs it there stops it in another way
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def with_folders(config: TrainConfig, data: list[str], validation: list[str]) -> TrainConfig:
+    """The configuration with the command line's folders in place of its own.
+
+    Args:
+        config: as read.
+        data: folders to learn from; none: the configuration's own sources.
+        validation: folders to be scored on; none: the configuration's own.
+
+    Returns:
+        The configuration.
+    """
+    changes: dict[str, Any] = {}
+    if data:
+        changes["sources"] = tuple(SourceConfig(folder=each) for each in data)
+    if validation:
+        changes["validation"] = tuple(SourceConfig(folder=each) for each in validation)
+    return replace(config, data=replace(config.data, **changes)) if changes else config
+
+
+def chosen_device(name: str) -> str:
+    """Where a run takes place.
+
+    Args:
+        name: "auto", "cpu" or "cuda".
+
+    Returns:
+        "cpu" or "cuda".
+
+    Raises:
+        ConfigurationError: a GPU is asked for and there is none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            "--device cuda: torch finds no GPU here; install its CUDA build, or take --device cpu."
+        )
+    return name
+
+
+def begin_folder(folder: Path, resume: str) -> None:
+    """Refuses to go on where a new run is wanted, and to begin where there is something else.
+
+    Args:
+        folder: of the run.
+        resume: "auto" goes on where there is a checkpoint; "never" wants a new run.
+
+    Raises:
+        ConfigurationError: it does not fit.
+    """
+    if resume == "never" and checkpoints.newest_checkpoint(folder) is not None:
+        raise ConfigurationError(f"{folder}: holds a run already; name another folder, or go on with --resume auto.")
+    strangers = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
+    if strangers and not any((folder / name).exists() for name in (CONFIG_FILE, "log.jsonl")):
+        raise ConfigurationError(f"{folder}: expected a new folder or one of a run, got one with {strangers[0]}.")
+
+
+def is_launched() -> bool:
+    """Whether torchrun or accelerate started several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _board(folder: Path, first: int) -> Any:
+    """TensorBoard's writer; None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.info("TensorBoard is not installed; the log is in log.jsonl alone.")
+        return None
+    return SummaryWriter(str(folder), purge_step=first + 1 if first else None)
