@@ -70,6 +70,22 @@ MADE_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """What each category may be made of; the first is the usual one."""
 
 
+UNSAID = frozenset({"fruit", "leaves"})
+"""Surfaces that nobody names as a material: no one says "the fruit apple"."""
+
+
+def spoken(material: str) -> str:
+    """The word for a material in sentences.
+
+    Args:
+        material: a key of ``FINISHES``.
+
+    Returns:
+        The word; empty where people name none.
+    """
+    return "" if material in UNSAID else material
+
+
 def possible_materials(category: str, paint: str) -> tuple[str, ...]:
     """What a category in a paint may be made of; the first is the usual one.
 

@@ -13,6 +13,7 @@ from scipy.ndimage import find_objects
 from model_training.data.pictures import depth_to_millimetres, encode_jpeg, encode_png, visible_box
 from model_training.data.records import FrameRecord, ObjectRecord
 from model_training.scenes.generate import SceneFrame
+from model_training.scenes.materials import spoken
 from model_training.scenes.truth import ObjectTruth
 from n3d_ros.geometry.camera import unproject
 from n3d_ros.settings import check, number
@@ -121,7 +122,7 @@ def _object_record(
         visible_box=visible_box(points[patch][labels[patch] == truth.object_id]),
         box_2d=(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)),
         color=truth.color,
-        material=truth.material,
+        material=spoken(truth.material),
         shape=truth.shape,
         role=truth.role,
         symmetry=truth.symmetry,

@@ -13,6 +13,7 @@ from model_training.scenes.raycast.solids import CastShape, Surfaces
 Float32Array = NDArray[np.float32]
 
 NEAREST = np.float32(0.05)  # in front of the camera, as rays count: their z is 1, so this is depth in metres
+PARALLEL = np.float32(1e-12)  # stands for a direction along a slab
 INFINITE = np.float32(np.inf)
 
 
@@ -115,7 +116,7 @@ def _ahead(distance: Float32Array, valid: NDArray[np.bool_]) -> Float32Array:
 
 def _meet_boxes(_: Surfaces, start: Float32Array, way: Float32Array) -> Float32Array:
     """(P, N) distance to boxes, by slabs."""
-    inverse = 1 / way
+    inverse = 1 / np.where(way == 0, PARALLEL, way)  # infinity minus infinity would be no number
     middle, reach = -start[:, :, None] * inverse, np.abs(inverse)
     enter, leave = (middle - reach).max(axis=1), (middle + reach).min(axis=1)
     return _ahead(enter, enter < leave)

@@ -39,7 +39,7 @@ def down(x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_ray_meets_a_box_at_its_top_and_the_normal_points_up():
-    shape = cast_shape(design("parcel"))
+    shape = cast_shape(design("cereal box"))
     hits = cast(shape, *down(0.02, 0.01))
     assert hits.distance == pytest.approx([2.0 - shape.height_m], abs=1e-5)
     np.testing.assert_allclose(hits.normal, [[0, 0, 1]], atol=1e-6)
@@ -107,7 +107,7 @@ def test_rays_see_what_is_rendered(renderer, name):
     )
     view = look(replace(arrangement, objects=(thing,), wall_m=50.0), CAMERA, pose)
     both, either = (view.object_ids & rendered.object_ids) > 0, (view.object_ids | rendered.object_ids) > 0
-    assert either.sum() > 400
+    assert either.sum() > 300
     assert both.sum() / either.sum() > 0.93
     apart = np.abs(view.depth_m - rendered.depth_m)[both]
     assert np.median(apart) < 0.002
