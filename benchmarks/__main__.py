@@ -2,7 +2,7 @@
 
 ``python -m benchmarks language_model`` measures the language model alone, with options of its own and without ROS; so
 do ``python -m benchmarks depth_network`` with the depth networks, ``depth_fusion`` with the filling of depth images and
-``depth_quality`` with a depth model on generated sequences.
+``depth_quality`` with a depth model on generated sequences; ``evaluation`` measures the evaluation of models.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ if __name__ == "__main__":
         from benchmarks.depth_quality import main as measure_depth_quality
 
         sys.exit(measure_depth_quality(sys.argv[2:]))
+    if sys.argv[1:2] == ["evaluation"]:
+        from benchmarks.evaluation import main as measure_evaluation
+
+        sys.exit(measure_evaluation(sys.argv[2:]))
     from n3d_ros.cli.main import main
 
     sys.exit(main(["bench", *sys.argv[1:]]))

@@ -291,6 +291,15 @@ def depth_quality_figures(model: str | None, metric: str | None) -> list[Figure]
     return _rows(_last_json(_python(command, codes=(0, 1))))
 
 
+def evaluation_figures() -> list[Figure]:
+    """How fast models are evaluated, and whether the truth gets full marks; needs the extra [train].
+
+    Returns:
+        The rows of ``python -m benchmarks evaluation``.
+    """
+    return _rows(_last_json(_python(["-m", "benchmarks", "evaluation"], codes=(0, 1))))
+
+
 def measure(
     parts: Sequence[str],
     *,
@@ -327,6 +336,7 @@ def measure(
         "depth_network": depth_network_figures,
         "depth_fusion": lambda: depth_fusion_figures(scenes),
         "depth_quality": lambda: depth_quality_figures(depth_model, depth_metric),
+        "evaluation": evaluation_figures,
     }
     figures: list[Figure] = []
     for part in parts:

@@ -191,9 +191,9 @@ class DetectionScores:
         if self.measure != "oriented":
             return aligned_iou(boxes, true)
         overlap = np.zeros((len(boxes), len(truths)))
-        for row, box in enumerate(boxes):
-            for column, one in enumerate(truths):
-                overlap[row, column] = oriented_iou(box, true[column], symmetry=one.symmetry, shape=one.shape)
+        for row, column in np.argwhere(_may_meet(boxes, true)).tolist():
+            one = truths[column]
+            overlap[row, column] = oriented_iou(boxes[row], true[column], symmetry=one.symmetry, shape=one.shape)
         return overlap
 
     def _found_box(self, one: FoundObject) -> Box3D:
@@ -284,6 +284,19 @@ def true_box(one: ObjectRecord, measure: str) -> Box3D | None:
     if measure == "visible":
         return one.visible_box
     return one.box if measure == "oriented" or one.box is None else hull(one.box)
+
+
+def _may_meet(found: Sequence[Box3D], truths: Sequence[Box3D]) -> BoolArray:
+    """(N, M) whether the spheres around two boxes meet: however they are turned, others share nothing."""
+    (here, near), (there, far) = _spheres(found), _spheres(truths)
+    distance = np.linalg.norm(here[:, None] - there[None], axis=-1)
+    return np.asarray(distance <= near[:, None] + far[None])
+
+
+def _spheres(boxes: Sequence[Box3D]) -> tuple[FloatArray, FloatArray]:
+    """(N, 3) centres and (N,) radii around boxes, metres."""
+    centers, sizes = np.array([box.center for box in boxes]), np.array([box.size for box in boxes])
+    return centers, np.linalg.norm(sizes, axis=-1) / 2
 
 
 def _classes_agree(found: Sequence[FoundObject], truths: Sequence[ObjectRecord]) -> BoolArray:

@@ -33,6 +33,7 @@ PARTS = (
     "depth_network",
     "depth_fusion",
     "depth_quality",
+    "evaluation",
 )
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
