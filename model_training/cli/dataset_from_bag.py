@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="FOLDER", help="folder of labels; with --finish: of the data set"
     )
-    parser.add_argument("--finish", action="store_true", help="second step: make the data set of corrected labels")
+    parser.add_argument("--finish", action="store_true", help="second step: make data sets of corrected labels")
     first = parser.add_argument_group("first step: which frames")
     _add_numbers(first, PickConfig(), {"every_s": "every", "least_sharpness": "sharp", "least_change": "change"})
     boxes = parser.add_argument_group("first step: who finds the boxes, as in n3d run")
@@ -273,18 +273,22 @@ def _tell_second(done: Finished, sources: list[str]) -> None:
     for reason, count in done.left_out.most_common():
         print(f"  {count} frames left out: {reason}")
     control = " and ".join(str(Path(one, "control")) for one in sources)
-    out = done.dataset.path
-    print(
-        f"Look at {control} for what was written. Next:\n  n3d dataset questions {out}\n"
-        f"  n3d train stage1 --help      # the configuration names {out} as its data"
-    )
+    print(f"Look at {control} for what was written. Next:\n{_next_commands(done)}")
+
+
+def _next_commands(done: Finished) -> str:
+    """Questions for each split, and training."""
+    questions = [f"  n3d dataset questions {one.path}" for one in done.datasets.values()]
+    splits = {"train": "--data", "validation": "--validation"}
+    given = [f"{option} {done.datasets[split].path}" for split, option in splits.items() if split in done.datasets]
+    return "\n".join([*questions, f"  n3d train stage1 --config CONFIG {' '.join(given)} --out RUN"])
 
 
 def _frames_line(done: Finished) -> str:
     """How many frames there are, by split."""
     splits = ", ".join(f"{count} {split}" for split, count in done.frames.items())
     there = " (all were there already)" if done.there_before else ""
-    return f"{done.dataset.path}: {done.frames.total()} frames, {splits}{there}."
+    return f"{done.path}: {done.frames.total()} frames, {splits}{there}."
 
 
 def _tell_statuses(done: Finished) -> None:

@@ -1,12 +1,16 @@
-"""The second step: from corrected folders to a data set. Every line is checked before anything is written."""
+"""The second step: from corrected folders to data sets. Every line is checked before anything is written.
+
+::
+
+    OUT/train, OUT/validation, OUT/held_out    a data set each, so that none can be trained on by mistake
+    OUT/from_bag.json, contact_sheet.jpg       what came of it, and a look at it
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,22 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.data.folder import CONTENTS, DATASET_FILE, QUESTIONS_FILE, REPORTS, DatasetFolder
+from model_training.data.folder import DatasetFolder
 from model_training.data.pictures import encode_jpeg
 from model_training.data.records import SPLITS, FrameRecord
 from model_training.robots.editing import EditedFrame, edited_frames
 from model_training.robots.label_file import COMPLETE, SKIP, UNCHECKED, Fault, LabelFileError
 from model_training.robots.label_reading import read_labels
 from model_training.robots.pictures import QUALITY, control_picture
-from model_training.robots.records import SOURCE, Origin, robot_record
+from model_training.robots.records import Origin, robot_record
+from model_training.robots.split_folders import created
 from model_training.robots.time_split import SplitConfig, split_by_time
 from model_training.robots.work_folder import CONTROL, WorkFolder
 from n3d_ros.depth.files.preview import MAX_TILES, contact_sheet
 from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.errors import ConfigurationError, InputError
 
-KIND = SOURCE
-REPORT_FILE, SHEET_FILE = "from_bag.json", "contact_sheet_from_bag.jpg"
+REPORT_FILE, SHEET_FILE = "from_bag.json", "contact_sheet.jpg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,8 @@ class Finished:
     """What the second step came to.
 
     Args:
-        dataset: the data set.
+        path: of the folder that holds the data sets.
+        datasets: the data set of each split that has frames.
         frames: number of them, by split.
         objects: boxes, by label.
         without_points: boxes that too few measured points show for a visible box.
@@ -75,7 +80,8 @@ class Finished:
         there_before: whether all of it had been made before.
     """
 
-    dataset: DatasetFolder
+    path: Path
+    datasets: Mapping[str, DatasetFolder]
     frames: Counter[str] = field(default_factory=Counter)
     objects: Counter[str] = field(default_factory=Counter)
     without_points: int = 0
@@ -85,6 +91,18 @@ class Finished:
     notes: list[str] = field(default_factory=list)
     edited_unchecked: int = 0
     there_before: bool = False
+
+    def records(self, *, images: bool = True) -> Iterator[FrameRecord]:
+        """Every frame that was written, split by split.
+
+        Args:
+            images: False leaves the images out.
+
+        Yields:
+            Frames, as they are read back.
+        """
+        for dataset in self.datasets.values():
+            yield from dataset.frames(images=images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +128,13 @@ def finish(
     force: bool = False,
     on_frame: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Finished:
-    """Writes the data set of one or several corrected folders, and pictures for control.
+    """Writes the data sets of one or several corrected folders, and pictures for control.
 
     Args:
         works: folders of the first step, each of another recording.
-        out: folder of the data set.
+        out: folder for the data sets, one for each split.
         config: how.
-        force: replace a data set made here before.
+        force: replace data sets made here before.
         on_frame: told how many frames are done, and of how many.
 
     Returns:
@@ -133,10 +151,12 @@ def finish(
     if not plan:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "labels.txt lists none"
         raise InputError(f"No frame is left for the data set ({reasons}). Mark frames as checked or complete.")
-    dataset = _created(folders, out, config, len(plan), force=force)
-    missing = dataset.missing("frames")
-    _write(dataset, plan, config, missing, on_frame)
-    done = Finished(dataset=dataset, left_out=left_out, there_before=not missing)
+    frames = Counter(one.split for one in plan)
+    shards = {split: -(-frames[split] // config.frames_per_shard) for split in SPLITS if frames[split]}
+    datasets = created(out, _values(folders, config), shards, force=force)
+    missing = {split: dataset.missing("frames") for split, dataset in datasets.items()}
+    _write(datasets, plan, config, missing, on_frame)
+    done = Finished(path=out, datasets=datasets, left_out=left_out, there_before=not any(missing.values()))
     _count(done, plan, edits)
     _report(done, plan)
     return done
@@ -212,11 +232,9 @@ def _unused(one: EditedFrame, config: FinishConfig) -> str:
     return "" if one.objects or one.status == COMPLETE else "without a box"
 
 
-def _created(
-    folders: Sequence[WorkFolder], out: Path, config: FinishConfig, frames: int, *, force: bool
-) -> DatasetFolder:
-    """The data set's folder; an earlier one of other labels is replaced when that is allowed."""
-    values = {
+def _values(folders: Sequence[WorkFolder], config: FinishConfig) -> dict[str, Any]:
+    """What decides the content, as plain values."""
+    return {
         "recordings": [
             {
                 "bag": one.recording.name,
@@ -229,47 +247,22 @@ def _created(
         "only_checked": config.only_checked,
         "licence": config.licence,
     }
-    shards = -(-frames // config.frames_per_shard)
-    if (out / DATASET_FILE).exists():
-        there = DatasetFolder.open(out)
-        if there.kind != KIND:
-            raise ConfigurationError(f"{out} is a data set of another kind, {there.kind!r}; choose another folder.")
-        if there.config != json.loads(json.dumps(values)) or there.shards != shards:
-            if not force:
-                raise ConfigurationError(
-                    f"{out} was made from other labels or with other options. --force makes it anew, with these; or "
-                    "choose another folder."
-                )
-            _clear(out)
-    return DatasetFolder.create(out, KIND, values, shards)
-
-
-def _clear(out: Path) -> None:
-    """Removes a data set, what says that it is one first; refuses a folder that holds anything else."""
-    ours = {DATASET_FILE, QUESTIONS_FILE, REPORTS, *CONTENTS}
-    others = sorted(entry.name for entry in out.iterdir() if entry.name not in ours)
-    if others:
-        raise ConfigurationError(
-            f"{out} holds other files, too ({', '.join(others[:5])}); move them, or choose another."
-        )
-    for name in (DATASET_FILE, QUESTIONS_FILE):
-        (out / name).unlink(missing_ok=True)
-    for name in (*CONTENTS, REPORTS):
-        if (out / name).is_dir() and not (out / name).is_symlink():
-            shutil.rmtree(out / name)
 
 
 def _write(
-    dataset: DatasetFolder,
+    datasets: Mapping[str, DatasetFolder],
     plan: Sequence[Planned],
     config: FinishConfig,
-    missing: Sequence[int],
+    missing: Mapping[str, Sequence[int]],
     on_frame: Callable[[int, int], None],
 ) -> None:
     """Writes the shards that are missing."""
     size = config.frames_per_shard
-    parts = {number: plan[number * size : (number + 1) * size] for number in missing}
-    total, done = sum(map(len, parts.values())), 0
+    parts: list[tuple[DatasetFolder, int, Sequence[Planned]]] = []
+    for split, dataset in datasets.items():
+        own = [one for one in plan if one.split == split]
+        parts += [(dataset, number, own[number * size : (number + 1) * size]) for number in missing[split]]
+    total, done = sum(len(part) for _, _, part in parts), 0
 
     def records(part: Sequence[Planned]) -> Iterator[FrameRecord]:
         nonlocal done
@@ -278,7 +271,7 @@ def _write(
             done += 1
             on_frame(done, total)
 
-    for number, part in parts.items():
+    for dataset, number, part in parts:
         dataset.write_frames(number, records(part))
 
 
@@ -296,7 +289,7 @@ def _record(one: Planned, licence: str) -> FrameRecord:
 
 def _count(done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFolder, list[EditedFrame]]]) -> None:
     """Counts what the data set holds, as it is read back, and what a person changed."""
-    for record in done.dataset.frames(images=False):
+    for record in done.records(images=False):
         done.frames[record.split] += 1
         for one in record.objects:
             done.objects[one.label] += 1
@@ -310,8 +303,8 @@ def _count(done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFo
 
 
 def _report(done: Finished, plan: Sequence[Planned]) -> None:
-    """What came of it as JSON, and a sheet of the first pictures, in the data set's reports."""
-    folder = done.dataset.path / REPORTS
+    """What came of it as JSON, and a sheet of pictures from all over it."""
+    folder = done.path
     values: dict[str, Any] = {
         name: dict(getattr(done, name)) for name in ("frames", "objects", "statuses", "changes", "left_out")
     }

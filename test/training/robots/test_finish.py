@@ -28,7 +28,7 @@ def finished(labels: Path, **options: Any) -> Finished:
 
 
 def records_of(labels: Path, **options: Any) -> list[FrameRecord]:
-    return sorted(finished(labels, **options).dataset.frames(), key=lambda one: one.stamp_ns)
+    return sorted(finished(labels, **options).records(), key=lambda one: one.stamp_ns)
 
 
 def found_box(labels: Path, name: str = "0000.000") -> Box3D:
@@ -50,7 +50,7 @@ def same_box(first: Box3D | None, second: Box3D) -> bool:
 def test_a_file_left_alone_gives_the_node_s_boxes_unrounded(labels: Path) -> None:
     done = finished(labels)
     assert done.frames == {"train": 6} and not done.changes
-    for k, record in enumerate(sorted(done.dataset.frames(), key=lambda one: one.stamp_ns)):
+    for k, record in enumerate(sorted(done.records(), key=lambda one: one.stamp_ns)):
         (one,) = record.objects
         assert same_box(one.box, found_box(labels, f"0000.{k}00"))
         assert one.label == "red block" and one.score == 0.75
@@ -114,7 +114,7 @@ def add(labels: Path, line: str) -> None:
 def test_a_box_is_added_by_its_place(labels: Path) -> None:
     add(labels, "new | yes | flat cap | -20 120 -58 | 8 12 4 | 30")
     done = finished(labels)
-    record = next(iter(done.dataset.frames()))
+    record = next(iter(done.records()))
     assert done.changes == {"added": 1} and [one.id for one in record.objects] == [1, 2]
     cap = record.by_id(2)
     assert cap is not None and cap.box is not None and cap.label == "flat cap" and cap.score is None
@@ -135,7 +135,7 @@ def test_a_box_is_added_by_a_pixel_of_what_is_seen(labels: Path) -> None:
 def test_a_rough_box_is_fitted_to_the_points_where_a_person_asks(labels: Path) -> None:
     add(labels, "new | yes | brick | 3 103 -53 | 8 13 8 | 20 | refit")
     done = finished(labels)
-    brick = next(iter(done.dataset.frames())).by_id(2)
+    brick = next(iter(done.records())).by_id(2)
     assert done.changes == {"added": 1, "refitted": 1} and not done.notes
     assert brick is not None and brick.box is not None
     difference = box_difference(block(), brick.box.transformed(map_T_camera()))
@@ -148,7 +148,7 @@ def test_a_fit_without_points_leaves_the_box_and_tells(labels: Path) -> None:
     assert "refitted" not in done.changes
     (note,) = done.notes
     assert "ghost" in note and "taken as written" in note
-    ghost = next(iter(done.dataset.frames())).by_id(2)
+    ghost = next(iter(done.records())).by_id(2)
     assert ghost is not None and ghost.visible_box is None and ghost.box_2d is not None and done.without_points == 1
 
 
@@ -269,9 +269,12 @@ def test_frames_are_split_by_time(look: Any, tmp_path: Path) -> None:
     labels = look(write_camera_bag(tmp_path / "desk", frames=20), tmp_path / "labels").work.path
     done = finished(labels, split=SplitConfig(validation=0.2, held_out=0.1, gap_s=0.15), frames_per_shard=7)
     assert done.frames == {"train": 13, "validation": 3, "held_out": 2} and done.left_out == {"between two splits": 2}
-    times = {split: [r.stamp_ns for r in done.dataset.frames() if r.split == split] for split in done.frames}
+    times = {split: [r.stamp_ns for r in done.records() if r.split == split] for split in done.frames}
     assert max(times["train"]) < min(times["validation"]) and max(times["validation"]) < min(times["held_out"])
-    assert done.dataset.shards == 3 and done.dataset.is_complete
+    assert {split: one.shards for split, one in done.datasets.items()} == {"train": 2, "validation": 1, "held_out": 1}
+    for split, dataset in done.datasets.items():  # a folder each: none is trained on by mistake
+        assert dataset.path == done.path / split and dataset.is_complete
+        assert {one.split for one in dataset.frames(images=False)} == {split}
 
 
 def test_skipped_and_unchecked_frames_are_left_out_where_that_is_asked(labels: Path, edit: Any) -> None:
@@ -284,7 +287,7 @@ def test_skipped_and_unchecked_frames_are_left_out_where_that_is_asked(labels: P
 
 def test_finishing_again_writes_nothing_new(labels: Path) -> None:
     first = finished(labels)
-    shard = first.dataset.shard_path("frames", 0)
+    shard = first.datasets["train"].shard_path("frames", 0)
     before = shard.stat().st_mtime_ns
     again = finished(labels)
     assert again.there_before and shard.stat().st_mtime_ns == before and again.frames == first.frames
@@ -299,35 +302,49 @@ def test_an_interrupted_run_goes_on(labels: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         finish([labels], labels.parent / "dataset", config, on_frame=stop)
-    assert DatasetFolder.open(labels.parent / "dataset").missing("frames") == (1, 2)
+    assert DatasetFolder.open(labels.parent / "dataset" / "train").missing("frames") == (1, 2)
     done = finish([labels], labels.parent / "dataset", config)
-    assert done.frames.total() == 6 and len({one.id for one in done.dataset.frames()}) == 6
+    assert done.frames.total() == 6 and len({one.id for one in done.records()}) == 6
 
 
 def test_a_data_set_of_earlier_labels_is_replaced_only_when_asked(labels: Path, edit: Any) -> None:
     finished(labels)
-    (labels.parent / "dataset" / "notes.md").write_text("mine")
+    (labels.parent / "dataset" / "train" / "notes.md").write_text("mine")
     edit(labels, "| red block |", "| brick |")
     with pytest.raises(ConfigurationError, match="--force"):
         finished(labels)
     with pytest.raises(ConfigurationError, match=r"notes\.md"):
         finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
-    assert DatasetFolder.open(labels.parent / "dataset").is_complete
-    (labels.parent / "dataset" / "notes.md").unlink()
+    assert DatasetFolder.open(labels.parent / "dataset" / "train").is_complete
+    (labels.parent / "dataset" / "train" / "notes.md").unlink()
     done = finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
     assert done.objects["brick"] == 1
 
 
+def test_a_split_that_is_no_longer_wanted_does_not_stay(look: Any, tmp_path: Path) -> None:
+    labels = look(write_camera_bag(tmp_path / "desk", frames=12), tmp_path / "labels").work.path
+    finished(labels, split=SplitConfig(gap_s=0.0))
+    assert (tmp_path / "dataset" / "validation" / "dataset.json").exists()
+    alone = FinishConfig(split=SplitConfig(validation=0.0))
+    with pytest.raises(ConfigurationError, match="--force"):
+        finish([labels], tmp_path / "dataset", alone)
+    assert finish([labels], tmp_path / "dataset", alone, force=True).frames == {"train": 12}
+    assert not (tmp_path / "dataset" / "validation" / "dataset.json").exists()
+
+
 def test_another_kind_of_data_set_is_never_replaced(labels: Path) -> None:
-    DatasetFolder.create(labels.parent / "dataset", "scenes", {"seed": 1}, 1)
+    DatasetFolder.create(labels.parent / "dataset" / "train", "scenes", {"seed": 1}, 1)
     with pytest.raises(ConfigurationError, match="another kind"):
         finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
+    with pytest.raises(ConfigurationError, match="a data set itself"):
+        finish([labels], labels.parent / "dataset" / "train", FinishConfig(), force=True)
+    assert (labels.parent / "dataset" / "train" / "dataset.json").exists()
 
 
 def test_several_recordings_make_one_data_set(labels: Path, look: Any, tmp_path: Path) -> None:
     other = look(write_camera_bag(tmp_path / "b" / "desk", frames=3), tmp_path / "b_labels").work.path
     done = finish([labels, other], tmp_path / "both", FinishConfig())
-    assert len({one.id for one in done.dataset.frames()}) == done.frames.total() == 9  # though both are called desk
+    assert len({one.id for one in done.records()}) == done.frames.total() == 9  # though both are called desk
 
 
 def test_one_recording_twice_is_refused(labels: Path, tmp_path: Path) -> None:
@@ -352,8 +369,8 @@ def test_pictures_for_control_show_what_was_written(labels: Path) -> None:
     record = records_of(labels)[0]
     mask = record.mask(1)
     assert mask is not None and control.shape == plain.shape
-    assert (labels.parent / "dataset" / "reports" / "contact_sheet_from_bag.jpg").exists()
-    report = json.loads((labels.parent / "dataset" / "reports" / "from_bag.json").read_text())
+    assert (labels.parent / "dataset" / "contact_sheet.jpg").exists()
+    report = json.loads((labels.parent / "dataset" / "from_bag.json").read_text())
     assert report["frames"] == {"train": 6} and report["objects"] == {"red block": 6}
 
 

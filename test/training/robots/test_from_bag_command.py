@@ -34,8 +34,13 @@ def test_the_demo_recording_goes_all_the_way(
     path.write_text(path.read_text().replace("rename:\n", "rename:\n  orange box -> parcel\n", 1))
     assert run(labels, "--finish", "--out", out) == 0
     told = capsys.readouterr().out
-    assert "3 parcel" in told and "3 renamed" in told and f"n3d dataset questions {out}" in told
-    records = list(DatasetFolder.open(out).frames())
+    assert (
+        "3 parcel" in told
+        and "3 renamed" in told
+        and f"n3d dataset questions {out}/train" in told
+        and f"--data {out}/train" in told
+    )
+    records = list(DatasetFolder.open(out / "train").frames())
     assert len(records) == 3 and all(one.visible_box is not None for record in records for one in record.objects)
     truth = json.loads((bag / "truth.json").read_text())
     assert _best_overlap(labels, truth) > 0.7
