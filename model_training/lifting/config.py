@@ -53,11 +53,11 @@ class PointConfig:
         2, "width of the border whose depth is taken from beside it", minimum=0, maximum=20, unit="px"
     )
     smooth_px: int = number(5, "side of the median against noise", minimum=1, maximum=5, unit="px")
-    border_px: int = number(3, "how far outlines are off", minimum=0, maximum=20, unit="px")
+    border_px: int = number(4, "how far outlines are off", minimum=0, maximum=20, unit="px")
     border_slope: float = number(4.0, "slope of surfaces that end at an outline", minimum=0.0, maximum=50.0)
     min_inner_share: float = number(0.3, "share of pixels away from the outline", minimum=0.0, maximum=1.0)
-    trim_share: float = number(0.002, "points left out along the line of sight", minimum=0.0, maximum=0.1)
-    trim_across_share: float = number(0.0005, "points left out across it", minimum=0.0, maximum=0.1)
+    trim_share: float = number(0.001, "points left out along the line of sight", minimum=0.0, maximum=0.1)
+    trim_across_share: float = number(0.0002, "points left out across it", minimum=0.0, maximum=0.1)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -93,7 +93,7 @@ class FilterConfig:
             more means the same; only for scenes at least ``min_scene_m`` deep.
         min_scene_m: flat scenes, looked at from above, say nothing about depth.
         max_border_share: of the 2-D box's outline that the image's border cuts: what is mostly outside has no size.
-        class_sizes: longest side from and to, metres, by label: a mug of 3 m is wrong; labels not named are not judged.
+        class_sizes: longest side from and to, metres, by label (as renamed): a mug of 3 m is wrong; labels not named are not judged.
         class_aspects: largest ratio of the longest side and the one after it, by label.
     """
 

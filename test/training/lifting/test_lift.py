@@ -281,3 +281,12 @@ def test_wrong_settings_are_refused_by_name(tmp_path: Path) -> None:
         Tools.of(tmp_path / "nothing", LiftConfig(depth=DepthConfig(folder=str(tmp_path))))
     assert from_mapping({"filters": {"class_sizes": {"mug": [0.05, 0.3]}}}, LiftConfig, "a").filters.class_sizes
     assert PointConfig().smooth_px == 5
+
+
+def test_the_example_configuration_is_one(repository: Path) -> None:
+    from model_training.yaml_config import read_yaml
+
+    config = read_yaml(repository / "model_training" / "lifting" / "configs" / "household.yaml", LiftConfig)
+    assert config.filters.class_sizes["mug"][1] == 0.25
+    assert config.rename["person"] == ""
+    assert not config.camera.estimated
