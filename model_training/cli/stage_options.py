@@ -114,12 +114,14 @@ def print_statistics(found: Mapping[str, Any]) -> None:
     Args:
         found: of ``Statistics.to_dict``.
     """
-    from model_training.data.statistics import lines_of
+    from model_training.data.statistics import lines_of, question_rows
 
     lines = lines_of(found)
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
         print(f"{name:<{width}}  {plain(text)}")
+    if found["questions_by_class"]:
+        print("\n" + table(["question", "n", "commonest answer", "share"], question_rows(found)))
 
 
 def write_report(folder: DatasetFolder, content: str, made: StageReport) -> Path:

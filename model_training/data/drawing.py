@@ -32,6 +32,7 @@ MARGIN = 8
 LABEL_SIZE = 13
 TEXT_SIZE = 15
 TEXT_LINES = 5
+SAMPLE_TEXT = "Which is farther from the yellow banana, the pear or the white basket?"
 PAPER: Color = (24, 27, 33)
 INK: Color = (225, 228, 234)
 FAINT: Color = (150, 156, 166)
@@ -157,7 +158,7 @@ def _question_lines(record: FrameRecord, questions: Sequence[QuestionRecord]) ->
 
 def _wrapped(text: str) -> list[str]:
     """Lines that fit under a picture."""
-    per_letter = max(1.0, text_size("n" * 20, TEXT_SIZE)[0] / 20)
+    per_letter = max(1.0, text_size(SAMPLE_TEXT, TEXT_SIZE)[0] / len(SAMPLE_TEXT))
     return textwrap.wrap(text, int((PICTURE_WIDTH - 16) / per_letter), max_lines=TEXT_LINES, placeholder=" ...")
 
 

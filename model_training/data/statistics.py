@@ -261,11 +261,24 @@ def lines_of(found: Mapping[str, Any], most: int = 8) -> list[tuple[str, str]]:
         cover = found["depth_coverage"]
         lines.append(("depth", f"on {cover['mean']:.0%} of the pixels ({cover['sampled_frames']} frames looked at)"))
     lines.append(("questions", f"{found['questions']}"))
-    lines.append(("by class", _named(found["questions_by_class"], 20)))
-    asked = found["questions_by_class"]
-    shares = {name: f"{share:.0%} of {asked[name]}" for name, share in found["commonest_answer_share"].items()}
-    lines.append(("commonest answer", _named(shares, 20)))
     return [(name, text) for name, text in lines if text]
+
+
+def question_rows(found: Mapping[str, Any]) -> list[list[str]]:
+    """Rows of a table of the questions: class, number, commonest answer, its share.
+
+    Args:
+        found: of ``Statistics.to_dict``.
+
+    Returns:
+        Cells; "-" where a class has no answers in words.
+    """
+    rows = []
+    for name, count in found["questions_by_class"].items():
+        share = found["commonest_answer_share"].get(name)
+        commonest = "-" if share is None else next(iter(found["answers_by_class"][name]))
+        rows.append([name, str(count), commonest, "-" if share is None else f"{share:.0%}"])
+    return rows
 
 
 def _named(counts: Mapping[str, Any], most: int) -> str:

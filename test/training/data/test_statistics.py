@@ -12,7 +12,7 @@ pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
 from dataset_builders import frame_record, object_record, question_record
 from model_training.data.folder import DatasetFolder
 from model_training.data.records import QuestionRecord
-from model_training.data.statistics import Statistics, answer_kind, interval, lines_of, statistics_of
+from model_training.data.statistics import Statistics, answer_kind, interval, lines_of, question_rows, statistics_of
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,11 @@ def test_an_empty_folder_has_numbers_too(tmp_path: Path) -> None:
     folder = DatasetFolder.create(tmp_path, "test", {}, 2)
     numbers = statistics_of(folder).to_dict()
     assert numbers["frames"] == 0 and numbers["depth_coverage"] == {} and dict(lines_of(numbers))["questions"] == "0"
+
+
+def test_questions_are_told_with_how_many_there_are_and_the_best_blind_guess() -> None:
+    found = Statistics()
+    for value in ("yes", "yes", "yes", "no"):
+        found.add_question(question_record("a", value=value))
+    found.add_question(QuestionRecord(id="a/d", frame_id="a", kind="detection", object_ids=(1,)))
+    assert question_rows(found.to_dict()) == [["left_right", "4", "yes", "75%"], ["detection", "1", "-", "-"]]
