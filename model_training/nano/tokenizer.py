@@ -18,6 +18,7 @@ from n3d_ros.depth.files.writing import write_json
 HEADS = 64  # boxes of a list whose beginning (``bbox_7=Bbox``) is one token; as many as are asked for by default
 LEARNT_PIECES = 512  # of words that are not known whole: bytes and their merges, learnt from the known words
 MIN_PAIRS = 2  # times that two pieces must stand together to be joined
+_CHARACTER_OF = {byte: character for character, byte in byte_of_character().items()}
 
 
 def write_nano_tokenizer(folder: str | Path) -> Tokenizer:
@@ -67,8 +68,7 @@ def _settings() -> dict[str, Any]:
 
 def _characters(text: str) -> str:
     """A piece of text in the characters of the byte-level alphabet."""
-    character_of = {byte: character for character, byte in byte_of_character().items()}
-    return "".join(character_of[byte] for byte in text.encode())
+    return "".join(_CHARACTER_OF[byte] for byte in text.encode())
 
 
 def _corpus() -> Iterator[str]:

@@ -24,7 +24,9 @@ CATALOGUE_WORDS = _words(
     picture frame globe trophy hat shoe backpack bag suitcase umbrella hammer drill toolbox wrench screwdriver tape
     marker pen pencil stapler notebook folder dumbbell helmet racket bat skittle pin stand side coffee dining office
     round square small large trash waste storage milk juice soda water spray detergent shampoo soap sugar flour rice
-    tea cracker chips food
+    tea cracker chips food camera chest of drawers cooking refrigerator fridge control teddy bear doll car truck
+    washing machine microwave oven dishwasher heater fan sink toilet watering guitar tripod ladder stairs door
+    window rack
     """
 )
 """Words of the names of what this project renders, and of what else stands on tables and in rooms."""
@@ -55,7 +57,11 @@ QUESTION_WORDS = _words(
     angle center centre coordinate coordinates point position axis value values difference equals equal sum square
     root calculate compute therefore so because since then thus hence we get know step given following their
     respectively all both each any some only other another into out up down forward backward towards toward apart
-    along across reference code followed aforementioned sizes sort sorted place room table floor wall shelf
+    along across reference code followed aforementioned sizes sort sorted place room table floor wall shelf close
+    closest got call follows further vector vectors decimals normalized normalize atan rad radians positioned number
+    leftmost rightmost determine ground plane cross product relative highest lowest relationship centers hour
+    corresponds measure appear greater known half arc once considering volume measuring tilted viewer x y z
+    distances angles few convert perspective when narrower nearer order others before axes ask say said
     """
 )
 
@@ -64,7 +70,8 @@ OPENING_WORDS = _words(
     What Which Where Who How Is Are Does Do Can Will If From The There It Yes No True False Detect Identify Find
     Locate Show List Name Tell Give Seen Standing Looking Compare Compared Between Among Of So Then Thus Therefore
     Hence First Next Finally Step We To In On At As For And But Since Because Their They Both This That Please
-    Viewed Suppose Imagine Bbox bbox bounding assistant user system
+    Viewed Suppose Imagine Bbox bbox bounding assistant user system Would Could Calculate Determine Normalize
+    Convert You When Order Sort Measure Nothing X Y Z A B C
     """
 )
 

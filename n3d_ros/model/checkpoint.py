@@ -30,6 +30,7 @@ from n3d_ros.model.config import build_config, choose_position_code, read_config
 from n3d_ros.model.half_precision import guard_half_precision
 from n3d_ros.model.memory import RuntimeRoom
 from n3d_ros.model.n3d_vlm import N3dVlm
+from n3d_ros.model.packaged import packaged_folder
 from n3d_ros.model.placement import memory_plan
 from n3d_ros.model.position_code import PositionCode
 from n3d_ros.model.stock import stock_name
@@ -71,10 +72,10 @@ class LoadedModel:
 
 
 def resolve_source(source: str | Path, *, on_progress: Progress | None = None, weights: bool = True) -> Path:
-    """The folder of a checkpoint: the one named, or the local copy of a repository on the hub, downloaded if need be.
+    """The folder of a checkpoint: the one named, the packaged one, or a repository's local copy, downloaded if need be.
 
     Args:
-        source: a folder, or "owner/name".
+        source: a folder, "n3d-nano" for the checkpoint that comes with the package, or "owner/name" on the hub.
         on_progress: told a sentence and the share done while something is downloaded; what it raises ends that.
         weights: False for configuration and tokenizer alone, which are small.
 
@@ -84,6 +85,8 @@ def resolve_source(source: str | Path, *, on_progress: Progress | None = None, w
     Raises:
         ConfigurationError: no such folder and no such repository, or no connection.
     """
+    if (packaged := packaged_folder(source)) is not None:
+        return packaged
     check = _check_complete if weights else _check_small_files
     return sources.resolve_source(source, check_complete=check, on_progress=on_progress, weights=weights)
 
@@ -102,7 +105,7 @@ def load_model(
     """The model of a checkpoint: N3D-VLM as released, stock Qwen2.5-VL, or ours.
 
     Args:
-        source: a folder, or the id "owner/name" of a repository on the hub.
+        source: a folder, "n3d-nano", or the id "owner/name" of a repository on the hub.
         dtype: of the weights; "auto" takes the checkpoint's on a GPU, and float32 on the CPU where that fits.
         device: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if there is one.
         position_code: a mode instead of what the checkpoint says.

@@ -47,7 +47,7 @@ class LanguageModelConfig:
     model: str = _text(
         "",
         "the language model: a folder with config.json, *.safetensors and the tokenizer, or a hub id such as "
-        "yuxinhk/N3D-VLM, which is downloaded; empty: none",
+        "yuxinhk/N3D-VLM, which is downloaded, or n3d-nano, which comes with the package; empty: none",
         name="model",
         live=True,
     )

@@ -1,0 +1,101 @@
+"""The checkpoint that comes with the package, under a name of its own: ``model:=n3d-nano``.
+
+Its folder is like any other checkpoint's, with one file more: ``SHA256SUMS``, as the tool of that name writes it. A
+copy that lacks a byte is named as such instead of answering nonsense.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from n3d_ros.errors import ConfigurationError
+
+PACKAGED_NAME = "n3d-nano"
+PACKAGED_FOLDER = Path(__file__).resolve().parent.parent / "models" / "n3d_nano"
+SUMS_FILE = "SHA256SUMS"
+MAX_SUMS_BYTES = 65_536
+BLOCK_BYTES = 1 << 20
+_MEND = "Install the package again, or fetch the checkout's large files again."
+
+
+def packaged_folder(source: str | Path, *, folder: Path = PACKAGED_FOLDER) -> Path | None:
+    """The folder of the packaged checkpoint, checked byte by byte.
+
+    Args:
+        source: as the user named a model.
+        folder: where it lies.
+
+    Returns:
+        The folder; None where the user named something else.
+
+    Raises:
+        ConfigurationError: it was named, and is not there or not as it was packaged.
+    """
+    if str(source) != PACKAGED_NAME:
+        return None
+    if not (folder / SUMS_FILE).is_file():
+        raise ConfigurationError(
+            f"model: {PACKAGED_NAME!r} is the checkpoint that comes with the package, and this installation has none. "
+            "Leave model empty for the geometric grounder, or name the folder of a checkpoint or a hub id."
+        )
+    check_sums(folder)
+    return folder
+
+
+def write_sums(folder: Path) -> None:
+    """Writes ``SHA256SUMS`` of all other files of a folder.
+
+    Args:
+        folder: of a checkpoint that is complete.
+    """
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS_FILE)
+    part = folder / (SUMS_FILE + ".part")
+    part.write_text("".join(f"{_sum(file)}  {file.name}\n" for file in files), encoding="ascii")
+    part.replace(folder / SUMS_FILE)
+
+
+def check_sums(folder: Path) -> None:
+    """Holds the files of a folder against its ``SHA256SUMS``.
+
+    Args:
+        folder: of a checkpoint.
+
+    Raises:
+        ConfigurationError: a file is missing or another one, or the list cannot be read.
+    """
+    for name, wanted in _read_sums(folder / SUMS_FILE).items():
+        file = folder / name
+        if not file.is_file():
+            raise ConfigurationError(f"{file}: expected this file of the packaged checkpoint, it is not there. {_MEND}")
+        found = _sum(file)
+        if found != wanted:
+            raise ConfigurationError(f"{file}: expected sha256 {wanted[:16]}..., got {found[:16]}... {_MEND}")
+
+
+def _read_sums(file: Path) -> dict[str, str]:
+    """Sums by file name."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(MAX_SUMS_BYTES).decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error}. {_MEND}") from error
+    sums = {}
+    for line in text.splitlines():
+        wanted, _, name = line.partition("  ")
+        is_sum = len(wanted) == 64 and all(sign in "0123456789abcdef" for sign in wanted)
+        if not is_sum or not name or Path(name).name != name:
+            raise ConfigurationError(
+                f"{file}: expected lines of a sha256 and a file's name, got {line[:80]!r}. {_MEND}"
+            )
+        sums[name] = wanted
+    return sums
+
+
+def _sum(file: Path) -> str:
+    """The sha256 of a file."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
