@@ -212,15 +212,17 @@ def _grounder(args: argparse.Namespace, node: Any, reader: Any, loading: Any) ->
 def _tell_first(done: FirstStep, source: str) -> None:
     """What the first step came to, and what comes next."""
     work = done.work
-    print(f"{done.candidates} frames of {Path(source).name} can be used.")
+    print(f"{_counted(done.candidates, 'frame')} of {Path(source).name} can be used.")
     for reason, count in done.left_out.most_common():
-        print(f"  no new frame for {count} stretches of time: {LEFT_OUT_WORDS.get(reason, reason)}")
+        stretches = _counted(count, "stretch", "stretches")
+        print(f"  {stretches} of time without a new frame: {LEFT_OUT_WORDS.get(reason, reason)}")
     _tell_dropped(done.dropped)
     if not done.added:
-        print(f"Nothing was added to {work.labels}: it has {done.there} frames.")
+        print(f"Nothing was added to {work.labels}: it has {_counted(done.there, 'frame')}.")
     else:
         before = f" to the {done.there} that were there" if done.there else ""
-        print(f"{len(done.added)} frames with {done.objects} boxes were added{before}.")
+        boxes = _counted(done.objects, "box", "boxes")
+        print(f"Added{before}: {_counted(len(done.added), 'frame')} with {boxes}.")
     print(
         f"Look at {work.path / 'look.html'} (or {work.path / 'pictures'}), correct {work.labels}, then:\n"
         f"  n3d dataset from-bag {work.path} --finish --out DATASET"
@@ -233,6 +235,11 @@ def _tell_dropped(dropped: Dropped) -> None:
         when = ", ".join(f"{seconds:.2f}" for seconds in dropped.where[reason][:MOMENTS_TOLD])
         more = ", ..." if count > MOMENTS_TOLD else ""
         print(f"  {count} not used ({reason}, at {when}{more} s): {plain(dropped.why[reason], 400)}")
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    """A number of things in words."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 # ---------------------------------------------------------------------------------------------------------- second step
@@ -266,12 +273,13 @@ def _tell_second(done: Finished, sources: list[str]) -> None:
     changed = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(done.changes.items()))
     print(f"Your changes: {changed or 'none'}.")
     if done.without_points:
-        print(f"{done.without_points} boxes show too few measured points for a visible box; they keep their whole box.")
+        boxes = _counted(done.without_points, "box", "boxes")
+        print(f"{boxes} with too few measured points for a visible box: only the whole box is kept.")
     for note in done.notes:
         print(f"  {note}")
     _tell_statuses(done)
     for reason, count in done.left_out.most_common():
-        print(f"  {count} frames left out: {reason}")
+        print(f"  left out: {_counted(count, 'frame')}, {reason}")
     control = " and ".join(str(Path(one, "control")) for one in sources)
     print(f"Look at {control} for what was written. Next:\n{_next_commands(done)}")
 
@@ -288,7 +296,7 @@ def _frames_line(done: Finished) -> str:
     """How many frames there are, by split."""
     splits = ", ".join(f"{count} {split}" for split, count in done.frames.items())
     there = " (all were there already)" if done.there_before else ""
-    return f"{done.path}: {done.frames.total()} frames, {splits}{there}."
+    return f"{done.path}: {_counted(done.frames.total(), 'frame')}, {splits}{there}."
 
 
 def _tell_statuses(done: Finished) -> None:
@@ -296,11 +304,11 @@ def _tell_statuses(done: Finished) -> None:
     unchecked = done.statuses["unchecked"]
     if unchecked:
         edited = f", though you changed lines of {done.edited_unchecked} of them" if done.edited_unchecked else ""
-        print(f"  {unchecked} frames are marked unchecked{edited}: the node's boxes may be wrong there")
+        print(f"  marked unchecked{edited}: {_counted(unchecked, 'frame')}; the node's boxes may be wrong there")
     if done.statuses.total() > done.statuses["complete"]:
         print(
-            f"  {done.statuses['complete']} frames are marked complete: only these can teach to find everything; the "
-            "others teach to find what is named"
+            f"  marked complete: {_counted(done.statuses['complete'], 'frame')}; only these can teach to find "
+            "everything, the others teach to find what is named"
         )
     if set(done.frames) == {"train"}:
         print(

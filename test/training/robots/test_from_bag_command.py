@@ -29,7 +29,7 @@ def test_the_demo_recording_goes_all_the_way(
     bag, labels, out = repository / "demo" / "tabletop", tmp_path / "labels", tmp_path / "dataset"
     assert run(bag, "--out", labels, "--frames", 3) == 0
     told = capsys.readouterr().out
-    assert "3 frames with" in told and f"n3d dataset from-bag {labels} --finish --out" in told
+    assert "Added: 3 frames with" in told and f"n3d dataset from-bag {labels} --finish --out" in told
     path = labels / "labels.txt"
     path.write_text(path.read_text().replace("rename:\n", "rename:\n  orange box -> parcel\n", 1))
     assert run(labels, "--finish", "--out", out) == 0
