@@ -82,12 +82,17 @@ class AskedFrame:
     @cached_property
     def scene(self) -> Scene:
         """What the node would know after one look that found these boxes, errors unknown."""
-        return self._scene(described=False)
+        return self._scene("plain")
 
     @cached_property
     def described_scene(self) -> Scene:
         """The same with the materials in the labels ("wooden chair"), which the node knows from labels alone."""
-        return self._scene(described=True)
+        return self._scene("described")
+
+    @cached_property
+    def whole_scene(self) -> Scene:
+        """The same of the whole objects' boxes: what touches what is not told by what is seen of it."""
+        return self._scene("whole")
 
     @cached_property
     def faint_ids(self) -> frozenset[int]:
@@ -124,6 +129,27 @@ class AskedFrame:
         wanted = set(ids)
         return tuple(one.id for one in self.objects if one.id in wanted)
 
+    @cached_property
+    def has_whole_boxes(self) -> bool:
+        """Whether ``whole_scene`` has a whole box for every object."""
+        return all(one.record.box is not None for one in (*self.objects, *self.faint))
+
+    def carriers(self, object_id: int) -> tuple[int, ...]:
+        """What an object is known to stand on or to be in, and what that stands on, and so on.
+
+        Args:
+            object_id: of any object.
+
+        Returns:
+            Ids, the nearest first; none where nothing is known.
+        """
+        found: list[int] = []
+        one = self.record.by_id(object_id)
+        while one is not None and (below := one.inside_of or one.supported_by) and below not in found:
+            found.append(below)
+            one = self.record.by_id(below)
+        return tuple(found)
+
     def query(self, text: str, *, level: bool = False) -> SpatialQuery:
         """A question as the node's code takes it, asked by the camera.
 
@@ -138,8 +164,8 @@ class AskedFrame:
         up = self._up if level else None
         return SpatialQuery(text=text, viewpoint=OPTICAL_T_VIEWER, up=up, open_vocabulary=True)
 
-    def _scene(self, *, described: bool) -> Scene:
-        objects = [_scene_object(one, described=described) for one in (*self.objects, *self.faint)]
+    def _scene(self, kind: str) -> Scene:
+        objects = [_scene_object(one, kind) for one in (*self.objects, *self.faint)]
         return Scene(frame_id=OPTICAL_FRAME, stamp_ns=STAMP_NS, objects=tuple(objects))
 
 
@@ -233,9 +259,10 @@ def _rounded(value: float) -> float:
     return round(float(value), DECIMALS) + 0.0
 
 
-def _scene_object(one: AskedObject, *, described: bool) -> SceneObject:
-    word = material_word(one.record) if described else ""
+def _scene_object(one: AskedObject, kind: str) -> SceneObject:
+    word = material_word(one.record) if kind == "described" else ""
+    box = one.record.box if kind == "whole" and one.record.box is not None else one.box
     found = Detection3D(
-        label=f"{word} {one.label}".strip(), box=one.box, color=one.record.color or None, shape=one.record.shape or None
+        label=f"{word} {one.label}".strip(), box=box, color=one.record.color or None, shape=one.record.shape or None
     )
     return SceneObject.first(one.id, found, STAMP_NS)

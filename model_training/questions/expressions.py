@@ -26,7 +26,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "right": ("{t} to the right of the {r}", "{t} right of the {r}", "{t} on the right side of the {r}"),
     "front": ("{t} in front of the {r}",),
     "behind": ("{t} behind the {r}",),
-    "on": ("{t} on the {r}", "{t} on top of the {r}", "{t} lying on the {r}"),
+    "on": ("{t} on the {r}", "{t} on top of the {r}"),
     "in": ("{t} in the {r}", "{t} inside the {r}"),
     "under": ("{t} under the {r}",),
     "next": ("{t} next to the {r}", "{t} beside the {r}"),
@@ -36,7 +36,10 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 """How a thing stands to one or two others, each in several ways of saying it."""
 ATTRIBUTES = frozenset({"color", "material", "size"})
-CARRIES = frozenset({"on", "in"})
+CARRIED = frozenset({"on", "in"})
+TOUCHING = frozenset({"on", "in", "under", "next"})
+"""Places told by faces that meet, not by centres: whole boxes are needed where they are known."""
+MOST_REFERENCES = 3  # whose names are tried for one expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +76,25 @@ def expressions(frame: AskedFrame, names: Names, rng: np.random.Generator, attem
     for _ in range(attempts):
         kind = kinds[int(rng.integers(len(kinds)))]
         target = _target(frame, rng)
-        words = _words(kind, target, frame, names, rng)
+        words = (
+            _placed(kind, target, frame, names, rng) if kind in PLACES else _described(kind, target, frame, names, rng)
+        )
         if words is None or words in given:
             continue
         given.add(words)
-        is_true = kind not in CARRIES or _is_carried(kind, words, target, frame, names)
-        if is_true and _is_proven(kind, words, target, names):
+        if _is_proven(kind, words, target, frame, names):
             yield Expression(words=f"the {words}", object_id=target.id, kind=kind)
 
 
-def _is_proven(kind: str, words: str, target: AskedObject, names: Names) -> bool:
+def _is_proven(kind: str, words: str, target: AskedObject, frame: AskedFrame, names: Names) -> bool:
     """Whether the words mean the target alone, along the camera's axes and along level ones."""
-    if names.the_one(words, described=kind == "material") != target.id:
-        return False
-    return kind in ATTRIBUTES or names.the_one(words, level=True) == target.id
+    if kind == "size" and names.the_one(words.partition(" ")[2]) is not None:
+        return False  # "the big red mug" means the only red one, however small it is
+    if kind in ATTRIBUTES:
+        return names.the_one(words, scene="described" if kind == "material" else "plain") == target.id
+    if kind in TOUCHING and frame.has_whole_boxes:
+        return names.the_one(words, scene="whole", level=True) == target.id
+    return names.the_one(words) == names.the_one(words, level=True) == target.id
 
 
 def _target(frame: AskedFrame, rng: np.random.Generator) -> AskedObject:
@@ -96,56 +104,49 @@ def _target(frame: AskedFrame, rng: np.random.Generator) -> AskedObject:
     return frame.objects[int(rng.choice(len(labels), p=weights / weights.sum()))]
 
 
-def _words(kind: str, target: AskedObject, frame: AskedFrame, names: Names, rng: np.random.Generator) -> str | None:
-    """Words of a kind for an object, not yet proven; None where it has nothing of the kind."""
+def _is_alone(target: AskedObject, frame: AskedFrame) -> bool:
+    return sum(one.label == target.label for one in (*frame.objects, *frame.faint)) == 1
+
+
+def _described(kind: str, target: AskedObject, frame: AskedFrame, names: Names, rng: np.random.Generator) -> str | None:
+    """Words that describe an object, not yet proven; None where it has nothing of the kind."""
     record, label = target.record, target.label
     if kind == "color":
         return f"{record.color} {label if rng.random() > GENERIC_SHARE else 'object'}" if record.color else None
     if kind == "material":
         word = material_word(record)
         return f"{word} {label}" if word and names.tells_material(target) else None
-    is_alone = sum(one.label == label for one in (*frame.objects, *frame.faint)) == 1
-    if kind == "size" and is_alone:
-        return None  # "the big mug" means the only mug, however small it is
-    if kind == "size":
-        color = f"{record.color} " if record.color and rng.random() < 0.5 else ""
-        return f"{_one_of(SIZE_WORDS, rng)} {color}{label}"
-    # an only mug is meant by "mug" already: then it is more often "the object" that stands so
-    said = "object" if rng.random() < (LONE_GENERIC_SHARE if is_alone else GENERIC_SHARE) else label
-    if kind == "extreme" and is_alone and said == label:
-        return None
     if kind == "extreme":
-        return _one_of(EXTREMES, rng).format(t=said)
-    others = [name for one in _drawn(frame, target, rng) if (name := next(names.short_names(one), None)) is not None]
-    if len(others) < 1 + (kind == "between"):
-        return None
-    return _one_of(PLACES[kind], rng).format(t=said, r=others[0], s=others[-1])
+        return _one_of(EXTREMES, rng).format(t=_said(target, frame, rng))
+    if _is_alone(target, frame):
+        return None  # "the big mug" means the only mug, however small it is
+    color = f"{record.color} " if record.color and rng.random() < 0.5 else ""
+    return f"{_one_of(SIZE_WORDS, rng)} {color}{label}"
 
 
-def _drawn(frame: AskedFrame, target: AskedObject, rng: np.random.Generator) -> list[AskedObject]:
-    """Three other objects to stand to, or fewer."""
+def _placed(kind: str, target: AskedObject, frame: AskedFrame, names: Names, rng: np.random.Generator) -> str | None:
+    """Words for where an object is, not yet proven; None where nothing is there that it could stand so to."""
+    carriers = frame.carriers(target.id)
     others = [one for one in frame.objects if one.id != target.id]
-    return [others[k] for k in rng.permutation(len(others))[:3].tolist()]
+    if kind in CARRIED and carriers:
+        others = [one for one in others if one.id in (carriers[:1] if kind == "in" else carriers)]
+    elif kind == "under" and any(frame.carriers(one.id) for one in others):
+        others = [one for one in others if target.id in frame.carriers(one.id)]
+    elif kind not in TOUCHING:
+        # what stands on a table is neither left of it nor behind it, wherever their centres are
+        others = [one for one in others if one.id not in carriers and target.id not in frame.carriers(one.id)]
+    drawn = (others[k] for k in rng.permutation(len(others))[:MOST_REFERENCES].tolist())
+    called = [name for one in drawn if (name := next(names.short_names(one), None)) is not None]
+    if len(called) < 1 + (kind == "between"):
+        return None
+    words = _one_of(PLACES[kind], rng)
+    return words.format(t=_said(target, frame, rng), r=called[0], s=called[-1])
 
 
-def _is_carried(kind: str, words: str, target: AskedObject, frame: AskedFrame, names: Names) -> bool:
-    """Whether what is known of the frame agrees that the object stands on, or in, what the words end with."""
-    carrier = next((one for one in frame.objects if any(words.endswith(f" {n}") for n in names.short_names(one))), None)
-    record = target.record
-    if carrier is None:
-        return False
-    if kind == "in":
-        return record.inside_of in (None, carrier.id) and (
-            record.inside_of is not None or record.supported_by in (None, carrier.id)
-        )
-    seen = set[int]()
-    while record.supported_by and record.supported_by not in seen:
-        seen.add(record.supported_by)
-        below = frame.record.by_id(record.supported_by)
-        if below is None:
-            break
-        record = below
-    return target.record.supported_by is None or carrier.id in seen
+def _said(target: AskedObject, frame: AskedFrame, rng: np.random.Generator) -> str:
+    """What the thing itself is called: an only mug is meant by "mug" already, so it is more often "the object"."""
+    share = LONE_GENERIC_SHARE if _is_alone(target, frame) else GENERIC_SHARE
+    return "object" if rng.random() < share else target.label
 
 
 def _one_of(choices: tuple[str, ...], rng: np.random.Generator) -> str:

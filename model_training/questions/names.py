@@ -67,24 +67,24 @@ class Names:
 
     def __init__(self, frame: AskedFrame) -> None:
         self._frame = frame
-        self._one: dict[tuple[str, bool, bool], int | None] = {}
+        self._one: dict[tuple[str, str, bool], int | None] = {}
         self._all: dict[str, tuple[int, ...] | None] = {}
 
-    def the_one(self, words: str, *, described: bool = False, level: bool = False) -> int | None:
+    def the_one(self, words: str, *, scene: str = "plain", level: bool = False) -> int | None:
         """The object that a phrase means, where it means one beyond doubt.
 
         Args:
             words: without article.
-            described: whether the words tell a material.
+            scene: "plain"; "described" where the words tell a material, "whole" where they tell what touches what.
             level: whether sides are meant along level axes, where the vertical is known.
 
         Returns:
             Its id; None where several fit, or none, or the measuring error has a say, or too little is seen of it, or
             something without a box could be meant.
         """
-        key = (words, described, level)
+        key = (words, scene, level)
         if key not in self._one:
-            self._one[key] = self._meant(words, described=described, level=level)
+            self._one[key] = self._meant(words, scene, level=level)
         return self._one[key]
 
     def all_called(self, words: str) -> tuple[int, ...] | None:
@@ -115,7 +115,11 @@ class Names:
         if one.record.color and self.the_one(colored) == one.id:
             yield colored
         material = material_word(one.record)
-        if material and self.tells_material(one) and self.the_one(f"{material} {one.label}", described=True) == one.id:
+        if (
+            material
+            and self.tells_material(one)
+            and self.the_one(f"{material} {one.label}", scene="described") == one.id
+        ):
             yield f"{material} {one.label}"
 
     def tells_material(self, one: AskedObject) -> bool:
@@ -127,16 +131,18 @@ class Names:
         Returns:
             True when no other one's material is unknown.
         """
-        called = self._ids_called(one.label, described=False)
+        called = self._ids_called(one.label)
         return bool(called) and all(self._record_of(i).material for i in called or ())
 
-    def _meant(self, words: str, *, described: bool, level: bool) -> int | None:
+    def _meant(self, words: str, scene: str, *, level: bool) -> int | None:
         thing = thing_of(words)
         if thing is None or self._is_doubtful(thing.phrase):
             return None
         frame = self._frame
-        query = frame.query(words, level=level)
-        context = Context.of(frame.described_scene if described else frame.scene, query)
+        known = (
+            frame.described_scene if scene == "described" else frame.whole_scene if scene == "whole" else frame.scene
+        )
+        context = Context.of(known, frame.query(words, level=level))
         try:
             found = meanings(thing, context)
         except UnansweredError:
@@ -147,17 +153,17 @@ class Names:
         return None if is_doubtful or object_id in frame.faint_ids else object_id
 
     def _fitting(self, words: str) -> tuple[int, ...] | None:
-        found = self._ids_called(words, described=False)
+        found = self._ids_called(words)
         if found is None or not self._frame.faint_ids.isdisjoint(found):
             return None
         return self._frame.in_order(found)
 
-    def _ids_called(self, words: str, *, described: bool) -> tuple[int, ...] | None:
+    def _ids_called(self, words: str) -> tuple[int, ...] | None:
         thing = thing_of(words)
         if thing is None or thing.places or thing.extreme or thing.bounds or self._is_doubtful(thing.phrase):
             return None
         frame = self._frame
-        context = Context.of(frame.described_scene if described else frame.scene, frame.query(words))
+        context = Context.of(frame.scene, frame.query(words))
         try:
             found = meanings(thing, context, together=True)
         except UnansweredError:

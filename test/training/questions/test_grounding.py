@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model_training.data.records import FrameRecord, QuestionRecord
+from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.questions.config import Margins, QuestionConfig
 from model_training.questions.make import made_questions, questions_about
 from n3d_ros.codec.prompts import grounding_text, question_text, referring_text
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.geometry.boxes import Box3D
 from training.questions.frames import frame, kitchen, random_frame, thing
 
 PLAIN = QuestionConfig(category=0, referring=0, reasoning=0)
@@ -208,3 +209,33 @@ def test_a_vertical_of_any_length_is_taken_as_a_direction() -> None:
 
     assert asked((0.0, -2.0, 0.0)) == asked((0.0, -1.0, 0.0))
     assert asked((0.0, 0.0, 0.0))
+
+
+def test_what_carries_a_thing_is_no_landmark_beside_it() -> None:
+    config = replace(MANY, category=0, referring=30, seed=4)
+    asked = [one for k in range(3) for one in of_kind(kitchen(f"kitchen-{k}"), "referring", config)]
+    said = {name for one in asked for name in one.names}
+    sides = ("left of", "right of", "in front of", "behind", "closest to", "nearest to", "between")
+    assert not [name for name in said if name.endswith("the table") and any(side in name for side in sides)]
+
+
+def test_what_stands_on_a_thing_is_told_by_whole_boxes() -> None:
+    """Seen from above, the visible top of a table reaches higher than the feet of what stands on its near edge."""
+    table = Box3D.axis_aligned(np.array([0.0, 0.5, 1.5]), np.array([1.0, 0.4, 1.0]))
+    mug = Box3D.axis_aligned(np.array([0.1, 0.25, 1.4]), np.array([0.1, 0.1, 0.1]))
+    seen = {"visible_pixels": 900, "visible_fraction": 1.0}
+    record = frame(
+        ObjectRecord(
+            id=1, label="table", box=table, visible_box=Box3D.axis_aligned((0, 0.42, 1.5), (1, 0.3, 1)), **seen
+        ),
+        ObjectRecord(id=2, label="mug", box=mug, visible_box=mug, supported_by=1, **seen),
+        ObjectRecord(
+            id=3, label="mug", box=Box3D.axis_aligned((-0.9, 0.5, 1.4), (0.1, 0.1, 0.1)), visible_box=mug, **seen
+        ),
+        up=(0.0, -1.0, 0.0),
+    )
+    config = replace(MANY, category=0, referring=40)
+    said = {
+        n: i for one in of_kind(record, "referring", config) for n, i in zip(one.names, one.object_ids, strict=True)
+    }
+    assert said.get("the mug on the table", said.get("the mug on top of the table")) == 2
