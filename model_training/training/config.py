@@ -145,7 +145,7 @@ class TrainConfig:
     Args:
         name: of the model, for its card.
         start_from: folder or hub id of the model to begin with: a released one, the last stage's, or random weights
-            with a tokenizer. Its tokenizer and its shape are kept.
+            with a tokenizer. Its tokenizer and its shape are kept. `--start` takes its place.
         licence: of the weights that come out, for the card: that of the weights it starts from, or one of the data's.
         position_code: of the model that comes out: "aligned" for weights that learn anew; "" keeps the start's own.
         seed: everything drawn follows from it.
@@ -166,7 +166,7 @@ class TrainConfig:
     """
 
     name: str
-    start_from: str
+    start_from: str = ""
     licence: str = "Apache-2.0"
     position_code: str = field(default="", metadata={"choices": ("", "reference", "aligned", "none")})
     seed: int = number(0, "everything drawn follows from it", minimum=0, maximum=2**31)

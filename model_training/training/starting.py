@@ -53,6 +53,8 @@ def start_of(config: TrainConfig) -> Start:
         ConfigurationError: no such model, or soft targets for a tokenizer without tokens of bins.
         BackendError: LoRA without the package peft.
     """
+    if not config.start_from:
+        raise ConfigurationError("train start_from: expected a folder or hub id to begin with; give --start MODEL.")
     folder = resolve_source(config.start_from)
     tokenizer = load_tokenizer(folder)
     if config.loss.sigma_bins > 0 and tokenizer.bin_ids is None:
@@ -68,7 +70,9 @@ def start_of(config: TrainConfig) -> Start:
     if config.lora.rank:
         add_lora(vlm, config)
     if config.gradient_checkpointing:
-        vlm.gradient_checkpointing_enable({"use_reentrant": False})
+        # Its name in transformers before 5.21.
+        enable = getattr(vlm, "activation_checkpointing_enable", None) or vlm.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     torch.manual_seed(config.seed)  # the dense head's first weights
     model = TrainedModel(vlm, config.loss, classes=config.examples.class_buckets, bin_ids=tokenizer.bin_ids)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -85,7 +85,8 @@ class GroundingTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         average = config.optimizer.average
         self.mean = WeightMean(start.model.vlm, average) if average > 0 else None  # on the device by now
-        self.loss_is_scaled_for_ga = True  # compute_loss divides by all tokens of a step
+        # compute_loss divides by all tokens of a step; the second is its name in transformers before 5.23.
+        self.loss_is_scaled_for_ga = self.model_accepts_loss_kwargs = True
         self.speed = Speed(peak=peak_of(self.args.device), processes=self.args.world_size)
 
     # --------------------------------------------------------------------------------------------------------- data
@@ -119,7 +120,7 @@ class GroundingTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
-    ) -> tuple[list[dict[str, Any]], None]:
+    ) -> tuple[list[dict[str, Any]], Tensor]:
         """The batches of a step; notes where the data stand behind them and how many tokens all processes learn.
 
         Args:
@@ -128,7 +129,7 @@ class GroundingTrainer(Trainer):
             device: of the training.
 
         Returns:
-            Batches, and None: the losses are divided here.
+            Batches, and how many tokens they all learn.
         """
         begun = time.perf_counter()
         batches = [next(epoch_iterator) for _ in range(num_batches)]
@@ -149,7 +150,7 @@ class GroundingTrainer(Trainer):
             torch.distributed.all_reduce(counts)
         self._items, self.stopped = counts[0].clamp_min(1), bool(counts[1] > 0)
         self._sums = {}
-        return batches, None
+        return batches, self._items
 
     # -------------------------------------------------------------------------------------------------------- steps
 

@@ -1,0 +1,167 @@
+"""The command, from a configuration to a folder that the node finds objects with."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow comes with the extra [train]")
+
+import yaml
+
+from model_training.cli import train
+from model_training.data.folder import DatasetFolder
+from model_training.run_log import read_log
+from model_training.training.config import LossConfig, OptimizerConfig
+from model_training.training.run import Run, begin_folder, chosen_device, with_folders
+from n3d_ros.codec.input_options import read_input_options
+from n3d_ros.errors import ConfigurationError
+from n3d_ros.geometry.iou import iou_3d
+from n3d_ros.inference.grounder import GroundingRequest
+from n3d_ros.inference.language_model.config import LanguageModelConfig
+from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
+from training.training.harness import RECORDS, config_of, write_dataset
+
+YAML = {
+    "name": "tiny",
+    "examples": {"long_side": 112, "questions_per_frame": 2},
+    "data": {"frames_per_batch": 1, "streams": 2},
+    "optimizer": {"steps": 3, "warmup_steps": 1},
+    "log_every": 1,
+    "checkpoint_every": 2,
+    "validation_frames": 2,
+}
+
+
+def written(folder: Path, values: dict[str, object]) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def arguments(*given: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    return parser.parse_args([str(each) for each in given])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data") / "set")
+
+
+def test_one_command_trains_reports_and_releases(
+    start: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = written(tmp_path, YAML), tmp_path / "run"
+    given = ("stage2", "--config", config, "--data", data, "--validation", data, "--out", out, "--start", start)
+    assert train.run(arguments(*given, "--dry-run")) == 0
+    told = capsys.readouterr().out
+    assert "stage2, 3 steps" in told and "433,856 weights" in told and not out.exists()
+
+    assert train.run(arguments(*given, "--device", "cpu")) == 0
+    assert f"{out / 'model'}: the model after 3 steps" in capsys.readouterr().out
+    kinds = [line["kind"] for line in read_log(out)]
+    assert kinds == ["validation", "train", "train", "train", "validation"]
+    report = (out / "report.md").read_text(encoding="utf-8")
+    assert "Complete after 3 of 3 steps" in report and "| u_error |" in report and "tokens_per_s" in report
+    assert (out / "curves.png").is_file() and (out / "samples.png").is_file()
+    assert list((out / "tensorboard").glob("events.out.tfevents.*"))
+
+    model = out / "model"
+    card = (model / "README.md").read_text(encoding="utf-8")
+    assert "license: apache-2.0" in card and "set (scenes, 2 of 2 shards)" in card and "stage2: 3 steps" in card
+    for line in (model / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((model / name).read_bytes()).hexdigest() == digest
+    assert read_input_options(model).long_side == 112
+    assert train.run(arguments(*given)) == 0  # complete already: written anew, nothing trained
+    with pytest.raises(ConfigurationError, match="holds a run already"):
+        train.run(arguments(*given, "--resume", "never"))
+
+
+@pytest.mark.slow
+def test_a_model_that_was_taught_two_frames_finds_their_objects_through_the_node(start: Path, tmp_path: Path) -> None:
+    frames = DatasetFolder.create(tmp_path / "frames", "scenes", {"test": 2}, 1)  # without questions: all is asked for
+    frames.write_frames(0, RECORDS, Counter())
+    config = config_of(
+        start,
+        name="taught",
+        optimizer=OptimizerConfig(steps=240, warmup_steps=10, learning_rate=4e-3, weight_decay=0.0, final_share=0.05),
+        loss=LossConfig(dense=0.2, dense_width=32),
+        log_every=50,
+        checkpoint_every=1000,
+    )
+    made = Run(with_folders(config, [str(tmp_path / "frames")], []), "stage1", tmp_path / "run", device="cpu")
+    assert made.train()
+    grounder = LanguageModelGrounder(LanguageModelConfig(model=str(tmp_path / "run" / "model"), device="cpu"))
+    try:
+        for record in RECORDS:
+            result = grounder.ground(record.frame(), GroundingRequest(up=record.up))
+            assert sorted(one.label for one in result.raw_detections) == sorted(one.label for one in record.objects)
+            for true in record.objects:
+                raw = next(one for one in result.raw_detections if one.label == true.label)
+                assert true.visible_box is not None and iou_3d(raw.box, true.visible_box) > 0.8
+    finally:
+        grounder.close()
+
+
+@pytest.mark.slow
+def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(start: Path, data: Path, tmp_path: Path) -> None:
+    steps = YAML | {"start_from": str(start), "optimizer": {"steps": 100_000}, "checkpoint_every": 100_000}
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "n3d_ros.cli", "train", "stage1", "--config", written(tmp_path, steps),
+               "--data", data, "--out", out, "--threads", "1", "--device", "cpu"]  # fmt: skip
+    process = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    until = time.monotonic() + 90
+    while time.monotonic() < until and len(read_log(out)) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    (checkpoint,) = out.glob("checkpoint-*")
+    step = json.loads((checkpoint / "state.json").read_text())["step"]
+    assert f"Stopped at step {step}; the same command goes on from there" in told
+    assert "Traceback" not in errors and not (out / "model").exists()
+    assert f"Stopped after {step} of 100000 steps" in (out / "report.md").read_text()
+
+
+def test_mistakes_are_told_in_a_sentence(start: Path, tmp_path: Path) -> None:
+    misspelt = written(tmp_path, YAML | {"start_from": str(start), "optimiser": {}})
+    with pytest.raises(ConfigurationError, match="unknown key 'optimiser'; known: name, start_from"):
+        train.run(arguments("stage1", "--config", misspelt, "--out", tmp_path / "run"))
+    without = written(tmp_path, YAML | {"start_from": str(start)})
+    with pytest.raises(ConfigurationError, match="give --data FOLDER"):
+        train.run(arguments("stage1", "--config", without, "--out", tmp_path / "run"))
+    out_of_range = written(tmp_path, YAML | {"start_from": str(start), "optimizer": {"steps": 0}})
+    with pytest.raises(ConfigurationError, match="steps: expected 1 to"):
+        train.run(arguments("stage1", "--config", out_of_range, "--out", tmp_path / "run"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(ConfigurationError, match="expected a new folder or one of a run, got one with thesis.tex"):
+        begin_folder(tmp_path / "mine", "auto")
+    assert chosen_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(train.__file__).parents[1].glob("training/configs/*.yaml")), ids=lambda p: p.stem
+)
+def test_every_configuration_that_is_shipped_can_be_read(path: Path) -> None:
+    from model_training.training.config import TrainConfig
+    from model_training.yaml_config import read_yaml
+
+    assert read_yaml(path, TrainConfig).name
