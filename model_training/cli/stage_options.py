@@ -6,12 +6,14 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from model_training.data.folder import DatasetFolder
-from model_training.data.reports import StageReport
 from n3d_ros.cli.console import plain, size_text, table
 from n3d_ros.depth.files.writing import write_json
+
+if TYPE_CHECKING:
+    from model_training.data.folder import DatasetFolder
+    from model_training.data.reports import StageReport
 
 REPORTS_FOLDER = "reports"
 PICTURES = 9
@@ -93,6 +95,7 @@ def finish(folder: DatasetFolder, content: str, made: StageReport) -> int:
         The exit code: 1 where shards could not be made.
     """
     from model_training.data.drawing import write_sheet
+    from model_training.data.folder import DatasetFolder
     from model_training.data.statistics import statistics_of
 
     folder = DatasetFolder.open(folder.path)
@@ -135,6 +138,8 @@ def write_report(folder: DatasetFolder, content: str, made: StageReport) -> Path
     Returns:
         The file.
     """
+    from model_training.data.reports import StageReport
+
     there = [report for number in range(folder.shards) if (report := folder.report(content, number)) is not None]
     whole = StageReport(shards=tuple(there))
     path = folder.path / REPORTS_FOLDER / f"{content}.json"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from model_training.data.arrow import pq
 from model_training.data.folder import DatasetFolder
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.data.reports import ShardReport

@@ -89,6 +89,7 @@ class DatasetFolder:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"{folder / DATASET_FILE}: wrong or missing: {error}.") from error
+        _check_shards(found.shards)
         if found.digest != digest_of(found.kind, found.config, found.shards):
             raise ConfigurationError(
                 f"{folder / DATASET_FILE}: its configuration was changed after shards were made by it (the digest "
@@ -113,8 +114,7 @@ class DatasetFolder:
             ConfigurationError: the folder was begun with another configuration, or holds other files.
         """
         folder, values = Path(path), plain_values(config)
-        if not 1 <= shards <= MAX_SHARDS:
-            raise ConfigurationError(f"Shards: expected 1 to {MAX_SHARDS}, got {shards}.")
+        _check_shards(shards)
         about = {"kind": kind, "shards": shards, "config": values}
         if (folder / DATASET_FILE).exists():
             there = cls.open(folder)
@@ -329,3 +329,9 @@ class DatasetFolder:
         seconds = round(time.perf_counter() - begun, 3)
         report = ShardReport(number=number, rows=rows, rejects=dict(Counter(rejects or {})), seconds=seconds)
         return {REPORT_KEY: report.to_json(), DIGEST_KEY: digest}
+
+
+def _check_shards(shards: int) -> None:
+    """Nothing; a ConfigurationError where there cannot be so many."""
+    if not 1 <= shards <= MAX_SHARDS:
+        raise ConfigurationError(f"Shards: expected 1 to {MAX_SHARDS}, got {shards}.")

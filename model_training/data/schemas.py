@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
-
+from model_training.data.arrow import pa
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.boxes import Box3D

@@ -10,9 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from model_training.data.arrow import pa, pq
 from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.data.reports import ShardReport
 from model_training.data.schemas import FRAMES, QUESTIONS, frame_of, frame_row, question_of, question_row

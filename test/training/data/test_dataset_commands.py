@@ -210,3 +210,16 @@ def test_ctrl_c_ends_in_sentences_and_the_same_command_goes_on(config: Path, tmp
     folder = DatasetFolder.open(tmp_path / "out")
     assert folder.frame_shards and len(folder.missing("frames")) > 300
     assert len(list(folder.frames())) == len(folder.frame_shards)
+
+
+def test_without_the_packages_of_the_extra_help_is_there_and_the_rest_says_what_to_install(
+    tmp_path: Path, repository: Path
+) -> None:
+    (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError('no pyarrow', name='pyarrow')\n")
+    environ = os.environ | {"PYTHONPATH": f"{tmp_path}:{repository}"}
+    command = [sys.executable, "-m", "n3d_ros.cli", "dataset"]
+    for name in ("check", "show"):
+        told = subprocess.run([*command, name, "--help"], env=environ, capture_output=True, text=True, timeout=60)
+        assert told.returncode == 0 and "examples:" in told.stdout, told.stderr
+        failed = subprocess.run([*command, name, "x"], env=environ, capture_output=True, text=True, timeout=60)
+        assert failed.returncode == 1 and "pyarrow is not installed: `make setup TRAIN=1`" in failed.stderr

@@ -108,6 +108,7 @@ def test_a_damaged_shard_is_neither_there_nor_missing(tmp_path: Path) -> None:
         ({"format": "coco"}, "expected format"),
         ({"config": {"rows": 3}}, "its configuration was changed"),
         ({"shards": "many"}, "wrong or missing"),
+        ({"shards": 10**12}, "Shards: expected 1 to 100000"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
