@@ -2,7 +2,8 @@
 
 ``python -m benchmarks language_model`` measures the language model alone, with options of its own and without ROS; so
 do ``python -m benchmarks depth_network`` with the depth networks, ``depth_fusion`` with the filling of depth images and
-``depth_quality`` with a depth model on generated sequences; ``evaluation`` measures the evaluation of models.
+``depth_quality`` with a depth model on generated sequences; ``evaluation`` measures the evaluation of models,
+``scene_generation`` the making of scenes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ if __name__ == "__main__":
         from benchmarks.evaluation import main as measure_evaluation
 
         sys.exit(measure_evaluation(sys.argv[2:]))
+    if sys.argv[1:2] == ["scene_generation"]:
+        from benchmarks.scene_generation import main as measure_scene_generation
+
+        sys.exit(measure_scene_generation(sys.argv[2:]))
     from n3d_ros.cli.main import main
 
     sys.exit(main(["bench", *sys.argv[1:]]))

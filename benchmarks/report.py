@@ -300,6 +300,15 @@ def evaluation_figures() -> list[Figure]:
     return _rows(_last_json(_python(["-m", "benchmarks", "evaluation"], codes=(0, 1))))
 
 
+def scene_generation_figures() -> list[Figure]:
+    """How many frames of generated scenes are made a second, by one process and by two.
+
+    Returns:
+        The rows of ``python -m benchmarks scene_generation``.
+    """
+    return _rows(_last_json(_python(["-m", "benchmarks", "scene_generation"], codes=(0, 1))))
+
+
 def measure(
     parts: Sequence[str],
     *,
@@ -337,6 +346,7 @@ def measure(
         "depth_fusion": lambda: depth_fusion_figures(scenes),
         "depth_quality": lambda: depth_quality_figures(depth_model, depth_metric),
         "evaluation": evaluation_figures,
+        "scene_generation": scene_generation_figures,
     }
     figures: list[Figure] = []
     for part in parts:

@@ -34,6 +34,7 @@ PARTS = (
     "depth_fusion",
     "depth_quality",
     "evaluation",
+    "scene_generation",
 )
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
