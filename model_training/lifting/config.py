@@ -93,7 +93,8 @@ class FilterConfig:
             more means the same; only for scenes at least ``min_scene_m`` deep.
         min_scene_m: flat scenes, looked at from above, say nothing about depth.
         max_border_share: of the 2-D box's outline that the image's border cuts: what is mostly outside has no size.
-        class_sizes: longest side from and to, metres, by label (as renamed): a mug of 3 m is wrong; labels not named are not judged.
+        class_sizes: longest side from and to, metres, by label (as renamed): a mug of 3 m is wrong; labels not named
+            are not judged.
         class_aspects: largest ratio of the longest side and the one after it, by label.
     """
 
