@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from model_training.cli.stage_options import add_engine_arguments, finish, shard_numbers
+from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
 
 SUMMARY = "Generate scenes with objects whose boxes are known, as a data set. Stopped, the same command goes on."
 EXAMPLES = """\
+  n3d dataset generate --config trial --out data/trial
   n3d dataset generate --config scenes.yaml --out data/scenes
   n3d dataset generate --config scenes.yaml --out data/scenes --workers 8 --engine processes
   n3d dataset generate --config scenes.yaml --out /net/scenes --ray-address head:6379 --workers 64
@@ -23,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of the subcommand.
     """
+    names = ", ".join(shipped_configs("scenes"))
     parser.add_argument(
-        "--config", required=True, metavar="YAML", help="what to generate: kind, split, scenes, views ..."
+        "--config", required=True, metavar="YAML", help=f"what to generate: your file, or one that is shipped: {names}"
     )
     parser.add_argument(
         "--out", required=True, metavar="OUT", help="folder of the data set; one begun there is continued"
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from model_training.scenes.dataset import SceneDatasetConfig
     from model_training.yaml_config import read_yaml
 
-    config = read_yaml(args.config, SceneDatasetConfig)
+    config = read_yaml(config_file(args.config, "scenes"), SceneDatasetConfig)
     folder = DatasetFolder.create(args.out, config.kind, config, config.shards)
     stage = GenerateScenes(config=config, folder=folder)
     made = run_stage(

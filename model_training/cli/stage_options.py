@@ -48,6 +48,33 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, workers: int | None
     )
 
 
+def shipped_configs(package: str) -> dict[str, Path]:
+    """The configurations that come with a part of model_training, by name.
+
+    Args:
+        package: such as "scenes".
+
+    Returns:
+        YAML files.
+    """
+    folder = Path(__file__).resolve().parents[1] / package / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def config_file(text: str, package: str) -> Path:
+    """The file that --config names: one of the user's, or a shipped one.
+
+    Args:
+        text: a path, or the name of a shipped configuration.
+        package: whose configurations are meant.
+
+    Returns:
+        A path; one that is not there is told by whoever reads it.
+    """
+    path = Path(text)
+    return path if path.exists() else shipped_configs(package).get(text, path)
+
+
 def default_workers() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

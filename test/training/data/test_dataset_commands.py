@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
 from dataset_builders import MakeFrames, frame_record, question_record
-from model_training.cli.stage_options import add_engine_arguments, finish, shard_numbers
+from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
 from model_training.data.folder import DatasetFolder
 from model_training.data.stages import run_stage
 from n3d_ros.cli import main as cli
@@ -223,3 +223,15 @@ def test_without_the_packages_of_the_extra_help_is_there_and_the_rest_says_what_
         assert told.returncode == 0 and "examples:" in told.stdout, told.stderr
         failed = subprocess.run([*command, name, "x"], env=environ, capture_output=True, text=True, timeout=60)
         assert failed.returncode == 1 and "pyarrow is not installed: `make setup TRAIN=1`" in failed.stderr
+
+
+def test_shipped_configurations_are_named_without_their_path_and_a_file_of_the_user_goes_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = shipped_configs("scenes")
+    assert shipped and all(path.is_file() for path in shipped.values())
+    name, path = next(iter(shipped.items()))
+    monkeypatch.chdir(tmp_path)
+    assert config_file(name, "scenes") == path and config_file("mine.yaml", "scenes") == Path("mine.yaml")
+    Path(name).touch()
+    assert config_file(name, "scenes") == Path(name)
