@@ -238,7 +238,8 @@ class LiftConfig:
         images_per_shard: images whose frames go into one file.
         max_images: images taken, from the first on; 0: all.
         max_side_px: frames are made smaller until their longer side has this many pixels; 0: they keep their size.
-        oriented: whether oriented boxes are fitted where the up direction is known; they reach beyond what is seen.
+        oriented: whether oriented boxes of whole objects are fitted where the up direction is known. They guess at what
+            is hidden, and other sources' boxes are true: off unless somebody wants them.
         colors: whether colour words are read off the pixels.
         rename: other words for labels, by label as the file has it in lower case; an empty word leaves the label out.
         licence: of images whose file states none.
@@ -254,7 +255,7 @@ class LiftConfig:
     images_per_shard: int = number(200, "images of one shard", minimum=1, maximum=100_000)
     max_images: int = number(0, "images taken; 0: all", minimum=0, maximum=100_000_000)
     max_side_px: int = number(1280, "longer side of frames; 0: as they are", minimum=0, maximum=16384, unit="px")
-    oriented: bool = True
+    oriented: bool = False
     colors: bool = True
     rename: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""

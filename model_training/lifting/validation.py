@@ -209,7 +209,7 @@ def validate(frames: Sequence[TrueFrame], config: LiftConfig, folder: Path) -> d
 
     Args:
         frames: to lift.
-        config: how.
+        config: how; oriented boxes are fitted whatever it says.
         folder: for the exports.
 
     Returns:
@@ -220,7 +220,7 @@ def validate(frames: Sequence[TrueFrame], config: LiftConfig, folder: Path) -> d
         for error in MASK_ERRORS_PX:
             part = folder / f"{depth}_{error}"
             export_coco(part, frames, depth=depth, mask_error_px=error)
-            found[_name(depth, error)] = compared(part, frames, config)
+            found[_name(depth, error)] = compared(part, frames, replace(config, oriented=True))
     return found
 
 

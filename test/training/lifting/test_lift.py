@@ -92,7 +92,8 @@ def edge_towards_the_camera() -> np.ndarray:
 
 
 def test_with_a_known_up_direction_an_oriented_box_is_fitted(tmp_path: Path) -> None:
-    result = lifted(tmp_path, camera=CAMERA | {"up": [0, -1, 0]}, depth_m=edge_towards_the_camera())
+    upright = CAMERA | {"up": [0, -1, 0]}
+    result = lifted(tmp_path, camera=upright, depth_m=edge_towards_the_camera(), config=LiftConfig(oriented=True))
     assert result.record is not None
     (one,) = result.record.objects
     assert one.box is not None
@@ -101,7 +102,7 @@ def test_with_a_known_up_direction_an_oriented_box_is_fitted(tmp_path: Path) -> 
     # Each face is from x = 0 to 19.5 / 200 * z, so 0.216 m along x and 0.305 m along itself.
     assert one.box.size[:2] == pytest.approx([0.305, 0.305], abs=0.02)
     assert result.record.up == (0.0, -1.0, 0.0)
-    flat = lifted(tmp_path, camera=CAMERA | {"up": [0, -1, 0]}, config=LiftConfig(oriented=False))
+    flat = lifted(tmp_path, camera=upright)
     assert flat.record is not None
     assert flat.record.objects[0].box is None
 
