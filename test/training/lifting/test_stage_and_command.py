@@ -12,6 +12,7 @@ import pytest
 
 from lifting_builders import CAMERA, annotation, coco_content, write_coco, write_photograph
 from model_training.data.folder import DatasetFolder
+from model_training.lifting.lift import lift_image
 from model_training.lifting.stage import fingerprint, read_annotations
 from n3d_ros.cli.main import main
 
@@ -175,3 +176,26 @@ def test_open_images_are_lifted_with_masks_from_files(tmp_path: Path) -> None:
     assert one.visible_box is not None
     assert one.visible_box.size[:2] == pytest.approx([0.42, 0.45], abs=0.06)
     assert record.intrinsics.fx == pytest.approx(200.0, abs=0.1)
+
+
+def test_a_run_that_is_stopped_leaves_whole_shards_only_and_goes_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from model_training.lifting import stage
+
+    seen: list[str] = []
+
+    def stopped_at_the_fourth(image: Any, tools: Any) -> Any:
+        seen.append(image.file_name)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return lift_image(image, tools)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "lift_image", stopped_at_the_fourth)
+        assert main(command(place)) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert [path.name for path in sorted((place / "out" / "frames").iterdir())] == ["00000.parquet"]
+    assert main(command(place)) == 0
+    records = DatasetFolder.open(place / "out").frames()
+    assert [record.id for record in records] == ["lifted/0001", "lifted/0002", "lifted/0003"]
