@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
+
 from bags_for_tests import BLOCK_SIDE_M, CAMERA, START_NS, block, map_T_camera, write_camera_bag
 from model_training.data.folder import DatasetFolder
 from model_training.data.records import FrameRecord

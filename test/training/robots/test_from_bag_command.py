@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
+
 from bags_for_tests import write_camera_bag
 from model_training.data.folder import DatasetFolder
 from model_training.robots.label_reading import read_labels
