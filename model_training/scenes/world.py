@@ -30,6 +30,7 @@ REST_LINEAR_M_S = 0.006
 REST_ANGULAR_RAD_S = 0.08
 FALLEN_M = 0.02  # lower than its support by more than this: it fell off
 SHADOW_MAP_PX = 1536  # 2 mm on a table; the cost of a frame grows with it
+SHADOW_PX_PER_PX, LEAST_SHADOW_PX = 2.4, 384  # of the map per pixel of the image's longer side: finer is not seen
 RIM_FACETS = 14  # boxes around a hollow object's wall, per band
 FLOOR_HALF_M = 6.0
 NEAR_M, FAR_M = 0.05, 30.0  # clipping planes
@@ -116,10 +117,16 @@ class _ModelBuilder:
         visual.map.znear, visual.map.zfar = NEAR_M, FAR_M
         visual.map.shadowscale = 0.85
         visual.map.shadowclip = 1.3  # m around a directional light's centre
-        visual.quality.shadowsize = SHADOW_MAP_PX if self.spec.shadows else 0
+        visual.quality.shadowsize = self._shadow_px() if self.spec.shadows else 0
         visual.quality.offsamples = 0  # smoothing in software costs 20 ms a frame; the lens blur hides the steps
         camera = self.spec.camera
         visual.global_.offwidth, visual.global_.offheight = camera.width, camera.height
+
+    def _shadow_px(self) -> int:
+        """Side of the shadow map; in rich scenes no finer than the image can show."""
+        camera = self.spec.camera
+        wanted = int(SHADOW_PX_PER_PX * max(camera.width, camera.height))
+        return min(max(wanted, LEAST_SHADOW_PX), SHADOW_MAP_PX) if self.spec.is_rich else SHADOW_MAP_PX
 
     def _lights(self) -> None:
         if self.spec.is_rich:

@@ -112,7 +112,7 @@ def surroundings(
     with np.errstate(divide="ignore", invalid="ignore"):
         floor = np.where(dz < 0, -origin[2] / dz, np.inf)
         back = np.where(dy > 0, (arrangement.wall_m - origin[1]) / dy, np.inf)
-        sides = (np.sign(dx) * side_m - origin[0]) / dx
+        sides = np.where(dx != 0, (np.sign(dx) * side_m - origin[0]) / dx, np.inf)
     wall = np.minimum(back, sides)
     distance = np.minimum(floor, wall).astype(np.float32)
     surface = np.where(floor <= wall, 0, np.where(back < sides, 1, np.where(dx > 0, 2, 3)))

@@ -126,6 +126,13 @@ def test_depth_of_floor_and_wall_is_where_the_rays_meet_them():
     assert on_floor.mean() > 0.2 and on_wall.mean() > 0.1
 
 
+def test_a_ray_along_the_wall_finds_floor_or_wall_and_never_a_negative_depth():
+    camera = CameraIntrinsics(fx=100.0, fy=100.0, cx=32.0, cy=24.0, width=65, height=49)  # the middle column: x is 0
+    pose = look_at((0.0, -1.5, 1.0), (0.0, 0.5, 0.4))
+    view = look(arrange(SceneSpec(kind="room", object_count=(0, 0)), np.random.default_rng(1)), camera, pose)
+    assert np.isfinite(view.depth_m).all() and view.depth_m.min() > 0.3
+
+
 @pytest.fixture(scope="module")
 def records():
     return list(scene_records(CONFIG, 0))
