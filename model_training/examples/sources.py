@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -191,9 +191,12 @@ class GeneratedSource:
         """
         from model_training.questions.config import QuestionConfig
         from model_training.scenes.dataset import SceneDatasetConfig
+        from model_training.scenes.entries import CATALOGUE
 
         config = read_yaml(scenes, SceneDatasetConfig)
         asked = read_yaml(questions, QuestionConfig) if questions else QuestionConfig()
+        if not asked.vocabulary:  # else nothing would be asked for that is not there
+            asked = replace(asked, vocabulary=config.categories or tuple(CATALOGUE))
         about = f"{Path(scenes).name} ({config.kind}, {config.scenes} scenes, made as needed)"
         return cls(scenes=config, asked=asked, about=about)
 

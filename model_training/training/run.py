@@ -28,7 +28,7 @@ from model_training.training.starting import Start, start_of
 from model_training.training.trainer import GroundingTrainer
 from model_training.training.validation import validation_examples, validation_scores
 from model_training.yaml_config import to_json
-from n3d_ros.errors import ConfigurationError
+from n3d_ros.errors import ConfigurationError, N3dError
 
 logger = logging.getLogger(__name__)
 
@@ -185,10 +185,17 @@ class Run:
                 write_release(model, self._whole_network(), self.config, self.start.folder, facts)
             records = self._sample_records()
             if records:
-                write_samples(self.folder, model, records, self.config, self.device)
+                self._write_samples(model, records)
         write_report(
             self.folder, self.config, facts, json.dumps(json.loads(to_json(self.config)), indent=1), complete=complete
         )
+
+    def _write_samples(self, model: Path, records: list[FrameRecord]) -> None:
+        """Pictures of what the model finds; a run is not lost for want of them."""
+        try:
+            write_samples(self.folder, model, records, self.config, self.device)
+        except (ImportError, N3dError) as error:
+            logger.warning("No sample pictures: %s", error)
 
     def _whole_network(self) -> Any:
         """The network with all its weights in this process; divided ones are read back from the last checkpoint."""

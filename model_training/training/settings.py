@@ -53,8 +53,7 @@ def trainer_arguments(config: TrainConfig, folder: Path, device: str) -> Trainin
     """
     sharding: dict[str, Any] = {}
     if config.sharded:
-        wrapped = {"transformer_layer_cls_to_wrap": list(LAYERS_TO_WRAP), "use_orig_params": True}
-        sharding = {"fsdp": "full_shard auto_wrap", "fsdp_config": wrapped}
+        sharding = {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": list(LAYERS_TO_WRAP)}}
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=config.optimizer.steps,

@@ -110,8 +110,8 @@ def load_trained(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path, 
     if sharded:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False)
-        set_model_state_dict(model, dict(tensors), options=options)
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False, broadcast_from_rank0=True)
+        set_model_state_dict(model, dict(tensors) if is_first() else {}, options=options)
         return
     own = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if own.keys() != tensors.keys() or any(own[name].shape != tensors[name].shape for name in own):
@@ -136,7 +136,7 @@ def moments(model: nn.Module, optimizer: torch.optim.Optimizer, *, sharded: bool
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        state = get_optimizer_state_dict(model, optimizer, options=options)["state"]
+        state = get_optimizer_state_dict(model, optimizer, options=options).get("state", {})  # on the first alone
         return {f"{key}/{name}": torch.as_tensor(value) for name, each in state.items() for key, value in each.items()}
     return checkpoints.optimizer_tensors(optimizer, _names(model))
 
@@ -163,12 +163,19 @@ def load_moments(
 
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     whole = get_optimizer_state_dict(model, optimizer, options=options)
-    state: dict[str, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        key, parameter = name.split("/", 1)
-        state.setdefault(parameter, {})[key] = value
-    whole["state"] = state
+    if is_first():
+        state: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            key, parameter = name.split("/", 1)
+            state.setdefault(parameter, {})[key] = value
+        whole["state"] = state
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, broadcast_from_rank0=True)
     set_optimizer_state_dict(model, optimizer, whole, options=options)
+
+
+def is_first() -> bool:
+    """Whether this process is the first of its run, which holds what is whole."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def _names(model: nn.Module) -> dict[int, str]:

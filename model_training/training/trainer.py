@@ -203,7 +203,11 @@ class GroundingTrainer(Trainer):
         Returns:
             By name.
         """
-        values = {name: float(value) for name, value in self._sums.items()}
+        names, sums = list(self._sums), torch.stack(list(self._sums.values()))
+        if self.args.world_size > 1:  # of all processes, as their gradients are
+            torch.distributed.all_reduce(sums)
+            sums /= self.args.world_size
+        values = dict(zip(names, sums.tolist(), strict=True))
         peak = self.config.optimizer.learning_rate
         share = rate_share(self.config.optimizer, self.state.global_step - 1)
         return values | {"gradient_norm": float(self._length), "rate": share * peak}
