@@ -67,6 +67,9 @@ def _add_looker_arguments(group: Any) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default auto)")
     group.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default auto)")
     group.add_argument("--no-refine", action="store_true", help="do not fit a model's boxes to the measured points")
+    group.add_argument(
+        "--seconds", type=float, default=120.0, metavar="S", help="longest look or answer of a model (120; 0: no limit)"
+    )
     group.add_argument("--no-up", action="store_true", help="do not tell where up is")
 
 
@@ -152,13 +155,15 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigurationError("--boxes true: the boxes are given, so that no --grounder looks for them.")
     if (args.grounder == "priors") != bool(args.priors):
         raise ConfigurationError("--grounder priors takes --priors DATA, the data set to measure them on, and only it.")
+    if not args.seconds >= 0:
+        raise ConfigurationError(f"--seconds: expected 0 or more, got {args.seconds}.")
     if args.answer_mode != "code" and not args.model:
         raise ConfigurationError(f"--answer-mode {args.answer_mode}: takes --model, which answers.")
 
 
 def _identity(args: argparse.Namespace) -> dict[str, Any]:
     """What of the command makes it the same run."""
-    names = ("model", "grounder", "boxes", "priors", "no_refine", "dtype")
+    names = ("model", "grounder", "boxes", "priors", "no_refine", "dtype", *(["seconds"] if args.model else []))
     return {name: value for name in names if (value := getattr(args, name)) not in (None, False)}
 
 
@@ -232,4 +237,4 @@ def _model_looker(args: argparse.Namespace) -> Any:
             bar.update(max(share - bar.n, 0))
 
         grounder = create_grounder("language_model", config, on_progress=tell if sys.stderr.isatty() else None)
-    return GrounderLooker(grounder, with_up=not args.no_up)
+    return GrounderLooker(grounder, with_up=not args.no_up, seconds=args.seconds)

@@ -8,6 +8,7 @@ import numpy as np
 
 from model_training.data.records import OPTICAL_FRAME
 from model_training.evaluation.found import FoundObject
+from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.resolve import meanings
@@ -18,6 +19,7 @@ from n3d_ros.scene.questions.reading import read
 from n3d_ros.scene.scene import Scene
 from n3d_ros.scene.spatial_answer import SpatialAnswer, SpatialQuery
 
+RETRIES = 2
 STAMP_NS = 1  # one look; 0 would mean that nothing was looked at yet
 OPTICAL_T_VIEWER = RigidTransform(
     rotation=np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]), translation=np.zeros(3)
@@ -55,7 +57,13 @@ def computed_answer(scene: Scene, text: str, *, open_vocabulary: bool) -> Spatia
     Returns:
         The answer; its status says when there is none.
     """
-    return answer(scene, _query(text, open_vocabulary=open_vocabulary))
+    found = answer(scene, _query(text, open_vocabulary=open_vocabulary))
+    for _ in range(RETRIES):
+        if found.status is not StatusCode.NOT_UNDERSTOOD:
+            break
+        # Reading gives up after a second of the clock; on a busy machine that says nothing about the question.
+        found = answer(scene, _query(text, open_vocabulary=open_vocabulary))
+    return found
 
 
 def ids_called(name: str, scene: Scene) -> frozenset[int]:

@@ -36,6 +36,7 @@ from model_training.evaluation.overlap import (
 from model_training.evaluation.reliability import ScoreCalibration, score_calibration
 from n3d_ros.geometry.arrays import BoolArray, FloatArray
 from n3d_ros.geometry.boxes import Box3D
+from n3d_ros.geometry.iou import iou_3d
 
 MEASURES = ("visible", "aligned", "oriented", "points")
 LEVELS = (0.25, 0.5)
@@ -206,12 +207,16 @@ class DetectionScores:
     def _beside(self, found: Sequence[FoundObject], others: Sequence[ObjectRecord]) -> BoolArray:
         """(N,) which found boxes show a part of something that is there but not asked for."""
         beside = np.zeros(len(found), dtype=bool)
-        for index, one in enumerate(found):
-            box = self._found_box(one)
-            known = [there for other in others for there in (other.box, other.visible_box) if there is not None]
-            beside[index] = any(
-                float(aligned_iou([box], [there])[0, 0]) >= IGNORED_IOU or share_inside(box, there) >= IGNORED_INSIDE
-                for there in known
+        # The whole turned box where it is known: the one around what is seen of a table, along the axes of a camera
+        # that looks down, holds everything that stands on it.
+        there = [box for one in others if (box := one.box or one.visible_box) is not None]
+        boxes = [self._found_box(one) for one in found]
+        if not boxes or not there:
+            return beside
+        for row, column in np.argwhere(_may_meet(boxes, there)).tolist():
+            beside[row] |= (
+                share_inside(boxes[row], there[column]) >= IGNORED_INSIDE
+                or iou_3d(boxes[row], there[column]) >= IGNORED_IOU
             )
         return beside
 

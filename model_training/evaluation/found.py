@@ -104,17 +104,24 @@ class Found:
         rejected: lines or boxes that could not be used: unreadable, not finite, without extent.
         ms: how long the look took, milliseconds.
         problem: why there is no result, in words; "" where there is one.
+        cut_short: whether the look ended before everything was found: its time was up, or the list too long.
     """
 
     objects: tuple[FoundObject, ...] = ()
     rejected: int = 0
     ms: float = 0.0
     problem: str = ""
+    cut_short: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-ready."""
-        objects = [one.to_dict() for one in self.objects]
-        return {"objects": objects, "rejected": self.rejected, "ms": self.ms, "problem": self.problem}
+        return {
+            "objects": [one.to_dict() for one in self.objects],
+            "rejected": self.rejected,
+            "ms": self.ms,
+            "problem": self.problem,
+            "cut_short": self.cut_short,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Found:
@@ -135,6 +142,7 @@ class Found:
                 rejected=int(values["rejected"]),
                 ms=float(values["ms"]),
                 problem=str(values["problem"]),
+                cut_short=bool(values.get("cut_short", False)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"Found: wrong or missing: {error}.") from error
@@ -173,7 +181,7 @@ def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Fou
                 shape=detection.shape or "",
             )
         )
-    return Found(objects=tuple(objects), rejected=rejected, ms=ms)
+    return Found(objects=tuple(objects), rejected=rejected, ms=ms, cut_short=result.partial or result.cut_off)
 
 
 def _visible_box(detection: Detection3D, said: Detection3D | None, points: PointMap | None) -> Box3D:

@@ -93,14 +93,15 @@ class GrounderLooker:
     Args:
         grounder: ready to use; closed with this.
         with_up: whether it is told where up is, as a robot's tf does.
+        seconds: after so many a look, or an answer, ends with what is there; 0: no limit.
     """
 
     finds_words = True
 
-    def __init__(self, grounder: Grounder, *, with_up: bool = True) -> None:
+    def __init__(self, grounder: Grounder, *, with_up: bool = True, seconds: float = 0.0) -> None:
         self.name, self.facts = grounder.name, facts_of(grounder)
         self.open_vocabulary = is_open_vocabulary(grounder)
-        self._grounder, self._with_up = grounder, with_up
+        self._grounder, self._with_up, self._seconds = grounder, with_up, seconds
         self._frame: tuple[str, RgbdFrame] | None = None
 
     def look(self, record: FrameRecord, *, phrase: str | None = None, question: str | None = None) -> Look:
@@ -122,6 +123,7 @@ class GrounderLooker:
                 question=question,
                 nouns=nouns_of(question) if question is not None and self.open_vocabulary else (),
                 up=np.array(record.up) if self._with_up and record.up is not None else None,
+                deadline_s=self._deadline_s(),
             )
             result = self._grounder.ground(frame, request)
         except (GroundingError, QueryError, InputError) as error:
@@ -143,13 +145,17 @@ class GrounderLooker:
         if not isinstance(self._grounder, Reasoner):
             return None
         try:
-            return self._grounder.reason(self._frame_of(record), question, look.raw)
+            return self._grounder.reason(self._frame_of(record), question, look.raw, deadline_s=self._deadline_s())
         except (GroundingError, QueryError, InputError) as error:
             return Reasoning(answer="", notes=(error.message,))
 
     def close(self) -> None:
         """Frees the grounder."""
         self._grounder.close()
+
+    def _deadline_s(self) -> float | None:
+        """When what begins now has to end."""
+        return time.monotonic() + self._seconds if self._seconds > 0 else None
 
     def _frame_of(self, record: FrameRecord) -> RgbdFrame:
         """The frame, the very same object for the same record: models keep what they computed for it."""

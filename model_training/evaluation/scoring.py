@@ -120,7 +120,7 @@ def score_run(
     scores = {measure: DetectionScores(measure, way=config.matching) for measure in source.measures}
     words, answers = defaultdict[str, WordScores](WordScores), AnswerScores()
     frames, times, rejected = list[FrameScore](), defaultdict[str, list[float]](list), 0
-    problems, asked_count, incomplete = Counter[str](), 0, 0
+    problems, asked_count, incomplete, cut_short = Counter[str](), 0, 0, 0
     for case in limited(source, config, images=_NEEDS_IMAGES in source.measures):
         line = lines.get(case.record.id)
         if line is None:
@@ -135,6 +135,7 @@ def score_run(
         )
         times["frame"].append(found.ms)
         rejected += found.rejected
+        cut_short += found.cut_short
         asked_count += len(asked)
         if found.problem:
             problems[found.problem] += 1
@@ -150,6 +151,7 @@ def score_run(
         "frames_labelled_in_part": incomplete,
         "objects_asked_for": asked_count,
         "rejected_lines": rejected,
+        "frames_cut_short": cut_short,
         "problems": dict(problems.most_common()),
         "skipped": dict(source.skipped()),
         "boxes": {measure: one.to_dict() for measure, one in scores.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from model_training.evaluation.judging import (
     judge_words,
 )
 from n3d_ros.geometry.boxes import Box3D
+from n3d_ros.scene.query import read
+from n3d_ros.scene.questions.budget import Budget
 from n3d_ros.scene.scene import Scene
 from training.evaluation.frames_for_evaluation import cube, found, question
 
@@ -76,6 +79,17 @@ def test_a_missing_object_makes_an_answer_wrong() -> None:
         question(1, text, "1.2", value_type="number"), computed_answer(shown(), text, open_vocabulary=True), shown()
     )
     assert (verdict.right, verdict.why) == (False, "not_found")
+
+
+def test_a_reading_that_the_clock_cut_off_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Can you tell me how wide the red box is, please?"
+    seconds = iter([-1.0, -1.0, 100.0])
+    monkeypatch.setattr("n3d_ros.scene.questions.budget.STEPS_PER_LOOK", 1)
+    monkeypatch.setattr(
+        "n3d_ros.scene.questions.reading.Budget", lambda: Budget(until_s=time.monotonic() + next(seconds))
+    )
+    assert read(text).question is None  # without time, nothing is understood
+    assert computed_answer(shown(), text, open_vocabulary=True).value == pytest.approx(0.2)
 
 
 def test_a_question_without_a_value_is_not_judged() -> None:

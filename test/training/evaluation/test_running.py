@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from model_training.evaluation.journal import LINES_FILE, Journal
 from model_training.evaluation.looking import GrounderLooker, Look, TrueBoxes, region_box
 from model_training.evaluation.running import EvaluationConfig, planned, run_cases
 from n3d_ros.errors import ConfigurationError, InputError
+from n3d_ros.inference.grounder import GroundingResult
 from training.evaluation.frames_for_evaluation import CAMERA, cube, frame_record, question, thing
 from training.evaluation.grounders_for_evaluation import SpeakingGrounder, ToldGrounder
 
@@ -100,6 +103,23 @@ def test_a_model_reasons_about_true_boxes() -> None:
     reasoner = GrounderLooker(SpeakingGrounder(says="Yes."))
     config = EvaluationConfig(answer_mode="model")
     assert accuracy(evaluate(TrueBoxes(reasoner), ListedCases(listed=(case(LEFT),)), config).figures, "model") == 1.0
+
+
+def test_a_look_has_its_time_and_what_is_cut_short_is_counted() -> None:
+    class Endless(SpeakingGrounder):
+        """Writes until its time is up."""
+
+        def ground(self, *args: Any, **options: Any) -> GroundingResult:
+            return replace(super().ground(*args, **options), partial=True)
+
+    grounder = Endless(MUG_FOUND)
+    before = time.monotonic()
+    figures = evaluate(GrounderLooker(grounder, seconds=7.0), ListedCases(listed=(case(),))).figures
+    deadline = grounder.requests[0].deadline_s
+    assert deadline is not None
+    assert before + 7 <= deadline <= time.monotonic() + 7
+    assert figures["frames_cut_short"] == 1
+    assert figures["boxes"]["visible"]["counts"]["class-aware"]["0.25"]["hits"] == 1  # what it had counts
 
 
 def test_words_are_looked_for_and_what_is_not_understood_is_missing() -> None:
