@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from model_training.scenes.batch import is_written, write_scenes
 from model_training.scenes.depth_noise import DEPTH_NOISE
 from model_training.scenes.export import contact_sheet, write_image
-from model_training.scenes.spec import CAMERAS, KINDS, SceneSpec
+from model_training.scenes.spec import CAMERAS, KINDS, VARIETIES, SceneSpec
 from n3d_ros.errors import N3dError
 
 PICTURES_PER_SHEET = 9
@@ -48,6 +48,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--workers", type=int, default=1, help="processes; each renders whole scenes (default: %(default)s)"
     )
+    parser.add_argument(
+        "--variety", choices=VARIETIES, default="basic", help="rich: everything varies (default: basic)"
+    )
     parser.add_argument("--no-shadows", action="store_true", help="faster, and less like a photograph")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to; scenes already there are kept")
     options = parser.parse_args(arguments)
@@ -66,6 +69,7 @@ def _spec(options: argparse.Namespace) -> SceneSpec:
         views=options.views,
         depth_noise=options.noise,
         shadows=not options.no_shadows,
+        variety=options.variety,
     )
 
 

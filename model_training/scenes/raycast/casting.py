@@ -49,12 +49,13 @@ def _describe(
         mine = np.flatnonzero((first >= base) & (first < base + count))
         if len(mine):
             which = first[mine] - base
-            way = one.way[which, :, rays[mine]]
+            alone = count == 1  # a table's top: thousands of rays, and no need to look up which surface
+            way = one.way[0][:, rays[mine]].T if alone else one.way[which, :, rays[mine]]
             point = one.start[which] + nearest[mine, None] * way
             inner = one.kind.normal(one.surfaces.numbers[which], point)
             away = np.einsum("ni,ni->n", inner, way) > 0
             inner[away] *= -1  # a surface seen from within: the inside of a bowl
-            if count == 1:  # a table's top: thousands of rays
+            if alone:
                 normal[mine] = turned(one.surfaces.matrix[0].T, inner.T).T
             else:
                 normal[mine] = np.einsum("nij,ni->nj", one.surfaces.matrix[which], inner)
