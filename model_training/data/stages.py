@@ -275,7 +275,8 @@ def run_stage(
             bar.update()
         died = remove_abandoned(folder.path / content)
         if died:
-            bar.write(f"{died} workers ended unexpectedly; what they had begun was made again.", file=sys.stderr)
+            who = "1 worker" if died == 1 else f"{died} workers"
+            bar.write(f"{who} ended unexpectedly; what was begun was made again.", file=sys.stderr)
     made.sort(key=lambda one: one.number)
     return StageReport(shards=tuple(made), there_before=len(wanted) - len(missing))
 

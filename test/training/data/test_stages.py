@@ -156,7 +156,7 @@ def test_a_killed_worker_of_ray_loses_nothing_and_doubles_nothing(
     assert ids_in(folder) == expected_ids(SHARDS, ROWS)
     assert all(path.suffix == ".parquet" for path in (folder.path / "frames").iterdir()), "nothing half-written is left"
     said = capsys.readouterr()
-    assert "1 workers ended unexpectedly; what they had begun was made again." in said.err and said.out == ""
+    assert "1 worker ended unexpectedly; what was begun was made again." in said.err and said.out == ""
 
 
 @needs_ray
