@@ -7,7 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_training.cli.stage_options import add_engine_arguments, finish, shard_numbers
+from model_training.cli.stage_options import (
+    add_engine_arguments,
+    config_file,
+    finish,
+    shard_numbers,
+    shipped_configs,
+)
 
 if TYPE_CHECKING:
     from model_training.data.folder import DatasetFolder
@@ -25,7 +31,7 @@ EXAMPLES = """\
       --depth npz --out data/objects365              # boxes only: SAM 2 finds the masks; npz as `n3d depth` wrote them
   n3d dataset lift --format openimages --annotations validation-annotations-bbox.csv --images validation \\
       --mask-boxes validation-annotations-object-segmentation.csv --masks masks --fov 60 --depth depth --out data/oi
-  n3d dataset lift --config lifting.yaml --format coco --annotations a.json --images a --out data/a --max-images 100
+  n3d dataset lift --config household --format coco --annotations a.json --images a --out data/a --max-images 100
 """
 NEEDS_ROS = False
 
@@ -40,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images that it names")
     parser.add_argument("--format", required=True, choices=("coco", "objects365", "openimages"), help="of FILE")
     parser.add_argument("--out", required=True, metavar="OUT", help="folder of the data set; one begun there goes on")
-    parser.add_argument("--config", metavar="YAML", help="thresholds, names, sizes by class; options here go first")
+    parser.add_argument(
+        "--config",
+        metavar="YAML",
+        help="thresholds, names, sizes by class: a file, or "
+        f"one that comes with the package ({', '.join(shipped_configs('lifting'))}); options here go first",
+    )
     parser.add_argument("--classes", metavar="CSV", help="Open Images: names of classes (default: beside FILE)")
     parser.add_argument("--split", choices=("train", "validation", "held_out"), help="of all frames (default train)")
     parser.add_argument("--licence", metavar="TEXT", help="of images whose file states none")
@@ -108,7 +119,7 @@ def lift_config(args: argparse.Namespace) -> LiftConfig:
     from model_training.lifting.config import LiftConfig
     from model_training.yaml_config import read_yaml
 
-    config = read_yaml(args.config, LiftConfig) if args.config else LiftConfig()
+    config = read_yaml(config_file(args.config, "lifting"), LiftConfig) if args.config else LiftConfig()
     camera = None if args.camera is None else _numbers(args.camera)
     depth = {"folder": args.depth, "units_per_m": args.depth_units, "model": args.depth_model}
     return replace(

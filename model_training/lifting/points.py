@@ -175,7 +175,12 @@ def _filled(
 def _without_loose_border(
     smooth: Float32Array, pixels: BoolArray, masked: BoolArray, intrinsics: CameraIntrinsics, config: PointConfig
 ) -> BoolArray:
-    """The pixels without those beside the mask's outline whose depth lies beyond what its inside shows."""
+    """The pixels without those beside the mask's outline whose depth lies beyond what its inside shows.
+
+    A thin part that reaches far towards the camera or away from it, such as a spout, is lost with them. Keeping it
+    where a gap in depth lies behind it was tried: with exact masks the median IoU of generated scenes rose by 0.004,
+    with masks grown by two pixels it fell by 0.06, and masks of people and segmenters are of the second kind.
+    """
     if not config.border_px:
         return pixels
     # The image's border is no outline: what it cuts goes on behind it.

@@ -103,6 +103,12 @@ def test_other_annotations_or_thresholds_are_not_mixed_into_a_folder(
     assert "sha256" in capsys.readouterr().err
 
 
+def test_a_configuration_that_comes_with_the_package_is_named(place: Path) -> None:
+    assert main(command(place, "--config", "household")) == 0
+    config = DatasetFolder.open(place / "out").config
+    assert config["lifting"]["rename"]["tv"] == "television"
+
+
 def test_processes_make_the_same_as_one(place: Path) -> None:
     assert main(command(place)) == 0
     single = [record.objects[0].visible_box for record in DatasetFolder.open(place / "out").frames()]
