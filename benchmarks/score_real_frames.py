@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout without installation
 
+from model_training.evaluation.matching import match
+from model_training.evaluation.osd import FIRST_OBJECT as FIRST_OBJECT
+from model_training.evaluation.osd import MIN_LABEL_POINTS
 from n3d_ros.detection import Detection3D
 from n3d_ros.errors import GroundingError
 from n3d_ros.frame import RgbdFrame
@@ -35,8 +38,6 @@ from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.inference.grounder import GroundingRequest, create_grounder
 
 LEVELS = (0.25, 0.5, 0.75)
-MIN_LABEL_POINTS = 300  # the scorer's default
-FIRST_OBJECT = 2  # labels: 0 no depth, 1 support, then objects
 
 
 def read_frame(folder: Path, name: str, intrinsics: CameraIntrinsics, *, mirror: bool, noise: float) -> RgbdFrame:
@@ -102,12 +103,8 @@ def matches(
     inside = [scorer.inside(points, box) for box in boxes]
     iou = np.array([[(b & w).sum() / max((b | w).sum(), 1) for w in wanted] for b in inside])
     iou = iou.reshape(len(inside), len(wanted))
-    found = []
-    while iou.size and iou.max() >= LEVELS[0]:
-        row, column = np.unravel_index(int(iou.argmax()), iou.shape)
-        found.append(float(iou[row, column]))
-        iou[row], iou[:, column] = -1, -1
-    return found, len(wanted)
+    pairs = match(iou, level=LEVELS[0], way="overlap")
+    return sorted((float(iou[pair]) for pair in pairs), reverse=True), len(wanted)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -134,8 +134,8 @@ def _counts(figures: Mapping[str, Any]) -> list[str]:
         )
     if figures["rejected_lines"]:
         lines.append(f"- lines or boxes that could not be read or used: {figures['rejected_lines']}")
-    if figures["frames_cut_short"]:
-        lines.append(f"- frames cut short, by time or by length of the list: {figures['frames_cut_short']}")
+    if figures["looks_cut_short"]:
+        lines.append(f"- looks cut short, by time or by the length of the list: {figures['looks_cut_short']}")
     lines += [f"- not looked at, {count} frames: {why}" for why, count in figures["problems"].items()]
     lines += [f"- left out, {count}: {why}" for why, count in figures["skipped"].items()]
     return lines

@@ -135,7 +135,7 @@ def score_run(
         )
         times["frame"].append(found.ms)
         rejected += found.rejected
-        cut_short += found.cut_short
+        cut_short += found.cut_short + sum(bool(row["found"].get("cut_short")) for row in line["words"])
         asked_count += len(asked)
         if found.problem:
             problems[found.problem] += 1
@@ -151,7 +151,7 @@ def score_run(
         "frames_labelled_in_part": incomplete,
         "objects_asked_for": asked_count,
         "rejected_lines": rejected,
-        "frames_cut_short": cut_short,
+        "looks_cut_short": cut_short,
         "problems": dict(problems.most_common()),
         "skipped": dict(source.skipped()),
         "boxes": {measure: one.to_dict() for measure, one in scores.items()},

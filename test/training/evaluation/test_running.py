@@ -118,7 +118,7 @@ def test_a_look_has_its_time_and_what_is_cut_short_is_counted() -> None:
     deadline = grounder.requests[0].deadline_s
     assert deadline is not None
     assert before + 7 <= deadline <= time.monotonic() + 7
-    assert figures["frames_cut_short"] == 1
+    assert figures["looks_cut_short"] == 1
     assert figures["boxes"]["visible"]["counts"]["class-aware"]["0.25"]["hits"] == 1  # what it had counts
 
 
