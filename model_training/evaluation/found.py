@@ -17,6 +17,7 @@ from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.point_map import PointMap
 from n3d_ros.inference.grounder import GroundingResult
 
+_MARGIN_M = 0.01  # around a box, within which points of its mask are its own: the noise of depth
 _BORDER_PERCENT = 1.0  # of an object's points left out at either end: at borders, depth mixes near and far
 
 
@@ -151,8 +152,8 @@ class Found:
 def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Found:
     """What a grounder's result amounts to.
 
-    What is seen of an object is the box that a model wrote itself, else the box around the measured points of the
-    object's mask, else the hull of its box.
+    What is seen of an object is the box that a model wrote itself, else the box around the measured points that are
+    in the object's mask and in its box, else the hull of its box.
 
     Args:
         result: of the grounder.
@@ -189,7 +190,8 @@ def _visible_box(detection: Detection3D, said: Detection3D | None, points: Point
     if said is not None:
         return hull(said.box)
     if detection.mask is not None and points is not None:
-        measured = points.xyz[detection.mask & points.valid]
+        masked = points.xyz[detection.mask & points.valid]
+        measured = masked[detection.box.contains(masked, margin_m=_MARGIN_M)]  # masks reach over borders a little
         if len(measured):
             ends = np.percentile(measured, (_BORDER_PERCENT, 100 - _BORDER_PERCENT), axis=0)
             if (ends[1] > ends[0]).all():

@@ -36,7 +36,10 @@ def test_without_that_it_is_the_box_around_the_points_of_the_mask() -> None:
     mask[10:30, 20:50] = True
     depth = frame.depth_m.copy()
     depth[10:30, 20:50] = np.linspace(1.0, 1.5, 600, dtype=np.float32).reshape(20, 30)
-    looked = found_of(GroundingResult(detections=(make_detection(mask=mask),)), make_frame(depth_m=depth), 1.0)
+    mask[40:44, 20:50] = True  # behind it, across its border
+    depth[40:44] = 4.0
+    around = make_detection(mask=mask, center=(0, 0, 1.25), size=(2, 2, 0.6))
+    looked = found_of(GroundingResult(detections=(around,)), make_frame(depth_m=depth), 1.0)
     box = looked.objects[0].visible_box
     assert box.center[2] == pytest.approx(1.25, abs=0.01)
     assert box.size[2] == pytest.approx(0.49, abs=0.01)  # 98 % of half a metre
