@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -40,6 +41,28 @@ def carry(job: ModuleType, distribution: str, module: str) -> None:
         wheel.writestr(f"{module}.py", "VALUE = 1\n")
 
 
+def pack(job: ModuleType, folder: Path, *distributions: str) -> None:
+    """Nothing; packs one module of each distribution's name as scripts/prepare_gpu_job --for training does."""
+    job.CARRIED.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(job.CARRIED / "packages.tar.xz", "w:xz") as tar:
+        for distribution in distributions:
+            name = distribution.replace("-", "_")
+            (folder / name).mkdir(parents=True)
+            (folder / name / f"{name}_module.py").write_text("VALUE = 1\n")
+            tar.add(folder / name, arcname=name)
+
+
+def test_of_the_archive_only_what_is_missing_is_unpacked(job: ModuleType, tmp_path: Path) -> None:
+    pack(job, tmp_path / "packed", "odd-name", "numpy", "beside-it")
+    job.BESIDE = {"odd-name": ("beside-it",)}
+    there = tmp_path / "there"
+    modules = {"odd_name_module": "odd-name", "numpy": "numpy", "no_such_module": "no-such"}
+    assert job.take_packed(modules, there) == ["no-such"]
+    assert sorted(file.name for file in there.glob("*.py")) == ["beside_it_module.py", "odd_name_module.py"]
+    (job.CARRIED / "packages.tar.xz").unlink()
+    assert job.take_packed({"odd_name_module": "odd-name"}, there) == [], "it was unpacked before"
+
+
 def test_a_missing_package_is_taken_from_what_is_carried(job: ModuleType, tmp_path: Path) -> None:
     carry(job, "odd-name", "odd_module")
     assert job.take_carried({"odd_module": "odd-name", "sys": "python"}, tmp_path / "there") == []
@@ -69,6 +92,7 @@ def test_the_command_runs_with_this_interpreter_and_finds_the_checkout(
     calls = []
     monkeypatch.setattr(job, "NEEDED", {})
     monkeypatch.setattr(job, "WELCOME", {})
+    monkeypatch.setattr(job, "TRAINING", {})
     monkeypatch.setattr(job.os, "execvpe", lambda *arguments: calls.append(arguments))
     monkeypatch.chdir(tmp_path)
     job.main(["python3", "-m", "benchmarks", "--x"])
@@ -93,7 +117,9 @@ def test_every_wheel_to_carry_has_its_pin(repository: Path, monkeypatch: pytest.
     for version in ("3.10", "3.12"):
         pins = script.pins(version)
         assert len(pins) == len(script.WHEELS)
-        assert all("==" in pin and ";" not in pin for pin in pins)
+        training = script.pins(version, script.TRAINING, script.TRAINING_PINS)
+        assert {pin.partition("==")[0].lower() for pin in training} >= {*script.TRAINING} - {"mujoco-core"}
+        assert all("==" in pin and ";" not in pin for pin in [*pins, *training])
     sys.path.remove(str(repository / "scripts"))
 
 
@@ -101,3 +127,5 @@ def test_what_the_job_takes_is_what_is_carried(job: ModuleType, repository: Path
     script = load_script(repository / "scripts/prepare_gpu_job")
     built_with_torch = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
     assert {*job.NEEDED.values(), *job.WELCOME.values()} - built_with_torch == set(script.WHEELS)
+    beside = {further for names in job.BESIDE.values() for further in names}
+    assert {*job.TRAINING.values(), *beside} <= set(script.TRAINING)
