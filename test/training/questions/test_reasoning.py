@@ -275,6 +275,13 @@ def test_what_is_nearly_equal_is_not_compared() -> None:
     assert made.drops["tall_short: too close to call"] > 0
 
 
+def test_sizes_that_the_names_alone_would_tell_are_not_compared() -> None:
+    record = frame(thing(1, "mug", (0.5, 0.0, 1.0)), thing(2, "sofa", (-0.8, 0.1, 2.0), (1.8, 0.9, 0.8)))
+    made = made_questions(record, replace(THINK, classes=("tall_short", "wide_thin", "big_small", "distance")))
+    assert {one.question_class for one in made.questions} == {"distance"}
+    assert made.drops["big_small: the names alone would tell"] > 0
+
+
 def test_one_object_alone_is_asked_about_itself_only() -> None:
     asked = questions_about(frame(thing(1, "mug", (0.2, 0.0, 1.0))), THINK)
     assert {one.question_class for one in asked} == {"distance", "width_height"}
