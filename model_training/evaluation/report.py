@@ -127,7 +127,10 @@ def markdown(
 
 def _counts(figures: Mapping[str, Any]) -> list[str]:
     """What there was, and what could not be used."""
-    lines = [f"- frames: {figures['frames']}, objects asked for: {figures['objects_asked_for']}"]
+    splits = ", ".join(f"{name} {count}" for name, count in figures["splits"].items())
+    lines = [f"- frames: {figures['frames']} ({splits}), objects asked for: {figures['objects_asked_for']}"]
+    if "train" in figures["splits"]:
+        lines.append("- **frames of the split train: figures of a model that was trained on them say little**")
     if figures["frames_labelled_in_part"]:
         lines.append(
             f"- frames labelled in part: {figures['frames_labelled_in_part']}; boxes on nothing known count neither way"

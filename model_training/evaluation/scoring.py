@@ -120,6 +120,7 @@ def score_run(
     scores = {measure: DetectionScores(measure, way=config.matching) for measure in source.measures}
     words, answers = defaultdict[str, WordScores](WordScores), AnswerScores()
     frames, times, rejected = list[FrameScore](), defaultdict[str, list[float]](list), 0
+    splits = Counter[str]()
     problems, asked_count, incomplete, cut_short = Counter[str](), 0, 0, 0
     for case in limited(source, config, images=_NEEDS_IMAGES in source.measures):
         line = lines.get(case.record.id)
@@ -130,6 +131,7 @@ def score_run(
         complete = is_complete(case.record)
         f1s = [one.add(case.record, found.objects, asked, ignored, complete=complete) for one in scores.values()]
         incomplete += not complete
+        splits[case.record.split] += 1
         frames.append(
             FrameScore(id=case.record.id, f1=f1s[0] if f1s else None, asked=len(asked), found=len(found.objects))
         )
@@ -148,6 +150,7 @@ def score_run(
             on_case()
     figures = {
         "frames": len(frames),
+        "splits": dict(splits.most_common()),
         "frames_labelled_in_part": incomplete,
         "objects_asked_for": asked_count,
         "rejected_lines": rejected,

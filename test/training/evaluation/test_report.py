@@ -54,6 +54,15 @@ def test_the_report_tells_what_was_found(reports: tuple[Path, Path]) -> None:
     assert "code, wrong because: not_found 4" in bad
 
 
+def test_frames_that_may_have_been_trained_on_are_called_so(reports: tuple[Path, Path], tmp_path: Path) -> None:
+    trained = ListedCases(listed=(Case(record=frame_record(MUG, split="train")),))
+    evaluate(TrueBoxes(), trained, folder=tmp_path / "trained")
+    warning = "say little"
+    assert warning in (tmp_path / "trained" / REPORT_FILE).read_text()
+    assert warning not in (reports[0] / REPORT_FILE).read_text()
+    assert "- frames: 4 (held_out 4), objects asked for: 4" in (reports[0] / REPORT_FILE).read_text()
+
+
 def test_every_picture_it_shows_is_there(reports: tuple[Path, Path]) -> None:
     for folder in reports:
         text = (folder / REPORT_FILE).read_text()
