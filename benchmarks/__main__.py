@@ -3,7 +3,7 @@
 ``python -m benchmarks language_model`` measures the language model alone, with options of its own and without ROS; so
 do ``python -m benchmarks depth_network`` with the depth networks, ``depth_fusion`` with the filling of depth images and
 ``depth_quality`` with a depth model on generated sequences; ``evaluation`` measures the evaluation of models,
-``scene_generation`` the making of scenes.
+``scene_generation`` the making of scenes, ``training`` the training of models and its input.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ if __name__ == "__main__":
         from benchmarks.scene_generation import main as measure_scene_generation
 
         sys.exit(measure_scene_generation(sys.argv[2:]))
+    if sys.argv[1:2] == ["training"]:
+        from benchmarks.training import main as measure_training
+
+        sys.exit(measure_training(sys.argv[2:]))
     from n3d_ros.cli.main import main
 
     sys.exit(main(["bench", *sys.argv[1:]]))

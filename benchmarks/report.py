@@ -309,6 +309,15 @@ def scene_generation_figures() -> list[Figure]:
     return _rows(_last_json(_python(["-m", "benchmarks", "scene_generation"], codes=(0, 1))))
 
 
+def training_figures() -> list[Figure]:
+    """How fast the small model trains and its input is made; needs the extra [train].
+
+    Returns:
+        The rows of ``python -m benchmarks training``.
+    """
+    return _rows(_last_json(_python(["-m", "benchmarks", "training"], codes=(0, 1))))
+
+
 def measure(
     parts: Sequence[str],
     *,
@@ -347,6 +356,7 @@ def measure(
         "depth_quality": lambda: depth_quality_figures(depth_model, depth_metric),
         "evaluation": evaluation_figures,
         "scene_generation": scene_generation_figures,
+        "training": training_figures,
     }
     figures: list[Figure] = []
     for part in parts:

@@ -12,11 +12,11 @@ SUMMARY = (
     "Train a grounding model: stage1 to find objects, stage2 to answer about them. Stopped, the same command goes on."
 )
 EXAMPLES = """\
-  n3d train stage1 --config nano_stage1.yaml --data data/scenes --validation data/scenes_val --out runs/stage1
-  n3d train stage2 --config nano_stage2.yaml --data data/scenes --out runs/stage2
-  n3d train stage1 --config nano_stage1.yaml --data data/scenes --out runs/stage1 --dry-run   # what would be trained
-  n3d train stage2 --config my_objects_lora.yaml --data data/my_objects --out runs/mine       # a released 7B, one card
-  torchrun --nproc-per-node 4 -m n3d_ros.cli train stage1 --config big.yaml --data data/big --out runs/big
+  n3d train stage1 --config nano_stage1 --start runs/nano_start --data data/scenes --out runs/nano1
+  n3d train stage2 --config nano_stage2 --start runs/nano1/model --data data/scenes --out runs/nano2
+  n3d train stage1 --config nano_stage1 --start runs/nano_start --out runs/nano1 --dry-run   # what would be trained
+  n3d train stage1 --config my_objects_lora --data data/my_objects --out runs/mine           # a released 7B, one card
+  torchrun --nproc-per-node 4 -m n3d_ros.cli train stage1 --config all_weights_sharded --data data/big --out runs/big
   tensorboard --logdir runs/stage1/tensorboard
 
 A configuration is one YAML file; every field is described in model_training/training/config.py, and examples lie in
@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "stage", choices=("stage1", "stage2"), help="stage1: localisation; stage2: reasoning and replay"
     )
-    parser.add_argument("--config", required=True, metavar="YAML", help="everything that decides the run")
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="YAML",
+        help="everything that decides the run: a file, or a shipped one's name",
+    )
     parser.add_argument(
         "--data",
         action="append",
@@ -73,13 +78,14 @@ def run(args: argparse.Namespace) -> int:
     """
     import torch
 
+    from model_training.cli.stage_options import config_file
     from model_training.training.config import TrainConfig
     from model_training.training.plan import describe_device, plan_of
     from model_training.training.run import MODEL_FOLDER, Run, begin_folder, chosen_device, with_folders
     from model_training.yaml_config import read_yaml
     from n3d_ros.errors import ConfigurationError
 
-    config = read_yaml(args.config, TrainConfig)
+    config = read_yaml(config_file(args.config, "training"), TrainConfig)
     if args.start:
         from dataclasses import replace
 

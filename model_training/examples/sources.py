@@ -23,8 +23,9 @@ class SourceConfig:
 
     Args:
         folder: of a data set, as `n3d dataset generate`, `lift` and `from-bag` write it.
-        generate: YAML of a SceneDatasetConfig: the loader's workers make the scenes themselves, shard by shard, and
-            nothing is stored. For machines with many cores, or without pyarrow.
+        generate: YAML of a SceneDatasetConfig, or the name of a shipped one ("raycast_train"): the loader's workers
+            make the scenes themselves, shard by shard, and nothing is stored. For machines with many cores, or without
+            pyarrow.
         questions: YAML of a QuestionConfig for ``generate``; empty: its defaults.
         weight: how often frames are drawn from here, beside the other sources that are active.
         from_step: first step at which the source is active: a curriculum.
@@ -183,8 +184,8 @@ class GeneratedSource:
         """The source of two YAML files.
 
         Args:
-            scenes: path of the scenes' configuration.
-            questions: path of the questions'; empty: defaults.
+            scenes: path of the scenes' configuration, or the name of a shipped one ("raycast_train").
+            questions: path of the questions', or the name of a shipped one; empty: defaults.
 
         Returns:
             The source.
@@ -193,8 +194,8 @@ class GeneratedSource:
         from model_training.scenes.dataset import SceneDatasetConfig
         from model_training.scenes.entries import CATALOGUE
 
-        config = read_yaml(scenes, SceneDatasetConfig)
-        asked = read_yaml(questions, QuestionConfig) if questions else QuestionConfig()
+        config = read_yaml(_shipped(scenes, "scenes"), SceneDatasetConfig)
+        asked = read_yaml(_shipped(questions, "questions"), QuestionConfig) if questions else QuestionConfig()
         if not asked.vocabulary:  # else nothing would be asked for that is not there
             asked = replace(asked, vocabulary=config.categories or tuple(CATALOGUE))
         about = f"{Path(scenes).name} ({config.kind}, {config.scenes} scenes, made as needed)"
@@ -227,6 +228,13 @@ class GeneratedSource:
         from model_training.scenes.dataset import scene_records
 
         return scene_records
+
+
+def _shipped(name: str, part: str) -> Path:
+    """The file of that path; where there is none, the configuration of that name that comes with a part."""
+    path = Path(name)
+    shipped = Path(__file__).resolve().parents[1] / part / "configs" / f"{name}.yaml"
+    return shipped if not path.exists() and path.name == name and shipped.is_file() else path
 
 
 def open_source(config: SourceConfig) -> Source:

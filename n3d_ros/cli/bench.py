@@ -35,6 +35,7 @@ PARTS = (
     "depth_quality",
     "evaluation",
     "scene_generation",
+    "training",
 )
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
