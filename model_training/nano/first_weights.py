@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.model.n3d_vlm import N3dVlm
 
-EMBEDDING_SPREAD = 0.02  # of a token's embedding; the head shares it
-VISION_SPREAD = 0.02  # GPT-2's and Qwen's
+SPREAD = 0.55  # over the root of a layer's inputs: GPT-2's 0.02 at its width of 768, carried to other widths
 LONGEST_WAVE_BINS = 4000.0  # of the bins' code: four times their range, so that its slowest channel has no turn
 SHORTEST_WAVE_BINS = 8.0  # finer places have to be learnt: neighbours are to begin alike
 
@@ -20,9 +19,9 @@ SHORTEST_WAVE_BINS = 8.0  # finer places have to be learnt: neighbours are to be
 def initialise(model: N3dVlm, tokenizer: Tokenizer, *, seed: int = 0) -> None:
     """Gives a model its first weights: the same seed, the same weights, on any machine.
 
-    * linear layers: normal, one over the root of their inputs at most ``VISION_SPREAD``-like; the layers that end a
-      block (attention's output, MLP's down) are divided by the root of twice the number of blocks, as in GPT-2, so that
-      the sum over blocks keeps its size;
+    * linear layers and embeddings: normal, of deviation ``SPREAD`` over the root of a layer's inputs, or of the width;
+      the layers that end a block (attention's output, MLP's down) are divided by the root of twice the number of
+      blocks, as in GPT-2, so that the sum over blocks keeps its size;
     * the tokens of bins: sines and cosines of their number, at the spread of the other tokens: neighbouring bins begin
       alike, and since the head is the same matrix, so do their logits;
     * point channels: as other layers. At zero they would be the network without, which matters for released weights.
@@ -41,10 +40,11 @@ def initialise(model: N3dVlm, tokenizer: Tokenizer, *, seed: int = 0) -> None:
             _draw(module.weight, _spread(module.weight, blocks if ends_block else 0), generator)
             if module.bias is not None:
                 module.bias.zero_()
-    _draw(text.embed_tokens.weight, EMBEDDING_SPREAD, generator)
+    spread = _spread(text.embed_tokens.weight, 0)
+    _draw(text.embed_tokens.weight, spread, generator)
     if tokenizer.bin_ids is not None:
         code = bin_code(len(tokenizer.bin_ids), text.config.hidden_size)
-        text.embed_tokens.weight[list(tokenizer.bin_ids)] = EMBEDDING_SPREAD * code
+        text.embed_tokens.weight[list(tokenizer.bin_ids)] = spread * code
 
 
 def bin_code(bins: int, width: int) -> Tensor:
@@ -66,7 +66,7 @@ def bin_code(bins: int, width: int) -> Tensor:
 def _spread(weight: Tensor, blocks: int) -> float:
     """Standard deviation of a layer's weights; ``blocks``: of its tower, where the layer ends one."""
     inputs = weight[0].numel()
-    return 1 / math.sqrt(inputs) / (math.sqrt(2 * blocks) if blocks else 1.0)
+    return SPREAD / math.sqrt(inputs) / (math.sqrt(2 * blocks) if blocks else 1.0)
 
 
 def _draw(weight: Tensor, spread: float, generator: torch.Generator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,32 @@ def test_special_tokens_of_the_question_are_never_drafted(tokenizer: Tokenizer) 
     words = tokenizer.encode("a b c d")
     drafter = Drafter([*words, tokenizer.im_start, *words], repeats=True)
     assert drafter.draft(write(drafter, free_text(tokenizer), words), 5)[:1] != [tokenizer.im_start]
+
+
+def test_with_one_token_per_field_the_class_of_the_last_box_is_guessed_again(tmp_path: Path) -> None:
+    from model_training.nano.tokenizer import write_nano_tokenizer
+
+    tokenizer = write_nano_tokenizer(tmp_path)
+    line = tokenizer.encode("bbox_0=Bbox(cereal box,512,300,410,500,80,120,75)\n")
+    state, drafter = box_grammar(tokenizer), Drafter((), expected=True)
+    for token in line[:-1]:
+        drafter.accept(state, token)
+        state = state.after(token)
+    expected = [line[-1], *tokenizer.encode("bbox_1=Bbox(cereal box")]
+    assert drafter.draft(state, 12) == expected
+
+
+def test_with_one_token_per_field_the_usual_angle_and_repeated_numbers_are_guessed(tmp_path: Path) -> None:
+    from model_training.nano.tokenizer import write_nano_tokenizer
+
+    tokenizer = write_nano_tokenizer(tmp_path)
+    text = "".join(f"bbox_{k}=Bbox(mug,{5 + k},300,{410 + k},500,80,120,75)\n" for k in range(2))
+    state, drafter = box_grammar(tokenizer), Drafter((), expected=True, repeats=True)
+    for token in [*tokenizer.encode(text), *tokenizer.encode("bbox_2=Bbox(mug,7")]:
+        drafter.accept(state, token)
+        state = state.after(token)
+    assert drafter.draft(state, 12) == tokenizer.encode(",300")  # the depth was another one in each
+    for token in tokenizer.encode(",300,412"):
+        drafter.accept(state, token)
+        state = state.after(token)
+    assert drafter.draft(state, 5) == tokenizer.encode(",500,80,120,75)\n")

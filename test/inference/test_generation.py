@@ -149,6 +149,28 @@ def test_passes_of_one_box_line(tokenizer: Tokenizer) -> None:
     assert passes(GenerationConfig(drafting=True), one) < 2 * 18 + 5
 
 
+def test_passes_of_a_line_with_one_token_per_field(tmp_path: Path) -> None:
+    """Ten tokens: nine choices, of which the head, the class again and the usual angle are guessed."""
+    from model_training.nano.tokenizer import write_nano_tokenizer
+
+    tokenizer = write_nano_tokenizer(tmp_path)
+    prompt = make_prompt(tokenizer, image=IMAGE)
+    code = make_box_code("chair", (512, 433, 287, 500, 262, 150, 711))
+
+    def passes(config: GenerationConfig) -> int:
+        backend = make_backend(tokenizer)
+        backend.wish(prompt.token_ids.tolist(), [*tokenizer.encode(format_boxes([code] * 3)), tokenizer.im_end])
+        answer = Generator(backend, tokenizer).generate(
+            prompt, IMAGE, grammar=box_grammar(tokenizer, max_boxes=3), config=config
+        )
+        assert answer.finish_reason == "end" and len(answer.token_ids) == 30
+        return answer.passes
+
+    assert passes(PLAIN) == 30
+    assert passes(GenerationConfig(expected_runs=False)) == 26  # nine choices a line; the first is the prompt's pass
+    assert passes(GenerationConfig()) == 3 * 6
+
+
 @pytest.mark.parametrize("name", ["demo1", "demo2", "demo3"])
 def test_recorded_boxes_take_at_most_23_passes_each(
     shared_data: Path, tmp_path_factory: pytest.TempPathFactory, name: str
