@@ -1,0 +1,47 @@
+"""Runs of two processes, as torchrun starts them, on the CPU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("pyarrow", reason="pyarrow comes with the extra [train]")
+
+from model_training.run_log import read_log
+from n3d_ros.weights.weight_files import SINGLE_FILE
+from training.training.harness import write_dataset
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_two_processes_train_and_go_on_as_if_they_had_not_stopped(start: Path, tmp_path: Path, sharded: bool) -> None:
+    data, out, config = write_dataset(tmp_path / "data"), tmp_path / "run", tmp_path / "config.yaml"
+    values = {
+        "name": "two", "start_from": str(start), "sharded": sharded, "release": "float32",
+        "examples": {"long_side": 112, "questions_per_frame": 2}, "data": {"frames_per_batch": 1, "streams": 2},
+        "optimizer": {"steps": 4, "warmup_steps": 1}, "log_every": 1, "checkpoint_every": 2,
+    }  # fmt: skip
+    config.write_text(yaml.safe_dump(values), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+               "n3d_ros.cli", "train", "stage1", "--config", config, "--data", data, "--out", out, "--device", "cpu",
+               "--threads", "1"]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+
+    def losses() -> dict[int, float]:
+        done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, timeout=280)
+        assert done.returncode == 0, done.stderr.decode()[-6000:]
+        return {line["step"]: line["total"] for line in read_log(out) if line["kind"] == "train"}
+
+    whole = losses()
+    assert sorted(whole) == [1, 2, 3, 4]
+    weights = (out / "model" / SINGLE_FILE).read_bytes()
+    shutil.rmtree(out / "checkpoint-00000004")
+    assert losses() == whole
+    assert (out / "model" / SINGLE_FILE).read_bytes() == weights
