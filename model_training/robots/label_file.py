@@ -66,9 +66,9 @@ HEADER = """\
 #
 # Lines under "rename:" hold for all frames at once, except where you have changed a label in its line:
 #
-#   white cup -> coffee mug     every "white cup"
-#   #7 -> cereal box            every box of number 7: a number is one thing, as far as the node could follow it
-#   grey object -> -            every "grey object" is left out
+#   white cup -> coffee mug     # every "white cup"
+#   #7 -> cereal box            # every box of number 7: a number is one thing, as far as the node could follow it
+#   grey object -> -            # every "grey object" is left out
 """
 
 

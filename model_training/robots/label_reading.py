@@ -37,10 +37,13 @@ from n3d_ros.errors import InputError
 
 MAX_FILE_BYTES = 64 << 20  # a million lines; what is larger was not written here
 MAX_NUMBER = 65_535  # ids lie in the pixels of 16-bit images
+MAX_DIGITS = 9  # Python refuses to read numbers of some thousand digits
 KEYWORDS = ("frame", "rename:", "format")
 
 _FRAME = re.compile(r"frame\s+(?P<name>[0-9A-Za-z_.-]+)\s*:\s*(?P<status>[^#]*?)\s*(#.*)?$")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)$")
+_RENAMED_NUMBER = re.compile(r"#(?P<blank>\s*)(?P<number>\d+)\s*->")  # begins as a comment does
+_TRAILING_COMMENT = re.compile(r"\s#.*$")
 
 
 def read_labels(path: Path) -> tuple[LabelFile, list[Fault]]:
@@ -82,16 +85,11 @@ def parse_labels(text: str) -> tuple[LabelFile, list[Fault]]:
     reading = _Reading()
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         words = line.strip()
-        if words and not _is_comment(words, in_rename=reading.in_rename):
+        if words and (not words.startswith(HASH) or _RENAMED_NUMBER.match(words)):
             reading.take(number, words)
     reading.end_frame()
     reading.check_names()
     return LabelFile(renames=tuple(reading.renames), frames=tuple(reading.frames)), reading.faults
-
-
-def _is_comment(words: str, *, in_rename: bool) -> bool:
-    """Whether a line is for people; under "rename:" a number begins with the same sign ("#7 -> mug")."""
-    return words.startswith(HASH) and not (in_rename and re.match(r"#\d+\s*->", words))
 
 
 class _Reading:
@@ -117,6 +115,8 @@ class _Reading:
                 _check_format(words)
             elif self.in_rename and ARROW in words:
                 self.renames.append(_rename(number, words))
+            elif _RENAMED_NUMBER.match(words):
+                raise InputError("a box's other name stands under 'rename:', above the first frame; move it there.")
             elif BAR in words:
                 self._take_object(number, words)
             else:
@@ -199,15 +199,19 @@ def _heading(words: str) -> tuple[str, str]:
 
 
 def _rename(number: int, words: str) -> Rename:
-    """The rename of a line "a -> b"."""
+    """The rename of a line "a -> b", with or without a comment behind it."""
+    by_number = _RENAMED_NUMBER.match(words)
+    if by_number and by_number["blank"]:
+        named = by_number["number"]
+        raise InputError(f"a box is named '{HASH}{named}', without a blank; a comment here begins with '{HASH * 2}'.")
     before, _, after = (part.strip() for part in words.partition(ARROW))
+    after = _TRAILING_COMMENT.sub("", after).rstrip()
     if not before or not after:
         raise InputError(f"expected 'label {ARROW} new label', got {words[:60]!r}.")
-    is_number = re.match(r"#(\d+)$", before)
     return Rename(
         line=number,
-        label="" if is_number else before,
-        number=int(is_number[1]) if is_number else None,
+        label="" if by_number else before,
+        number=_box_number(by_number["number"]) if by_number else None,
         target=None if after == NOTHING else _label(after),
     )
 
@@ -248,7 +252,12 @@ def _which(cell: str) -> int | None:
     """The number of a box; None for a new one."""
     if cell.lower() == NEW:
         return None
-    if not cell.isdecimal() or not 1 <= int(cell) <= MAX_NUMBER:
+    return _box_number(cell)
+
+
+def _box_number(cell: str) -> int:
+    """The number of a box."""
+    if not cell.isdecimal() or len(cell) > MAX_DIGITS or not 1 <= int(cell) <= MAX_NUMBER:
         raise InputError(f"no: expected the box's number, or '{NEW}' for a box that you add, got {cell[:20]!r}.")
     return int(cell)
 

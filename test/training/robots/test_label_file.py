@@ -84,7 +84,7 @@ def test_columns_may_be_written_short() -> None:
 
 
 def test_renames_are_by_label_and_by_number_and_take_away() -> None:
-    text = "rename:\n  white cup -> coffee mug\n  #7 -> cereal box  \n# 8 -> no rename\n  grey thing -> -\n"
+    text = "rename:\n  white cup -> coffee mug\n  #7 -> cereal box  \n## 8 -> no rename\n  grey thing -> -\n"
     file, faults = parse_labels(text)
     assert not faults
     assert [(one.label, one.number, one.target) for one in file.renames] == [
@@ -92,6 +92,28 @@ def test_renames_are_by_label_and_by_number_and_take_away() -> None:
         ("", 7, "cereal box"),
         ("grey thing", None, None),
     ]
+
+
+def test_a_comment_behind_a_rename_is_no_part_of_the_label() -> None:
+    file, faults = parse_labels("rename:\n a -> mug # the white one\n #3 -> jar  # of honey\n b -> -  # junk\n")
+    assert not faults and [one.target for one in file.renames] == ["mug", "jar", None]
+
+
+def test_the_header_s_examples_of_renames_can_be_used_as_they_stand() -> None:
+    examples = [line.removeprefix("#   ") for line in HEADER.splitlines() if " -> " in line]
+    file, faults = parse_labels("rename:\n" + "\n".join(examples))
+    assert not faults and [one.target for one in file.renames] == ["coffee mug", "cereal box", None]
+
+
+def test_a_rename_by_number_that_a_comment_would_swallow_is_a_fault() -> None:
+    (fault,) = faults_of("rename:\n# 8 -> mug\n")
+    assert fault.line == 2 and "'#8', without a blank" in fault.message
+    (fault,) = faults_of(FRAME + "#8 -> mug\n" + OBJECT)
+    assert fault.line == 2 and "stands under 'rename:'" in fault.message
+
+
+def test_numbers_of_thousands_of_digits_are_faults() -> None:
+    assert len(faults_of("rename:\n#" + "9" * 5000 + " -> a\n" + FRAME + OBJECT.replace(" 1 ", "9" * 5000))) == 2
 
 
 @pytest.mark.parametrize("status", STATUSES)
