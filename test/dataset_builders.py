@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,6 +136,24 @@ class MakeFrames:
 def expected_ids(shards: int, rows: int) -> list[str]:
     """Ids of everything that ``MakeFrames`` makes, in order."""
     return [frame_id(shard, row) for shard in range(shards) for row in range(rows)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwallowInterrupts(MakeFrames):
+    """A stage in which a library drops Ctrl-C, or tells it as an error of its own.
+
+    Args:
+        as_error: told as an error.
+    """
+
+    as_error: bool = False
+
+    def run(self, number: int) -> ShardReport:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        if self.as_error:
+            raise InputError("interrupted system call")
+        return MakeFrames.run(self, number)
 
 
 def no_depth(_number: int) -> ShardReport:

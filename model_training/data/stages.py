@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Protocol
 
 from model_training.data.folder import DatasetFolder
@@ -267,9 +270,10 @@ def run_stage(
     missing = [number for number in folder.missing(content) if number in set(wanted)]
     work = _OnlyMissing(stage, folder, content, time.time() - CLOCK_SLACK_S)
     made: list[ShardReport] = []
-    with _bar(len(wanted), description or content) as bar, _telling_what_stays(bar):
+    with _bar(len(wanted), description or content) as bar, _interruptible(bar) as raise_if_interrupted:
         bar.update(len(wanted) - len(missing))
         for report in run_shards(work, missing, engine=engine, workers=workers, ray_address=ray_address):
+            raise_if_interrupted()
             made.append(report)
             bar.set_postfix_str(f"{sum(one.rows for one in made)} {content}", refresh=False)
             bar.update()
@@ -282,13 +286,34 @@ def run_stage(
 
 
 @contextlib.contextmanager
-def _telling_what_stays(bar: Any) -> Iterator[None]:
-    """Says on Ctrl-C that nothing is lost."""
+def _interruptible(bar: Any) -> Iterator[Callable[[], None]]:
+    """Ctrl-C ends the run, and nothing is lost; what is given raises where a library swallowed it.
+
+    Callbacks and destructors of compiled libraries drop exceptions or turn them into others of their own.
+    """
+    seen = False
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal seen
+        seen = True
+        raise KeyboardInterrupt
+
+    def raise_if_seen() -> None:
+        if seen:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()  # others get no signals
+    before = signal.signal(signal.SIGINT, note) if is_main else None
     try:
-        yield
-    except KeyboardInterrupt:
+        yield raise_if_seen
+    except BaseException as error:
+        if not seen and not isinstance(error, KeyboardInterrupt):
+            raise
         bar.write(f"Stopped. {CONTINUE}", file=sys.stderr)
-        raise
+        raise KeyboardInterrupt from error
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
 
 
 def _bar(total: int, description: str) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
-from dataset_builders import MakeFrames, expected_ids, no_depth
+from dataset_builders import MakeFrames, SwallowInterrupts, expected_ids, no_depth
 from model_training.data import stages
 from model_training.data.folder import DatasetFolder
 from model_training.data.reports import ShardReport
@@ -201,6 +201,18 @@ def test_engines_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
 def test_options_that_fit_nothing_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         list(run_shards(no_depth, [0], **options))
+
+
+@pytest.mark.parametrize("as_error", [False, True])
+def test_ctrl_c_that_a_library_swallows_ends_the_run_all_the_same(
+    folder: DatasetFolder, as_error: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(SwallowInterrupts(folder=folder, as_error=as_error), folder, "frames", engine="inline")
+    assert len(folder.frame_shards) == (0 if as_error else 1)
+    assert "Stopped. Finished shards are kept" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 STOPPED = """
