@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,11 @@ from model_training.robots.label_file import ToldObject, frame_text, header_text
 from model_training.robots.label_reading import parse_labels
 from model_training.robots.level import LevelAxes
 from model_training.robots.looking import Bag, Dropped, Finder, candidates_of
-from model_training.robots.picking import Candidate, PickConfig, pick
+from model_training.robots.picking import PickConfig, pick
 from model_training.robots.pictures import found_picture, page
 from model_training.robots.recorded_boxes import RecordedBoxes
 from model_training.robots.work_folder import PICTURES, FoundFrame, FoundObject, Recording, WorkFolder, name_of
+from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.depth.files.writing import write_whole
 from n3d_ros.errors import InputError, N3dError
 from n3d_ros.ros.bag_pass import BagLook
@@ -39,7 +41,7 @@ class FirstStep:
         work: the folder.
         candidates: frames of the recording that can be used.
         added: names of the frames that were added to labels.txt.
-        there: how many frames were there before.
+        there: how many frames labels.txt had before.
         objects: boxes in the added frames.
         left_out: stretches of time without a frame, by reason.
         dropped: images that could not be used.
@@ -109,16 +111,25 @@ def take_first_step(
 
     Raises:
         InputError: the folder is another recording's, or none of ours.
-        ConfigurationError: it cannot be written, or more frames are wanted than there are.
+        ConfigurationError: it cannot be written, another run writes it, or more frames are wanted than there are.
     """
+    with only_run_in(path):
+        return _taken(bag, path, config, recorded, on_phase)
+
+
+def _taken(
+    bag: Bag, path: Path, config: PickConfig, recorded: RecordedBoxes | None, on_phase: Callable[[str], None]
+) -> FirstStep:
+    """The first step, in a folder that no other run writes."""
     work = WorkFolder.begin(path, recording_of(bag))
-    done = FirstStep(work=work, there=len(work.names()))
+    done = FirstStep(work=work)
     on_phase("choosing frames")
     only = None if recorded is None else recorded.stamps_ns
     found, done.damage, done.interrupted = candidates_of(bag, done.dropped, only=only)
     done.candidates = len(found)
     if not done.interrupted:
-        known = [one for name in work.names() for one in _candidate_at(found, work.get(name, images=False).stamp_ns)]
+        there = {work.get(name, images=False).stamp_ns for name in work.names()}
+        known = [one for one in found if one.stamp_ns in there]
         picked = pick(found, config, known)
         done.left_out = picked.left_out
         on_phase("finding boxes")
@@ -127,17 +138,12 @@ def take_first_step(
     return done
 
 
-def _candidate_at(found: list[Candidate], stamp_ns: int) -> list[Candidate]:
-    """The candidate of a stamp, if there is one."""
-    return [one for one in found if one.stamp_ns == stamp_ns]
-
-
 def _look(bag: Bag, done: FirstStep, stamps_ns: frozenset[int], recorded: RecordedBoxes | None) -> None:
     """Finds the boxes of the picked frames; each is written as soon as it is done."""
     work, there = done.work, set(done.work.names())
     start_ns = work.recording.start_ns
     known = [work.get(name, images=False) for name in work.names()]
-    finder = Finder(start_ns, known, None if recorded is None else recorded.numbers)
+    finder = Finder(start_ns, known, None if recorded is None else recorded.numbers, boxes_by=bag.grounder.name)
 
     def wants(pair: RgbdPair) -> bool:
         return pair.stamp_ns in stamps_ns and name_of(pair.stamp_ns, start_ns) not in there
@@ -158,22 +164,24 @@ def _look(bag: Bag, done: FirstStep, stamps_ns: frozenset[int], recorded: Record
 
 
 def _list_frames(done: FirstStep) -> None:
-    """Adds to labels.txt, at its end, the frames that it was never given."""
+    """Adds to labels.txt, at its end, the frames that it was never given; where there is none, all."""
     work = done.work
     names = work.names()
     text = _text_of(work)
-    mentioned = {one.name for one in parse_labels(text)[0].frames} | set(work.listed)
+    mentioned = {one.name for one in parse_labels(text)[0].frames} | set(work.listed) if text else set()
     new = [name for name in names if name not in mentioned]
     if new:
         frames = [work.get(name, images=False) for name in new]
-        begun = text or header_text(bag=work.recording.name, grounder=work.recording.grounder, folder=str(work.path))
+        begun = text or header_text(
+            bag=work.recording.name, grounder=work.recording.grounder, folder=shlex.quote(str(work.path))
+        )
         ended = begun if begun.endswith("\n") else begun + "\n"
         write_whole(work.labels, (ended + "".join(map(told_frame, frames))).encode())
         done.objects = sum(len(one.objects) for one in frames)
     write_whole(work.path / LOOK_FILE, page(f"Frames of {work.recording.name}", names))
     done.work = replace(work, listed=tuple(dict.fromkeys([*work.listed, *names])))
     done.work.save()
-    done.added = tuple(new)
+    done.added, done.there = tuple(new), len(names) - len(new)
 
 
 def _text_of(work: WorkFolder) -> str:

@@ -157,6 +157,7 @@ class Finder:
         start_ns: stamp that frames' names count from.
         known: frames of earlier runs, whose numbers go on.
         own_numbers: numbers that a recording's boxes came with, by stamp, in the order of the detections.
+        boxes_by: what finds the boxes.
     """
 
     def __init__(
@@ -164,7 +165,9 @@ class Finder:
         start_ns: int,
         known: Sequence[FoundFrame] = (),
         own_numbers: Mapping[int, Sequence[int]] | None = None,
+        boxes_by: str = "",
     ) -> None:
+        self._boxes_by = boxes_by
         self._start_ns = start_ns
         self._numbers = Numbers(known)
         self._own = own_numbers or {}
@@ -194,6 +197,7 @@ class Finder:
             image=encode_jpeg(frame.rgb, JPEG_QUALITY),
             depth_png=encode_png(depth_to_millimetres(frame.depth_m)),
             masks_png=_masks(frame, objects),
+            boxes_by=self._boxes_by,
             **_fixed(outcome),
         )
 

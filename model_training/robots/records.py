@@ -177,7 +177,7 @@ def _provenance(edited: EditedFrame, origin: Origin) -> dict[str, object]:
         "seconds": edited.found.seconds,
         "frame_id": edited.found.frame_id,
         "topics": {"color": recording.color, "depth": recording.depth},
-        "boxes_by": recording.grounder,
+        "boxes_by": edited.found.boxes_by or recording.grounder,
         "up_by": edited.found.up_source,
         "status": edited.status,
         "complete": edited.status == COMPLETE,

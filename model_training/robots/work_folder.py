@@ -77,6 +77,7 @@ class FoundFrame:
         image: JPEG bytes.
         depth_png: 16-bit PNG bytes, millimetres.
         masks_png: 16-bit PNG bytes of object numbers, empty without masks.
+        boxes_by: what found the boxes; a folder's frames may be looked at by several. "": the recording's.
     """
 
     name: str
@@ -91,6 +92,7 @@ class FoundFrame:
     image: bytes = b""
     depth_png: bytes = b""
     masks_png: bytes = b""
+    boxes_by: str = ""
 
     @property
     def seconds(self) -> float:
@@ -141,6 +143,11 @@ class Recording:
     depth: str
     start_ns: int
     duration_s: float
+
+    @property
+    def told(self) -> str:
+        """Which it is, for people."""
+        return f"{self.name!r} ({self.color} with {self.depth or 'no depth'}, {self.duration_s:.1f} s)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,8 +218,8 @@ class WorkFolder:
             there = cls.open(path)
             if there.recording.digest != recording.digest:
                 raise InputError(
-                    f"{path} holds frames of the recording {there.recording.name!r}, and this is another one, "
-                    f"{recording.name!r}. Choose another folder; `--finish` takes several at once."
+                    f"{path} holds frames of the recording {there.recording.told}, and this is another one, "
+                    f"{recording.told}. Choose another folder; `--finish` takes several at once."
                 )
             return there
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -262,12 +269,11 @@ class WorkFolder:
         try:
             if values is None:
                 raise ValueError("it is no JSON")
-            pictures = {
-                "image": _bytes(base / f"{name}.jpg"),
-                "depth_png": _bytes(base / f"{name}.depth.png"),
-                "masks_png": _bytes(base / f"{name}.masks.png", may_lack=not values["masks"]),
-            }
-            return _frame_of(values, pictures if images else {})
+            files = {"image": f"{name}.jpg", "depth_png": f"{name}.depth.png"}
+            files |= {"masks_png": f"{name}.masks.png"} if values["masks"] else {}
+            if not images:
+                return _frame_of(values, {})
+            return _frame_of(values, {field: (base / file).read_bytes() for field, file in files.items()})
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise InputError(
                 f"{base / name}.json and the images beside it: expected what the first step wrote ({error}). Delete "
@@ -288,11 +294,6 @@ def name_of(stamp_ns: int, start_ns: int) -> str:
     return f"{max(stamp_ns - start_ns, 0) / 1e9:08.3f}"
 
 
-def _bytes(path: Path, *, may_lack: bool = False) -> bytes:
-    """A file's bytes; none where it may lack."""
-    return b"" if may_lack else path.read_bytes()
-
-
 def _frame_values(frame: FoundFrame) -> dict[str, Any]:
     """A frame as plain values; Python writes floats so that they are read back the same."""
     return {
@@ -305,6 +306,7 @@ def _frame_values(frame: FoundFrame) -> dict[str, Any]:
         "fixed_frame": frame.fixed_frame,
         "fixed_T_camera": None if frame.fixed_T_camera is None else frame.fixed_T_camera.matrix.tolist(),
         "masks": bool(frame.masks_png),
+        "boxes_by": frame.boxes_by,
         "objects": [_object_values(one) for one in frame.objects],
     }
 
@@ -329,6 +331,7 @@ def _frame_of(values: Mapping[str, Any], images: Mapping[str, bytes]) -> FoundFr
         up_source=str(values["up_source"]),
         objects=tuple(_objects_of(values["objects"])),
         fixed_frame=str(values["fixed_frame"]),
+        boxes_by=str(values.get("boxes_by", "")),
         fixed_T_camera=None if pose is None else RigidTransform(rotation=pose[:3, :3], translation=pose[:3, 3]),
         **images,
     )

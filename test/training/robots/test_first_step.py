@@ -14,8 +14,9 @@ from bags_for_tests import BLOCK_SIDE_M, CAMERA, FRAME_ID, START_NS, block, map_
 from model_training.robots.label_reading import read_labels
 from model_training.robots.picking import PickConfig
 from model_training.robots.work_folder import WorkFolder
+from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.detection import Detection3D, SupportSurface
-from n3d_ros.errors import InputError
+from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.geometry import CameraIntrinsics
 from n3d_ros.geometry.camera import CameraModel, Distortion
 from n3d_ros.inference.grounder import GroundingResult
@@ -183,6 +184,33 @@ def test_frames_of_a_killed_run_are_listed_by_the_next_without_being_looked_at(
     assert len(done.added) == 6 and len(objects_of(out)) == 6
 
 
+def test_a_labels_file_that_was_removed_is_written_anew(bag: Path, look: Any, tmp_path: Path) -> None:
+    out = tmp_path / "labels"
+    look(bag, out)
+    before = (out / "labels.txt").read_bytes()
+    (out / "labels.txt").unlink()
+    assert len(look(bag, out, grounder=Blind()).added) == 6
+    assert (out / "labels.txt").read_bytes() == before
+
+
+def test_a_folder_that_another_run_writes_is_refused(bag: Path, look: Any, tmp_path: Path) -> None:
+    with only_run_in(tmp_path / "labels"), pytest.raises(ConfigurationError, match="another run is writing there"):
+        look(bag, tmp_path / "labels")
+
+
+def test_the_command_that_comes_next_holds_for_folders_with_blanks(bag: Path, look: Any, tmp_path: Path) -> None:
+    out = look(bag, tmp_path / "my labels").work.path
+    assert f"from-bag '{out}' --finish" in (out / "labels.txt").read_text()
+
+
+def test_every_frame_tells_what_found_its_boxes(bag: Path, look: Any, tmp_path: Path) -> None:
+    out = tmp_path / "labels"
+    first = look(bag, out, PickConfig(every_s=0.3, least_change=0.0)).added
+    work = look(bag, out, grounder=Blind()).work
+    assert {name for name in work.names() if work.get(name).boxes_by == "block"} == set(first)
+    assert {work.get(name).boxes_by for name in work.names() if name not in first} == {"blind"}
+
+
 def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(bag: Path, look: Any, tmp_path: Path) -> None:
     out, told = tmp_path / "labels", []
     frames = lambda: len(list((out / "frames").glob("*.json")))  # noqa: E731
@@ -194,7 +222,7 @@ def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(bag: Path, look: A
 def test_another_recording_is_refused(bag: Path, look: Any, tmp_path: Path) -> None:
     look(bag, tmp_path / "labels")
     other = write_camera_bag(tmp_path / "kitchen", frames=4)
-    with pytest.raises(InputError, match="another one, 'kitchen'"):
+    with pytest.raises(InputError, match=r"another one, 'kitchen' \(.*image_raw with .*, 0.3 s\)"):
         look(other, tmp_path / "labels")
 
 
