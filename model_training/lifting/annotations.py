@@ -200,7 +200,7 @@ def camera_of(row: Any) -> GivenCamera:
         size = {name: int(row[name]) for name in ("width", "height")}
         up = row.get("up")
         upward = None if up is None else (float(up[0]), float(up[1]), float(up[2]))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(
             f"Camera: expected the numbers fx, fy, cx, cy, width and height in pixels; missing or no number: {error}."
         ) from None

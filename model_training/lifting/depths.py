@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model_training.lifting.cameras import KnownCamera
 from model_training.lifting.config import DepthConfig
-from model_training.lifting.outlines import inside
+from model_training.lifting.outlines import decoded, inside
 from n3d_ros.errors import CalibrationError, ConfigurationError, GroundingError, InputError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics
@@ -136,7 +136,7 @@ class FileDepth:
             sky = np.asarray(arrays["sky"], dtype=bool) if "sky" in arrays else None
             if sky is not None and sky.shape != depth.shape:
                 raise InputError(f"{path.name}: its sky has another size than its depth.")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # of numpy, zipfile, zlib and tokenize: damaged files end in a dozen kinds
             raise InputError(f"{path.name}: {getattr(error, 'message', error)}", reason="depth_broken") from None
         known = camera or self._camera_of(path, arrays, depth.shape)
         if sky is not None:
@@ -166,7 +166,7 @@ class FileDepth:
                 f"{path.name}: nothing tells the camera. Name --camera, --fov or --cameras, or use archives with K.",
                 reason="no_camera",
             )
-        estimated = bool(arrays.get("intrinsics_estimated", False))
+        estimated = bool(np.any(arrays.get("intrinsics_estimated", False)))
         if estimated and not self._may_estimate:
             raise InputError(f"{path.name}: its camera is an estimate, which is not to be used.", reason="no_camera")
         try:
@@ -263,7 +263,7 @@ def _read(path: Path, units_per_m: float) -> dict[str, Any]:
     if path.suffix == ".npy":
         # Mapped, because a damaged header may promise more numbers than memory holds.
         return {"depth_m": np.array(np.load(path, mmap_mode="r", allow_pickle=False))}
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    picture = decoded(path.read_bytes(), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype not in (np.uint16, np.float32) or picture.ndim != 2:
         found = "no image" if picture is None else f"{picture.dtype} of shape {picture.shape}"
         raise InputError(f"expected one channel of 16 bits, or of single precision in metres, got {found}")

@@ -102,11 +102,11 @@ class RunLengths:
         """
         if (width, height) != (self.width, self.height):
             raise InputError(f"Run lengths: of {self.width}x{self.height} px, but the image is {width}x{height}.")
-        runs = np.asarray(
-            runs_of_text(self.counts) if isinstance(self.counts, str) else self.counts, dtype=np.int64
-        ).reshape(-1)
-        if len(runs) > MAX_RUNS or (runs < 0).any() or int(runs.sum()) != width * height:
+        counts = runs_of_text(self.counts) if isinstance(self.counts, str) else self.counts
+        # Summed as Python's integers: a sum of 64 bits that wraps around would be right by chance.
+        if len(counts) > MAX_RUNS or min(counts, default=0) < 0 or sum(counts) != width * height:
             raise InputError(f"Run lengths: expected lengths that add up to {width * height} px.")
+        runs = np.asarray(counts, dtype=np.int64)
         values = np.arange(len(runs)) % 2 == 1
         return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
 
@@ -139,10 +139,10 @@ class MaskFile:
         try:
             if path.stat().st_size > MAX_MASK_BYTES:
                 raise InputError(f"{self.name}: a mask of more than {MAX_MASK_BYTES >> 20} MB.")
-            data = np.frombuffer(path.read_bytes(), np.uint8)
+            data = path.read_bytes()
         except OSError as error:
             raise InputError(f"{self.name}: expected a mask's image ({error.strerror or error}).") from None
-        picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+        picture = decoded(data, cv2.IMREAD_GRAYSCALE)
         if picture is None:
             raise InputError(f"{self.name}: expected a mask's image, and it cannot be decoded.")
         if picture.shape != (height, width):
@@ -170,6 +170,22 @@ def inside(folder: Path, name: str) -> Path:
     if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
         raise InputError(f"{name!r}: expected a file's name inside {folder.name}.")
     return folder / name
+
+
+def decoded(data: bytes, flags: int) -> NDArray[Any] | None:
+    """The pixels of an encoded image.
+
+    Args:
+        data: bytes of its file.
+        flags: of ``cv2.imdecode``.
+
+    Returns:
+        None for what is none, or larger than OpenCV takes.
+    """
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        return None
 
 
 def runs_of_text(text: str) -> list[int]:

@@ -68,7 +68,7 @@ def own_points(
     measured = mask & np.isfinite(depth_m)
     if not measured.any():
         return None
-    rows, columns = _window(mask, margin=config.smooth_px // 2)
+    rows, columns = _window(mask, margin=max(config.smooth_px // 2, 1))
     depth, masked, known = depth_m[rows, columns], mask[rows, columns], measured[rows, columns]
     labels, count = _parts(depth, known, intrinsics, config)
     own = np.isin(labels, _chosen_parts(depth, labels, count, intrinsics, config))
@@ -188,7 +188,7 @@ def _without_loose_border(
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * config.border_px + 1,) * 2)
     eroded = cv2.erode(padded.astype(np.uint8), kernel)[config.border_px + 1 :, config.border_px + 1 :]
     inner = pixels & (eroded[: pixels.shape[0], : pixels.shape[1]] > 0)
-    if inner.sum() < config.min_inner_share * pixels.sum():
+    if not inner.any() or inner.sum() < config.min_inner_share * pixels.sum():
         return pixels
     low, high = np.quantile(smooth[inner], (config.trim_share, 1 - config.trim_share))
     slope = config.border_slope * config.border_px / min(intrinsics.fx, intrinsics.fy)

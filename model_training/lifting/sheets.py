@@ -63,8 +63,10 @@ def rejected_tile(rgb: NDArray[np.uint8], box: Box2D | None, words: str) -> Pict
     """
     picture, scale = _fitting(np.ascontiguousarray(rgb[..., ::-1]))
     if box is not None:
-        left, top, right, bottom = (round(v * scale) for v in box)
-        cv2.rectangle(picture, (left, top), (right, bottom), REFUSED_BGR, 2)
+        # A box may be refused for lying anywhere, also where OpenCV has no numbers.
+        corners = np.clip(np.nan_to_num(np.reshape(box, (2, 2)) * scale), -1, [picture.shape[1], picture.shape[0]])
+        first, last = (tuple(round(float(value)) for value in corner) for corner in corners)
+        cv2.rectangle(picture, first, last, REFUSED_BGR, 2)
     tile = _tile(picture)
     _write(tile, words, (4, 16), (255, 255, 255))
     return tile

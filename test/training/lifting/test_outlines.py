@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -109,3 +111,19 @@ def test_a_mask_file_outside_missing_or_broken_is_refused(tmp_path: Path, name: 
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(InputError):
         MaskFile(name=name).read(tmp_path, 4, 4)
+
+
+def test_run_lengths_whose_sum_wraps_around_are_refused() -> None:
+    counts = (2**62, 2**62, 2**62, 2**62 + 600)  # 600 in 64 bits
+    with pytest.raises(InputError, match="add up"):
+        RunLengths(counts=counts, width=30, height=20).mask(30, 20)
+
+
+def test_a_mask_of_more_pixels_than_opencv_takes_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "m.png"), np.ones((2, 2), np.uint8))
+    header = bytearray((tmp_path / "m.png").read_bytes())
+    header[16:24] = struct.pack(">II", 60_000, 60_000)
+    header[29:33] = struct.pack(">I", zlib.crc32(header[12:29]))
+    (tmp_path / "m.png").write_bytes(header)
+    with pytest.raises(InputError, match="cannot be decoded"):
+        MaskFile(name="m.png").read(tmp_path, 30, 20)

@@ -123,3 +123,20 @@ def test_a_mask_cut_by_the_images_border_keeps_what_is_there() -> None:
     assert found is not None
     assert found.own == mask.sum()
     assert cv2.countNonZero(found.pixels.astype(np.uint8)) == mask.sum()
+
+
+def test_without_smoothing_a_loose_mask_is_cut_as_with_it() -> None:
+    # Background 0.3 m behind, near enough to count as a further part: only the border's rule leaves it out.
+    depth = np.where(face_mask(), np.float32(FRONT_M), np.float32(FRONT_M + 0.3))
+    for side in (1, 3, 5):
+        found = own_points(depth, face_mask(grow=2), CAMERA, PointConfig(smooth_px=side))
+        assert found is not None
+        assert seen_box(found.points, CONFIG).size[2] == pytest.approx(0.001)
+
+
+def test_a_thin_thing_without_an_inside_keeps_its_points() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[TOP:BOTTOM, LEFT : LEFT + 4] = True
+    found = own_points(scene_depth(0.0), mask, CAMERA, PointConfig(min_inner_share=0.0))
+    assert found is not None
+    assert found.own == mask.sum()
