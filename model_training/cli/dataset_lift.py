@@ -83,15 +83,15 @@ def run(args: argparse.Namespace) -> int:
         0; 1 where shards could not be made, or nothing was lifted.
     """
     from model_training.data.stages import run_stage
-    from model_training.lifting.lift import Tools
-    from model_training.lifting.stage import LiftStage, fingerprint, prepare
+    from model_training.lifting.lift import Tools, check_sources
+    from model_training.lifting.stage import LiftStage, prepare
 
     config = lift_config(args)
     images = Path(args.images).expanduser()
+    check_sources(images, config)
     if args.workers == 1:
-        Tools.of(images, config)  # a wrong folder or model ends here; with several workers, as the first one begins
-    annotated, reading = _read(args, config)
-    source = {"format": args.format, **fingerprint(Path(args.annotations).expanduser())}
+        Tools.of(images, config)  # a wrong model ends here; with several workers, as the first one begins
+    annotated, reading, source = _read(args, config)
     folder = prepare(Path(args.out).expanduser(), annotated, reading, config, source)
     made = run_stage(
         LiftStage(folder=folder, images=images, config=config),
@@ -146,21 +146,28 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise ConfigurationError(f"--camera: expected FX,FY,CX,CY,WIDTH,HEIGHT in pixels, got {text!r}.") from None
 
 
-def _read(args: argparse.Namespace, config: LiftConfig) -> tuple[list[AnnotatedImage], RejectTally]:
-    """The images of the files named."""
+def _read(args: argparse.Namespace, config: LiftConfig) -> tuple[list[AnnotatedImage], RejectTally, dict[str, Any]]:
+    """The images of the files named, what was left out of them, and what tells these files from others."""
     from model_training.lifting.coco import read_coco
     from model_training.lifting.openimages import OpenImagesFiles, read_openimages
+    from model_training.lifting.stage import fingerprint
 
     path = Path(args.annotations).expanduser()
     print(f"Reading {path} ...", flush=True)
+    source = {"format": args.format, **fingerprint(path)}
+    if config.camera.file:
+        source["cameras"] = fingerprint(Path(config.camera.file).expanduser())
     if args.format != "openimages":
-        return read_coco(path, rename=config.rename, max_images=config.max_images)
+        return *read_coco(path, rename=config.rename, max_images=config.max_images), source
     files = OpenImagesFiles(
         boxes=path,
         classes=None if args.classes is None else Path(args.classes).expanduser(),
         masks=None if args.mask_boxes is None else Path(args.mask_boxes).expanduser(),
     )
-    return read_openimages(files, rename=config.rename, max_images=config.max_images)
+    source["classes"] = fingerprint(files.names)
+    if files.masks is not None:
+        source["masks"] = fingerprint(files.masks)
+    return *read_openimages(files, rename=config.rename, max_images=config.max_images), source
 
 
 def _tell(folder: DatasetFolder, reading: RejectTally) -> int:

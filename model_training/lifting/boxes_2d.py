@@ -30,8 +30,8 @@ def checked_box(values: Any, width: float, height: float, *, inset: str = "px") 
     """
     try:
         left, top, right, bottom = (float(value) for value in values)
-    except (TypeError, ValueError):
-        raise InputError(f"2-D box: expected four numbers, got {values!r}.", reason="box_not_finite") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"2-D box: expected four numbers, got {str(values)[:100]}.", reason="box_not_finite") from None
     if not all(map(math.isfinite, (left, top, right, bottom))):
         raise InputError(f"2-D box: expected finite numbers, got {values!r}.", reason="box_not_finite")
     area = max(right - left, 0) * max(bottom - top, 0)
@@ -51,12 +51,24 @@ def checked_box(values: Any, width: float, height: float, *, inset: str = "px") 
     return cut
 
 
+def plain_words(name: str) -> str:
+    """A name as tables of labels are asked for it.
+
+    Args:
+        name: such as "Coffee_Cup".
+
+    Returns:
+        Lower case, with single spaces.
+    """
+    return " ".join(name.lower().replace("_", " ").split())
+
+
 def plain_label(name: Any, rename: Mapping[str, str]) -> str:
     """A label in words that a prompt and a box's line can hold.
 
     Args:
         name: as the file has it, such as "Cabinet/shelf" or "Coffee_cup".
-        rename: other words, by label in lower case.
+        rename: other words, by ``plain_words`` of the label.
 
     Returns:
         Lower case, the first of several names.
@@ -66,7 +78,7 @@ def plain_label(name: Any, rename: Mapping[str, str]) -> str:
     """
     if not isinstance(name, str):
         raise InputError(f"Label: expected words, got {name!r}.", reason="unknown_label")
-    words = " ".join(name.lower().replace("_", " ").split())
+    words = plain_words(name)
     words = rename.get(words, words).split("/")[0]
     kept = " ".join("".join(c if c.isalnum() or c in " -'&" else " " for c in words).split())
     if not kept or len(kept) > MAX_WORD_LENGTH:

@@ -78,9 +78,10 @@ def read_cameras(path: str) -> dict[str, GivenCamera]:
         ConfigurationError: the file cannot be read, or an entry is no camera.
     """
     try:
-        if Path(path).stat().st_size > MAX_FILE_BYTES:
+        file = Path(path).expanduser()
+        if file.stat().st_size > MAX_FILE_BYTES:
             raise ConfigurationError(f"{path}: expected at most {MAX_FILE_BYTES >> 20} MB of cameras.")
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(file.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{path}: expected a file of cameras ({error.strerror or error}).") from error
     except (ValueError, RecursionError) as error:

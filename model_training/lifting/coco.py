@@ -82,6 +82,7 @@ def _content(path: Path) -> dict[str, Any]:
 def _image_entries(rows: list[Any], max_images: int, tally: RejectTally) -> dict[Any, dict[str, Any]]:
     """Entries of images by id."""
     entries: dict[Any, dict[str, Any]] = {}
+    names: set[str] = set()
     for number, row in enumerate(rows):
         if max_images and len(entries) >= max_images:
             break
@@ -90,10 +91,11 @@ def _image_entries(rows: list[Any], max_images: int, tally: RejectTally) -> dict
         except N3dError as error:
             tally.add(Reject(rule="image_entry", image=f"entry {number}", detail=error.message))
             continue
-        if checked["key"] in entries:
+        if checked["key"] in entries or checked["file_name"] in names:
             tally.add(Reject(rule="image_twice", image=checked["file_name"]))
             continue
         entries[checked["key"]] = checked
+        names.add(checked["file_name"])
     return entries
 
 
@@ -103,6 +105,8 @@ def _image_entry(row: Any) -> dict[str, Any]:
         raise InputError(f"expected an id and a file_name, got {str(row)[:200]}.")
     name = row["file_name"].replace("\\", "/")
     inside(Path("images"), name)
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise InputError(f"expected a file_name in Unicode, got {name!r}.")
     width, height = (_size(row.get(side)) for side in ("width", "height"))
     return {
         "key": _key(row["id"]),
@@ -178,7 +182,7 @@ def _outline(segmentation: Any) -> Outline | None:
         # Annotators' tools leave rings of one or two corners behind; they hold no pixel.
         rings = [ring for ring in segmentation or () if len(ring) >= 6]
         return Polygons(rings=tuple(tuple(float(value) for value in ring) for ring in rings)) if rings else None
-    except (KeyError, TypeError, ValueError) as error:  # an InputError is a ValueError too
+    except (KeyError, TypeError, ValueError, OverflowError) as error:  # an InputError is a ValueError too
         raise InputError(f"segmentation: {error}", reason="mask_broken") from None
 
 
@@ -194,11 +198,12 @@ def _licences(rows: Any) -> dict[Any, str]:
     """Licences in words by id."""
     if not isinstance(rows, list):
         return {}
-    return {
+    words = {
         _key(row.get("id")): " ".join(str(row[key]) for key in ("name", "url") if row.get(key))
         for row in rows
         if _is_map(row)
     }
+    return {key: text.encode("utf-8", "replace").decode() for key, text in words.items()}  # JSON may hold halves
 
 
 def _image(entry: dict[str, Any], annotations: tuple[Annotation2D, ...], licences: dict[Any, str]) -> AnnotatedImage:

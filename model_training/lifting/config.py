@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from model_training.data.records import SPLITS
-from n3d_ros.errors import ConfigurationError
+from model_training.lifting.boxes_2d import plain_words
+from n3d_ros.errors import CalibrationError, ConfigurationError
+from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.settings import check, number
 
 FORMATS = ("coco", "objects365", "openimages")
@@ -133,6 +136,8 @@ class FilterConfig:
         for label, aspect in self.class_aspects.items():
             if not _is_number(aspect) or aspect < 1:
                 raise ConfigurationError(f"filters class_aspects {label}: expected 1 or more, got {aspect!r}.")
+        for name in ("class_sizes", "class_aspects"):
+            _check_labels(f"filters {name}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +199,7 @@ class CameraConfig:
             ConfigurationError: another count than six, or a value outside its range.
         """
         check(self, "camera")
-        if self.intrinsics and (len(self.intrinsics) != 6 or not all(value > 0 for value in self.intrinsics)):
+        if self.intrinsics and not _are_intrinsics(self.intrinsics):
             raise ConfigurationError(
                 f"camera intrinsics: expected fx, fy, cx, cy, width, height in pixels, got {self.intrinsics}."
             )
@@ -235,13 +240,15 @@ class LiftConfig:
         points: which pixels are an object's own.
         filters: which boxes are believed.
         split: of all frames: "train", "validation" or "held_out".
-        images_per_shard: images whose frames go into one file.
+        images_per_shard: images whose frames go into one file, at most; of fewer than twenty times as many images, a
+            twentieth goes into each, but not fewer than ten.
         max_images: images taken, from the first on; 0: all.
         max_side_px: frames are made smaller until their longer side has this many pixels; 0: they keep their size.
         oriented: whether oriented boxes of whole objects are fitted where the up direction is known. They guess at what
             is hidden, and other sources' boxes are true: off unless somebody wants them.
         colors: whether colour words are read off the pixels.
-        rename: other words for labels, by label as the file has it in lower case; an empty word leaves the label out.
+        rename: other words for labels, by label as the file has it, in lower case and with spaces for "_"; an
+            empty word leaves the label out.
         licence: of images whose file states none.
         examples_per_rule: rejected ones kept as pictures, of each rule and shard.
     """
@@ -268,13 +275,36 @@ class LiftConfig:
             ConfigurationError: a value outside its range.
         """
         check(self, "lifting")
+        _check_labels("lifting rename", self.rename)
         for old, new in self.rename.items():
             if not _is_word(old) or not _is_word(new):
                 raise ConfigurationError(f"lifting rename: expected words by words, got {old!r}: {new!r}.")
 
 
+def _check_labels(name: str, table: Mapping[str, Any]) -> None:
+    """Refuses labels that none is ever compared with: "Coffee_Cup" is looked up as "coffee cup"."""
+    for label in table:
+        plain = plain_words(label) if _is_word(label) else ""
+        if label != plain:
+            raise ConfigurationError(
+                f"{name}: expected labels in lower case with spaces, got {label!r}, not {plain!r}."
+            )
+
+
+def _are_intrinsics(values: tuple[float, ...]) -> bool:
+    """Whether a camera has these numbers."""
+    if len(values) != 6 or not all(_is_number(value) and value > 0 for value in values):
+        return False
+    fx, fy, cx, cy, width, height = values
+    try:
+        CameraIntrinsics(fx=fx, fy=fy, cx=cx, cy=cy, width=int(width), height=int(height))
+    except CalibrationError:
+        return False
+    return True
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_word(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from n3d_ros.geometry.camera import CameraIntrinsics
 
 MAX_IMAGE_BYTES = 128 * 2**20
 JPEG_QUALITY = 92  # of images that cannot be kept as they are
-KEPT_SUFFIXES = (".jpg", ".jpeg", ".png")
+KEPT_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")  # JPEG, PNG: what a file holds, whatever its name ends in
 SOURCE = "lifted"
 
 
@@ -62,8 +63,8 @@ def read_photograph(image: AnnotatedImage, folder: Path) -> Photograph:
             raise InputError(f"{path.name}: a file of more than {MAX_IMAGE_BYTES >> 20} MB.")
         picture = read_picture(path)
         # What was turned, flattened or brought to eight bits is no longer what the file's bytes hold.
-        keeps = path.suffix.lower() in KEPT_SUFFIXES and not picture.notes
-        encoded = path.read_bytes() if keeps else b""
+        data = b"" if picture.notes else path.read_bytes()
+        encoded = data if data.startswith(KEPT_BEGINNINGS) else b""
     except (InputError, OSError) as error:
         raise InputError(f"{image.file_name}: {error}", reason="image_broken") from error
     height, width = picture.rgb.shape[:2]
@@ -85,8 +86,11 @@ def _found(name: str, folder: Path) -> Path:
     parts = Path(name).parts
     for count in (len(parts), 2, 1):
         path = folder.joinpath(*parts[-count:])
-        if path.is_file():
-            return path
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            raise InputError(f"{name[:100]}: {error.strerror or error}.", reason="image_missing") from error
     raise InputError(f"{name}: there is no such file in {folder}.", reason="image_missing")
 
 
@@ -170,5 +174,6 @@ def _sized(record: ObjectRecord, pixels: int, rgb: NDArray[np.uint8], camera: Ca
 
 
 def _plain(name: str) -> str:
-    """A file's name in the letters that ids are made of, without its ending."""
-    return re.sub(r"[^A-Za-z0-9_./-]", "_", str(Path(name).with_suffix("")))
+    """A file's name in the letters that ids are made of; names that differ stay different."""
+    plain = re.sub(r"[^A-Za-z0-9_./-]", "_", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

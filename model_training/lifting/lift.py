@@ -12,7 +12,7 @@ from model_training.data.pictures import mask_box
 from model_training.data.records import FrameRecord, ObjectRecord
 from model_training.lifting.annotations import AnnotatedImage, Annotation2D
 from model_training.lifting.boxes_2d import checked_box
-from model_training.lifting.cameras import known_camera
+from model_training.lifting.cameras import known_camera, read_cameras
 from model_training.lifting.config import LiftConfig
 from model_training.lifting.depths import DepthSource, ImageDepth, depth_source
 from model_training.lifting.frames import Photograph, frame_of_objects, read_photograph
@@ -74,12 +74,31 @@ class Tools:
             Loaded tools.
 
         Raises:
-            ConfigurationError: no such folder or model.
+            ConfigurationError: no such folder, file or model.
         """
-        if not images.is_dir():
-            raise ConfigurationError(f"--images: there is no folder {images}.")
+        check_sources(images, config)
         depth = depth_source(config.depth, may_estimate_camera=config.camera.estimated)
         return cls(images=images, config=config, depth=depth, segmenter=segmenter_of(config.masks))
+
+
+def check_sources(images: Path, config: LiftConfig) -> None:
+    """Looks for what a configuration names besides models, before anything is begun.
+
+    Args:
+        images: folder of images.
+        config: how they are lifted.
+
+    Raises:
+        ConfigurationError: no such folder, no file of cameras, or no source of depth.
+    """
+    if not images.is_dir():
+        raise ConfigurationError(f"--images: there is no folder {images}.")
+    if config.masks.folder and not Path(config.masks.folder).expanduser().is_dir():
+        raise ConfigurationError(f"--masks: there is no folder {config.masks.folder}.")
+    if config.camera.file:
+        read_cameras(config.camera.file)
+    if not config.depth.model:
+        depth_source(config.depth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -167,21 +186,21 @@ def _believed_annotations(
     """Annotations whose boxes, labels and remarks are in order."""
     height, width = photograph.rgb.shape[:2]
     kept = []
-    repeated = duplicates(annotations, config.filters)
-    for place, one in enumerate(annotations):
+    for one in annotations:
         try:
             whole = replace(one, box_2d=checked_box(one.box_2d, width, height))
         except InputError as error:
             rejects.add(one, error.reason, error.message)
             continue
         fault = annotation_fault(whole, width, height, config.filters)
-        if fault is None and place in repeated:
-            fault = "duplicate", "an earlier annotation of that label has the same box"
         if fault is None:
             kept.append(whole)
         else:
             rejects.add(whole, *fault)
-    return kept
+    repeated = duplicates(kept, config.filters)
+    for place in sorted(repeated):
+        rejects.add(kept[place], "duplicate", "an earlier annotation of that label has the same box")
+    return [one for place, one in enumerate(kept) if place not in repeated]
 
 
 def _object(

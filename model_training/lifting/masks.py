@@ -87,7 +87,7 @@ def _own_mask(one: Annotation2D, rgb: NDArray[np.uint8], config: MaskConfig) -> 
         if isinstance(one.outline, MaskFile):
             if not config.folder:
                 return InputError(f"{one.outline.name}: no folder of masks is named (--masks).", reason="no_mask")
-            return one.outline.read(Path(config.folder), width, height)
+            return one.outline.read(Path(config.folder).expanduser(), width, height)
         return one.outline.mask(width, height)
     except InputError as error:
         return InputError(error.message, reason="mask_broken")

@@ -22,6 +22,7 @@ REMARK_COLUMNS = {"IsGroupOf": "group", "IsDepiction": "depiction", "IsInside": 
 MAX_ROWS = 200_000_000  # ten times the boxes of the training set
 SAME_BOX = 0.01  # shares of the image: boxes of the two files are rounded differently
 IMAGE_SUFFIX = ".jpg"
+CSV_ENCODING = "utf-8-sig"  # spreadsheets put a mark before the first column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,11 @@ class OpenImagesFiles:
     boxes: Path
     classes: Path | None = None
     masks: Path | None = None
+
+    @property
+    def names(self) -> Path:
+        """The file of classes' names; a ConfigurationError where none is named and not just one lies beside."""
+        return self.classes or _classes_beside(self.boxes)
 
 
 def read_openimages(
@@ -57,7 +63,7 @@ def read_openimages(
         ConfigurationError: no file of classes' names.
     """
     tally = RejectTally()
-    names = _class_names(files.classes or _classes_beside(files.boxes))
+    names = _class_names(files.names)
     found: dict[str, list[Annotation2D]] = {}
     origins: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for number, row in _rows(files.boxes, BOX_COLUMNS):
@@ -157,7 +163,7 @@ def _score(text: str | None) -> float | None:
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV with a header, by column, and their line; short rows have empty values."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding=CSV_ENCODING, newline="") as file:
             reader = csv.DictReader(file, restval="")
             missing = [column for column in columns if column not in (reader.fieldnames or ())]
             if missing:
@@ -186,7 +192,7 @@ def _classes_beside(boxes: Path) -> Path:
 def _class_names(path: Path) -> dict[str, str]:
     """Names by code: two columns, with a header or without."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding=CSV_ENCODING, newline="") as file:
             names = {row[0]: row[1] for row in csv.reader(file) if len(row) >= 2 and row[0] != "LabelName"}
     except OSError as error:
         raise InputError(f"{path}: expected a CSV file ({error.strerror or error}).") from error

@@ -29,6 +29,7 @@ KIND = "lifted"
 ANNOTATIONS = "annotations"
 READING = "reading.json"
 ACCEPTED_TILES = 3  # of each shard
+SMALL_SHARD, SHARDS_WANTED = 10, 20  # images of a shard of a small data set, and shards that it should have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +118,15 @@ def prepare(
         ConfigurationError: no images, or the folder holds another data set.
     """
     if not images:
-        raise ConfigurationError("annotations: there is no image in them that could be lifted.")
-    shards = -(-len(images) // config.images_per_shard)
+        first = next((f" {one.rule}: {one.detail}" for kept in reading.examples.values() for one in kept), "")
+        raise ConfigurationError(f"annotations: there is no image in them that could be lifted.{first}")
+    size = _shard_size(len(images), config)
+    shards = -(-len(images) // size)
     folder = DatasetFolder.create(out, KIND, {"lifting": plain_values(config), "annotations": source}, shards)
     for number in range(shards):
         path = _annotations_path(out, number)
         if not path.exists():
-            part = images[number * config.images_per_shard : (number + 1) * config.images_per_shard]
+            part = images[number * size : (number + 1) * size]
             text = json.dumps([image_row(image) for image in part])
             write_whole(path, gzip.compress(text.encode(), compresslevel=3, mtime=0))
     write_json(out / REPORTS / READING, reading.to_dict())
@@ -171,6 +174,11 @@ def fingerprint(path: Path) -> dict[str, Any]:
         return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest.hexdigest()}
     except OSError as error:
         raise InputError(f"{path}: expected a file of annotations ({error.strerror or error}).") from error
+
+
+def _shard_size(images: int, config: LiftConfig) -> int:
+    """How many images go into one shard: fewer of a small set, so that workers share it and the bar moves."""
+    return min(config.images_per_shard, max(SMALL_SHARD, -(-images // SHARDS_WANTED)))
 
 
 def _annotations_path(out: Path, number: int) -> Path:

@@ -62,6 +62,9 @@ def test_remarks_of_objects365_are_read(tmp_path: Path) -> None:
         ({"segmentation": [["a"] * 8]}, "mask_broken"),
         ({"segmentation": 5}, "mask_broken"),
         ({"score": 3}, "annotation_entry"),
+        ({"bbox": [10**400, 0, 10, 10]}, "box_not_finite"),
+        ({"segmentation": [[10**400] * 6]}, "mask_broken"),
+        ({"segmentation": {"counts": [float("inf")], "size": [HEIGHT, WIDTH]}}, "mask_broken"),
     ],
 )
 def test_a_bad_annotation_is_counted_and_the_others_are_read(
@@ -91,6 +94,9 @@ def test_a_box_a_little_outside_is_cut_to_the_image(tmp_path: Path) -> None:
         {"height": 1e9},
         {"camera": {"fx": 0, "fy": 1, "cx": 1, "cy": 1}},
         {"camera": {"fx": 100}},
+        {"camera": {"fx": 10**400, "fy": 1, "cx": 1, "cy": 1}},
+        {"camera": {"fx": 1, "fy": 1, "cx": 1, "cy": 1, "width": float("inf")}},
+        {"file_name": "half\udcff.png"},
     ],
 )
 def test_a_bad_image_is_counted(tmp_path: Path, entry: dict[str, Any]) -> None:
@@ -104,6 +110,14 @@ def test_an_image_listed_twice_is_taken_once(tmp_path: Path) -> None:
     content["images"] *= 2
     images, tally = read_coco(write_coco(tmp_path, content), rename={})
     assert len(images) == 1
+    assert tally.by_rule == {"image_twice": 1}
+
+
+def test_two_entries_of_one_file_are_one_image(tmp_path: Path) -> None:
+    content = coco_content([annotation()])
+    content["images"].append({**content["images"][0], "id": 2})
+    images, tally = read_coco(write_coco(tmp_path, content), rename={})
+    assert [image.id for image in images] == ["1"]
     assert tally.by_rule == {"image_twice": 1}
 
 

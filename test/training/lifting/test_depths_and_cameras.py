@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 from lifting_builders import CAMERA, HEIGHT, WIDTH, colour_image, depth_of_box_before_wall
 from model_training.lifting.annotations import AnnotatedImage, GivenCamera
 from model_training.lifting.cameras import KnownCamera, known_camera
-from model_training.lifting.config import CameraConfig, DepthConfig
+from model_training.lifting.config import CameraConfig, DepthConfig, FilterConfig, LiftConfig
 from model_training.lifting.depths import FileDepth, ModelDepth, depth_source
 from n3d_ros.errors import ConfigurationError, InputError
 
@@ -110,9 +113,38 @@ def write_promise_of_more(path: Path) -> None:
     path.with_suffix(".npy").write_bytes(data.replace(b"(150, 200)", b"(9999999, 200)", 1)[: len(data)])
 
 
+def write_nothing(path: Path) -> None:
+    path.with_suffix(".png").write_bytes(b"")
+
+
+def write_more_pixels_than_opencv_takes(path: Path) -> None:
+    cv2.imwrite(str(path.with_suffix(".png")), np.ones((2, 2), np.uint16))
+    header = bytearray(path.with_suffix(".png").read_bytes())
+    header[16:24] = struct.pack(">II", 60_000, 60_000)
+    header[29:33] = struct.pack(">I", zlib.crc32(header[12:29]))
+    path.with_suffix(".png").write_bytes(header)
+
+
+def write_damaged_stream(path: Path) -> None:
+    np.savez_compressed(path.with_suffix(".npz"), depth_m=depth_of_box_before_wall())
+    data = bytearray(path.with_suffix(".npz").read_bytes())
+    data[80:120] = b"\xff" * 40
+    path.with_suffix(".npz").write_bytes(data)
+
+
+def write_header_without_end(path: Path) -> None:
+    write_millimetres_as_metres(path)
+    data = path.with_suffix(".npy").read_bytes()
+    path.with_suffix(".npy").write_bytes(data.replace(b"}", b" ", 1))
+
+
 @pytest.mark.parametrize(
     "write",
     [
+        write_nothing,
+        write_more_pixels_than_opencv_takes,
+        write_damaged_stream,
+        write_header_without_end,
         write_text,
         write_colour,
         write_wrong_size,
@@ -235,3 +267,19 @@ def test_depth_of_little_confidence_counts_as_none(models: Path) -> None:
     doubting = ModelDepth(model, min_confidence=900.0).depth("room.png", colour_image(), GIVEN)
     assert np.isfinite(sure.depth_m).mean() > 0.5
     assert np.isnan(doubting.depth_m).all()
+
+
+@pytest.mark.parametrize("size", [(math.inf, 150.0), (1e9, 150.0), (0.5, 150.0)])
+def test_intrinsics_that_no_camera_has_are_refused_before_any_image(size: tuple[float, float]) -> None:
+    with pytest.raises(ConfigurationError, match="intrinsics"):
+        CameraConfig(intrinsics=(200.0, 200.0, 99.5, 74.5, *size))
+
+
+@pytest.mark.parametrize("label", ["Coffee_Cup", "coffee_cup", "TV", " tv"])
+def test_labels_that_none_is_compared_with_are_refused(label: str) -> None:
+    with pytest.raises(ConfigurationError, match="lower case"):
+        LiftConfig(rename={label: "mug"})
+    with pytest.raises(ConfigurationError, match="lower case"):
+        FilterConfig(class_sizes={label: (0.1, 1.0)})
+    with pytest.raises(ConfigurationError, match="1 or more"):
+        FilterConfig(class_aspects={"tv": math.nan})

@@ -76,7 +76,7 @@ def test_a_frame_holds_the_box_the_mask_and_where_they_come_from(tmp_path: Path)
     assert mask.sum() == 1600
     assert record.image == (tmp_path / "images" / "room.png").read_bytes()
     assert record.licence.startswith("CC BY 2.0")
-    assert (record.id, record.source, record.split) == ("lifted/room", "lifted", "train")
+    assert (record.id, record.source, record.split) == ("lifted/room.png", "lifted", "train")
     origin = json.loads(record.provenance)
     assert (origin["annotations"], origin["camera"], origin["depth"]) == ({"1": "7"}, "annotations", "room.png")
     assert record.frame().valid_depth_share == 1.0
@@ -291,3 +291,27 @@ def test_the_example_configuration_is_one(repository: Path) -> None:
     assert config.filters.class_sizes["mug"][1] == 0.25
     assert config.rename["person"] == ""
     assert not config.camera.estimated
+
+
+def test_an_annotation_is_no_duplicate_of_one_that_was_left_out(tmp_path: Path) -> None:
+    result = lifted(tmp_path, [annotation(score=0.1), annotation(id=8)])
+    assert rules(result) == ["unsure"]
+    assert result.record is not None
+    assert json.loads(result.record.provenance)["annotations"] == {"1": "8"}
+
+
+def test_bytes_that_are_neither_jpeg_nor_png_are_encoded_anew(tmp_path: Path) -> None:
+    lifted(tmp_path)
+    path = tmp_path / "images" / "room.png"
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    path.write_bytes(cv2.imencode(".bmp", picture)[1].tobytes())
+    images, _ = read_coco(tmp_path / "instances.json", rename={})
+    config = LiftConfig(depth=DepthConfig(folder=str(tmp_path / "depth")))
+    result = lift_image(images[0], Tools.of(tmp_path / "images", config))
+    assert result.record is not None
+    assert result.record.image.startswith(b"\xff\xd8\xff")
+
+
+def test_a_file_name_longer_than_any_is_a_missing_image(tmp_path: Path) -> None:
+    assert rules(lifted(tmp_path, file_name="a" * 5000 + ".png")) == ["image_missing"]

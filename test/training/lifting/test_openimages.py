@@ -105,3 +105,11 @@ def test_missing_classes_columns_and_damaged_files_are_refused_by_name(tmp_path:
     files.boxes.write_bytes(HEADER.encode() + b"\n\xff\xfe\xff,,,\n")
     with pytest.raises(InputError, match="damaged"):
         read_openimages(files, rename={})
+
+
+def test_the_mark_that_spreadsheets_write_first_is_no_part_of_a_column(tmp_path: Path) -> None:
+    files = write(tmp_path, row(), classes="\ufeff/m/02p5f1q,Coffee cup\n")
+    files.boxes.write_text("\ufeff" + files.boxes.read_text())
+    images, tally = read_openimages(files, rename={})
+    assert [one.label for one in images[0].annotations] == ["coffee cup"]
+    assert not tally.by_rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 
 from lifting_builders import CAMERA, annotation, coco_content, write_coco, write_photograph
 from model_training.data.folder import DatasetFolder
+from model_training.lifting import stage
+from model_training.lifting.config import LiftConfig
 from model_training.lifting.lift import lift_image
+from model_training.lifting.sheets import rejected_tile
 from model_training.lifting.stage import fingerprint, read_annotations
 from n3d_ros.cli.main import main
 
@@ -57,7 +61,7 @@ def test_what_can_be_lifted_is_and_the_rest_is_counted_with_pictures(
     assert main(command(place)) == 0
     folder = DatasetFolder.open(place / "out")
     assert folder.shards == 3
-    assert [record.id for record in folder.frames()] == ["lifted/0001", "lifted/0002", "lifted/0003"]
+    assert [record.id for record in folder.frames()] == ["lifted/0001.png", "lifted/0002.png", "lifted/0003.png"]
     summary = json.loads((place / "out" / "reports" / "lifting.json").read_text())
     expected = {"box_without_area": 1, "depiction": 1, "nothing_lifted": 1, "image_missing": 1}
     assert summary["rejects"]["by_rule"] == expected
@@ -149,6 +153,58 @@ def test_wrong_input_ends_in_a_sentence(
     assert not (place / "out" / "dataset.json").exists()
 
 
+@pytest.mark.parametrize(
+    "more", [("--images", "nothing"), ("--depth", "nothing"), ("--cameras", "no.json"), ("--masks", "no")]
+)
+def test_a_folder_is_not_bound_to_a_command_that_names_what_is_not_there(
+    place: Path, more: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    assert main(command(place, *more, "--workers", "2", "--engine", "processes")) == 1
+    assert more[1] in capsys.readouterr().err
+    assert not (place / "out").exists()
+
+
+def test_another_file_of_cameras_is_not_mixed_into_a_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cameras = place / "cameras.json"
+    cameras.write_text(json.dumps({"0001.png": CAMERA}))
+    assert main(command(place, "--cameras", str(cameras))) == 0
+    cameras.write_text(json.dumps({"0001.png": CAMERA | {"fx": 100.0}}))
+    assert main(command(place, "--cameras", str(cameras))) == 1
+    assert "cameras" in capsys.readouterr().err
+
+
+def test_images_whose_names_differ_in_other_letters_or_endings_are_different_frames(tmp_path: Path) -> None:
+    names = ["椅子.png", "桌子.png", "a b.png", "a_b.png", "a.png", "a.jpg"]
+    whole = coco_content([], camera=CAMERA)
+    (entry,) = whole["images"]
+    whole["images"] = [{**entry, "id": n, "file_name": name} for n, name in enumerate(names, 1)]
+    whole["annotations"] = [annotation(id=n, image_id=n) for n in range(1, len(names) + 1)]
+    for name in names:
+        write_photograph(tmp_path, name=Path(name).stem)
+    (tmp_path / "images" / "a.jpg").write_bytes((tmp_path / "images" / "a.png").read_bytes())
+    write_coco(tmp_path, whole)
+    (tmp_path / "lifting.yaml").write_text("{}\n")
+    assert main(command(tmp_path)) == 0
+    ids = [record.id for record in DatasetFolder.open(tmp_path / "out").frames()]
+    assert len(set(ids)) == len(names)
+    assert {"lifted/a.png", "lifted/a.jpg", "lifted/a_b.png"} < set(ids)
+
+
+def test_a_small_data_set_has_several_shards_and_a_large_one_full_ones() -> None:
+    sizes = [stage._shard_size(images, LiftConfig()) for images in (3, 45, 1000, 4000, 100_000)]
+    assert sizes == [10, 10, 50, 200, 200]
+    assert stage._shard_size(1000, LiftConfig(images_per_shard=2)) == 2
+
+
+def test_a_run_without_images_says_what_was_wrong_with_the_first(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_coco(place, coco_content([annotation()], width=-3))
+    assert main(command(place)) == 1
+    assert "expected a side of 1 to" in capsys.readouterr().err
+
+
 def test_annotations_of_a_shard_are_those_that_were_read(place: Path) -> None:
     assert main(command(place)) == 0
     rows = read_annotations(place / "out", 1)
@@ -182,13 +238,13 @@ def test_open_images_are_lifted_with_masks_from_files(tmp_path: Path) -> None:
     assert one.visible_box is not None
     assert one.visible_box.size[:2] == pytest.approx([0.42, 0.45], abs=0.06)
     assert record.intrinsics.fx == pytest.approx(200.0, abs=0.1)
+    (tmp_path / "masks.csv").write_text(f"{columns}\n")
+    assert main([*words, "--out", str(tmp_path / "out")]) == 1  # other masks are another data set
 
 
 def test_a_run_that_is_stopped_leaves_whole_shards_only_and_goes_on(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from model_training.lifting import stage
-
     seen: list[str] = []
 
     def stopped_at_the_fourth(image: Any, tools: Any) -> Any:
@@ -204,4 +260,10 @@ def test_a_run_that_is_stopped_leaves_whole_shards_only_and_goes_on(
     assert [path.name for path in sorted((place / "out" / "frames").iterdir())] == ["00000.parquet"]
     assert main(command(place)) == 0
     records = DatasetFolder.open(place / "out").frames()
-    assert [record.id for record in records] == ["lifted/0001", "lifted/0002", "lifted/0003"]
+    assert [record.id for record in records] == ["lifted/0001.png", "lifted/0002.png", "lifted/0003.png"]
+
+
+@pytest.mark.parametrize("box", [(1e12, 0.0, 1e12, 10.0), (-1e300, 5.0, 1e300, 9.0), (math.nan, 0.0, math.inf, 5.0)])
+def test_a_box_refused_for_where_it_lies_is_still_a_picture(box: tuple[float, float, float, float]) -> None:
+    tile = rejected_tile(np.full((90, 120, 3), 128, np.uint8), box, "box_outside")
+    assert tile.shape == (360, 480, 3)
