@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,16 @@ from model_training.data.folder import DatasetFolder
 from model_training.data.pictures import encode_jpeg
 from model_training.data.records import SPLITS, FrameRecord
 from model_training.robots.editing import EditedFrame, edited_frames
-from model_training.robots.label_file import COMPLETE, SKIP, UNCHECKED, Fault, LabelFileError
+from model_training.robots.label_file import UNCHECKED, Fault, LabelFileError
 from model_training.robots.label_reading import read_labels
 from model_training.robots.pictures import QUALITY, control_picture
+from model_training.robots.plan import Planned, plan_of
 from model_training.robots.records import Origin, robot_record
 from model_training.robots.split_folders import created
-from model_training.robots.time_split import SplitConfig, split_by_time
-from model_training.robots.work_folder import CONTROL, WorkFolder
+from model_training.robots.time_split import SplitConfig
+from model_training.robots.work_folder import CONTROL, FRAME_NAME, WorkFolder
 from n3d_ros.depth.files.preview import MAX_TILES, contact_sheet
+from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.errors import ConfigurationError, InputError
 
@@ -105,21 +108,6 @@ class Finished:
             yield from dataset.frames(images=images)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """One frame to write.
-
-    Args:
-        work: its folder.
-        edited: what a person made of it.
-        split: where it goes.
-    """
-
-    work: WorkFolder
-    edited: EditedFrame
-    split: str
-
-
 def finish(
     works: Sequence[Path],
     out: Path,
@@ -143,23 +131,27 @@ def finish(
     Raises:
         LabelFileError: lines that cannot be used, all of them; nothing is written then.
         InputError: folders that cannot be read, or nothing to write.
-        ConfigurationError: the place is taken, or cannot be written.
+        ConfigurationError: the place is taken, another run writes there, or it cannot be written.
     """
     folders = _opened(works)
     edits = _checked([(one, *_edits_of(one)) for one in folders])
-    plan, left_out = plan_of(edits, config)
+    plan, left_out = plan_of(edits, config.split, only_checked=config.only_checked)
     if not plan:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "labels.txt lists none"
         raise InputError(f"No frame is left for the data set ({reasons}). Mark frames as checked or complete.")
     frames = Counter(one.split for one in plan)
     shards = {split: -(-frames[split] // config.frames_per_shard) for split in SPLITS if frames[split]}
-    datasets = created(out, _values(folders, config), shards, force=force)
-    missing = {split: dataset.missing("frames") for split, dataset in datasets.items()}
-    _write(datasets, plan, config, missing, on_frame)
-    done = Finished(path=out, datasets=datasets, left_out=left_out, there_before=not any(missing.values()))
-    _count(done, plan, edits)
-    _report(done, plan)
-    return done
+    with ExitStack() as stack:
+        for path in dict.fromkeys(one.resolve() for one in (out, *works)):
+            stack.enter_context(only_run_in(path))
+        datasets = created(out, _values(folders, config), shards, force=force)
+        missing = {split: dataset.missing("frames") for split, dataset in datasets.items()}
+        _write(datasets, plan, config, missing, on_frame)
+        _remove_old_controls(folders, plan)
+        done = Finished(path=out, datasets=datasets, left_out=left_out, there_before=not any(missing.values()))
+        _count(done, plan, edits)
+        _report(done, plan)
+        return done
 
 
 def _opened(paths: Sequence[Path]) -> list[WorkFolder]:
@@ -192,44 +184,6 @@ def _checked(
     if errors:
         raise InputError("\n".join(one.message for one in errors), reason=LabelFileError.default_reason)
     return [(work, frames) for work, frames, _ in edits]
-
-
-def plan_of(
-    edits: Sequence[tuple[WorkFolder, list[EditedFrame]]], config: FinishConfig
-) -> tuple[list[Planned], Counter[str]]:
-    """Which frame goes where.
-
-    Args:
-        edits: frames of each folder in order of time.
-        config: shares, and whether unchecked frames count.
-
-    Returns:
-        Frames by split, and how many are left out, by reason.
-    """
-    plan: list[Planned] = []
-    left_out: Counter[str] = Counter()
-    for work, frames in edits:
-        left_out["deleted"] += len(work.names()) - len(frames)
-        used = []
-        for one in frames:
-            reason = _unused(one, config)
-            if reason:
-                left_out[reason] += 1
-            else:
-                used.append(one)
-        splits = split_by_time([one.found.seconds for one in used], config.split)
-        left_out["between two splits"] += splits.count(None)
-        plan += [Planned(work=work, edited=one, split=split) for one, split in zip(used, splits, strict=True) if split]
-    return sorted(plan, key=lambda one: SPLITS.index(one.split)), +left_out
-
-
-def _unused(one: EditedFrame, config: FinishConfig) -> str:
-    """Why a frame is not used; empty when it is."""
-    if one.status == SKIP:
-        return "skipped"
-    if config.only_checked and one.status == UNCHECKED:
-        return "unchecked"
-    return "" if one.objects or one.status == COMPLETE else "without a box"
 
 
 def _values(folders: Sequence[WorkFolder], config: FinishConfig) -> dict[str, Any]:
@@ -285,6 +239,15 @@ def _record(one: Planned, licence: str) -> FrameRecord:
         picture = control_picture(found, one.edited, labels)
         write_whole(one.work.path / CONTROL / f"{found.name}.jpg", encode_jpeg(picture, QUALITY))
     return record
+
+
+def _remove_old_controls(folders: Sequence[WorkFolder], plan: Sequence[Planned]) -> None:
+    """Removes pictures for control of frames that an earlier data set had and this one has not."""
+    used = {(one.work.path, one.edited.found.name) for one in plan}
+    for work in folders:
+        for picture in (work.path / CONTROL).glob("*.jpg"):
+            if FRAME_NAME.match(picture.stem) and (work.path, picture.stem) not in used:
+                picture.unlink(missing_ok=True)
 
 
 def _count(done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFolder, list[EditedFrame]]]) -> None:

@@ -62,6 +62,10 @@ def read_labels(path: Path) -> tuple[LabelFile, list[Fault]]:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"{path}: expected at most {MAX_FILE_BYTES >> 20} MB, got {path.stat().st_size >> 20} MB.")
         data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path}: cannot be read, there is none. `n3d dataset from-bag BAG --out {path.parent}` writes it anew."
+        ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
     try:

@@ -46,6 +46,26 @@ class SplitConfig:
             )
 
 
+def at_one_time(spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Which recordings overlap in time, directly or by way of others.
+
+    Args:
+        spans: first and last moment of each.
+
+    Returns:
+        Their places in ``spans``; each stands in one group.
+    """
+    groups: list[list[int]] = []
+    end = 0
+    for k in sorted(range(len(spans)), key=lambda each: spans[each]):
+        if not groups or spans[k][0] > end:
+            groups.append([])
+            end = spans[k][1]
+        groups[-1].append(k)
+        end = max(end, spans[k][1])
+    return groups
+
+
 def split_by_time(seconds: Sequence[float], config: SplitConfig) -> list[str | None]:
     """The split of each frame.
 

@@ -20,6 +20,7 @@ from model_training.robots.finish import FinishConfig, Finished, finish
 from model_training.robots.label_file import LabelFileError
 from model_training.robots.time_split import SplitConfig
 from model_training.robots.work_folder import WorkFolder
+from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.geometry.box_comparison import box_difference
 from n3d_ros.geometry.boxes import Box3D
@@ -374,6 +375,20 @@ def test_pictures_for_control_show_what_was_written(labels: Path) -> None:
     assert (labels.parent / "dataset" / "contact_sheet.jpg").exists()
     report = json.loads((labels.parent / "dataset" / "from_bag.json").read_text())
     assert report["frames"] == {"train": 6} and report["objects"] == {"red block": 6}
+
+
+def test_pictures_for_control_of_frames_that_are_left_out_do_not_stay(labels: Path, edit: Any) -> None:
+    finished(labels)
+    edit(labels, "frame 0000.100: unchecked", "frame 0000.100: skip")
+    (labels / "control" / "mine.jpg").write_bytes(b"a person's own")
+    finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
+    left = {path.stem for path in (labels / "control").iterdir()}
+    assert left == {"mine", *(f"0000.{k}00" for k in (0, 2, 3, 4, 5))}
+
+
+def test_two_runs_do_not_write_one_data_set(labels: Path) -> None:
+    with only_run_in(labels.parent / "dataset"), pytest.raises(ConfigurationError, match="another run is writing"):
+        finished(labels)
 
 
 def test_the_block_has_its_size_in_every_record(labels: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_training.robots.time_split import FEWEST_FRAMES, SplitConfig, split_by_time
+from model_training.robots.time_split import FEWEST_FRAMES, SplitConfig, at_one_time, split_by_time
 from n3d_ros.errors import ConfigurationError
 
 
@@ -50,3 +50,8 @@ def test_few_frames_all_train() -> None:
 def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="together"):
         SplitConfig(validation=0.5, held_out=0.5)
+
+
+def test_recordings_of_one_time_go_together() -> None:
+    assert at_one_time([(50, 60), (0, 10), (10, 30), (25, 28), (31, 40)]) == [[1, 2, 3], [4], [0]]
+    assert at_one_time([]) == []
