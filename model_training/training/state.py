@@ -18,8 +18,9 @@ from model_training.training.config import TrainConfig
 from model_training.yaml_config import to_json
 from n3d_ros.errors import ConfigurationError
 
+FIRST_MOMENT, SECOND_MOMENT = "exp_avg", "exp_avg_sq"  # AdamW's names
 WEIGHTS, MOMENTS, MEANS, RANDOM = "weights", "optimizer", "mean", "random"
-FREE = {"log_every", "validate_every", "validation_frames", "checkpoint_every", "release", "licence"}
+FREE = {"checkpoint", "log_every", "validate_every", "validation_frames", "checkpoint_every", "release", "licence"}
 FREE_OF_DATA = {"workers", "validation"}
 """Settings that may differ when a run goes on: they change neither its weights nor its order."""
 
@@ -176,6 +177,37 @@ def load_moments(
 def is_first() -> bool:
     """Whether this process is the first of its run, which holds what is whole."""
     return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+
+
+def compacted(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The optimizer's state without what it finds again soonest: second moments in half the bytes.
+
+    Args:
+        tensors: of ``moments``.
+
+    Returns:
+        Second moments as bfloat16, and step counts.
+    """
+    kept = {name: value for name, value in tensors.items() if not name.startswith(f"{FIRST_MOMENT}/")}
+    return {n: v.to(torch.bfloat16) if n.startswith(f"{SECOND_MOMENT}/") else v for n, v in kept.items()}
+
+
+def expanded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The optimizer's state as it takes it back, first moments of 0 where there are none.
+
+    Args:
+        tensors: of ``moments`` or ``compacted``.
+
+    Returns:
+        The whole state.
+    """
+    whole = dict(tensors)
+    for name, value in tensors.items():
+        key, parameter = name.split("/", 1)
+        if key == SECOND_MOMENT:
+            whole[name] = value.float()
+            whole.setdefault(f"{FIRST_MOMENT}/{parameter}", torch.zeros_like(whole[name]))
+    return whole
 
 
 def _names(model: nn.Module) -> dict[int, str]:

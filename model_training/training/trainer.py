@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
 from model_training import checkpoints
@@ -31,6 +31,7 @@ from model_training.training.config import TrainConfig
 from model_training.training.settings import make_optimizer, trainer_arguments
 from model_training.training.speed import Speed, peak_of
 from model_training.training.starting import Start
+from model_training.training.steps import StepCallback
 from n3d_ros.errors import ConfigurationError, N3dError
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,9 @@ class GroundingTrainer(Trainer):
         self._sums: dict[str, Tensor] = {}
         self._items = torch.tensor(1.0)
         self._length: Any = float("nan")
-        super().__init__(model=start.model, args=trainer_arguments(config, folder, device), callbacks=[_Steps(self)])
+        super().__init__(
+            model=start.model, args=trainer_arguments(config, folder, device), callbacks=[StepCallback(self)]
+        )
         self.remove_callback(PrinterCallback)
         average = config.optimizer.average
         self.mean = WeightMean(start.model.vlm, average) if average > 0 else None  # on the device by now
@@ -282,6 +285,8 @@ class GroundingTrainer(Trainer):
             saved.MEANS: saved.mean_tensors(self.mean),
             saved.RANDOM: saved.random_tensors(self.args.device),
         }
+        if self.config.checkpoint == "compact":
+            groups |= {saved.MOMENTS: saved.compacted(groups[saved.MOMENTS]), saved.MEANS: {}}
         mine = {str(stream): cursor.to_json() for stream, cursor in sorted(self._cursors.items())}
         every: list[Any] = [mine]
         if self.args.world_size > 1:
@@ -317,13 +322,14 @@ class GroundingTrainer(Trainer):
         saved.load_trained(target, tensors, folder, sharded=self.config.sharded and model is not None)
         if self.mean is not None:
             means = checkpoints.load_pieces(folder, saved.MEANS)
-            self.mean.values = {name: value.to(self.args.device) for name, value in means.items()}
+            self.mean = WeightMean(self.start.model.vlm, self.config.optimizer.average)
+            self.mean.values |= {name: value.to(self.args.device) for name, value in means.items()}
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None:
             return
         folder = Path(checkpoint)
-        tensors = checkpoints.load_pieces(folder, saved.MOMENTS)
+        tensors = saved.expanded(checkpoints.load_pieces(folder, saved.MOMENTS))
         saved.load_moments(self.model, self._plain_optimizer(), tensors, sharded=self.config.sharded)
         schedule = checkpoints.read_state(folder)["schedule"]
         self.lr_scheduler.load_state_dict({**schedule, "lr_lambdas": [None] * len(self.lr_scheduler.lr_lambdas)})
@@ -335,29 +341,3 @@ class GroundingTrainer(Trainer):
             folder = Path(checkpoint)
             values = checkpoints.read_state(folder)["random"]
             saved.restore_random(checkpoints.load_pieces(folder, saved.RANDOM), values, self.args.device)
-
-
-class _Steps(TrainerCallback):
-    """What happens beside the Trainer's own steps."""
-
-    def __init__(self, trainer: GroundingTrainer) -> None:
-        self._trainer = trainer
-
-    def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
-        self._trainer.check_numbers()
-
-    def on_optimizer_step(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
-        trainer = self._trainer
-        if trainer.mean is not None:
-            trainer.mean.update(trainer.start.model.vlm, state.global_step)
-
-    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> Any:
-        trainer = self._trainer
-        if trainer.on_step is not None:
-            trainer.on_step(trainer, trainer.step_values())
-        last = state.global_step >= trainer.config.optimizer.steps
-        if trainer.stopped or last or state.global_step % trainer.config.checkpoint_every == 0:
-            control.should_save = True
-        if trainer.stopped:
-            control.should_training_stop = True
-        return control

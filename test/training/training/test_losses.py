@@ -73,8 +73,8 @@ def test_the_dense_head_learns_nothing_of_what_is_unknown() -> None:
     for name in losses:
         torch.testing.assert_close(losses[name], changed[name])
     nothing = head.losses(tokens, torch.full((3,), -1), boxes, torch.ones(3, dtype=torch.bool))
-    assert float(nothing["dense_class"]) == float(nothing["dense_box"]) == 0
-    assert float(nothing["dense_object"]) > 0
+    assert nothing["dense_class"].item() == nothing["dense_box"].item() == 0
+    assert nothing["dense_object"].item() > 0
 
 
 def test_the_dense_heads_losses_are_weighted() -> None:

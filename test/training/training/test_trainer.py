@@ -78,6 +78,28 @@ def test_a_checkpoint_holds_no_pickle_and_no_large_file(start: Path, tmp_path: P
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_a_compact_checkpoint_takes_half_the_room_and_goes_on(start: Path, tmp_path: Path) -> None:
+    sizes = []
+    for kind in ("exact", "compact"):
+        config = small(start, checkpoint=kind, optimizer=OptimizerConfig(steps=4, warmup_steps=1, average=0.9))
+
+        def stop(trainer: GroundingTrainer, _values: dict[str, float]) -> None:
+            trainer.stop_asked = trainer.state.global_step == 1
+
+        begun = trainer_of(config, tmp_path / kind, on_step=stop)
+        assert not begun.run()
+        (folder,) = (tmp_path / kind).glob("checkpoint-*")
+        sizes.append(sum(path.stat().st_size for path in folder.glob("*.safetensors")))
+        values: list[dict[str, float]] = []
+        resumed = trainer_of(config, tmp_path / kind, on_step=lambda _t, v, kept=values: kept.append(v))
+        assert resumed.run()
+        assert all(value["gradient_norm"] < 100 for value in values) and resumed.mean is not None
+    trained = resumed.start.trained
+    assert sizes[1] == pytest.approx(6 * trained, rel=0.05) and sizes[0] > 2 * sizes[1]
+    weights = checkpoints.load_pieces(tmp_path / "compact" / "checkpoint-00000004", "weights")
+    assert all(value.dtype == torch.float32 for value in weights.values())
+
+
 def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(start: Path, tmp_path: Path) -> None:
     config = small(start, checkpoint_every=1)
 
