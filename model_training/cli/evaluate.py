@@ -162,9 +162,16 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _identity(args: argparse.Namespace) -> dict[str, Any]:
-    """What of the command makes it the same run."""
+    """What of the command makes it the same run: its options, and what the folders that they name hold."""
+    from model_training.evaluation.contents import contents_digest
+
     names = ("model", "grounder", "boxes", "priors", "no_refine", "dtype", *(["seconds"] if args.model else []))
-    return {name: value for name in names if (value := getattr(args, name)) not in (None, False)}
+    identity = {name: value for name in names if (value := getattr(args, name)) not in (None, False)}
+    for name, pattern in (("model", "*"), ("priors", "frames/*.parquet")):
+        folder = Path(identity.get(name, "")).expanduser()
+        if name in identity and folder.is_dir():  # else a hub id, whose files do not change
+            identity[f"{name} contents"] = contents_digest(folder.glob(pattern))
+    return identity
 
 
 def _config(args: argparse.Namespace) -> EvaluationConfig:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_training.data.records import FrameRecord, QuestionRecord
+from model_training.evaluation.contents import contents_digest
 from n3d_ros.errors import ConfigurationError
 
 
@@ -95,12 +96,15 @@ class DatasetCases:
             )
 
     def identity(self) -> Mapping[str, Any]:
-        """The digests of frames and questions, and which shards are there."""
+        """The digests of frames and questions, which shards are there, and what they hold."""
+        shards = list(self._folder.frame_shards)
+        files = [self._folder.shard_path(kind, shard) for shard in shards for kind in ("frames", "questions")]
         return {
             "data": str(self.path.resolve()),
             "digest": self._folder.digest,
             "questions": self._folder.questions_digest,
-            "shards": list(self._folder.frame_shards),
+            "shards": shards,
+            "contents": contents_digest(files),
         }
 
     def count(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from model_training.evaluation.cases import CaseSource
 from model_training.evaluation.journal import Journal
 from model_training.evaluation.looking import Looker
-from model_training.evaluation.report import write_report
+from model_training.evaluation.report import REPORT_FILES, write_report
 from model_training.evaluation.running import EvaluationConfig, case_result, config_values, limited, run_cases
 from model_training.evaluation.scoring import Evaluation, score_run
 from n3d_ros.errors import InputError
@@ -55,7 +55,7 @@ def evaluate(
         "boxes by": looker.name,
         **(about or {}),
     }
-    journal = Journal(folder, known, force=force)
+    journal = Journal(folder, known, force=force, stale=REPORT_FILES)
     run_cases(source, looker, settings, journal, on_case=on_case)
     result = _checked(score_run(source, settings, journal.lines), source)
     told = {"evaluated on": source.name, "model": list(looker.facts), **known}

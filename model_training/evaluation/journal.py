@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,27 @@ class Journal:
         folder: of the report; made if missing.
         about: what is evaluated, by whom, and how, as plain values; another one of these is another run.
         force: whether what another run left there may be dropped.
+        stale: names of files made of its lines, which are dropped with them.
 
     Raises:
         ConfigurationError: the folder holds the lines of another run.
     """
 
-    def __init__(self, folder: Path, about: Mapping[str, Any], *, force: bool = False) -> None:
+    def __init__(
+        self, folder: Path, about: Mapping[str, Any], *, force: bool = False, stale: Sequence[str] = ()
+    ) -> None:
         self._path = folder / LINES_FILE
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-        there = read_json(folder / RUN_FILE) if (folder / RUN_FILE).exists() else None
-        if there is not None and there.get("digest") != digest:
+        there = read_json(folder / RUN_FILE) or {}
+        # Lines without a readable word on whose they are may be anybody's.
+        if self._path.exists() and there.get("digest") != digest:
             if not force:
                 raise ConfigurationError(
                     f"{folder}: holds the evaluation of something else ({_difference(there.get('about'), about)}). "
                     "Choose another folder, or --force to replace it."
                 )
-            self._path.unlink(missing_ok=True)
+            for left in (self._path, *(folder / name for name in stale)):
+                left.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / RUN_FILE, {"format": FORMAT, "version": VERSION, "digest": digest, "about": dict(about)})
         self.lines: dict[str, dict[str, Any]] = {}
@@ -102,5 +107,11 @@ def _difference(before: Any, now: Mapping[str, Any]) -> str:
     """What differs between two runs, in words."""
     if not isinstance(before, Mapping):
         return "of an unknown kind"
-    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} {before.get(name)!r} and now {now.get(name)!r}"[:200] for name in names[:3])
+    told = []
+    for name in (name for name in sorted({*before, *now}) if before.get(name) != now.get(name)):
+        one, other = before.get(name), now.get(name)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            told.append(_difference(one, other))
+        else:
+            told.append(f"{name} {one!r} and now {other!r}"[:200])
+    return ", ".join(told[:3])

@@ -25,6 +25,13 @@ from n3d_ros.errors import ConfigurationError
 REPORT_FILE, JSON_FILE = "report.md", "evaluation.json"
 PICTURES_EACH = 3  # best, worst and random cases
 PICTURE_SETS = ("best", "worst", "random")
+REPORT_FILES = (
+    REPORT_FILE,
+    JSON_FILE,
+    "scores.jpg",
+    *(f"{kind}_{number}.jpg" for kind in PICTURE_SETS for number in range(1, PICTURES_EACH + 1)),
+)
+"""Everything that a report may consist of."""
 _JPEG_QUALITY = 88
 
 

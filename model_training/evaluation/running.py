@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from model_training.evaluation.journal import Journal
 from model_training.evaluation.judging import Verdict, group_of, judge_computed, judge_words
 from model_training.evaluation.looking import Look, Looker
 from model_training.evaluation.matching import WAYS
+from n3d_ros.errors import InputError
 from n3d_ros.settings import check, number
 
 ANSWER_MODES = ("code", "model", "both")
@@ -74,7 +75,7 @@ def run_cases(
             on_case(case.record.id)
 
 
-def limited(source: CaseSource, config: EvaluationConfig, *, images: bool = True) -> Any:
+def limited(source: CaseSource, config: EvaluationConfig, *, images: bool = True) -> Iterator[Case]:
     """The cases that a run is about.
 
     Args:
@@ -82,10 +83,18 @@ def limited(source: CaseSource, config: EvaluationConfig, *, images: bool = True
         config: with the limit.
         images: as ``CaseSource.cases`` has it.
 
-    Returns:
-        An iterator of ``Case``.
+    Yields:
+        Cases.
+
+    Raises:
+        InputError: two frames have one id, by which what is found is kept.
     """
-    return islice(source.cases(images=images), config.limit or None)
+    known = set[str]()
+    for case in islice(source.cases(images=images), config.limit or None):
+        if case.record.id in known:
+            raise InputError(f"{source.name}: expected an id of its own for each frame, got {case.record.id} twice.")
+        known.add(case.record.id)
+        yield case
 
 
 def planned(source: CaseSource, config: EvaluationConfig) -> int:

@@ -11,6 +11,7 @@ pytest.importorskip("pyarrow", reason="data sets are Parquet files")
 
 from model_training.cli import evaluate as command
 from model_training.data.folder import DatasetFolder
+from model_training.evaluation.contents import contents_digest
 from model_training.evaluation.report import JSON_FILE, REPORT_FILE
 from n3d_ros.cli.main import command_parser
 from n3d_ros.errors import BackendError, ConfigurationError
@@ -61,6 +62,31 @@ def test_the_geometric_grounder_and_the_guess_are_compared(data: Path, tmp_path:
     assert "A guess from 2 frames: 2.0 objects a frame, 2 classes" in text
     found = json.loads((tmp_path / "guess" / JSON_FILE).read_text())["figures"]["boxes"]["visible"]
     assert found["counts"]["class-aware"]["0.5"]["f1"] == 1.0  # both frames are the mean frame
+
+
+def test_what_was_found_with_other_priors_in_the_same_place_is_not_taken_over(data: Path, tmp_path: Path) -> None:
+    priors = DatasetFolder.create(tmp_path / "priors", "scenes", {"seed": 3}, 1)
+    guess = ("--data", data, "--grounder", "priors", "--priors", tmp_path / "priors", "--out", tmp_path / "r")
+    priors.write_frames(0, [frame_record(MUG)])
+    assert run(*guess) == 0
+    priors.shard_path("frames", 0).unlink()
+    priors.write_frames(0, [frame_record(BOX)])
+    with pytest.raises(ConfigurationError, match="priors contents"):
+        run(*guess)
+    assert run(*guess, "--force") == 0
+
+
+def test_files_of_one_size_that_differ_anywhere_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.safetensors"
+    digests = []
+    for content in (bytes(100_000), bytes(99_999) + b"1", b"1" + bytes(99_999)):
+        file.write_bytes(content)
+        digests.append(contents_digest([file, tmp_path / "none"]))
+    monkeypatch.setattr("model_training.evaluation.contents.WHOLE_BYTES", 1000)
+    for content in (bytes(200_000), bytes(199_999) + b"1", b"1" + bytes(199_999)):
+        file.write_bytes(content)
+        digests.append(contents_digest([file]))
+    assert len(set(digests)) == len(digests)
 
 
 def test_real_frames(tmp_path: Path) -> None:

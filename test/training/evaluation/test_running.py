@@ -13,8 +13,9 @@ import pytest
 from builders import make_detection
 from model_training.evaluation.cases import AskedQuestion, Case, ListedCases
 from model_training.evaluation.evaluate import evaluate
-from model_training.evaluation.journal import LINES_FILE, Journal
+from model_training.evaluation.journal import LINES_FILE, RUN_FILE, Journal
 from model_training.evaluation.looking import GrounderLooker, Look, TrueBoxes, region_box
+from model_training.evaluation.report import REPORT_FILES
 from model_training.evaluation.running import EvaluationConfig, planned, run_cases
 from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.inference.grounder import GroundingResult
@@ -216,6 +217,28 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     assert not grounder.requests
     evaluate(GrounderLooker(grounder), ListedCases(listed=(case(),)), folder=tmp_path, force=True)
     assert len(grounder.requests) == 1
+
+
+@pytest.mark.parametrize("left", [None, "[]", '{"digest"'])
+def test_lines_of_nobody_knows_whom_are_not_taken_over(tmp_path: Path, left: str | None) -> None:
+    evaluate(TrueBoxes(), ListedCases(listed=(case(),)), folder=tmp_path)
+    (tmp_path / RUN_FILE).unlink()
+    if left is not None:
+        (tmp_path / RUN_FILE).write_text(left)
+    with pytest.raises(ConfigurationError, match="something else"):
+        evaluate(GrounderLooker(ToldGrounder()), ListedCases(listed=(case(),)), folder=tmp_path)
+
+
+def test_a_replaced_run_leaves_no_report(tmp_path: Path) -> None:
+    evaluate(TrueBoxes(), ListedCases(listed=(case(),)), folder=tmp_path)
+    assert (tmp_path / "best_1.jpg").exists()
+    Journal(tmp_path, {"boxes by": "another"}, force=True, stale=REPORT_FILES)
+    assert [path.name for path in tmp_path.iterdir()] == [RUN_FILE]
+
+
+def test_two_frames_of_one_id_are_refused() -> None:
+    with pytest.raises(InputError, match="frame-1 twice"):
+        evaluate(TrueBoxes(), ListedCases(listed=(case(), case(LEFT))))
 
 
 def test_a_limit_bounds_frames(tmp_path: Path) -> None:
