@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ from n3d_ros.settings import check, number
 TRIED = 3  # frames of a stretch, the sharpest, until one shows something new
 NANOSECONDS = 1_000_000_000
 THUMBNAIL_CELLS = (32, 24)  # of the picture: a cell of 640x480 averages 400 px, in which noise vanishes
+ROUNDING = 0.01  # of means in 32 bits, grey levels
+BLOCK_CELLS = 4  # thumbnails are compared in blocks of 4x4 cells first
 SHARPNESS_WIDTH_PX = 640  # sharpness is measured at this width: what a network sees, and sizes compare
 
 
@@ -147,8 +150,75 @@ def least_change(thumbnail: Float32Array, others: Sequence[Float32Array]) -> flo
     """
     if not others:
         return math.inf
-    difference = (np.stack(others) - thumbnail).reshape(len(others), -1)
+    return _least_change(thumbnail.reshape(-1), np.stack(others).reshape(len(others), -1))
+
+
+def _least_change(cells: Float32Array, others: Float32Array) -> float:
+    """The same of (768,) cells and (N, 768) others, N of one or more."""
+    difference = others - cells
     return float(np.abs(difference - np.median(difference, axis=1, keepdims=True)).max(axis=1).min())
+
+
+class _Seen:
+    """The pictures picked so far, asked whether another one shows something new.
+
+    Hours of recording have thousands of them: their blocks, 48 numbers each, tell most apart. Averages differ no more
+    than the cells do, and whatever is taken for the change of brightness, half the range of the differences is left.
+
+    Args:
+        most: pictures it may have to hold.
+    """
+
+    def __init__(self, most: int) -> None:
+        columns, rows = THUMBNAIL_CELLS
+        self._cells = np.empty((most, columns * rows), np.float32)
+        self._blocks = np.empty((most, columns * rows // BLOCK_CELLS**2), np.float32)
+        self._stamps_ns: list[int] = []  # ascending
+
+    def add(self, one: Candidate) -> None:
+        """Takes in a picture.
+
+        Args:
+            one: of it.
+        """
+        count = len(self._stamps_ns)
+        self._cells[count], self._blocks[count] = one.thumbnail.reshape(-1), _blocks(one.thumbnail)
+        bisect.insort(self._stamps_ns, one.stamp_ns)
+
+    def is_apart(self, stamp_ns: int, apart_ns: int) -> bool:
+        """Whether no picture lies near in time.
+
+        Args:
+            stamp_ns: of the other one.
+            apart_ns: the least distance that is not near.
+
+        Returns:
+            True where there is none.
+        """
+        at = bisect.bisect_left(self._stamps_ns, stamp_ns)
+        return all(abs(stamp_ns - near) >= apart_ns for near in self._stamps_ns[max(at - 1, 0) : at + 1])
+
+    def is_new(self, thumbnail: Float32Array, least: float) -> bool:
+        """Whether a picture differs from every one.
+
+        Args:
+            thumbnail: of it.
+            least: grey levels by which it has to differ.
+
+        Returns:
+            As ``least_change`` of all would tell.
+        """
+        count = len(self._stamps_ns)
+        coarse = np.ptp(self._blocks[:count] - _blocks(thumbnail), axis=1)
+        alike = np.flatnonzero(coarse / 2 < least + ROUNDING)
+        return not alike.size or _least_change(thumbnail.reshape(-1), self._cells[alike]) >= least
+
+
+def _blocks(thumbnail: Float32Array) -> Float32Array:
+    """(48,) float32: the mean grey level of each block of cells."""
+    rows, columns = (cells // BLOCK_CELLS for cells in thumbnail.shape)
+    means = thumbnail.reshape(rows, BLOCK_CELLS, columns, BLOCK_CELLS).mean(axis=(1, 3))
+    return np.asarray(means, np.float32).reshape(-1)
 
 
 def pick(candidates: Iterable[Candidate], config: PickConfig, there: Sequence[Candidate] = ()) -> Picked:
@@ -175,13 +245,15 @@ def pick(candidates: Iterable[Candidate], config: PickConfig, there: Sequence[Ca
     for one in usable:
         stretches.setdefault(_stretch(one, usable[0], spacing), []).append(one)
     taken = {_stretch(one, usable[0], spacing) for one in there}
-    known, picked = list(there), []
+    seen, picked = _Seen(len(there) + len(stretches)), []
+    for known in there:
+        seen.add(known)
     for number_, stretch in stretches.items():
-        chosen = "there_already" if number_ in taken else _best(stretch, known, spacing // 2, least, config)
+        chosen = "there_already" if number_ in taken else _best(stretch, seen, spacing // 2, least, config)
         if isinstance(chosen, str):
             left_out[chosen] += 1
         else:
-            known.append(chosen)
+            seen.add(chosen)
             picked.append(chosen.stamp_ns)
     return Picked(stamps_ns=tuple(sorted(picked)), left_out=left_out)
 
@@ -192,17 +264,16 @@ def _stretch(one: Candidate, first: Candidate, spacing_ns: int) -> int:
 
 
 def _best(
-    stretch: Sequence[Candidate], known: Sequence[Candidate], apart_ns: int, least: float, config: PickConfig
+    stretch: Sequence[Candidate], seen: _Seen, apart_ns: int, least: float, config: PickConfig
 ) -> Candidate | str:
     """The sharpest frame of a stretch, far enough from the others in time and in looks; or why there is none."""
-    apart = [one for one in stretch if all(abs(one.stamp_ns - other.stamp_ns) >= apart_ns for other in known)]
+    apart = [one for one in stretch if seen.is_apart(one.stamp_ns, apart_ns)]
     if not apart:
         return "there_already"
     sharp = sorted((one for one in apart if one.sharpness >= least), key=lambda one: -one.sharpness)
     if not sharp:
         return "blurred"
-    thumbnails = [one.thumbnail for one in known]
     for one in sharp[:TRIED]:
-        if least_change(one.thumbnail, thumbnails) >= config.least_change:
+        if seen.is_new(one.thumbnail, config.least_change):
             return one
     return "near_duplicate"

@@ -74,6 +74,22 @@ def test_picking_again_adds_nothing_and_more_often_adds_between() -> None:
     assert len(more) == 4 and not set(more) & set(first)
 
 
+def test_pictures_are_picked_as_if_each_were_compared_with_all_in_full() -> None:
+    rng = np.random.default_rng(3)
+    views = rng.uniform(60, 180, (6, 24, 32))
+    frames = []
+    for k in range(200):  # few views, again and again, brighter or darker, some with a change near the limit
+        picture = views[rng.integers(6)] + rng.uniform(-20, 20)
+        picture[rng.integers(24), rng.integers(32)] += rng.choice([0.0, 7.9, 8.1, 30.0])
+        frames.append(Candidate(stamp_ns=k * SECOND, sharpness=100.0, thumbnail=picture.astype(np.float32)))
+    expected: list[Candidate] = []
+    for one in frames:
+        if least_change(one.thumbnail, [other.thumbnail for other in expected]) >= 8.0:
+            expected.append(one)
+    assert 20 < len(expected) < 190
+    assert list(pick(frames, PickConfig(every_s=1.0)).stamps_ns) == [one.stamp_ns for one in expected]
+
+
 def test_no_frame_gives_none() -> None:
     assert pick([], PickConfig()).stamps_ns == ()
 
