@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from model_training.data.folder import DatasetFolder
     from model_training.lifting.annotations import AnnotatedImage
     from model_training.lifting.config import LiftConfig
-    from model_training.lifting.rejects import RejectTally
+    from model_training.lifting.rejects import Reject, RejectTally
 
 SUMMARY = "Lift 2-D annotations of photographs to 3-D boxes, as a data set. Stopped, the same command goes on."
 EXAMPLES = """\
@@ -83,14 +83,16 @@ def run(args: argparse.Namespace) -> int:
         0; 1 where shards could not be made, or nothing was lifted.
     """
     from model_training.data.stages import run_stage
-    from model_training.lifting.lift import Tools, check_sources
+    from model_training.lifting.lift import Tools, check_sources, forget_models
     from model_training.lifting.stage import LiftStage, prepare
 
     config = lift_config(args)
     images = Path(args.images).expanduser()
     check_sources(images, config)
-    if args.workers == 1:
-        Tools.of(images, config)  # a wrong model ends here; with several workers, as the first one begins
+    if not args.ray_address:  # a cluster's machines have models and devices of their own
+        Tools.of(images, config)  # a wrong model ends here, before OUT is bound to it; a hub is asked once
+        if args.workers > 1:
+            forget_models()
     annotated, reading, source = _read(args, config)
     folder = prepare(Path(args.out).expanduser(), annotated, reading, config, source)
     made = run_stage(
@@ -170,6 +172,12 @@ def _read(args: argparse.Namespace, config: LiftConfig) -> tuple[list[AnnotatedI
     return *read_openimages(files, rename=config.rename, max_images=config.max_images), source
 
 
+def _commonest(tally: RejectTally) -> Reject | None:
+    """An example of the rule that left out most and says more than its name."""
+    examples = (one for rule, _ in tally.by_rule.most_common() for one in tally.examples.get(rule, ()))
+    return next((one for one in examples if one.detail and one.rule != "nothing_lifted"), None)
+
+
 def _tell(folder: DatasetFolder, reading: RejectTally) -> int:
     """Prints the table of classes and rules, writes the sheet of rejected ones; 1 where nothing was lifted."""
     from model_training.lifting.sheets import PICTURES, spread, write_sheet
@@ -177,6 +185,8 @@ def _tell(folder: DatasetFolder, reading: RejectTally) -> int:
 
     statistics, tally = merged_report(folder.path, folder.frame_shards, reading)
     print(f"\n{table(statistics, tally)}\n")
+    if not statistics.frames and (example := _commonest(tally)) is not None:
+        print(f"such as {example.image}: {example.detail}\n")
     reports = folder.path / REPORTS
     tiles = sorted((reports / PICTURES).glob("*.jpg"))
     accepted = [tile for tile in tiles if "_accepted_" in tile.name]

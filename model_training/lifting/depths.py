@@ -82,7 +82,7 @@ def depth_source(config: DepthConfig, *, may_estimate_camera: bool = True) -> De
     """
     if config.model:
         return ModelDepth(
-            _model(config),
+            loaded_model(config),
             may_estimate_camera=may_estimate_camera,
             min_confidence=config.min_confidence,
         )
@@ -238,8 +238,15 @@ class ModelDepth:
 
 
 @lru_cache(maxsize=1)
-def _model(config: DepthConfig) -> DepthModel:
-    """The model that a configuration names; kept, so that a process loads it once."""
+def loaded_model(config: DepthConfig) -> DepthModel:
+    """The model that a configuration names; kept, so that a process loads it once.
+
+    Args:
+        config: that names it.
+
+    Returns:
+        The model.
+    """
     from n3d_ros.depth.loading import load_depth_model
     from n3d_ros.depth.options import DepthOptions
 

@@ -14,12 +14,13 @@ from model_training.lifting.annotations import AnnotatedImage, Annotation2D
 from model_training.lifting.boxes_2d import checked_box
 from model_training.lifting.cameras import known_camera, read_cameras
 from model_training.lifting.config import LiftConfig
-from model_training.lifting.depths import DepthSource, ImageDepth, depth_source
+from model_training.lifting.depths import DepthSource, ImageDepth, depth_source, loaded_model
 from model_training.lifting.frames import Photograph, frame_of_objects, read_photograph
 from model_training.lifting.masks import Segmenter, masks_of, segmenter_of
 from model_training.lifting.points import OwnPoints, own_points, seen_box
 from model_training.lifting.rejects import RULES, Reject
 from model_training.lifting.rules import annotation_fault, box_fault, duplicates, mask_fault, points_fault
+from model_training.lifting.sam2 import load_sam2
 from n3d_ros.errors import ConfigurationError, InputError, N3dError
 from n3d_ros.geometry.arrays import BoolArray
 from n3d_ros.geometry.boxes import Box3D
@@ -79,6 +80,12 @@ class Tools:
         check_sources(images, config)
         depth = depth_source(config.depth, may_estimate_camera=config.camera.estimated)
         return cls(images=images, config=config, depth=depth, segmenter=segmenter_of(config.masks))
+
+
+def forget_models() -> None:
+    """Gives back the memory of loaded models, where other processes do the work."""
+    loaded_model.cache_clear()
+    load_sam2.cache_clear()
 
 
 def check_sources(images: Path, config: LiftConfig) -> None:

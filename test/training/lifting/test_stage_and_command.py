@@ -14,11 +14,13 @@ import pytest
 from lifting_builders import CAMERA, annotation, coco_content, write_coco, write_photograph
 from model_training.data.folder import DatasetFolder
 from model_training.lifting import stage
+from model_training.lifting.coco import read_coco
 from model_training.lifting.config import LiftConfig
 from model_training.lifting.lift import lift_image
 from model_training.lifting.sheets import rejected_tile
 from model_training.lifting.stage import fingerprint, read_annotations
 from n3d_ros.cli.main import main
+from n3d_ros.depth.files.writing import whole_file
 
 pytest.importorskip("pyarrow")
 
@@ -128,7 +130,9 @@ def test_nothing_lifted_ends_with_a_failure_and_says_why(place: Path, capsys: py
     for file in (place / "depth").iterdir():
         file.unlink()
     assert main(command(place)) == 1
-    assert "depth_missing" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "depth_missing" in told
+    assert "such as 0001.png: 0001.png: no 0001_depth" in told
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,14 @@ def test_wrong_input_ends_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "more", [("--images", "nothing"), ("--depth", "nothing"), ("--cameras", "no.json"), ("--masks", "no")]
+    "more",
+    [
+        ("--images", "nothing"),
+        ("--depth", "nothing"),
+        ("--cameras", "no.json"),
+        ("--masks", "no"),
+        ("--segmenter", "nowhere"),
+    ],
 )
 def test_a_folder_is_not_bound_to_a_command_that_names_what_is_not_there(
     place: Path, more: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -195,6 +206,28 @@ def test_a_small_data_set_has_several_shards_and_a_large_one_full_ones() -> None
     sizes = [stage._shard_size(images, LiftConfig()) for images in (3, 45, 1000, 4000, 100_000)]
     assert sizes == [10, 10, 50, 200, 200]
     assert stage._shard_size(1000, LiftConfig(images_per_shard=2)) == 2
+
+
+def test_two_that_lay_out_annotations_at_once_do_not_disturb_each_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, tally = read_coco(place / "instances.json", rename={})
+    monkeypatch.setattr(stage, "writer_name", lambda: "other-1")
+    write_whole = stage.write_whole
+
+    def meanwhile(path: Path, content: bytes) -> None:
+        with monkeypatch.context() as patched:  # another machine writes the same file while this one does
+            patched.setattr(stage, "writer_name", lambda: "here-2")
+            patched.setattr(stage, "write_whole", write_whole)
+            with whole_file(path, advice="") as file:
+                file.write(content[:5])
+                stage.prepare(place / "out", images, tally, LiftConfig(), {})
+                file.write(content[5:])
+
+    monkeypatch.setattr(stage, "write_whole", meanwhile)
+    stage.prepare(place / "out", images, tally, LiftConfig(), {})
+    assert len(read_annotations(place / "out", 0)) == 5
+    assert [path.name for path in (place / "out" / "annotations").iterdir()] == ["00000.json.gz"]
 
 
 def test_a_run_without_images_says_what_was_wrong_with_the_first(
