@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.bag_run import add_topic_arguments, config_of, named_topics
@@ -41,6 +42,7 @@ what it wrote in control/ of the same folder.
 NEEDS_ROS = False  # the second step runs anywhere; the first asks for ROS itself
 
 EXIT_NOTHING = 1
+OPTIONS = {"every_s": "every", "least_sharpness": "sharp", "least_change": "change", "gap_s": "gap"}  # of other names
 LABELS_TOLD = 12
 MOMENTS_TOLD = 4
 LEFT_OUT_WORDS = {
@@ -56,9 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of the subcommand.
     """
-    from model_training.robots.picking import PickConfig
-    from model_training.robots.time_split import SplitConfig
-
     parser.epilog = f"{parser.epilog}\n\n{EPILOG}"
     parser.add_argument(
         "source", metavar="BAG|LABELS", nargs="+", help="a recording; with --finish: one or more folders of labels"
@@ -67,8 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="FOLDER", help="folder of labels; with --finish: of the data set"
     )
     parser.add_argument("--finish", action="store_true", help="second step: make data sets of corrected labels")
-    first = parser.add_argument_group("first step: which frames")
-    _add_numbers(first, PickConfig(), {"every_s": "every", "least_sharpness": "sharp", "least_change": "change"})
+    _add_first(parser)
+    _add_second(parser)
+
+
+def _add_first(parser: argparse.ArgumentParser) -> None:
+    """Adds what the first step alone reads."""
+    from model_training.robots.picking import PickConfig
+
+    _add_numbers(parser.add_argument_group("first step: which frames"), PickConfig())
     boxes = parser.add_argument_group("first step: who finds the boxes, as in n3d run")
     boxes.add_argument(
         "--boxes", metavar="TOPIC", help="take boxes of this topic of the bag (Object3DArray); auto: the one there is"
@@ -78,22 +84,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_depth_arguments(boxes)  # type: ignore[arg-type]
     boxes.add_argument("--params", "--config", metavar="FILE", help="parameter file (YAML) of the node")
     boxes.add_argument("-p", "--param", action="append", default=[], metavar="NAME:=VALUE", help="one parameter")
+
+
+def _add_second(parser: argparse.ArgumentParser) -> None:
+    """Adds what the second step alone reads."""
+    from model_training.robots.time_split import SplitConfig
+
     second = parser.add_argument_group("second step")
-    _add_numbers(second, SplitConfig(), {"gap_s": "gap"})
+    _add_numbers(second, SplitConfig())
     second.add_argument("--only-checked", action="store_true", help="leave out frames still marked unchecked")
     second.add_argument("--licence", default="", metavar="TEXT", help="of the images, kept with every frame")
     second.add_argument("--force", action="store_true", help="replace a data set made here of earlier labels")
 
 
-def _add_numbers(group: Any, config: Any, names: Mapping[str, str]) -> None:
+def _refuse_given(args: argparse.Namespace, add: Callable[[argparse.ArgumentParser], None], step: str) -> None:
+    """Refuses options that only the other step reads: passed over, they would seem to have worked."""
+    from n3d_ros.errors import ConfigurationError
+
+    other = argparse.ArgumentParser(add_help=False)
+    add(other)
+    unset = vars(other.parse_args([]))
+    given = [_option(name) for name, default in unset.items() if getattr(args, name) != default]
+    if given:
+        raise ConfigurationError(f"{', '.join(given)}: only for the {step} step; leave it out here.")
+
+
+def _option(name: str) -> str:
+    """The option that sets a value."""
+    return f"--{OPTIONS.get(name, name.replace('_', '-'))}"
+
+
+def _add_numbers(group: Any, config: Any) -> None:
     """Adds an option for every number of a configuration, with its meaning, unit and default."""
     for one in fields(config):
         about = one.metadata
-        option = names.get(one.name, one.name.replace("_", "-"))
         default = getattr(config, one.name)
         unit = f" {about['unit']}" if about["unit"] else ""
         group.add_argument(
-            f"--{option}",
+            _option(one.name),
             dest=one.name,
             type=type(default),
             default=default,
@@ -111,7 +139,11 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0; 1 when the bag is damaged or nothing was found; 130 after Ctrl-C, with what was done so far kept.
     """
-    return _second(args) if args.finish else _first(args)
+    if args.finish:
+        _refuse_given(args, _add_first, "first")
+        return _second(args)
+    _refuse_given(args, _add_second, "second")
+    return _first(args)
 
 
 def _values(args: argparse.Namespace, kind: type) -> dict[str, Any]:
@@ -225,7 +257,7 @@ def _tell_first(done: FirstStep, source: str) -> None:
         print(f"Added{before}: {_counted(len(done.added), 'frame')} with {boxes}.")
     print(
         f"Look at {work.path / 'look.html'} (or {work.path / 'pictures'}), correct {work.labels}, then:\n"
-        f"  n3d dataset from-bag {work.path} --finish --out DATASET"
+        f"  n3d dataset from-bag {quote(str(work.path))} --finish --out DATASET"
     )
 
 
@@ -286,9 +318,10 @@ def _tell_second(done: Finished, sources: list[str]) -> None:
 
 def _next_commands(done: Finished) -> str:
     """Questions for each split, and training."""
-    questions = [f"  n3d dataset questions {one.path}" for one in done.datasets.values()]
+    questions = [f"  n3d dataset questions {quote(str(one.path))}" for one in done.datasets.values()]
     splits = {"train": "--data", "validation": "--validation"}
-    given = [f"{option} {done.datasets[split].path}" for split, option in splits.items() if split in done.datasets]
+    paths = {split: quote(str(one.path)) for split, one in done.datasets.items()}
+    given = [f"{option} {paths[split]}" for split, option in splits.items() if split in paths]
     return "\n".join([*questions, f"  n3d train stage1 --config CONFIG {' '.join(given)} --out RUN"])
 
 

@@ -112,7 +112,8 @@ class LevelAxes:
         if words.size_cm != told.size_cm:
             changed = replace(changed, size=self._resized(box, told, words))
         if words.turn_deg != told.turn_deg:
-            turn = rotation_about_axis(self.up, math.radians(words.turn_deg - told.turn_deg))
+            yaw_deg = math.degrees(self._yaw(box, self._size_order(box)[0]))
+            turn = rotation_about_axis(self.up, math.radians(half_turn(words.turn_deg - yaw_deg)))
             changed = replace(changed, orientation_xyzw=matrix_to_quaternion(turn @ box.rotation))
         return changed
 

@@ -88,6 +88,11 @@ def test_faults_are_told_on_standard_error_and_the_exit_code_is_one(
         (["a", "b", "--out", "labels"], "Expected one recording"),
         (["a", "--out", "labels", "--every", "0"], "every_s: expected 0.02"),
         (["a", "--out", "labels", "--finish", "--validation", "0.9"], "validation: expected 0 to 0.5"),
+        (
+            ["a", "--out", "labels", "--finish", "--every", "2", "-p", "a:=1"],
+            "--every, --param: only for the first step",
+        ),
+        (["a", "--out", "labels", "--force", "--gap", "3"], "--gap, --force: only for the second step"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_sentence(
