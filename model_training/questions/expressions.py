@@ -117,7 +117,7 @@ def _described(kind: str, target: AskedObject, frame: AskedFrame, names: Names, 
         word = material_word(record)
         return f"{word} {label}" if word and names.tells_material(target) else None
     if kind == "extreme":
-        return _one_of(EXTREMES, rng).format(t=_said(target, frame, rng))
+        return _one_of(EXTREMES, rng).format(t=_said_among(target, frame, rng))
     if _is_alone(target, frame):
         return None  # "the big mug" means the only mug, however small it is
     color = f"{record.color} " if record.color and rng.random() < 0.5 else ""
@@ -129,7 +129,8 @@ def _placed(kind: str, target: AskedObject, frame: AskedFrame, names: Names, rng
     carriers = frame.carriers(target.id)
     others = [one for one in frame.objects if one.id != target.id]
     if kind in CARRIED and carriers:
-        others = [one for one in others if one.id in (carriers[:1] if kind == "in" else carriers)]
+        # nobody says "in the shelf" of what stands on one of its boards
+        others = [one for one in others if (one.id == target.record.inside_of if kind == "in" else one.id in carriers)]
     elif kind == "under" and any(frame.carriers(one.id) for one in others):
         others = [one for one in others if target.id in frame.carriers(one.id)]
     elif kind not in TOUCHING:
@@ -140,13 +141,19 @@ def _placed(kind: str, target: AskedObject, frame: AskedFrame, names: Names, rng
     if len(called) < 1 + (kind == "between"):
         return None
     words = _one_of(PLACES[kind], rng)
-    return words.format(t=_said(target, frame, rng), r=called[0], s=called[-1])
+    said = _said_among(target, frame, rng) if kind in ("nearest", "farthest") else _said(target, frame, rng)
+    return words.format(t=said, r=called[0], s=called[-1])
 
 
 def _said(target: AskedObject, frame: AskedFrame, rng: np.random.Generator) -> str:
     """What the thing itself is called: an only mug is meant by "mug" already, so it is more often "the object"."""
     share = LONE_GENERIC_SHARE if _is_alone(target, frame) else GENERIC_SHARE
     return "object" if rng.random() < share else target.label
+
+
+def _said_among(target: AskedObject, frame: AskedFrame, rng: np.random.Generator) -> str:
+    """The same where the most or least of several is meant: nobody says "the largest jug" of the only one."""
+    return "object" if _is_alone(target, frame) else _said(target, frame, rng)
 
 
 def _one_of(choices: tuple[str, ...], rng: np.random.Generator) -> str:

@@ -11,7 +11,8 @@ from model_training.data.records import ObjectRecord
 from model_training.questions.asked_frame import AskedFrame, AskedObject, material_word
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.resolve import meanings
-from n3d_ros.scene.phrases import Phrase
+from n3d_ros.scene.nouns_alike import SAME_NAMES, singular, words_of
+from n3d_ros.scene.phrases import COLORS, FILLERS, Phrase
 from n3d_ros.scene.questions.budget import MAX_S
 from n3d_ros.scene.questions.question import Question, Thing, Viewpoint, Where
 from n3d_ros.scene.questions.reading import read
@@ -58,8 +59,20 @@ def thing_of(words: str) -> Thing | None:
 
 
 def _is_called(phrase: Phrase, label: str) -> bool:
-    """Whether a label itself says what a phrase names."""
-    return phrase.noun is None or phrase.is_named_by(label) or phrase.is_named_alike_by(label)
+    """Whether a label itself says what a phrase names: by its last words, as a floor lamp is a lamp, or in other words.
+
+    The node takes what comes nearest, a cereal box where a tissue box is asked for, or an orange bowl for "orange";
+    that is no answer to learn.
+    """
+    said, own = _singulars(phrase.text), _singulars(label)
+    if phrase.noun is None:
+        return said == own
+    bare = tuple(word for word in said if COLORS.get(word) not in phrase.colors)
+    return own[-len(bare) :] == bare or (bare in SAME_NAMES and phrase.is_named_alike_by(label))
+
+
+def _singulars(text: str) -> tuple[str, ...]:
+    return tuple(singular(word) for word in words_of(text) if word not in FILLERS)
 
 
 class Names:
@@ -170,7 +183,7 @@ class Names:
             return None
         bodies = [body for one in found for body in one.bodies]
         if not all(_is_called(thing.phrase, body.label) for body in bodies):
-            return None  # taken for a mug by its shape alone
+            return None  # taken for it by its shape, its colour or a part of its name alone
         return tuple(body.id for body in bodies if body.id is not None)
 
     def _is_doubtful(self, phrase: Phrase) -> bool:

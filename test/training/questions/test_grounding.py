@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
+from model_training.questions.asked_frame import asked_frame
 from model_training.questions.config import Margins, QuestionConfig
 from model_training.questions.make import made_questions, questions_about
+from model_training.questions.names import Names
 from n3d_ros.codec.prompts import grounding_text, question_text, referring_text
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.boxes import Box3D
@@ -241,3 +244,60 @@ def test_what_stands_on_a_thing_is_told_by_whole_boxes() -> None:
         n: i for one in of_kind(record, "referring", config) for n, i in zip(one.names, one.object_ids, strict=True)
     }
     assert said.get("the mug on the table", said.get("the mug on top of the table")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("tissue box", None),
+        ("carton", None),
+        ("orange", None),
+        ("box", (1,)),
+        ("lamp", (3,)),
+        ("desk lamp", None),
+        ("sofa", (4,)),
+        ("clock", ()),
+    ],
+)
+def test_a_name_is_not_taken_for_what_the_node_finds_nearest(name: str, found: tuple[int, ...] | None) -> None:
+    record = frame(
+        thing(1, "cereal box", (0.6, 0.0, 2.0), color="red", shape="box"),
+        thing(2, "bowl", (0.3, 0.0, 2.0), color="orange", shape="bowl"),
+        thing(3, "floor lamp", (0.0, 0.0, 2.0), color="white"),
+        thing(4, "couch", (-0.6, 0.0, 2.0), color="grey"),
+    )
+    assert Names(asked_frame(record, MANY)).all_called(name) == found
+
+
+def test_an_orange_is_called_so_beside_things_of_another_colour() -> None:
+    record = frame(thing(1, "orange", (0.3, 0.0, 2.0), color="orange"), thing(2, "bowl", (0.0, 0.0, 2.0), color="red"))
+    assert Names(asked_frame(record, MANY)).all_called("orange") == (1,)
+
+
+def test_the_only_one_of_its_kind_is_not_called_the_most_of_several() -> None:
+    config = replace(MANY, category=0, referring=30)
+    asked = [one for k in range(4) for one in of_kind(kitchen(f"lone-{k}"), "referring", config)]
+    most = [name for one in asked for name in one.names if re.search(r"(st|farthest|furthest)\b", name)]
+    assert any("object" in name for name in most)
+    assert not [name for name in most if re.match(r"the (\w+est |\w+most )?(table|bottle|bowl|apple|book)\b", name)]
+
+
+def test_what_stands_on_a_board_is_not_in_the_shelf() -> None:
+    shelf = Box3D.axis_aligned((0.0, 0.0, 2.0), (1.0, 1.6, 0.5))
+    bear = Box3D.axis_aligned((0.1, 0.1, 2.0), (0.2, 0.2, 0.2))
+    other = Box3D.axis_aligned((1.2, 0.1, 2.0), (0.2, 0.2, 0.2))
+    seen = {"visible_pixels": 900, "visible_fraction": 1.0}
+
+    def said(**held: int) -> str:
+        record = frame(
+            ObjectRecord(id=1, label="shelf", box=shelf, visible_box=shelf, **seen),
+            ObjectRecord(id=2, label="teddy bear", box=bear, visible_box=bear, **seen, **held),
+            ObjectRecord(id=3, label="teddy bear", box=other, visible_box=other, **seen),
+            up=(0.0, -1.0, 0.0),
+        )
+        asked = of_kind(record, "referring", replace(MANY, category=0, referring=60))
+        return "; ".join(name for one in asked for name in one.names)
+
+    assert "in the shelf" in said(inside_of=1) or "inside the shelf" in said(inside_of=1)
+    assert "in the shelf" not in said(supported_by=1)
+    assert "inside the shelf" not in said(supported_by=1)
