@@ -6,7 +6,7 @@ import re
 
 from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.questions.asked_frame import AskedFrame, asked_frame
-from model_training.questions.config import QuestionConfig
+from model_training.questions.config import Margins, QuestionConfig
 from model_training.questions.draft import Draft, NotAskedError
 from model_training.questions.names import understood
 from n3d_ros.errors import StatusCode
@@ -36,14 +36,13 @@ def answered(record: FrameRecord, question: QuestionRecord, config: QuestionConf
     return answer(frame.scene, frame.query(question.question))
 
 
-def proven(draft: Draft, frame: AskedFrame, level_share: float, rounding_share: float) -> SpatialAnswer:
+def proven(draft: Draft, frame: AskedFrame, margins: Margins) -> SpatialAnswer:
     """The node's answer to a draft's question, where it is the one that the draft claims.
 
     Args:
         draft: the question with its claim.
         frame: the frame.
-        level_share: see ``Margins``.
-        rounding_share: see ``Margins``.
+        margins: how far the answers may differ.
 
     Returns:
         The answer.
@@ -54,13 +53,16 @@ def proven(draft: Draft, frame: AskedFrame, level_share: float, rounding_share: 
     question = understood(draft.question)
     if question is None:
         raise NotAskedError("the node does not understand the words")
-    found = _clear(frame, draft.question, question, level=False)
-    if not agrees(draft, found, rounding_share):
+    found = _clear(frame, draft.question, question)
+    if not agrees(draft, found, margins.rounding_share):
         raise NotAskedError("the node's answer is another one")
-    if frame.record.up is not None:
-        level = _clear(frame, draft.question, question, level=True)
-        if not _same(found, level, level_share):
-            raise NotAskedError("depends on how the camera is tilted")
+    is_level = frame.record.up is not None
+    if is_level and not _same(found, _clear(frame, draft.question, question, level=True), margins.level_share):
+        raise NotAskedError("depends on how the camera is tilted")
+    if frame.target_box == "visible" and all(one.object.record.box is not None for one in draft.things):
+        whole = _clear(frame, draft.question, question, level=is_level, whole=True)
+        if not _same(found, whole, margins.whole_share):
+            raise NotAskedError("not so of the whole objects")
     value, unit = found.value, found.unit or "m"
     if agreement(value, found.value_type, draft.answer, words=found.value_text, unit=unit) is not Agreement.AGREE:
         raise NotAskedError("the answer's sentence does not say its value")
@@ -89,9 +91,11 @@ def agrees(draft: Draft, found: SpatialAnswer, rounding_share: float) -> bool:
     return found.value_text == draft.value
 
 
-def _clear(frame: AskedFrame, text: str, question: Question, *, level: bool) -> SpatialAnswer:
+def _clear(
+    frame: AskedFrame, text: str, question: Question, *, level: bool = False, whole: bool = False
+) -> SpatialAnswer:
     """The node's answer, if it has one beyond doubt."""
-    found = answer(frame.scene, frame.query(text, level=level), question)
+    found = answer(frame.whole_scene if whole else frame.scene, frame.query(text, level=level), question)
     if found.status is not StatusCode.OK:
         raise NotAskedError(f"the node answers {found.status.name.lower()}")
     if any(words in found.text for words in DOUBT):
@@ -100,7 +104,7 @@ def _clear(frame: AskedFrame, text: str, question: Question, *, level: bool) -> 
 
 
 def _same(found: SpatialAnswer, level: SpatialAnswer, share: float) -> bool:
-    """Whether an answer along level axes comes to the same."""
+    """Whether an answer along level axes, or of whole boxes, comes to the same."""
     if isinstance(found.value, float) and isinstance(level.value, float):
         return abs(found.value - level.value) <= share * abs(found.value)
     if found.value_type is ValueType.DIRECTION:

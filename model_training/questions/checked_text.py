@@ -43,8 +43,9 @@ _RELATIVE = re.compile(rf"relative_deg = angle_deg - facing_deg = ({NUM})")
 _NORMALIZED = re.compile(
     rf"into \[(0), (360)\) degrees: normalized_angle = \((angle|relative)_deg \+ (360)\) % (360) = ({NUM})"
 )
+# a thing may be called clock, or camera
 _CLOCK = re.compile(
-    r"clock position \((1) to (12)\), where each hour corresponds to (30) degrees: "
+    r"(?:clock|§[A-Z]) position \((1) to (12)\), where each hour corresponds to (30) degrees: "
     r"clock_position = (12) - \(normalized_angle // (30)\) = (\d+)"
 )
 _WRAP = re.compile(r"Since clock_position = (0), it wraps around to (12)\.")
@@ -54,7 +55,7 @@ _ITEM = re.compile(r"(?:^|(?<=[.:] ))(\d+)\. (?=[A-Z])")
 _STEP = re.compile(r"\bStep (\d+): ")
 _NAMED = re.compile(
     r"(?:the (width|height) of §([A-Z]) is|the (horizontal distance|vertical distance|distance) between §([A-Z]) and "
-    rf"§([A-Z]) is|the (distance from the camera) to §([A-Z]) is) ({NUM}) meters"
+    rf"§([A-Z]) is|the (distance from the (?:camera|§[A-Z])) to §([A-Z]) is) ({NUM}) meters"
 )
 
 
@@ -250,7 +251,7 @@ def _without_names(text: str, names: Sequence[tuple[str, str]]) -> str:
     """The text with "§A" for the name of the first object, and so on; the longest names first."""
     for name, letter in sorted(names, key=lambda pair: -len(pair[0])):
         if name:
-            text = re.sub(rf"(?<![\w§]){re.escape(name)}(?!\w)", f"§{letter}", text)
+            text = re.sub(rf"(?<![\w§']){re.escape(name)}(?!\w)", f"§{letter}", text)
     return text
 
 

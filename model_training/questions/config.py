@@ -40,6 +40,9 @@ class Margins:
             allows 0.25 in all.
         level_share: where the vertical is known, a number along the camera's axes may differ by so much from the same
             along level axes; a side must be the same. So no tilted camera teaches that "farther" is "above".
+        whole_share: where the whole objects' boxes are known, a number of what is seen may differ by so much from the
+            same of the whole; what is compared must come out the same. A box along the camera's axes around a flat
+            crate seen from above is twice as high as the crate.
     """
 
     side_m: float = 0.03
@@ -53,6 +56,7 @@ class Margins:
     least_m: float = 0.04
     rounding_share: float = 0.1
     level_share: float = 0.25
+    whole_share: float = 0.25
 
     def __post_init__(self) -> None:
         """Checks ranges.
@@ -135,7 +139,7 @@ class QuestionConfig:
             raise ConfigurationError(
                 f"questions.classes: expected each once of {', '.join(REASONING_CLASSES)}, got {self.classes!r}."
             )
-        if not all(str(name).strip() for name in self.vocabulary):
+        if {type(name) for name in self.vocabulary} - {str} or not all(name.strip() for name in self.vocabulary):
             raise ConfigurationError(f"questions.vocabulary: expected words, got {self.vocabulary!r}.")
         for name, (low, high) in _WHOLE.items():
             value = getattr(self, name)

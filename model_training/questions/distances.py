@@ -68,6 +68,7 @@ def aside_question(drawing: Drawing) -> Draft:
 
 def _between(drawing: Drawing, axes: str, name: str, words: tuple[str, ...]) -> Draft:
     a, b = drawing.things(2, whole=True)
+    drawing.check_free(a, b)
     equation, said_m = steps.distance(a, b, axes, name)
     said, title = f"{steps.figure(said_m)} meters", name.replace("_", " ")
     return Draft(
@@ -99,6 +100,7 @@ def relative_distance(drawing: Drawing) -> Draft:
     """
     count = int(drawing.rng.integers(3, MOST_ORDERED)) if drawing.happens(SEVERAL_SHARE) else 2
     *things, reference = drawing.things(count + 1)
+    drawing.check_free(reference, *things)
     word = drawing.one_of(WORDS)
     ordered = sorted(things, key=lambda one: _apart_m(one, reference), reverse=word == "farther")
     _check_ratio(_apart_m(ordered[0], reference), _apart_m(ordered[1], reference), drawing)
@@ -168,6 +170,8 @@ def depth_order(drawing: Drawing) -> Draft:
     ordered = sorted(things, key=_depth_m, reverse=word == "farther")
     for one, other in pairwise(ordered):
         _check_depths(one, other, drawing)
+    for one in ordered:
+        drawing.check_free(one, *ordered)
     span = "From closest to farthest" if word == "closer" else "From farthest to closest"
     names = wording.listed(tuple(one.the for one in things))
     return Draft(
@@ -210,6 +214,10 @@ def furthest(drawing: Drawing) -> Draft:
     ordered = sorted(things, key=_depth_m, reverse=word == "farther")
     first = ordered[0]
     _check_depths(first, ordered[1], drawing)
+    if not of_all:
+        drawing.check_free(*ordered)
+    elif any(first.object.id in drawing.frame.carriers(one.object.id) for one in things):
+        raise NotAskedError("one carries the other")  # of a laid table, the nearest thing is what stands in front
     if not first.name:
         raise NotAskedError("not enough objects that can be told apart")
     sign = "<" if word == "closer" else ">"
@@ -242,6 +250,7 @@ def clock_question(drawing: Drawing) -> Draft:
     if drawing.happens(FACING_SHARE):
         return _clock_facing(drawing)
     a, b = drawing.things(2)
+    drawing.check_free(a, b)
     _check_hour(_angle_deg(a, b), drawing)
     equation, degrees = steps.angle(a, b)
     normalized, hour = steps.clock(degrees, "angle_deg")
@@ -255,6 +264,7 @@ def clock_question(drawing: Drawing) -> Draft:
 
 def _clock_facing(drawing: Drawing) -> Draft:
     a, b, c = drawing.things(3)
+    drawing.check_free(a, b, c)
     _check_hour(_angle_deg(a, c) - _angle_deg(a, b), drawing)
     facing, facing_deg = steps.angle(a, b, "facing")
     equation, degrees = steps.angle(a, c)

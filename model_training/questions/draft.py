@@ -151,7 +151,21 @@ class Drawing:
             raise NotAskedError("not everything that is there is known well")
         if len(objects) <= PLAIN_NAMES_UP_TO and len({one.label for one in objects}) < len(objects):
             raise NotAskedError("not enough objects that can be told apart")
-        return lettered([(one, self._name(one) or "") for one in objects])
+        return lettered([(one, self._name(one, colored=False) or "") for one in objects])
+
+    def check_free(self, reference: Named, *things: Named) -> None:
+        """Refuses a thing and what carries it: a mug is neither left of its table, nor nearer to a lamp than it is.
+
+        Args:
+            reference: one of them.
+            things: the others, each beside the reference alone.
+
+        Raises:
+            NotAskedError: the reference carries one of them, or is carried by it.
+        """
+        below, own = self.frame.carriers, reference.object.id
+        if any(own in below(one.object.id) or one.object.id in below(own) for one in things):
+            raise NotAskedError("one carries the other")
 
     def is_whole(self, one: AskedObject) -> bool:
         """Whether enough is seen of an object for its size and place to mean something.
@@ -167,9 +181,10 @@ class Drawing:
         seen = one.record.visible_fraction
         return not one.record.touches_border and (seen is None or seen >= self.config.min_fraction_for_sizes)
 
-    def _name(self, one: AskedObject) -> str | None:
+    def _name(self, one: AskedObject, *, colored: bool = True) -> str | None:
         label, color = one.label, one.record.color
-        choices = [f"{color} {label}", label] if color and self.happens(COLORED_SHARE) else [label, f"{color} {label}"]
+        is_colored = color and colored and self.happens(COLORED_SHARE)
+        choices = [f"{color} {label}", label] if is_colored else [label, f"{color} {label}"]
         return next((words for words in choices if words.strip() and self.names.the_one(words) == one.id), None)
 
 

@@ -100,7 +100,7 @@ def _checked(draft: Draft, drawing: Drawing, asked: set[str]) -> SpatialAnswer:
         )  # the second step repeats a question up to its first full stop
     if draft.value_type == "number" and float(draft.value) < margins.least_m:
         raise NotAskedError("too small to say with two decimals")
-    found = proven(draft, drawing.frame, margins.level_share, margins.rounding_share)
+    found = proven(draft, drawing.frame, margins)
     fault = fault_of(draft.steps, draft.things) or fault_of(draft.answer, draft.things, spoken=True)
     if fault:
         raise NotAskedError("the reasoning does not hold")

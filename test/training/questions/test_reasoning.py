@@ -339,3 +339,14 @@ def test_no_question_is_asked_twice_of_a_frame(many: list[tuple[FrameRecord, Que
     texts = [(record.id, one.question) for record, one in many]
     assert len(set(texts)) == len(texts)
     assert len({one.id for _, one in many}) == len(many)
+
+
+def test_a_clock_has_a_clock_direction_too() -> None:
+    record = frame(thing(1, "clock", (0.5, 0.0, 1.0)), thing(2, "book", (-0.2, 0.0, 1.7)))
+    asked = [
+        one
+        for k in range(8)
+        for one in questions_about(replace(record, id=f"c-{k}"), replace(THINK, classes=("direction",)))
+    ]
+    assert asked
+    assert {fault_of(one.reasoning, named(record, one)) for one in asked} == {""}

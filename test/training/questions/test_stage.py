@@ -93,7 +93,12 @@ def test_with_a_vocabulary_the_shards_that_are_there_are_asked_about(tmp_path: P
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("reasonning: 3\n", "reasonning"), ("margins: {clock: 3}\n", "clock"), ("absent_share: 7\n", "absent_share")],
+    [
+        ("reasonning: 3\n", "reasonning"),
+        ("margins: {clock: 3}\n", "clock"),
+        ("absent_share: 7\n", "absent_share"),
+        ("vocabulary: [mug, 3]\n", "vocabulary"),
+    ],
 )
 def test_a_wrong_setting_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     dataset(tmp_path / "d", [records(1)])
