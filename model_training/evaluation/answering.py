@@ -12,7 +12,9 @@ from n3d_ros.errors import StatusCode
 from n3d_ros.geometry.transforms import RigidTransform
 from n3d_ros.scene.answers.context import Context, UnansweredError
 from n3d_ros.scene.answers.resolve import meanings
+from n3d_ros.scene.nouns_alike import SAME_NAMES, singular, words_of
 from n3d_ros.scene.objects import SceneObject
+from n3d_ros.scene.phrases import COLORS, FILLERS, Phrase
 from n3d_ros.scene.query import answer
 from n3d_ros.scene.questions.question import Where
 from n3d_ros.scene.questions.reading import read
@@ -85,7 +87,26 @@ def ids_called(name: str, scene: Scene) -> frozenset[int]:
         found = meanings(question.intent.thing, context, together=True)
     except UnansweredError:
         return frozenset()
-    return frozenset(body.id for one in found for body in one.bodies if body.id is not None)
+    phrase = question.intent.thing.phrase
+    return frozenset(
+        body.id for one in found for body in one.bodies if body.id is not None and _says(body.label, phrase)
+    )
+
+
+def _says(label: str, phrase: Phrase) -> bool:
+    """Whether a label itself says what a phrase names: by its last words, as a floor lamp is a lamp, or in other words.
+
+    The node takes what comes nearest, a grey box for "cereal box" or a cylinder for "candle": no exact answer.
+    """
+    said, own = _singulars(phrase.text), _singulars(label)
+    if phrase.noun is None:
+        return said == own
+    bare = tuple(word for word in said if COLORS.get(word) not in phrase.colors)
+    return own[-len(bare) :] == bare or (bare in SAME_NAMES and phrase.is_named_alike_by(label))
+
+
+def _singulars(text: str) -> tuple[str, ...]:
+    return tuple(singular(word) for word in words_of(text) if word not in FILLERS)
 
 
 def _query(text: str, *, open_vocabulary: bool) -> SpatialQuery:

@@ -30,8 +30,14 @@ _OPPOSITES = (
     ("left", "right"), ("above", "below"), ("higher", "lower"), ("front", "behind"), ("wider", "thinner"),
     ("taller", "shorter"), ("bigger", "smaller"),
 )  # fmt: skip
-_LETTER = re.compile(r"^\W*(?:answer\s*(?:is|:)\s*)?\(?([A-F])\)?(?:[\s.:,)]|$)", re.IGNORECASE)
-_LETTER_INSIDE = re.compile(r"\(([A-F])\)|\banswer\s*(?:is|:)\s*\(?([A-F])\b", re.IGNORECASE)
+_NOT = frozenset({"not"})
+_ASIDE = _NOT | {"above", "at", "behind", "below", "beside", "between", "by", "from", "in", "near", "on", "than", "to",
+                 "under", "with"}  # fmt: skip
+"""A thing named after one of these is no answer yet: "the closest to the camera is the mug"."""
+_LETTER = re.compile(r"^\W*(?:answer\s*(?:is|:)\s*)?\(?([A-F])(?:[.:,;)]|\s*$)", re.IGNORECASE)
+_LETTER_INSIDE = re.compile(r"\(([A-F])\)|\banswer\s*(?:is|:)\s*([A-F])(?:[.:,;)]|\s*$)", re.IGNORECASE)
+_LETTER_BEFORE_WORDS = re.compile(r"(?:^|\banswer\s*(?:is|:))\s*([A-F])\b", re.IGNORECASE)
+"""Only where no choice is named: "A mug" may be any letter's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +91,15 @@ def judge_computed(
         return Verdict(right=False, why=answer.status.name.lower(), said=answer.text)
     said = answer.value_text or answer.text
     if choices:
-        return _verdict(_chosen(said, scene, choices) == _choice_index(question.value, choices), said)
+        return _chose(_chosen(said, scene, choices), question.value, choices, said)
     kind = question.value_type
     if kind == "boolean":
         same = isinstance(answer.value, bool) and answer.value == _is_yes(question.value)
     elif kind == "number":
         same = _is_near(answer.value, question.value)
     elif kind == "count":
-        same = _as_number(answer.value) == _as_number(question.value)
+        count = _as_number(question.value)
+        same = count is not None and _as_number(answer.value) == count
     elif kind == "direction":
         same = answer.clock_hour is not None and answer.clock_hour == hour_of(question.value)
     elif kind == "text":
@@ -102,13 +109,16 @@ def judge_computed(
     return _verdict(same, said)
 
 
-def judge_words(question: QuestionRecord, text: str, choices: Sequence[str] = ()) -> Verdict:
+def judge_words(
+    question: QuestionRecord, text: str, choices: Sequence[str] = (), *, others: Sequence[str] = ()
+) -> Verdict:
     """Whether an answer in words is right.
 
     Args:
         question: with its true value.
         text: the answer without the thought before it.
         choices: what there was to choose from.
+        others: what else there is in the frame, and may be named first by mistake.
 
     Returns:
         The verdict; without words it is wrong.
@@ -119,7 +129,7 @@ def judge_words(question: QuestionRecord, text: str, choices: Sequence[str] = ()
     if not words:
         return Verdict(right=False, why="no answer")
     if choices:
-        return _verdict(_said_choice(words, choices) == _choice_index(question.value, choices), words)
+        return _chose(_said_choice(words, choices), question.value, choices, words)
     kind = question.value_type
     if kind == "boolean":
         said = spoken_value(words)
@@ -127,7 +137,7 @@ def judge_words(question: QuestionRecord, text: str, choices: Sequence[str] = ()
     elif kind in ("number", "count", "direction"):
         same = _says_number(question, words)
     elif kind == "text":
-        same = _says_things(question, words)
+        same = _says_things(question, words, others)
     else:
         return Verdict(right=None, why=NOT_JUDGED, said=words)
     return _verdict(same, words)
@@ -151,6 +161,12 @@ def hour_of(value: str) -> int | None:
 
 def _verdict(same: bool, said: str) -> Verdict:
     return Verdict(right=same, why="" if same else "other value", said=said)
+
+
+def _chose(index: int | None, value: str, choices: Sequence[str], said: str) -> Verdict:
+    """Whether the right choice was made; nobody can tell where the true one is none of them."""
+    right = _choice_index(value, choices)
+    return Verdict(right=None, why=NOT_JUDGED, said=said) if right is None else _verdict(index == right, said)
 
 
 def _is_yes(value: str) -> bool:
@@ -209,21 +225,31 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(singular(word) for word in words_of(text) if word not in FILLERS)
 
 
-def _says_things(question: QuestionRecord, text: str) -> bool:
-    """Whether an answer in words names what is true, and before what else the question names.
+def _says_things(question: QuestionRecord, text: str, others: Sequence[str]) -> bool:
+    """Whether an answer in words names what is true, and before whatever else could be meant.
 
     "The mug is closer than the lamp" names both; what is named first is the answer. An order must name all in turn.
     """
-    wanted = _names(question.value)
     given = _words(text)
+    wanted = [_words(name) for name in _names(question.value)]
     if len(wanted) > 1:
-        order = [place for name in wanted if (place := _place(_words(name), given)) is not None]
-        return len(order) == len(wanted) and order == sorted(order)
-    name = _words(question.value)
-    mine = _place(name, given)
-    others = [_words(one) for one in (*question.names, *_rivals(question))]
-    places = [place for other in others if other != name and (place := _place(other, given)) is not None]
-    return mine is not None and all(mine < place for place in places)
+        order = _places(wanted, given)
+        turns = [place for place in order if place is not None]
+        return len(turns) == len(wanted) and turns == sorted(turns)
+    name, rivals = _words(question.value), [_words(one) for one in _rivals(question)]
+    known = [one for other in others if (one := _words(other))]
+    is_thing = any(_ends_alike(one, name) for one in known)
+    if is_thing:  # a floor lamp is a lamp where nothing is just called lamp, and a yellow pear is called pear
+        rivals += [one for one in known if name in known or not _ends_alike(one, name)]
+    names = [name, *(one for one in rivals if one != name)]
+    mine, *places = _places(names, given, not_after=_ASIDE if is_thing else _NOT)
+    return mine is not None and all(place is None or mine < place for place in places)
+
+
+def _ends_alike(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether the shorter of two names ends the longer one."""
+    length = min(len(first), len(second))
+    return tuple(first[-length:]) == tuple(second[-length:])
 
 
 def _rivals(question: QuestionRecord) -> list[str]:
@@ -236,20 +262,35 @@ def _rivals(question: QuestionRecord) -> list[str]:
     return [one for one in either if _words(one) != _words(value)]
 
 
-def _place(name: Sequence[str], text: Sequence[str]) -> int | None:
-    """Where a name stands in a text, both in words; None: nowhere."""
-    length = len(name)
-    if not length:
-        return None
-    return next((k for k in range(len(text) - length + 1) if tuple(text[k : k + length]) == tuple(name)), None)
+def _places(
+    names: Sequence[tuple[str, ...]], text: tuple[str, ...], *, not_after: frozenset[str] = _NOT
+) -> list[int | None]:
+    """Where each name first stands in a text, both in words; None: nowhere, or only after words that take it back.
+
+    A word belongs to the longest name around it: "cereal box" does not name a box.
+    """
+    taken, first = set[int](), dict[tuple[str, ...], int]()
+    for name in sorted(set(names), key=len, reverse=True):
+        spans = [range(k, k + len(name)) for k in range(len(text) - len(name) + 1) if text[k : k + len(name)] == name]
+        free = [span for span in spans if name and taken.isdisjoint(span)]
+        taken.update(*free)
+        said = [span.start for span in free if span.start == 0 or text[span.start - 1] not in not_after]
+        if said:
+            first[name] = said[0]
+    return [first.get(name) for name in names]
 
 
 def _choice_index(value: str, choices: Sequence[str]) -> int | None:
     """Which choice a value is: by its letter, or by its words."""
     letter = _LETTER.match(value)
-    if letter and len(words_of(value)) == 1 and ord(letter[1].upper()) - ord("A") < len(choices):
-        return ord(letter[1].upper()) - ord("A")
+    if letter and len(words_of(value)) == 1 and (index := _index_of(letter[1], choices)) is not None:
+        return index
     return next((k for k, choice in enumerate(choices) if _words(choice) == _words(value)), None)
+
+
+def _index_of(letter: str, choices: Sequence[str]) -> int | None:
+    index = ord(letter.upper()) - ord("A")
+    return index if index < len(choices) else None
 
 
 def _chosen(said: str, scene: Scene, choices: Sequence[str]) -> int | None:
@@ -262,8 +303,10 @@ def _said_choice(text: str, choices: Sequence[str]) -> int | None:
     """Which choice an answer in words takes: its letter, else the only one, or the first one, that it names."""
     letter = _LETTER.match(text) or _LETTER_INSIDE.search(text)
     if letter:
-        index = ord(next(one for one in letter.groups() if one).upper()) - ord("A")
-        return index if index < len(choices) else None
-    given = _words(text)
-    places = [(place, k) for k, choice in enumerate(choices) if (place := _place(_words(choice), given)) is not None]
-    return min(places)[1] if places else None
+        return _index_of(next(one for one in letter.groups() if one), choices)
+    found = enumerate(_places([_words(choice) for choice in choices], _words(text)))
+    places = [(place, k) for k, place in found if place is not None]
+    if places:
+        return min(places)[1]
+    letter = _LETTER_BEFORE_WORDS.search(text)
+    return None if letter is None else _index_of(letter[1], choices)

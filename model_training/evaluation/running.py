@@ -169,7 +169,8 @@ def _answers(case: Case, asked: AskedQuestion, looker: Looker, look: Look, mode:
         elif thought.partial:
             verdict = Verdict(right=False, why="did not end", said=thought.answer)
         else:
-            verdict = judge_words(question, thought.answer, asked.choices)
+            labels = [one.label for one in case.record.objects]
+            verdict = judge_words(question, thought.answer, asked.choices, others=labels)
         tell(MODEL, verdict)
     return answers
 

@@ -150,6 +150,62 @@ def test_a_choice_is_taken_by_letter_or_by_name(text: str, right: bool) -> None:
     assert judge_words(asked, text, ("mug", "red box")).right is right
 
 
+@pytest.mark.parametrize(
+    "text", ["A red box", "A red box is closer.", "Answer: a red box", "The answer is B.", "B red"]
+)
+def test_an_article_is_no_letter(text: str) -> None:
+    asked = question(1, "Which is closer?", "(B)", value_type="text")
+    assert judge_words(asked, text, ("mug", "red box")).right is True
+
+
+@pytest.mark.parametrize("value", ["zebra", "(F)"])
+def test_nothing_is_right_where_the_true_answer_is_no_choice(value: str) -> None:
+    text = "Which is closer to the camera, the mug or the red box?"
+    asked, choices = question(1, text, value, value_type="text"), ("cup", "lamp")
+    answer = computed_answer(shown(), text, open_vocabulary=True)
+    for verdict in (judge_words(asked, "No idea.", choices), judge_computed(asked, answer, shown(), choices)):
+        assert (verdict.right, verdict.why) == (None, NOT_JUDGED)
+
+
+ORDER = "cereal box; lamp; box"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "right"),
+    [
+        (ORDER, "The cereal box, the lamp, the box.", True),
+        (ORDER, "The cereal box, the box, the lamp.", False),
+        ("box", "The cereal box is the nearest.", False),
+        ("pear", "The basket is the nearest, then the pear.", False),
+        ("pear", "Not the basket but the pear.", True),
+        ("pear", "It is not the pear.", False),
+        ("pear", "The nearest to the basket is the pear.", True),
+        ("yellow pear", "The pear.", False),
+        ("left", "The basket is to the left of the lamp.", True),
+    ],
+)
+def test_a_word_belongs_to_the_longest_name_and_the_first_thing_is_the_answer(
+    value: str, text: str, right: bool
+) -> None:
+    asked = question(1, "Which one of these?", value, value_type="text")
+    there = ("cereal box", "box", "lamp", "pear", "basket")
+    assert judge_words(asked, text, others=there).right is right
+
+
+def test_a_thing_of_another_name_is_no_exact_answer() -> None:
+    text = "What is the nearest object?"
+    for label, value, right in (
+        ("cereal box", "cereal box", True),
+        ("floor lamp", "lamp", True),
+        ("pitcher", "jug", True),
+        ("grey box", "cereal box", False),  # the node would take it for one
+        ("cylinder", "candle", False),
+    ):
+        scene = scene_of([found(label, cube(0, 0, 1.0)), found("table", cube(1, 0, 3.0))], "full")
+        answer = computed_answer(scene, text, open_vocabulary=True)
+        assert judge_computed(question(1, text, value, value_type="text"), answer, scene).right is right, label
+
+
 def test_a_computed_name_is_one_of_the_choices() -> None:
     text = "Which is closer to the camera, the mug or the red box?"
     answer = computed_answer(shown(), text, open_vocabulary=True)
