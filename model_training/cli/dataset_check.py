@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from model_training.data.checks import Checked
     from model_training.data.folder import DatasetFolder
 
-SUMMARY = "Check a data set: every shard, image, box and question. Tells what is wrong where; exit code 1 then."
+SUMMARY = "name what is wrong in a data set, and where"
 EXAMPLES = """\
   n3d dataset check data/scenes
   n3d dataset check data/scenes --workers 8
-  n3d dataset check data/scenes && n3d train stage1 --config stage1.yaml
+  n3d train stage1 --config pico_two_cores --start runs/start --data data/scenes --out runs/one
 """
 NEEDS_ROS = False
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from model_training.robots.looking import Dropped
     from model_training.robots.recorded_boxes import RecordedBoxes
 
-SUMMARY = "Make training data of your robot's recording: the node finds boxes, you correct them in one text file."
+SUMMARY = "make training data of a robot's recording: the node finds boxes, you correct them"
 EXAMPLES = """\
   n3d dataset from-bag my_bag --out my_labels                          # 1. boxes, pictures and my_labels/labels.txt
   n3d dataset from-bag my_bag --out my_labels --every 0.5              #    more frames; your corrections stay

@@ -6,7 +6,7 @@ import argparse
 
 from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
 
-SUMMARY = "Generate scenes with objects whose boxes are known, as a data set. Stopped, the same command goes on."
+SUMMARY = "generate scenes whose objects and boxes are known"
 EXAMPLES = """\
   n3d dataset generate --config trial --out data/trial
   n3d dataset generate --config scenes.yaml --out data/scenes

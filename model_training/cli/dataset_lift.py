@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from model_training.lifting.config import LiftConfig
     from model_training.lifting.rejects import Reject, RejectTally
 
-SUMMARY = "Lift 2-D annotations of photographs to 3-D boxes, as a data set. Stopped, the same command goes on."
+SUMMARY = "lift 2-D annotations of photographs to 3-D boxes"
 EXAMPLES = """\
   n3d dataset lift --format coco --annotations instances_val2017.json --images val2017 --out data/coco \\
       --depth-model depth-anything/DA3-SMALL --metric-model depth-anything/DA3METRIC-LARGE

@@ -6,7 +6,7 @@ import argparse
 
 from model_training.cli.stage_options import add_engine_arguments, finish, shard_numbers
 
-SUMMARY = "Ask about every frame of a data set: boxes to find, and questions with reasoning whose numbers are checked."
+SUMMARY = "ask about every frame of a data set, with checked answers"
 EXAMPLES = """\
   n3d dataset questions data/scenes
   n3d dataset questions data/scenes --config questions.yaml --workers 8

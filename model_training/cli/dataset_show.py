@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-SUMMARY = "Show a data set: frames with their boxes and questions on one sheet, and its numbers."
+SUMMARY = "show frames of a data set with boxes and questions, and its numbers"
 EXAMPLES = """\
   n3d dataset show data/scenes
   n3d dataset show data/scenes --count 24 --out look.jpg

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from model_training.evaluation.looking import Looker
     from model_training.evaluation.running import EvaluationConfig
 
-SUMMARY = "Evaluate a model or a grounder: boxes, words, questions, scores, time; a report with tables and pictures."
+SUMMARY = "measure a model or a grounder: boxes, words, answers, scores, time"
 EXAMPLES = """\
   n3d eval --data data/held_out --model runs/nano/release --out reports/nano
   n3d eval --data data/held_out --grounder geometric --out reports/geometric --against reports/nano

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from n3d_ros.cli.main import EXIT_INTERRUPTED, EXIT_OK
 
-SUMMARY = (
-    "Train a grounding model: stage1 to find objects, stage2 to answer about them. Stopped, the same command goes on."
-)
+SUMMARY = "train or fine-tune a model: stage1 finds objects, stage2 answers about them"
 EXAMPLES = """\
   n3d train stage1 --config nano_stage1 --start runs/nano_start --data data/scenes --out runs/nano1
   n3d train stage2 --config nano_stage2 --start runs/nano1/model --data data/scenes --out runs/nano2

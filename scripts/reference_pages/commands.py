@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 
-from n3d_ros.cli.main import COMMANDS, command_parser
+from n3d_ros.cli.main import all_commands, command_parser
 from scripts.reference_pages.markdown import code, page, prose, sentence, table
 
 INTRODUCTION = """
@@ -21,7 +21,7 @@ def commands_page() -> str:
         Markdown.
     """
     parts = [INTRODUCTION]
-    for name, entry in COMMANDS.items():
+    for name, entry in all_commands().items():
         command = entry.load()
         parser = command_parser(name, command)
         parts.append(f"## n3d {name}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from n3d_ros.cli.main import COMMANDS, command_parser, split_command
+from n3d_ros.cli.main import all_commands, command_parser, split_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "demo").glob("*.md")])
@@ -78,9 +78,9 @@ def test_commands_of_n3d_are_written_with_options_they_have(name: str, monkeypat
         if not line.startswith("n3d ") or "..." in line:
             continue
         words = shlex.split(line, comments=True)
-        command, rest = split_command(words[1:], COMMANDS)
+        command, rest = split_command(words[1:], all_commands())
         assert command is not None, line
-        parser = command_parser(command, COMMANDS[command].load())
+        parser = command_parser(command, all_commands()[command].load())
         try:
             parser.parse_args(rest)
         except ValueError as error:
