@@ -78,6 +78,7 @@ def test_commands_of_n3d_are_written_with_options_they_have(name: str, monkeypat
         if not line.startswith("n3d ") or "..." in line:
             continue
         words = shlex.split(line, comments=True)
+        words = words[: next((i for i, word in enumerate(words) if word in (">", "|", "&&")), len(words))]
         command, rest = split_command(words[1:], all_commands())
         assert command is not None, line
         parser = command_parser(command, all_commands()[command].load())
