@@ -49,14 +49,17 @@ def created(
 
 
 def _clear(folders: Sequence[Path]) -> None:
-    """Removes data sets, what says that they are some first; refuses folders that hold anything else."""
+    """Removes data sets, what says that they are some last, so that a run that was killed here can be given again.
+
+    Refuses folders that hold anything else.
+    """
     ours = {DATASET_FILE, QUESTIONS_FILE, REPORTS, *CONTENTS}
     others = [str(entry) for folder in folders for entry in folder.iterdir() if entry.name not in ours]
     if others:
         raise ConfigurationError(f"There are other files, too ({', '.join(others[:5])}); move them, or choose another.")
     for folder in folders:
-        for name in (DATASET_FILE, QUESTIONS_FILE):
-            (folder / name).unlink(missing_ok=True)
         for name in (*CONTENTS, REPORTS):
             if (folder / name).is_dir() and not (folder / name).is_symlink():
                 shutil.rmtree(folder / name)
+        for name in (QUESTIONS_FILE, DATASET_FILE):
+            (folder / name).unlink(missing_ok=True)

@@ -324,6 +324,22 @@ def test_a_data_set_of_earlier_labels_is_replaced_only_when_asked(labels: Path, 
     assert done.objects["brick"] == 1
 
 
+def test_a_replacement_that_was_killed_can_be_given_again(
+    labels: Path, edit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(labels)
+    edit(labels, "red block", "toy brick")
+
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt(folder)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
+    done = finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
+    assert done.objects == {"red block": 5, "toy brick": 1}
+
+
 def test_a_split_that_is_no_longer_wanted_does_not_stay(look: Any, tmp_path: Path) -> None:
     labels = look(write_camera_bag(tmp_path / "desk", frames=12), tmp_path / "labels").work.path
     finished(labels, split=SplitConfig(gap_s=0.0))
