@@ -14,6 +14,7 @@ from n3d_ros.scene.nouns_alike import singular, words_of
 from n3d_ros.settings import check, number
 
 DISTANCE_BANDS_M = (1.0, 2.0, 4.0)  # ends of the bands: tabletops, rooms, halls
+_ARTICLES = ("the", "a", "an")
 SIZE_BANDS_M = (0.1, 0.25, 0.6)  # of the longest side: small things, cups to monitors, chairs, furniture
 
 
@@ -104,9 +105,12 @@ def class_name(label: str) -> str:
         label: in words.
 
     Returns:
-        Lower case words in the singular, one blank between.
+        Lower case words in the singular, one blank between, without an article before them.
     """
-    return " ".join(singular(word) for word in words_of(label)) or label.strip().lower()
+    words = words_of(label)
+    if len(words) > 1 and words[0] in _ARTICLES:
+        words = words[1:]
+    return " ".join(singular(word) for word in words) or label.strip().lower()
 
 
 def distance_band(box: Box3D) -> str:

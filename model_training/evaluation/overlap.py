@@ -19,6 +19,7 @@ from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.geometry.transforms import RigidTransform
 
 NEAR_M = 0.05  # edges are cut here before they are projected: nothing nearer has a place in the image
+_BALL = 1.15  # longest side to shortest, up to which what is called a ball is one: a pear lies one way or another
 _POINTS_MARGIN_M = 1e-6  # points on a box's very surface are inside, whatever rounding says
 
 Rectangle = tuple[float, float, float, float]
@@ -72,7 +73,7 @@ def oriented_iou(found: Box3D, truth: Box3D, *, symmetry: str = "none", shape: s
         found: a box.
         truth: the true box in the same frame.
         symmetry: of the truth about its z axis: "none", "half_turn", "quarter_turn" or "round".
-        shape: "ball": no orientation at all.
+        shape: "ball": no orientation at all, where its sides are as long as one another.
 
     Returns:
         0 to 1.
@@ -82,8 +83,8 @@ def oriented_iou(found: Box3D, truth: Box3D, *, symmetry: str = "none", shape: s
 
 def _likenesses(truth: Box3D, found: Box3D, symmetry: str, shape: str) -> list[Box3D]:
     """The true box as it may be described, given what of its turn can be told. Half turns leave a box as it is."""
-    if shape == "ball":
-        return [Box3D(center=truth.center, size=truth.size, orientation_xyzw=found.orientation_xyzw)]
+    if shape == "ball" and truth.size.max() <= _BALL * truth.size.min():
+        return [truth, Box3D(center=truth.center, size=truth.size, orientation_xyzw=found.orientation_xyzw)]
     if symmetry == "round":
         return [truth, _turned_to(truth, found)]
     if symmetry == "quarter_turn":

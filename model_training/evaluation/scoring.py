@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from model_training.data.records import ObjectRecord, QuestionRecord
 from model_training.evaluation.asked import asked_objects, is_complete
 from model_training.evaluation.cases import Case, CaseSource
 from model_training.evaluation.detection import DetectionScores
@@ -55,7 +56,6 @@ class AnswerScores:
 
     def __init__(self) -> None:
         self._rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-        self._groups: dict[str, str] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Counts one answer.
@@ -64,7 +64,6 @@ class AnswerScores:
             row: of a run's line.
         """
         self._rows[row["mode"], row["class"]].append(row)
-        self._groups[row["class"]] = row["group"]
 
     def to_dict(self) -> dict[str, Any]:
         """By mode: by class, by group, and why answers were wrong."""
@@ -81,8 +80,13 @@ class AnswerScores:
         return {
             "all": _accuracy(everything),
             "groups": {name: _accuracy(rows) for name, rows in sorted(groups.items())},
-            "classes": {name: {**_accuracy(classes[name]), "group": self._groups[name]} for name in sorted(classes)},
+            "classes": {name: {**_accuracy(classes[name]), "group": _group(classes[name])} for name in sorted(classes)},
         }
+
+
+def _group(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Where most questions of a class count."""
+    return Counter(str(row["group"]) for row in rows).most_common(1)[0][0]
 
 
 def _accuracy(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -180,10 +184,21 @@ def _add_words(
             continue
         found = Found.from_dict(row["found"])
         targets = [one for number in question.object_ids if (one := case.record.by_id(number)) is not None]
-        words[row["kind"]].add(case.record, found.objects, targets, refused=bool(found.problem))
+        meant = _meant(question, targets)
+        words[row["kind"]].add(case.record, found.objects, targets, refused=bool(found.problem), meant=meant)
         times["words"].append(found.ms)
         rejected += found.rejected
     return rejected
+
+
+def _meant(question: QuestionRecord, targets: Sequence[ObjectRecord]) -> dict[int, str]:
+    """By which of several words each object is meant: those of its category, or its own expression."""
+    if len(question.names) < 2:
+        return {}
+    if question.kind == "category":
+        return {one.id: one.label for one in targets}
+    is_one_each = len(question.names) == len(question.object_ids)
+    return dict(zip(question.object_ids, question.names, strict=True)) if is_one_each else {}
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float | int | None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from model_training.data.records import FrameRecord, ObjectRecord
+from model_training.evaluation.asked import class_name
 from model_training.evaluation.counts import Counts
 from model_training.evaluation.detection import LEVELS
 from model_training.evaluation.found import FoundObject
@@ -19,7 +20,8 @@ from model_training.evaluation.overlap import (
     rectangle_iou,
     rectangle_offset,
 )
-from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.geometry.arrays import BoolArray, FloatArray
+from n3d_ros.scene.assignment import assign
 
 _LEAST = 1e-9
 
@@ -39,7 +41,13 @@ class WordScores:
         self._projected_offset: list[float] = []
 
     def add(
-        self, record: FrameRecord, found: Sequence[FoundObject], targets: Sequence[ObjectRecord], *, refused: bool
+        self,
+        record: FrameRecord,
+        found: Sequence[FoundObject],
+        targets: Sequence[ObjectRecord],
+        *,
+        refused: bool,
+        meant: Mapping[int, str] | None = None,
     ) -> None:
         """Counts one question.
 
@@ -48,6 +56,8 @@ class WordScores:
             found: for the words.
             targets: what they mean.
             refused: whether the words were not understood.
+            meant: by which of the words, by the object's id, where several were asked for at once: a box that is
+                called by the words for another object is not this one's.
         """
         self.questions += 1
         self.refused += refused
@@ -56,12 +66,13 @@ class WordScores:
         overlap = aligned_iou(
             [one.visible_box for one in found], [one.visible_box for one in placed if one.visible_box is not None]
         )
+        overlap = np.where(_not_called_otherwise(found, placed, meant or {}), overlap, 0.0)
         if placed or not targets:
             for level in LEVELS:
                 hits = len(match(overlap, level=level, way="optimal"))
                 self.counts[level] += Counts(truths=len(placed), found=len(found), hits=hits)
         self._add_places(found, placed, overlap)
-        self._add_projections(record, found, targets)
+        self._add_projections(record, found, targets, meant or {})
 
     def _add_places(self, found: Sequence[FoundObject], placed: Sequence[ObjectRecord], overlap: FloatArray) -> None:
         """Overlap and offset in space; an object that was not found overlaps by 0 and has no offset."""
@@ -73,12 +84,17 @@ class WordScores:
                 self._offset_m.append(math.dist(found[i].visible_box.center, box.center))
 
     def _add_projections(
-        self, record: FrameRecord, found: Sequence[FoundObject], targets: Sequence[ObjectRecord]
+        self,
+        record: FrameRecord,
+        found: Sequence[FoundObject],
+        targets: Sequence[ObjectRecord],
+        meant: Mapping[int, str],
     ) -> None:
         """Overlap and offset in the image."""
         framed = [one for one in targets if one.box_2d is not None]
         seen = [projected_rectangle(one.visible_box, record.intrinsics) for one in found]
         overlap = np.array([[rectangle_iou(a, b.box_2d) for b in framed] for a in seen]).reshape(len(seen), len(framed))
+        overlap = np.where(_not_called_otherwise(found, framed, meant), overlap, 0.0)
         pairs = match(overlap, level=_LEAST, way="overlap")
         self._projected_iou += [float(overlap[pair]) for pair in pairs] + [0.0] * (len(framed) - len(pairs))
         for i, j in self._with_rest(pairs, found, framed):
@@ -90,10 +106,15 @@ class WordScores:
     def _with_rest(
         pairs: Sequence[tuple[int, int]], found: Sequence[FoundObject], targets: Sequence[ObjectRecord]
     ) -> list[tuple[int, int]]:
-        """The pairs, and those of what is left in its order: a box beside its object is off, not missing."""
-        left_found = [i for i in range(len(found)) if i not in {a for a, _ in pairs}]
-        left_targets = [j for j in range(len(targets)) if j not in {b for _, b in pairs}]
-        return [*pairs, *zip(left_found, left_targets, strict=False)]
+        """The pairs, and the nearest ones of what is left: a box beside its object is off, not missing."""
+        free = np.ones((len(found), len(targets)), dtype=bool)
+        for i, j in pairs:
+            free[i], free[:, j] = False, False
+        if not free.any():
+            return list(pairs)
+        way_m = np.array([[_way_m(one, other) for other in targets] for one in found])
+        # One more pair is always worth more than shorter ways.
+        return [*pairs, *assign(way_m - (way_m.max() + 1.0) * (min(way_m.shape) + 1), free)]
 
     def to_dict(self) -> dict[str, Any]:
         """The figures; a missing object counts as overlap 0, and has no offset."""
@@ -107,6 +128,25 @@ class WordScores:
             "projected_iou_mean": _mean(self._projected_iou),
             "projected_offset_mean": _mean(self._projected_offset),
         }
+
+
+def _not_called_otherwise(
+    found: Sequence[FoundObject], targets: Sequence[ObjectRecord], meant: Mapping[int, str]
+) -> BoolArray:
+    """(N, M) which boxes may be which objects: of a basket and a clock, what is called a clock is not the basket."""
+    words = {number: class_name(name) for number, name in meant.items()}
+    asked = set(words.values())
+    rows = [
+        [(label := class_name(one.label)) not in asked or words.get(other.id, label) == label for other in targets]
+        for one in found
+    ]
+    return np.array(rows, dtype=bool).reshape(len(found), len(targets))
+
+
+def _way_m(one: FoundObject, other: ObjectRecord) -> float:
+    """From centre to centre; all are as far from an object without a place."""
+    box = other.visible_box
+    return 0.0 if box is None else math.dist(one.visible_box.center, box.center)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -164,4 +164,5 @@ def test_bands_are_named_by_their_ends() -> None:
 
 def test_classes_are_told_apart_by_words_and_not_by_number() -> None:
     assert same_class("Coffee  mugs", "coffee mug")
+    assert same_class("the red mug", "Red mug")
     assert not same_class("mug", "coffee mug")

@@ -75,6 +75,14 @@ def test_a_ball_has_no_turn_at_all() -> None:
     assert oriented_iou(found, ball, symmetry="round", shape="ball") == pytest.approx(1.0)
 
 
+def test_a_pear_lies_one_way_though_it_is_called_a_ball() -> None:
+    pear = Box3D.axis_aligned((0, 0, 2), (0.1, 0.07, 0.07))
+    upright = Box3D.axis_aligned((0, 0, 2), (0.07, 0.1, 0.07))
+    told_otherwise = make_box((0, 0, 2), (0.07, 0.1, 0.07), axis=(0.0, 0.0, 1.0), angle_rad=math.pi / 2)
+    assert oriented_iou(upright, pear, shape="ball") == pytest.approx(0.7 / (1 + 1 - 0.7))
+    assert oriented_iou(told_otherwise, pear, shape="ball") == pytest.approx(1.0)
+
+
 def test_points_on_the_table_count_against_a_box_that_swallows_it() -> None:
     points = np.array([[x, 0.0, 1.0] for x in range(10)], dtype=np.float64)
     mask = np.arange(10) < 4
