@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from model_training.lifting.annotations import Box2D
 from n3d_ros.errors import InputError
+from n3d_ros.geometry.arrays import FloatArray
 
 LEAST_INSIDE = 0.5  # share of a box's area within the image; with less the box is of another image
 MAX_WORD_LENGTH = 60  # of a label; longer ones are sentences
@@ -96,6 +99,22 @@ def overlap(a: Box2D, b: Box2D) -> float:
     Returns:
         0 to 1.
     """
-    shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / union if union > 0 else 0.0
+    return float(overlaps(np.array([a], dtype=np.float64), b)[0])
+
+
+def overlaps(boxes: FloatArray, other: Box2D) -> FloatArray:
+    """Intersection over union of boxes with one box.
+
+    Args:
+        boxes: (N, 4) left, top, right, bottom.
+        other: likewise.
+
+    Returns:
+        (N,) 0 to 1; 0 where neither has an area.
+    """
+    last = np.asarray(other, dtype=np.float64)
+    sides = np.minimum(boxes[:, 2:], last[2:]) - np.maximum(boxes[:, :2], last[:2])
+    shared = np.prod(np.maximum(sides, 0.0), axis=1)
+    union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(last[2:] - last[:2]) - shared
+    found: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return found

@@ -60,7 +60,7 @@ class Polygons:
         """
         united = np.zeros((height, width), dtype=bool)
         for ring in self.rings:
-            united |= _inside(np.asarray(ring, dtype=np.float64).reshape(-1, 2), width, height)
+            _unite(united, np.asarray(ring, dtype=np.float64).reshape(-1, 2))
         return united
 
 
@@ -274,21 +274,23 @@ def outline_of(row: Any) -> Outline | None:
     return RunLengths(counts=counts, width=row["width"], height=row["height"])
 
 
-def _inside(corners: NDArray[np.float64], width: int, height: int) -> BoolArray:
-    """(H, W) bool: pixels with an odd number of crossings of the outline to their left, at their centre's height."""
-    following = np.roll(corners, -1, axis=0)
-    crossings = np.zeros((height, width + 1), dtype=np.int32)
-    for (x0, y0), (x1, y1) in zip(corners.tolist(), following.tolist(), strict=True):
+def _unite(mask: BoolArray, corners: NDArray[np.float64]) -> None:
+    """Adds to a mask the pixels that have an odd number of the outline's crossings to their left."""
+    (left, top), (right, bottom) = (
+        np.clip(np.ceil(corner - 0.5), 0, mask.shape[::-1]).astype(int).tolist()
+        for corner in (corners.min(axis=0), corners.max(axis=0))
+    )
+    crossings = np.zeros((bottom - top, right - left + 1), dtype=np.int32)
+    for (x0, y0), (x1, y1) in zip(corners.tolist(), np.roll(corners, -1, axis=0).tolist(), strict=True):
         if y0 == y1:
             continue
         low, high = min(y0, y1), max(y0, y1)
         # Centres at row + 0.5 with low <= centre < high, so that a corner counts for one of its two edges.
-        first, last = max(math.ceil(low - 0.5), 0), min(math.ceil(high - 0.5), height)
+        first, last = max(math.ceil(low - 0.5), top), min(math.ceil(high - 0.5), bottom)
         if first >= last:
             continue
         rows = np.arange(first, last)
         x = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
-        columns = np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)
-        crossings[rows, columns] += 1  # one edge crosses a row once, so no index is there twice
-    inside_: BoolArray = np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
-    return inside_
+        columns = np.clip(np.ceil(x - 0.5), left, right).astype(np.intp)
+        crossings[rows - top, columns - left] += 1  # one edge crosses a row once, so no index is there twice
+    mask[top:bottom, left:right] |= np.cumsum(crossings, axis=1)[:, :-1] % 2 == 1

@@ -152,7 +152,12 @@ def _chosen_parts(
     large = np.flatnonzero(sizes >= min(config.min_part_share * sizes.sum(), config.min_part_px))
     if not len(large):
         large = np.array([int(sizes.argmax())])
-    ranges = np.array([np.quantile(depth[labels == part], (0.05, 0.5, 0.95)) for part in large])
+    # Sorted once: a mask on noise has thousands of parts, and looking for each among all pixels would take hours.
+    known = labels >= 0
+    grouped, ends = depth[known][np.argsort(labels[known], kind="stable")], np.cumsum(sizes)
+    ranges = np.array(
+        [np.quantile(grouped[ends[part] - sizes[part] : ends[part]], (0.05, 0.5, 0.95)) for part in large]
+    )
     candidates = np.flatnonzero(sizes[large] >= config.nearer_share * sizes[large].max())
     main = int(candidates[ranges[candidates, 1].argmin()])
     v, u = np.nonzero(labels == large[main])

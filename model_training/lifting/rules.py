@@ -9,7 +9,7 @@ import numpy as np
 
 from model_training.data.pictures import mask_box
 from model_training.lifting.annotations import Annotation2D
-from model_training.lifting.boxes_2d import overlap
+from model_training.lifting.boxes_2d import overlap, overlaps
 from model_training.lifting.config import FilterConfig
 from model_training.lifting.points import OwnPoints
 from n3d_ros.geometry.arrays import BoolArray
@@ -58,13 +58,16 @@ def duplicates(annotations: Sequence[Annotation2D], filters: FilterConfig) -> se
         Places in the sequence.
     """
     repeated: set[int] = set()
+    kept: dict[str, list[int]] = {}
+    boxes = np.array([one.box_2d for one in annotations], dtype=np.float64).reshape(-1, 4)
     for place, one in enumerate(annotations):
-        for before in range(place):
-            other = annotations[before]
-            same = before not in repeated and other.label == one.label and not (one.is_group or other.is_group)
-            if same and overlap(one.box_2d, other.box_2d) > filters.max_duplicate_iou:
-                repeated.add(place)
-                break
+        if one.is_group:
+            continue
+        earlier = kept.setdefault(one.label, [])
+        if earlier and overlaps(boxes[earlier], one.box_2d).max() > filters.max_duplicate_iou:
+            repeated.add(place)
+        else:
+            earlier.append(place)
     return repeated
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from model_training.lifting.boxes_2d import overlaps
 from model_training.lifting.outlines import (
     MaskFile,
     Polygons,
@@ -127,3 +128,16 @@ def test_a_mask_of_more_pixels_than_opencv_takes_is_refused(tmp_path: Path) -> N
     (tmp_path / "m.png").write_bytes(header)
     with pytest.raises(InputError, match="cannot be decoded"):
         MaskFile(name="m.png").read(tmp_path, 30, 20)
+
+
+def test_a_polygon_partly_outside_is_cut_and_one_outside_is_nothing() -> None:
+    partly = Polygons(rings=((-5.0, -5.0, 4.0, -5.0, 4.0, 3.0, -5.0, 3.0),)).mask(30, 20)
+    assert partly[:3, :4].all()
+    assert partly.sum() == 12
+    assert not Polygons(rings=((40.0, 5.0, 50.0, 5.0, 50.0, 9.0),)).mask(30, 20).any()
+
+
+def test_overlaps_are_those_computed_by_hand() -> None:
+    boxes = np.array([[0.0, 0.0, 4.0, 4.0], [2.0, 2.0, 6.0, 6.0], [4.0, 0.0, 8.0, 4.0], [1.0, 1.0, 1.0, 1.0]])
+    assert overlaps(boxes, (0.0, 0.0, 4.0, 4.0)) == pytest.approx([1.0, 4 / 28, 0.0, 0.0])
+    assert overlaps(boxes[3:], (1.0, 1.0, 1.0, 1.0)) == pytest.approx([0.0])
