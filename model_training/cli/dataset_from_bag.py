@@ -285,10 +285,12 @@ def _second(args: argparse.Namespace) -> int:
     config = FinishConfig(
         split=SplitConfig(**_values(args, SplitConfig)), only_checked=args.only_checked, licence=args.licence
     )
-    with progress(None, "writing", unit="frame") as bar:
+    with progress(None, "checking", unit="frame") as bar:
 
-        def advance(count: int, total: int) -> None:
-            bar.total = total
+        def advance(phase: str, count: int, total: int) -> None:
+            if count == 1:
+                bar.reset(total)
+                bar.set_description(phase)
             bar.update(count - bar.n)
 
         done = finish([Path(one) for one in args.source], Path(args.out), config, force=args.force, on_frame=advance)
@@ -319,9 +321,8 @@ def _tell_second(done: Finished, sources: list[str]) -> None:
 def _next_commands(done: Finished) -> str:
     """Questions for each split, and training."""
     questions = [f"  n3d dataset questions {quote(str(one.path))}" for one in done.datasets.values()]
-    splits = {"train": "--data", "validation": "--validation"}
-    paths = {split: quote(str(one.path)) for split, one in done.datasets.items()}
-    given = [f"{option} {paths[split]}" for split, option in splits.items() if split in paths]
+    options = (("train", "--data"), ("validation", "--validation"))
+    given = [f"{option} {quote(str(done.datasets[key].path))}" for key, option in options if key in done.datasets]
     return "\n".join([*questions, f"  n3d train stage1 --config CONFIG {' '.join(given)} --out RUN"])
 
 

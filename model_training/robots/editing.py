@@ -6,7 +6,7 @@ import difflib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -301,13 +301,16 @@ def check_seen(box: Box3D, camera: CameraIntrinsics) -> None:
         )
 
 
-def edited_frames(work: WorkFolder, labels: LabelFile, faults: list[Fault]) -> list[EditedFrame]:
+def edited_frames(
+    work: WorkFolder, labels: LabelFile, faults: list[Fault], on_frame: Callable[[int, int], None]
+) -> list[EditedFrame]:
     """Every frame of a folder as a person means it, without images; skipped ones too.
 
     Args:
         work: the folder.
         labels: what its labels.txt says.
         faults: what is wrong with lines is added here.
+        on_frame: told how many frames are done, and of how many: boxes to fit take a while.
 
     Returns:
         Frames in order of time; one whose heading was deleted is not among them.
@@ -316,7 +319,8 @@ def edited_frames(work: WorkFolder, labels: LabelFile, faults: list[Fault]) -> l
     faults += rename_faults(labels, list(found.values()))
     renames = Renames(labels.renames)
     edited = []
-    for lines in labels.frames:
+    for count, lines in enumerate(labels.frames, start=1):
+        on_frame(count, len(labels.frames))
         if lines.name not in found:
             near = difflib.get_close_matches(lines.name, found, n=1)
             meant = f" Did you mean {near[0]}?" if near else ""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.errors import ConfigurationError, InputError
 
+OnFrame = Callable[[str, int, int], None]
 REPORT_FILE, SHEET_FILE = "from_bag.json", "contact_sheet.jpg"
 
 
@@ -114,7 +116,7 @@ def finish(
     config: FinishConfig,
     *,
     force: bool = False,
-    on_frame: Callable[[int, int], None] = lambda _done, _total: None,
+    on_frame: OnFrame = lambda _phase, _done, _total: None,
 ) -> Finished:
     """Writes the data sets of one or several corrected folders, and pictures for control.
 
@@ -123,7 +125,7 @@ def finish(
         out: folder for the data sets, one for each split.
         config: how.
         force: replace data sets made here before.
-        on_frame: told how many frames are done, and of how many.
+        on_frame: told what is done, with how many frames, and of how many.
 
     Returns:
         What came of it.
@@ -134,7 +136,7 @@ def finish(
         ConfigurationError: the place is taken, another run writes there, or it cannot be written.
     """
     folders = _opened(works)
-    edits = _checked([(one, *_edits_of(one)) for one in folders])
+    edits = _checked([(one, *_edits_of(one, on_frame)) for one in folders])
     plan, left_out = plan_of(edits, config.split, only_checked=config.only_checked)
     if not plan:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "labels.txt lists none"
@@ -168,10 +170,10 @@ def _opened(paths: Sequence[Path]) -> list[WorkFolder]:
     return folders
 
 
-def _edits_of(work: WorkFolder) -> tuple[list[EditedFrame], list[Fault]]:
+def _edits_of(work: WorkFolder, on_frame: OnFrame) -> tuple[list[EditedFrame], list[Fault]]:
     """The frames of a folder as a person means them, and what is wrong with its lines."""
     labels, faults = read_labels(work.labels)
-    return edited_frames(work, labels, faults), faults
+    return edited_frames(work, labels, faults, partial(on_frame, "checking")), faults
 
 
 def _checked(
@@ -208,7 +210,7 @@ def _write(
     plan: Sequence[Planned],
     config: FinishConfig,
     missing: Mapping[str, Sequence[int]],
-    on_frame: Callable[[int, int], None],
+    on_frame: OnFrame,
 ) -> None:
     """Writes the shards that are missing."""
     size = config.frames_per_shard
@@ -223,7 +225,7 @@ def _write(
         for one in part:
             yield _record(one, config.licence)
             done += 1
-            on_frame(done, total)
+            on_frame("writing", done, total)
 
     for dataset, number, part in parts:
         dataset.write_frames(number, records(part))

@@ -299,8 +299,8 @@ def test_finishing_again_writes_nothing_new(labels: Path) -> None:
 def test_an_interrupted_run_goes_on(labels: Path) -> None:
     config = FinishConfig(frames_per_shard=2)
 
-    def stop(done: int, _total: int) -> None:
-        if done == 3:
+    def stop(phase: str, done: int, _total: int) -> None:
+        if phase == "writing" and done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -333,9 +333,10 @@ def test_a_replacement_that_was_killed_can_be_given_again(
     def killed(folder: Path) -> None:
         raise KeyboardInterrupt(folder)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
-        finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
+        with pytest.raises(KeyboardInterrupt):
+            finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
     done = finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
     assert done.objects == {"red block": 5, "toy brick": 1}
 
@@ -400,6 +401,12 @@ def test_pictures_for_control_of_frames_that_are_left_out_do_not_stay(labels: Pa
     finish([labels], labels.parent / "dataset", FinishConfig(), force=True)
     left = {path.stem for path in (labels / "control").iterdir()}
     assert left == {"mine", *(f"0000.{k}00" for k in (0, 2, 3, 4, 5))}
+
+
+def test_checking_and_writing_are_told_frame_by_frame(labels: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    finish([labels], labels.parent / "dataset", FinishConfig(), on_frame=lambda *words: told.append(words))
+    assert told == [(phase, k, 6) for phase in ("checking", "writing") for k in range(1, 7)]
 
 
 def test_two_runs_do_not_write_one_data_set(labels: Path) -> None:
