@@ -51,9 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     config = read_yaml(args.config, QuestionConfig) if args.config else QuestionConfig()
     folder = DatasetFolder.open(args.out)
-    config = with_vocabulary(config, folder)
-    folder = folder.begin_questions(config)
     wanted, there = shard_numbers(args.shards, folder.shards), folder.frame_shards
+    folder = folder.begin_questions(with_vocabulary(config, folder))
     made = run_stage(
         AskQuestions(config=config, folder=folder),
         folder,

@@ -132,7 +132,7 @@ def relative_distance(drawing: Drawing) -> Draft:
             question=drawing.one_of(wording.IS_NEARER[word]).format(a=a.the, b=b.the, r=reference.the),
             things=(*things, reference),
             steps=text,
-            answer=f"{'Yes' if is_so else 'No'}, {a.the} is {true_word} {true_to} {reference.the} than {b.the}.",
+            answer=f"{'Yes' if is_so else 'No'}, {a.the} is {true_word} {true_to} {reference.the} than {b.the} is.",
             value_type="boolean",
             value="yes" if is_so else "no",
         )

@@ -133,9 +133,10 @@ NEARER: Mapping[str, tuple[str, ...]] = {
     "farther": ("Which is farther from {r}, {a} or {b}?", "Which one is farther from {r}, {a} or {b}?"),
 }  # fmt: skip
 IS_NEARER: Mapping[str, tuple[str, ...]] = {
-    "closer": ("Is {a} closer to {r} than {b}?",),
-    "farther": ("Is {a} farther from {r} than {b}?",),
+    "closer": ("Is {a} closer to {r} than {b} is?",),
+    "farther": ("Is {a} farther from {r} than {b} is?",),
 }
+"""With "is" at the end: else "than the bowl" could also mean "than to the bowl"."""
 NEAREST: Mapping[str, tuple[str, ...]] = {
     "closer": ("Which of {things} is closest to {r}?", "Which of {things} is nearest to {r}?"),
     "farther": ("Which of {things} is farthest from {r}?",),

@@ -50,3 +50,11 @@ def test_the_nearest_of_all_is_called_by_its_label_where_that_is_enough() -> Non
     answers = {one.value for one in asked if "object" in one.question}
     assert answers
     assert answers <= {"mug", "book", "bowl", "apple", "bottle"}
+
+
+def test_what_is_closer_than_what_cannot_be_misread() -> None:
+    config = replace(THINK, classes=("relative_distance",))
+    asked = [one for k in range(6) for one in questions_about(kitchen(f"c-{k}"), config)]
+    said = [text for one in asked if one.value_type == "boolean" for text in (one.question, one.answer)]
+    assert said
+    assert [text for text in said if not text.endswith((" is?", " is."))] == []

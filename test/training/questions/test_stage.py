@@ -107,6 +107,14 @@ def test_a_wrong_setting_in_the_file_is_named(tmp_path: Path, text: str, said: s
         ask(tmp_path / "d", "--config", str(tmp_path / "wrong.yaml"))
 
 
+def test_shards_that_are_not_there_are_named_before_anything_is_begun(tmp_path: Path) -> None:
+    dataset(tmp_path / "d", [records(1)])
+    with pytest.raises(ConfigurationError, match="--shards"):
+        ask(tmp_path / "d", "--shards", "4-5")
+    (tmp_path / "other.yaml").write_text("reasoning: 1\n")
+    assert ask(tmp_path / "d", "--config", str(tmp_path / "other.yaml")) == 0
+
+
 def test_the_vocabulary_has_labels_in_their_frequency(tmp_path: Path) -> None:
     mugs = [frame(*(thing(k, "mug", (0.2 * k, 0.0, 1.0)) for k in (1, 2, 3)), name=f"f-{n}") for n in range(3)]
     folder = dataset(tmp_path / "d", [[*mugs, frame(thing(1, "book", (0.0, 0.0, 1.0)), name="book")]])
