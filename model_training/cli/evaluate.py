@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     from model_training.evaluation.evaluate import evaluate
     from model_training.evaluation.report import REPORT_FILE, read_report
     from model_training.evaluation.running import planned
-    from model_training.evaluation.tables import box_tables, further_tables
+    from model_training.evaluation.tables import box_tables, further_tables, in_short
     from n3d_ros.cli.console import progress
     from n3d_ros.depth.files.run_lock import only_run_in
 
@@ -141,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
         looker.close()
     print(box_tables(result.figures, source.measures, open_classes=source.open_classes))
     print(further_tables(result.figures, open_classes=source.open_classes))
+    print(f"\n{in_short(result.figures, source.measures, open_classes=source.open_classes)}")
     print(f"\n{output / REPORT_FILE}")
     return 0
 

@@ -18,7 +18,7 @@ from model_training.evaluation.found import Found
 from model_training.evaluation.pictures import Picture, case_picture, reliability_picture
 from model_training.evaluation.running import EvaluationConfig, limited
 from model_training.evaluation.scoring import FORMAT, VERSION, Evaluation, FrameScore
-from model_training.evaluation.tables import box_tables, explanation, further_tables
+from model_training.evaluation.tables import box_tables, explanation, further_tables, in_short
 from n3d_ros.depth.files.writing import START_AGAIN, whole_file, write_json
 from n3d_ros.errors import ConfigurationError
 
@@ -32,6 +32,10 @@ REPORT_FILES = (
     *(f"{kind}_{number}.jpg" for kind in PICTURE_SETS for number in range(1, PICTURES_EACH + 1)),
 )
 """Everything that a report may consist of."""
+_LEGEND = (
+    "In the pictures, green boxes are true. Found ones are blue where one overlaps a true box by 0.25, whatever it is "
+    "called, and red elsewhere; a green box without a blue one was missed. Things that count neither way are gray."
+)
 _JPEG_QUALITY = 88
 
 
@@ -124,8 +128,13 @@ def markdown(
     figures = evaluation.figures
     parts = ["# Evaluation", ""]
     parts += [f"- {name}: {_words(value)}" for name, value in about.items() if value not in ([], {}, "")]
-    parts += ["", *_counts(figures), "", box_tables(figures, measures, open_classes=open_classes)]
-    parts += [further_tables(figures, open_classes=open_classes), "", explanation(measures), ""]
+    parts += ["", *_counts(figures), ""]
+    parts += ["## In short", "", in_short(figures, measures, open_classes=open_classes), ""]
+    parts += ["## How to read the tables", "", explanation(measures), ""]
+    parts += [box_tables(figures, measures, open_classes=open_classes)]
+    parts += [further_tables(figures, open_classes=open_classes), ""]
+    if any(pictures.get(kind) for kind in PICTURE_SETS):
+        parts += [_LEGEND, ""]
     for kind in (*PICTURE_SETS, "scores"):
         if pictures.get(kind):
             parts += [f"## Pictures: {kind}", "", *(f"![{kind}]({name})\n" for name in pictures[kind])]

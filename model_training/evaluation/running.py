@@ -151,15 +151,19 @@ def _words_result(case: Case, asked: AskedQuestion, looker: Looker) -> dict[str,
 def _answers(case: Case, asked: AskedQuestion, looker: Looker, look: Look, mode: str) -> list[dict[str, Any]]:
     """The answers to one question: computed, the model's own, or both, from the same boxes."""
     question = asked.record
-    started = time.perf_counter()
+    begun = time.perf_counter()
     seen = looker.look(case.record, question=question.question) if looker.open_vocabulary else look
+    look_ms = 1e3 * (time.perf_counter() - begun)
     answers: list[dict[str, Any]] = []
     rejected = seen.found.rejected if seen is not look else 0  # of the frame's own look they are counted already
 
     def tell(by: str, verdict: Verdict) -> None:
-        ms = 1e3 * (time.perf_counter() - started)
+        nonlocal begun
+        ms = look_ms + 1e3 * (time.perf_counter() - begun)
+        begun = time.perf_counter()
         answers.append(_answer_row(asked, by, verdict) | {"ms": ms, "rejected": 0 if answers else rejected})
 
+    begun = time.perf_counter()  # what one way of answering takes is none of the other's
     if mode != MODEL:
         tell(CODE, _computed(asked, seen, looker))
     if mode != CODE:

@@ -112,6 +112,43 @@ def further_tables(figures: Mapping[str, Any], *, open_classes: bool) -> str:
     return "\n".join(parts)
 
 
+def in_short(figures: Mapping[str, Any], measures: Sequence[str], *, open_classes: bool) -> str:
+    """The outcome in a few sentences.
+
+    Args:
+        figures: of an evaluation.
+        measures: the first one is told.
+        open_classes: whether classes mean nothing here.
+
+    Returns:
+        Markdown, one line per subject.
+    """
+    lines = []
+    if measures:
+        boxes = figures["boxes"][measures[0]]
+        any_class, by_class = (boxes["counts"][kind][str(LEVELS[0])] for kind in (ANY_CLASS, BY_CLASS))
+        line = (
+            f"boxes: {any_class['hits']} of {any_class['truths']} objects were found "
+            f"({percent(any_class['recall'])} %) by {any_class['found']} boxes, of which "
+            f"{percent(any_class['precision'])} % are on an object: F1 {percent(any_class['f1'])} %"
+        )
+        if not open_classes:
+            line += f"; {by_class['hits']} of them by the right name: F1 {percent(by_class['f1'])} %"
+        lines.append(f"{line} ({measures[0]}, at {LEVELS[0]})")
+        if boxes["errors"]["offset_m_median"] is not None:
+            lines.append(
+                f"half of the boxes near an object are within {boxes['errors']['offset_m_median']:.3f} m of it"
+            )
+    for kind, one in figures["words"].items():
+        lines.append(f"words, {kind}: Proj. IoU {decimal(one['projected_iou_mean'])} of {one['targets']} objects")
+    for mode, answers in figures["answers"].items():
+        told = ", ".join(
+            f"{name} {percent(one['accuracy'])} % of {one['judged']}" for name, one in answers["groups"].items()
+        )
+        lines.append(f"answers, {mode}: right are {told}")
+    return "\n".join(f"- {line}." for line in lines)
+
+
 def explanation(measures: Sequence[str]) -> str:
     """What the words of the tables mean.
 
@@ -121,10 +158,21 @@ def explanation(measures: Sequence[str]) -> str:
     Returns:
         Sentences.
     """
-    lines = [_MEANINGS[measure] for measure in measures]
+    lines = []
+    if measures:
+        lines += [
+            "at 0.25, at 0.5: a box is right where its IoU with a true box (the volume that they share over the volume "
+            "that they fill together) is at least so much; an object has one box, and every other one on it is wrong",
+            "P, precision: the share of the boxes that are right; R, recall: the share of the objects that were found; "
+            'F1: the harmonic mean of both; "-": cannot be said',
+        ]
+    lines += [_MEANINGS[measure] for measure in measures]
     lines += [
         "class-aware: a box must be called as its object is, in the same words; class-agnostic: anything counts",
-        "offset in the image: distance of the projected box's and the true rectangle's centres, in image sizes",
+        "offset: distance of two boxes' centres; in the image: of the projected box's and the true rectangle's, in "
+        "image sizes",
+        "code: answers that the node's code computes from the boxes found; model: answers in the model's own words",
+        "calibration error: how far scores are from the share of boxes that is right; 0 is best",
         "numeric answers are right within 25 %, clock directions by the hour, all others exactly; an object that was "
         "not found makes an answer wrong",
     ]

@@ -54,6 +54,16 @@ def test_the_report_tells_what_was_found(reports: tuple[Path, Path]) -> None:
     assert "code, wrong because: not_found 4" in bad
 
 
+def test_the_report_begins_with_what_came_out(reports: tuple[Path, Path]) -> None:
+    good, bad = (folder.joinpath(REPORT_FILE).read_text().partition("## Boxes")[0] for folder in reports)
+    assert "4 of 4 objects were found (100.0 %) by 4 boxes, of which 100.0 % are on an object" in good
+    assert "half of the boxes near an object are within 0.000 m of it" in good
+    assert "0 of 4 objects were found (0.0 %) by 4 boxes" in bad
+    assert "half of the boxes" not in bad  # none is near
+    assert "answers, code: right are numeric 0.0 % of 4" in bad
+    assert "P, precision" in good
+
+
 def test_frames_that_may_have_been_trained_on_are_called_so(reports: tuple[Path, Path], tmp_path: Path) -> None:
     trained = ListedCases(listed=(Case(record=frame_record(MUG, split="train")),))
     evaluate(TrueBoxes(), trained, folder=tmp_path / "trained")

@@ -17,8 +17,9 @@ from model_training.evaluation.journal import LINES_FILE, RUN_FILE, Journal
 from model_training.evaluation.looking import GrounderLooker, Look, TrueBoxes, region_box
 from model_training.evaluation.report import REPORT_FILES
 from model_training.evaluation.running import EvaluationConfig, planned, run_cases
-from n3d_ros.errors import ConfigurationError, InputError
+from n3d_ros.errors import ConfigurationError, InputError, StatusCode
 from n3d_ros.inference.grounder import GroundingResult
+from n3d_ros.scene.spatial_answer import SpatialAnswer
 from training.evaluation.frames_for_evaluation import CAMERA, cube, frame_record, question, thing
 from training.evaluation.grounders_for_evaluation import SpeakingGrounder, ToldGrounder
 
@@ -83,6 +84,23 @@ def test_both_modes_answer_from_the_same_boxes() -> None:
     assert accuracy(figures, "code") == 1.0
     assert accuracy(figures, "model") == 0.0
     assert len(grounder.requests) == 2
+
+
+def test_a_model_is_not_charged_for_the_time_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def slow(*_: Any, **__: Any) -> Any:
+        clock[0] += 7.0
+        return SpatialAnswer(status=StatusCode.OK, text="yes", value=True)
+
+    monkeypatch.setattr("model_training.evaluation.running.computed_answer", slow)
+    monkeypatch.setattr("model_training.evaluation.running.time.perf_counter", lambda: clock[0])
+    grounder = SpeakingGrounder(MUG_FOUND, BOX_FOUND, says="Yes.")
+    figures = evaluate(
+        GrounderLooker(grounder), ListedCases(listed=(case(LEFT),)), EvaluationConfig(answer_mode="both")
+    )
+    assert figures.figures["latency_ms"]["answer, code"]["p50"] == pytest.approx(7000)
+    assert figures.figures["latency_ms"]["answer, model"]["p50"] == pytest.approx(0)
 
 
 @pytest.mark.parametrize(("says", "partial", "why"), [("", False, "no answer"), ("Yes", True, "did not end")])
