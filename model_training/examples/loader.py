@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +92,30 @@ class BatchSet(IterableDataset[Batch]):
             yield batch
 
 
+class _Loader(DataLoader[Batch]):
+    """A loader whose processes live through Ctrl-C, which a terminal sends to all processes of a command."""
+
+    def __iter__(self) -> Any:
+        with _interrupts_ignored():
+            return super().__iter__()
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Within it Ctrl-C does nothing, also in processes begun meanwhile, from their first moment on to their last.
+
+    A worker that ended by it would take the run's last steps with it: the run stops by itself, with a checkpoint.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _settle_worker() -> None:
     """One thread for each worker, and an end without an abort.
 
@@ -124,4 +151,4 @@ def batch_loader(batches: BatchSet, *, streams: int, workers: int, pinned: bool 
     if workers:
         # Fresh processes: a fork of one that runs torch's threads or a GPU may hang.
         settings = {"multiprocessing_context": "spawn", "prefetch_factor": AHEAD}
-    return DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=pinned, **settings)
+    return _Loader(batches, batch_size=None, num_workers=workers, pin_memory=pinned, **settings)
