@@ -41,7 +41,8 @@ def augmented(look: Look, questions: Sequence[QuestionRecord], config: AugmentCo
         A new look, or the same where nothing was drawn.
     """
     chances = rng.random(5)
-    if chances[0] < config.flip and not any(depends_on_sides(question) for question in questions):
+    words = [one.label for one in look.objects]  # an answer names them, whatever the question
+    if chances[0] < config.flip and not SIDES.search(" ".join(words)) and not any(map(depends_on_sides, questions)):
         look = mirrored(look)
     if chances[1] < config.crop:
         look = _cropped_by_chance(look, config.max_zoom, rng)

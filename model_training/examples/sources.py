@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,11 +122,13 @@ class FolderSource:
         path: of the folder.
         shards: numbers of those that are there.
         about: what it is.
+        has_questions: whether any were asked about its frames; where not, everything in a frame is asked for.
     """
 
     path: Path
     shards: tuple[int, ...]
     about: str
+    has_questions: bool = True
 
     @classmethod
     def open(cls, path: Path) -> FolderSource:
@@ -147,9 +149,9 @@ class FolderSource:
         shards = tuple(n for n in folder.frame_shards if folder.shard_path("frames", n).is_file())
         if not shards:
             raise ConfigurationError(f"{path}: expected frames, got no finished shard; run `n3d dataset generate` on.")
-        return cls(
-            path=path, shards=shards, about=f"{path.name} ({folder.kind}, {len(shards)} of {folder.shards} shards)"
-        )
+        asked = any(folder.shard_path("questions", n).is_file() for n in shards)
+        parts = (folder.kind, f"{len(shards)} of {folder.shards} shards", *(() if asked else ("without questions",)))
+        return cls(path=path, shards=shards, about=f"{path.name} ({', '.join(parts)})", has_questions=asked)
 
     def pairs(self, shard: int) -> Iterator[Pair]:
         """See ``Source``.
@@ -180,12 +182,13 @@ class GeneratedSource:
     about: str = field(default="generated")
 
     @classmethod
-    def read(cls, scenes: str, questions: str) -> GeneratedSource:
+    def read(cls, scenes: str, questions: str, *, reasons: bool = True) -> GeneratedSource:
         """The source of two YAML files.
 
         Args:
             scenes: path of the scenes' configuration, or the name of a shipped one ("raycast_train").
             questions: path of the questions', or the name of a shipped one; empty: defaults.
+            reasons: whether questions to reason about are wanted; they take four times as long as the frame itself.
 
         Returns:
             The source.
@@ -198,6 +201,8 @@ class GeneratedSource:
         asked = read_yaml(_shipped(questions, "questions"), QuestionConfig) if questions else QuestionConfig()
         if not asked.vocabulary:  # else nothing would be asked for that is not there
             asked = replace(asked, vocabulary=config.categories or tuple(CATALOGUE))
+        if not reasons:
+            asked = replace(asked, reasoning=0)
         about = f"{Path(scenes).name} ({config.kind}, {config.scenes} scenes, made as needed)"
         return cls(scenes=config, asked=asked, about=about)
 
@@ -237,18 +242,41 @@ def _shipped(name: str, part: str) -> Path:
     return shipped if not path.exists() and path.name == name and shipped.is_file() else path
 
 
-def open_source(config: SourceConfig) -> Source:
+def open_source(config: SourceConfig, *, reasons: bool = True) -> Source:
     """The source of a configuration.
 
     Args:
         config: what it is.
+        reasons: whether questions to reason about are wanted.
 
     Returns:
         The source; picklable, so that workers read for themselves.
     """
     if config.folder:
         return FolderSource.open(Path(config.folder))
-    return GeneratedSource.read(config.generate, config.questions)
+    return GeneratedSource.read(config.generate, config.questions, reasons=reasons)
+
+
+def open_sources(configs: Sequence[SourceConfig], *, reasons: bool) -> tuple[Source, ...]:
+    """The sources of a run.
+
+    Args:
+        configs: what they are.
+        reasons: whether the run learns to reason.
+
+    Returns:
+        Sources in the same order.
+
+    Raises:
+        ConfigurationError: there is nothing to reason about.
+    """
+    sources = tuple(open_source(config, reasons=reasons) for config in configs)
+    if reasons and all(isinstance(source, FolderSource) and not source.has_questions for source in sources):
+        raise ConfigurationError(
+            f"{'; '.join(source.about for source in sources)}: expected questions to reason about, got none. "
+            "Run `n3d dataset questions FOLDER` first."
+        )
+    return sources
 
 
 def describe(counts: Counter[str]) -> str:

@@ -24,6 +24,7 @@ from n3d_ros.errors import ConfigurationError, N3dError
 
 logger = logging.getLogger(__name__)
 
+LEARNT_SPLIT = "train"
 MAX_SKIPPED = 1000  # frames in a row that give no example; more means that nothing fits
 _SHARDS, _ROWS, _PICK, _CHANGE = 11, 12, 13, 14  # what a draw is for, beside its numbers
 
@@ -179,6 +180,9 @@ class Stream:
         for _ in range(MAX_SKIPPED):
             place = self._picked(step)
             block, row, (frame, questions) = self._advance(place, counts)
+            if frame.split != LEARNT_SPLIT:  # what models are judged by is never learnt
+                counts[f"frame of the split {frame.split}"] += 1
+                continue
             rng = np.random.default_rng([self._batches.seed, _CHANGE, place, block, row])
             try:
                 example = make_example(

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from model_training.examples.loader import META, BatchSet
-from model_training.examples.sources import open_source
+from model_training.examples.sources import open_sources
 from model_training.examples.stream import BatchConfig
 from model_training.training.config import TrainConfig
 from model_training.training.starting import Start, start_of
@@ -37,6 +37,7 @@ class Plan:
         weight_bytes: weights, gradients and moments.
         activation_bytes: about, of the largest batch looked at.
         batch_ms: to make a batch in one process.
+        data: the sources, in words.
     """
 
     parameters: int
@@ -49,6 +50,7 @@ class Plan:
     weight_bytes: int
     activation_bytes: int
     batch_ms: float
+    data: str
 
     def lines(self, config: TrainConfig, stage: str, out: Path) -> list[str]:
         """For a console.
@@ -66,6 +68,7 @@ class Plan:
         rows = [
             ("run", f"{stage}, {config.optimizer.steps} steps, into {out}"),
             ("model", f"{config.start_from}: {self.parameters:,} weights, {self.trained:,} trained (dense head with)"),
+            ("data", self.data),
             ("step", f"{config.data.accumulate} batches of {self.frames:.1f} frames, {self.turns:.1f} questions"),
             ("tokens", f"{per_step:,.0f} a step on each process, {self.padding:.0%} padding beside"),
             ("work", f"{self.work * config.data.accumulate / 1e12:.3g} TFLOP a step on each process"),
@@ -100,7 +103,7 @@ def plan_of(config: TrainConfig, stage: str) -> Plan:
         seed=config.seed,
         accumulate=data.accumulate,
     )
-    sources = [open_source(source) for source in data.sources]
+    sources = open_sources(data.sources, reasons=config.mix(stage).stage == "reasoning")
     loader = iter(BatchSet(sources, data.sources, config.examples, config.mix(stage), batches, start.folder))
     frames = turns = tokens = places = 0
     work, most, spent = 0.0, 0, 0.0
@@ -125,6 +128,7 @@ def plan_of(config: TrainConfig, stage: str) -> Plan:
         weight_bytes=held + start.trained * (ADAM_BYTES + GRADIENT_BYTES),
         activation_bytes=most,
         batch_ms=1e3 * spent / LOOKED_AT,
+        data="; ".join(source.about for source in sources),
     )
 
 

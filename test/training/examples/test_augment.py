@@ -88,6 +88,8 @@ def test_words_of_sides_forbid_the_mirror() -> None:
     kept = augmented(look, [detection, referring], always, np.random.default_rng(0))
     assert kept is look
     assert augmented(look, [detection], always, np.random.default_rng(0)).objects[0] is not look.objects[0]
+    shoe = replace(look, objects=(replace(look.objects[0], label="left shoe"), *look.objects[1:]))
+    assert augmented(shoe, [detection], always, np.random.default_rng(0)) is shoe
 
 
 def test_everything_at_once_stays_true_and_follows_from_the_seed() -> None:

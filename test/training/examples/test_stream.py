@@ -14,7 +14,14 @@ pytest.importorskip("torch", reason="torch comes with the extra [model]")
 from model_training.examples.config import AugmentConfig, ExampleConfig
 from model_training.examples.example import Mix
 from model_training.examples.loader import META, BatchSet, batch_loader
-from model_training.examples.sources import FolderSource, SourceConfig, open_source, source_configs
+from model_training.examples.sources import (
+    FolderSource,
+    GeneratedSource,
+    SourceConfig,
+    open_source,
+    open_sources,
+    source_configs,
+)
 from model_training.examples.stream import BatchConfig, Cursor, Drawn, Stream
 from model_training.models.stand_in_tokenizer import train_stand_in_tokenizer
 from n3d_ros.codec.tokenizer import Tokenizer
@@ -123,6 +130,29 @@ def test_workers_change_nothing_of_what_is_loaded(tmp_path: Path) -> None:
         batch_loader(None, streams=2, workers=3)  # type: ignore[arg-type]
 
 
+def test_frames_that_models_are_judged_by_are_never_learnt(tokenizer: Tokenizer) -> None:
+    kept_back = (replace(RECORD, split="validation"), RECORD, replace(RECORD, split="held_out"))
+    mixed = stream(tokenizer, sources=(Known(records=kept_back),))
+    batches = [mixed.next(step) for step in range(4)]
+    assert all(one.id.endswith("1") for drawn in batches for one in drawn.examples)
+    counts = sum((drawn.skipped for drawn in batches), Counter())
+    assert counts["frame of the split validation"] >= 2 and counts["frame of the split held_out"] >= 2
+    alone = stream(tokenizer, sources=(Known(records=kept_back[:1]),))
+    with pytest.raises(ConfigurationError, match="expected frames to learn from, .* frame of the split validation"):
+        alone.next(0)
+
+
+def test_scenes_made_for_stage_1_are_not_asked_what_it_never_learns(tmp_path: Path) -> None:
+    scenes = tmp_path / "scenes.yaml"
+    scenes.write_text("kind: raycast\nscenes: 2\nscenes_per_shard: 1\nview: {sizes: [[64, 48]]}\n")
+    (find,) = open_sources((SourceConfig(generate=str(scenes)),), reasons=False)
+    (reason,) = open_sources((SourceConfig(generate=str(scenes)),), reasons=True)
+    assert isinstance(find, GeneratedSource) and isinstance(reason, GeneratedSource)
+    assert find.asked.reasoning == 0 and reason.asked.reasoning > 0 and find.scenes == reason.scenes
+    kinds = {question.kind for _, questions in find.pairs(0) for question in questions}
+    assert "detection" in kinds and "reasoning" not in kinds
+
+
 def test_a_data_sets_folder_is_a_source(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow comes with the extra [train]")
     from model_training.data.folder import DatasetFolder
@@ -133,6 +163,10 @@ def test_a_data_sets_folder_is_a_source(tmp_path: Path) -> None:
     assert isinstance(source, FolderSource) and source.shards == (1,) and "1 of 2 shards" in source.about
     ((frame, questions),) = source.pairs(1)
     assert frame.id == RECORD.id and questions == ()
+    assert source.about == "set (scenes, 1 of 2 shards, without questions)"
+    assert open_sources((SourceConfig(folder=str(tmp_path / "set")),), reasons=False) == (source,)
+    with pytest.raises(ConfigurationError, match="questions to reason about, got none. Run `n3d dataset questions"):
+        open_sources((SourceConfig(folder=str(tmp_path / "set")),), reasons=True)
     with pytest.raises(ConfigurationError, match=r"expected a data set with a file dataset\.json"):
         open_source(SourceConfig(folder=str(tmp_path / "none")))
 
