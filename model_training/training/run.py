@@ -19,15 +19,18 @@ from tqdm import tqdm
 
 from model_training import checkpoints
 from model_training.data.records import FrameRecord
-from model_training.examples.sources import SourceConfig, describe, open_source
+from model_training.examples.sources import SourceConfig, describe, open_source, open_sources
 from model_training.run_log import RunLog, read_log
 from model_training.training.config import TrainConfig
 from model_training.training.release import Facts, write_release
 from model_training.training.report import write_report, write_samples
 from model_training.training.starting import Start, start_of
+from model_training.training.state import check_settled
 from model_training.training.trainer import GroundingTrainer
 from model_training.training.validation import validation_examples, validation_scores
 from model_training.yaml_config import to_json
+from n3d_ros.depth.files.run_lock import only_run_in
+from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import ConfigurationError, N3dError
 
 logger = logging.getLogger(__name__)
@@ -50,7 +53,7 @@ class Run:
         if not config.data.sources:
             raise ConfigurationError("data sources: expected at least one; give --data FOLDER or name it in the YAML.")
         self.config, self.stage, self.folder, self.device = config, stage, folder, device
-        self.sources = tuple(open_source(source) for source in config.data.sources)
+        self.sources = open_sources(config.data.sources, reasons=config.mix(stage).stage == "reasoning")
         self.validation = tuple(open_source(source) for source in config.data.validation)
         self.start: Start = start_of(config)
         self._log: RunLog | None = None
@@ -68,15 +71,16 @@ class Run:
         Returns:
             Whether the run is complete.
         """
-        first = self._begin()
-        try:
-            with self._stoppable():
-                complete = self.trainer.run()
-        finally:
-            if self._bar is not None:
-                self._bar.close()
-        if self._writes:
-            self._finish(complete)
+        with only_run_in(self.folder) if self._writes else contextlib.nullcontext():
+            first = self._begin()
+            try:
+                with self._stoppable():
+                    complete = self.trainer.run()
+            finally:
+                if self._bar is not None:
+                    self._bar.close()
+            if self._writes:
+                self._finish(complete)
         logger.debug("Began at step %d.", first)
         return complete
 
@@ -87,12 +91,14 @@ class Run:
     def _begin(self) -> int:
         """Opens log, TensorBoard and progress bar; the step the run goes on from."""
         newest = checkpoints.newest_checkpoint(self.folder)
-        first = 0 if newest is None else int(checkpoints.read_state(newest)["step"])
+        first = 0
+        if newest is not None:  # refused before a line of its folder is changed
+            values = checkpoints.read_state(newest)
+            check_settled(values["config"], self.config, self.stage, newest)
+            first = int(values["step"])
         if not self._writes:
             return first
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(json.loads(to_json(self.config)), indent=1)
-        (self.folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        write_json(self.folder / CONFIG_FILE, json.loads(to_json(self.config)))
         self._log = RunLog(self.folder, first)
         self._board = _board(self.folder / TENSORBOARD_FOLDER, first)
         self._bar = tqdm(total=self.config.optimizer.steps, initial=first, unit="step", disable=None)
@@ -285,9 +291,19 @@ def begin_folder(folder: Path, resume: str) -> None:
     """
     if resume == "never" and checkpoints.newest_checkpoint(folder) is not None:
         raise ConfigurationError(f"{folder}: holds a run already; name another folder, or go on with --resume auto.")
-    strangers = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
-    if strangers and not any((folder / name).exists() for name in (CONFIG_FILE, "log.jsonl")):
+    found = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
+    strangers = [name for name in found if not name.endswith(".part")]  # another process may just be writing its first
+    if strangers and not _is_run(folder):
         raise ConfigurationError(f"{folder}: expected a new folder or one of a run, got one with {strangers[0]}.")
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder is a run's. A model's has a file of the same name, which would be written over."""
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and {"examples", "optimizer"} <= values.keys()
 
 
 def is_launched() -> bool:

@@ -286,7 +286,10 @@ class GroundingTrainer(Trainer):
             saved.RANDOM: saved.random_tensors(self.args.device),
         }
         if self.config.checkpoint == "compact":
-            groups |= {saved.MOMENTS: saved.compacted(groups[saved.MOMENTS]), saved.MEANS: {}}
+            # Of a run that is over nothing moves any more, and its running mean is what is released, now or once more.
+            over = self.state.global_step >= self.config.optimizer.steps
+            groups[saved.MOMENTS] = {} if over else saved.compacted(groups[saved.MOMENTS])
+            groups[saved.MEANS] = groups[saved.MEANS] if over else {}
         mine = {str(stream): cursor.to_json() for stream, cursor in sorted(self._cursors.items())}
         every: list[Any] = [mine]
         if self.args.world_size > 1:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from model_training.run_log import read_log
 from model_training.training.config import LossConfig, OptimizerConfig
 from model_training.training.run import Run, begin_folder, chosen_device, with_folders
 from n3d_ros.codec.input_options import read_input_options
+from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.inference.grounder import GroundingRequest
@@ -119,18 +121,19 @@ def test_a_model_that_was_taught_two_frames_finds_their_objects_through_the_node
 @pytest.mark.slow
 def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(start: Path, data: Path, tmp_path: Path) -> None:
     steps = YAML | {"start_from": str(start), "optimizer": {"steps": 100_000}, "checkpoint_every": 100_000}
+    steps |= {"data": {"frames_per_batch": 1, "streams": 2, "workers": 1}}
     out = tmp_path / "run"
     command = [sys.executable, "-m", "n3d_ros.cli", "train", "stage1", "--config", written(tmp_path, steps),
                "--data", data, "--out", out, "--threads", "1", "--device", "cpu"]  # fmt: skip
     process = subprocess.Popen(
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        start_new_session=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
     until = time.monotonic() + 90
     while time.monotonic() < until and len(read_log(out)) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # to all its processes, as a terminal does
     told, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     (checkpoint,) = out.glob("checkpoint-*")
@@ -154,7 +157,33 @@ def test_mistakes_are_told_in_a_sentence(start: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(ConfigurationError, match="expected a new folder or one of a run, got one with thesis.tex"):
         begin_folder(tmp_path / "mine", "auto")
+    text = (start / "config.json").read_bytes()
+    with pytest.raises(ConfigurationError, match="expected a new folder or one of a run"):
+        begin_folder(start, "auto")  # a model's own config.json makes no run of its folder
+    assert (start / "config.json").read_bytes() == text
     assert chosen_device("cpu") == "cpu"
+
+
+def test_a_refused_run_leaves_its_folder_as_it_was(start: Path, data: Path, tmp_path: Path) -> None:
+    config = with_folders(config_of(start, optimizer=OptimizerConfig(steps=1)), [str(data)], [])
+    assert Run(config, "stage1", tmp_path, device="cpu").train()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    other = replace(config, seed=5)
+    with pytest.raises(ConfigurationError, match="differing: seed"):
+        Run(other, "stage1", tmp_path, device="cpu").train()
+    with only_run_in(tmp_path), pytest.raises(ConfigurationError, match="another run is writing there"):
+        Run(config, "stage1", tmp_path, device="cpu").train()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_compact_run_that_is_over_releases_the_same_model_again(start: Path, data: Path, tmp_path: Path) -> None:
+    settings = OptimizerConfig(steps=3, warmup_steps=1, learning_rate=4e-3, average=0.9)
+    config = with_folders(config_of(start, optimizer=settings, checkpoint="compact"), [str(data)], [])
+    released = []
+    for _ in range(2):
+        assert Run(config, "stage1", tmp_path, device="cpu").train()
+        released.append([path.read_bytes() for path in sorted((tmp_path / "model").glob("*.safetensors"))])
+    assert released[0] and released[0] == released[1]
 
 
 @pytest.mark.parametrize(
