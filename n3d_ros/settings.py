@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field, fields
+from numbers import Real
 from typing import Any
 
 from n3d_ros.errors import ConfigurationError
@@ -39,8 +40,9 @@ def check(config: Any, owner: str) -> None:
         choices = metadata.get("choices")
         if choices is not None and value not in choices:
             raise ConfigurationError(f"{owner} {entry.name}: expected one of {', '.join(choices)}, got {value!r}.")
-        if "minimum" in metadata and not metadata["minimum"] <= value <= metadata["maximum"]:  # NaN fails too
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if "minimum" in metadata and not (is_number and metadata["minimum"] <= value <= metadata["maximum"]):  # NaN too
             low, high, unit = metadata["minimum"], metadata["maximum"], metadata["unit"]
             raise ConfigurationError(
-                f"{owner} {entry.name}: expected {low:g} to {high:g}{f' {unit}' if unit else ''}, got {value}."
+                f"{owner} {entry.name}: expected {low:g} to {high:g}{f' {unit}' if unit else ''}, got {value!r}."
             )

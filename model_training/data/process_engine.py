@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -56,8 +57,17 @@ def run_in_processes(work: Callable[[int], ShardReport], tasks: Sequence[int], w
 
 
 def _begin_worker() -> None:
-    """One thread per process."""
+    """One thread per process, and none left behind: a parent that was killed cannot end its workers."""
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, name="end_with_parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that began it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from model_training.data.arrow import pa, pq
 from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.data.reports import ShardReport
 from model_training.data.schemas import FRAMES, QUESTIONS, frame_of, frame_row, question_of, question_row
-from n3d_ros.depth.files.writing import START_AGAIN, whole_file
-from n3d_ros.errors import ConfigurationError, InputError
+from n3d_ros.depth.files.writing import START_AGAIN, whole_file, writer_name
+from n3d_ros.errors import InputError
 
 IMAGE_COLUMNS = ("image", "depth_png", "labels_png")  # compressed already: a second time costs and saves nothing
 FRAMES_PER_GROUP = 32  # what is read at once: small, so that reading in random order stays cheap
@@ -134,23 +133,14 @@ def footer_of(path: Path, kind: str = "frames") -> tuple[ShardReport | None, str
 def _write(
     path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], group_rows: int, footer: Footer | None
 ) -> int:
-    """Rows written; the place beside the file carries the writer's name, so that two writers never share one."""
-    own = path.with_name(f"{path.name}.{writer_name()}")
+    """Rows written."""
     count = 0
-    try:
-        with whole_file(own, advice=START_AGAIN) as file, _parquet_writer(file, schema) as writer:
-            for group in _grouped(rows, group_rows):
-                writer.write_table(_table(path, schema, group))
-                count += len(group)
-            if footer is not None:
-                writer.add_key_value_metadata({key: value.encode() for key, value in footer(count).items()})
-        own.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be written ({error.strerror or error}). {START_AGAIN}") from error
-    finally:
-        for left in (own, own.with_name(own.name + ".part")):
-            with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
+    with whole_file(path, advice=START_AGAIN) as file, _parquet_writer(file, schema) as writer:
+        for group in _grouped(rows, group_rows):
+            writer.write_table(_table(path, schema, group))
+            count += len(group)
+        if footer is not None:
+            writer.add_key_value_metadata({key: value.encode() for key, value in footer(count).items()})
     return count
 
 
@@ -247,11 +237,6 @@ def _naming(path: Path) -> Iterator[None]:
         ) from error
 
 
-def writer_name() -> str:
-    """Name of this process among all that may write into one folder: its machine and number."""
-    return f"{socket.gethostname()}-{os.getpid()}"
-
-
 def attempts_at(path: Path, since_s: float) -> int:
     """How many writers began a shard and did not end it.
 
@@ -279,7 +264,8 @@ def remove_abandoned(folder: Path) -> int:
         Files removed.
     """
     removed = 0
-    for part in sorted(folder.glob(f"*{SUFFIX}.{socket.gethostname()}-*")):
+    host = writer_name().rpartition("-")[0]
+    for part in sorted(folder.glob(f"*{SUFFIX}.{host}-*")):
         number = part.name.removesuffix(".part").rpartition("-")[2]
         if number.isdigit() and not _is_running(int(number)):
             part.unlink(missing_ok=True)

@@ -15,7 +15,6 @@ from model_training.data.digest import plain_values
 from model_training.data.folder import DatasetFolder
 from model_training.data.records import FrameRecord
 from model_training.data.reports import ShardReport
-from model_training.data.shards import writer_name
 from model_training.lifting.annotations import AnnotatedImage, image_of, image_row
 from model_training.lifting.config import LiftConfig
 from model_training.lifting.frames import read_photograph
@@ -129,8 +128,8 @@ def prepare(
         if not path.exists():
             part = images[number * size : (number + 1) * size]
             text = json.dumps([image_row(image) for image in part])
-            _write_apart(path, gzip.compress(text.encode(), compresslevel=3, mtime=0))
-    _write_apart(out / REPORTS / READING, json_bytes(reading.to_dict()))
+            write_whole(path, gzip.compress(text.encode(), compresslevel=3, mtime=0))
+    write_whole(out / REPORTS / READING, json_bytes(reading.to_dict()))
     return folder
 
 
@@ -180,13 +179,6 @@ def fingerprint(path: Path) -> dict[str, Any]:
 def _shard_size(images: int, config: LiftConfig) -> int:
     """How many images go into one shard: fewer of a small set, so that workers share it and the bar moves."""
     return min(config.images_per_shard, max(SMALL_SHARD, -(-images // SHARDS_WANTED)))
-
-
-def _write_apart(path: Path, content: bytes) -> None:
-    """Writes what several machines write at once, each with ``--shards`` of its own: the last one's stays, whole."""
-    own = path.with_name(f"{path.name}.{writer_name()}")
-    write_whole(own, content)
-    own.replace(path)
 
 
 def _annotations_path(out: Path, number: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 from n3d_ros.errors import ConfigurationError
 
 PART_SUFFIX = ".part"
+LONGEST_HOST = 32  # characters of a machine's name; a file's name has 255 in all
 START_AGAIN = (
     "What was written before it is whole; make room or choose another folder, and give the same command again."
 )
@@ -31,7 +33,7 @@ def whole_file(path: Path, *, advice: str) -> Iterator[BinaryIO]:
     Raises:
         ConfigurationError: the disk is full or read-only, or the place is taken by a folder.
     """
-    part = path.with_name(path.name + PART_SUFFIX)
+    part = path.with_name(f"{path.name}.{writer_name()}{PART_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -40,9 +42,15 @@ def whole_file(path: Path, *, advice: str) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())  # a rename may reach the disk before the content does
         part.replace(path)
     except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
+    finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise ConfigurationError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
+
+
+def writer_name() -> str:
+    """Name of this process among all that may write into one folder, of this machine and of others."""
+    return f"{socket.gethostname()[:LONGEST_HOST]}-{os.getpid()}"
 
 
 def write_whole(path: Path, content: bytes) -> None:
