@@ -18,6 +18,7 @@ from model_training.data.pictures import depth_to_millimetres, encode_png
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.evaluation.benchmark_layouts import LAYOUTS, REGION_NAMES, BenchmarkRow, is_row, layout_of, row_of
 from model_training.evaluation.cases import AskedQuestion, Case
+from model_training.evaluation.contents import contents_digest
 from model_training.lifting.outlines import RunLengths, inside
 from n3d_ros.errors import CalibrationError, ConfigurationError, InputError
 from n3d_ros.geometry.camera import CameraIntrinsics
@@ -64,9 +65,10 @@ class BenchmarkCases:
         self.name = f"{path.name} ({self._layout})"
 
     def identity(self) -> Mapping[str, Any]:
-        """File, folders and layout."""
+        """The file and its contents, folders and layout."""
         return {
             "benchmark": str(self._path.resolve()),
+            "contents": contents_digest([self._path]),
             "rows": len(self._rows),
             "layout": self._layout,
             "images": str(self._images.resolve()),

@@ -111,7 +111,7 @@ def _difference(before: Any, now: Mapping[str, Any]) -> str:
     for name in (name for name in sorted({*before, *now}) if before.get(name) != now.get(name)):
         one, other = before.get(name), now.get(name)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            told.append(_difference(one, other))
+            told.append(f"{name}: {_difference(one, other)}")
         else:
             told.append(f"{name} {one!r} and now {other!r}"[:200])
     return ", ".join(told[:3])

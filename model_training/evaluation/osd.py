@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from model_training.data.pictures import encode_png, mask_box, visible_box
 from model_training.data.records import FrameRecord, ObjectRecord
 from model_training.evaluation.cases import Case
+from model_training.evaluation.contents import contents_digest
 from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.geometry.camera import CameraIntrinsics, unproject
 
@@ -46,8 +47,14 @@ class OsdCases:
         self.name = f"real frames of {folder.name} (Object Segmentation Database)"
 
     def identity(self) -> Mapping[str, Any]:
-        """Folder, names and camera."""
-        return {"osd": str(self._folder.resolve()), "frames": list(self._names), "focal_px": self._focal_px}
+        """Folder, names, contents and camera."""
+        files = [self._folder / f"{name}_{kind}.png" for name in self._names for kind in ("color", "depth", "label")]
+        return {
+            "osd": str(self._folder.resolve()),
+            "frames": list(self._names),
+            "contents": contents_digest(files),
+            "focal_px": self._focal_px,
+        }
 
     def count(self) -> int:
         """How many frames there are."""

@@ -167,6 +167,14 @@ def test_rows_like_n3d_vlm_s_own_name_their_point_map(tmp_path: Path) -> None:
     assert (case.questions[0].record.value, case.questions[0].record.question_class) == ("3.1", "distance")
 
 
+def test_other_rows_in_the_same_file_are_another_source(tmp_path: Path) -> None:
+    before, after = (
+        BenchmarkCases(written(tmp_path, spatialrgpt(1, "How wide is Region [0]?", answer, "width_data"))).identity()
+        for answer in ("1.2 meters", "1.3 meters")
+    )
+    assert before != after
+
+
 @pytest.mark.parametrize("kind", ["png", "npz"])
 def test_depth_lies_beside_the_image_or_elsewhere(tmp_path: Path, kind: str) -> None:
     scene(tmp_path, depth="")

@@ -63,6 +63,14 @@ def test_a_frame_with_a_missing_or_broken_file_is_counted_and_left_out(tmp_path:
     assert sum(figures["skipped"].values()) == 2
 
 
+def test_other_frames_of_the_same_names_are_another_source(tmp_path: Path) -> None:
+    write_frame(tmp_path, "learn1")
+    before = OsdCases(tmp_path).identity()
+    assert OsdCases(tmp_path).identity() == before
+    write_frame(tmp_path, "learn1", object_at_m=0.9)
+    assert OsdCases(tmp_path).identity() != before
+
+
 def test_boxes_are_scored_by_points(tmp_path: Path) -> None:
     write_frame(tmp_path, "learn3")
     around = make_detection("thing", center=(0.05, -0.06, 1.0), size=(0.6, 0.5, 0.1))
