@@ -6,7 +6,8 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -30,7 +31,7 @@ def read_yaml(path: str | Path, kind: type[Config]) -> Config:
     """
     try:
         values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path}: expected a readable YAML file ({error}).") from error
     if not isinstance(values, Mapping):
         raise ConfigurationError(f"{path}: expected keys and values, got {type(values).__name__}.")
@@ -64,6 +65,8 @@ def from_mapping(values: Mapping[str, Any], kind: type[Config], where: str) -> C
             made[name] = from_mapping(value, hints[name], f"{where} {name}")
         else:
             made[name] = _tupled(value)
+            if not _fits(made[name], hints[name]):
+                raise ConfigurationError(f"{where} {name}: expected {_words(hints[name])}, got {value!r}.")
     try:
         return kind(**made)
     except TypeError as error:
@@ -73,6 +76,26 @@ def from_mapping(values: Mapping[str, Any], kind: type[Config], where: str) -> C
 def _tupled(value: Any) -> Any:
     """Lists as tuples, at every depth."""
     return tuple(_tupled(item) for item in value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a plain type, or of a tuple of such; what is neither is left to the dataclass."""
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        return len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (str, bool, NoneType) else True
+
+
+def _words(hint: Any) -> str:
+    """What a person calls a type."""
+    return getattr(hint, "__name__", str(hint)) if get_origin(hint) is None else str(hint).replace("tuple", "list")
 
 
 def to_json(config: Any) -> str:
