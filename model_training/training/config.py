@@ -146,7 +146,8 @@ class TrainConfig:
         name: of the model, for its card.
         start_from: folder or hub id of the model to begin with: a released one, the last stage's, or random weights
             with a tokenizer. Its tokenizer and its shape are kept. `--start` takes its place.
-        licence: of the weights that come out, for the card: that of the weights it starts from, or one of the data's.
+        licence: of the weights that come out, for the card; empty: that of the weights it starts from, which may forbid
+            more than the data's.
         position_code: of the model that comes out: "aligned" for weights that learn anew; "" keeps the start's own.
         seed: everything drawn follows from it.
         examples: how frames and questions become examples.
@@ -170,7 +171,7 @@ class TrainConfig:
 
     name: str
     start_from: str = ""
-    licence: str = "Apache-2.0"
+    licence: str = ""
     position_code: str = field(default="", metadata={"choices": ("", "reference", "aligned", "none")})
     seed: int = number(0, "everything drawn follows from it", minimum=0, maximum=2**31)
     examples: ExampleConfig = field(default_factory=ExampleConfig)

@@ -19,8 +19,9 @@ from model_training.training.starting import merge_lora
 from n3d_ros.codec.input_options import OPTIONS_KEY, PREPROCESSOR_FILE, stored_options
 from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.model.card import OwnCard
+from n3d_ros.model.card import LICENCES, UNKNOWN_LICENCE, OwnCard, read_own_card
 from n3d_ros.model.checkpoint import save_model
+from n3d_ros.model.config import size_name
 from n3d_ros.model.n3d_vlm import N3dVlm
 
 SUMS_FILE = "SHA256SUMS"
@@ -133,14 +134,32 @@ def _write(folder: Path, vlm: N3dVlm, config: TrainConfig, source: Path, facts: 
         merge_lora(rounded)
         rounded = rounded.to(DTYPES[config.release]).eval()
     notes = f"{facts.stage}, {facts.steps} steps; data: {facts.data}"
-    card = OwnCard(name=config.name, licence=config.licence, licence_note="", notes=notes)
+    licence, licence_note = licence_of(config, source, rounded)
+    card = OwnCard(name=config.name, licence=licence, licence_note=licence_note, notes=notes)
     for name in COPIED:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
     save_model(rounded, folder, card=card)
     _write_preprocessor(folder, config)
-    write_whole(folder / "README.md", card_text(rounded, config, facts).encode())
+    write_whole(folder / "README.md", card_text(rounded, config, facts, card).encode())
     write_sums(folder)
+
+
+def licence_of(config: TrainConfig, source: Path, vlm: N3dVlm) -> tuple[str, str]:
+    """The licence of the weights that come out, and what it means.
+
+    Args:
+        config: of the run; names it, or leaves it to the weights it begins with.
+        source: folder of those.
+        vlm: whose shape tells where weights without a card come from.
+
+    Returns:
+        Name and note.
+    """
+    if config.licence:
+        return config.licence, ""
+    own = read_own_card(source)
+    return (own.licence, own.licence_note) if own else LICENCES.get(size_name(vlm.config) or "", UNKNOWN_LICENCE)
 
 
 def _write_preprocessor(folder: Path, config: TrainConfig) -> None:
@@ -150,13 +169,14 @@ def _write_preprocessor(folder: Path, config: TrainConfig) -> None:
     write_json(path, values | {OPTIONS_KEY: stored_options(config.examples.input_options())})
 
 
-def card_text(vlm: N3dVlm, config: TrainConfig, facts: Facts) -> str:
+def card_text(vlm: N3dVlm, config: TrainConfig, facts: Facts, card: OwnCard) -> str:
     """The model card.
 
     Args:
         vlm: as it is written.
         config: of the run.
         facts: of the run.
+        card: with the licence.
 
     Returns:
         Markdown.
@@ -166,8 +186,8 @@ def card_text(vlm: N3dVlm, config: TrainConfig, facts: Facts) -> str:
     boxes = "around what is seen, along the camera's axes" if target == "visible" else "whole objects, turned"
     tokens = f"at most {config.data.tokens_per_batch} tokens and {config.data.frames_per_batch} frames a batch"
     return CARD.format(
-        licence_id=config.licence.lower(),
-        licence=config.licence,
+        licence_id=card.licence.lower().replace(" ", "-"),
+        licence=f"{card.licence}. {card.licence_note}" if card.licence_note else card.licence,
         name=config.name,
         purpose=f"An N3D-VLM model (a Qwen2.5-VL with 3-D positions) that was taught {learnt} by model_training.",
         parameters=sum(parameter.numel() for parameter in vlm.parameters()),

@@ -24,18 +24,23 @@ from model_training.cli import train
 from model_training.data.folder import DatasetFolder
 from model_training.run_log import read_log
 from model_training.training.config import LossConfig, OptimizerConfig
+from model_training.training.release import Facts, card_text, licence_of
 from model_training.training.run import Run, begin_folder, chosen_device, with_folders
+from model_training.training.starting import start_of
 from n3d_ros.codec.input_options import read_input_options
 from n3d_ros.depth.files.run_lock import only_run_in
+from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.inference.grounder import GroundingRequest
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
+from n3d_ros.model.card import OwnCard
 from training.training.harness import RECORDS, config_of, write_dataset
 
 YAML = {
     "name": "tiny",
+    "licence": "Apache-2.0",
     "examples": {"long_side": 112, "questions_per_frame": 2},
     "data": {"frames_per_batch": 1, "streams": 2},
     "optimizer": {"steps": 3, "warmup_steps": 1},
@@ -162,6 +167,20 @@ def test_mistakes_are_told_in_a_sentence(start: Path, tmp_path: Path) -> None:
         begin_folder(start, "auto")  # a model's own config.json makes no run of its folder
     assert (start / "config.json").read_bytes() == text
     assert chosen_device("cpu") == "cpu"
+
+
+def test_a_model_has_the_licence_of_the_weights_it_began_with(start: Path, tmp_path: Path) -> None:
+    config, vlm = config_of(start), start_of(config_of(start)).model.vlm
+    write_json(
+        tmp_path / "n3d_model_card.json", {"name": "x", "licence": "Qwen Research License", "licence_note": "No."}
+    )
+    assert licence_of(config, tmp_path, vlm) == ("Qwen Research License", "No.")
+    assert licence_of(replace(config, licence="MIT"), tmp_path, vlm) == ("MIT", "")
+    (tmp_path / "n3d_model_card.json").unlink()
+    assert licence_of(config, tmp_path, vlm)[0] == "unknown"  # of no published shape
+    facts = Facts(stage="stage1", steps=1, data="x", skipped="nothing", figures={})
+    text = card_text(vlm, config, facts, OwnCard(licence="Qwen Research License", licence_note="No."))
+    assert "license: qwen-research-license\n" in text and "| Qwen Research License. No. |" in text
 
 
 def test_a_refused_run_leaves_its_folder_as_it_was(start: Path, data: Path, tmp_path: Path) -> None:
