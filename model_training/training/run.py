@@ -99,7 +99,7 @@ class Run:
         if not self._writes:
             return first
         write_json(self.folder / CONFIG_FILE, json.loads(to_json(self.config)))
-        self._log = RunLog(self.folder, first)
+        self._log = RunLog(self.folder, -1 if newest is None else first)
         self._board = _board(self.folder / TENSORBOARD_FOLDER, first)
         self._bar = tqdm(total=self.config.optimizer.steps, initial=first, unit="step", disable=None)
         if first == 0:
