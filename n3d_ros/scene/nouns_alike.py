@@ -26,6 +26,17 @@ IRREGULAR = {
     "tomatoes": "tomato",
     "potatoes": "potato",
     "tvs": "tv",
+    "buses": "bus",
+    "mice": "mouse",
+    "lenses": "lens",
+    "lens": "lens",
+    "bookshelves": "bookshelf",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "feet": "foot",
+    "geese": "goose",
+    "sheep": "sheep",
 }
 
 

@@ -152,7 +152,8 @@ def test_values_have_the_numbers_of_the_message(repository: object) -> None:
 @pytest.mark.parametrize(
     ("plural", "one"),
     [("boxes", "box"), ("dishes", "dish"), ("glasses", "glass"), ("glass", "glass"), ("berries", "berry"),
-     ("knives", "knife"), ("cups", "cup"), ("bus", "bus"), ("ball", "ball")],
+     ("knives", "knife"), ("cups", "cup"), ("bus", "bus"), ("ball", "ball"), ("buses", "bus"), ("mice", "mouse"),
+     ("lenses", "lens"), ("lens", "lens"), ("bookshelves", "bookshelf")],
 )  # fmt: skip
 def test_plurals_become_singular(plural: str, one: str) -> None:
     assert singular(plural) == one
