@@ -129,6 +129,11 @@ def test_words_from_outside_are_shown_on_one_line_and_short() -> None:
     assert "\n" not in got.text
 
 
+@pytest.mark.parametrize("text", ["SIDE", "side", "view", "angle", "point of view", "my side"])
+def test_a_word_for_where_one_stands_is_no_question(text: str) -> None:
+    assert ask(text, MAP).status is not StatusCode.OK
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=300), st.text(alphabet=" whereisthofmanycu?'", max_size=80)))
 def test_every_text_gets_a_status_and_a_bounded_answer(text: str) -> None:

@@ -21,7 +21,7 @@ _HERE = (
 )
 _ONE = "(for|to|as|by|from|of) (someone|anyone|one|{p:person}|those|me|you)? (who|that)? (be)? "
 _OTHER = (
-    f"{_SEEN} (for|to|as|by|from|of)? (the)? ({{s:side}} of)? (a|the|some)? ({{p:person}}|{{v:asker_}}) "
+    f"{_SEEN} (for|to|as|by|from|of)? (the)? ({{s:vantage}} of)? (a|the|some)? ({{p:person}}|{{v:asker_}}) "
     "(who|that)? (be)? (lie|located|see|look)? (down)? (on|at|from)? "
 )
 """Somebody else who looks from the other side: "as seen by someone facing you"."""
@@ -64,16 +64,16 @@ def add_viewpoints(grammar: Grammar) -> None:
         ],
     )
     grammar.add("asker_", [("{v:viewer}", lambda k: True if k["v"] in ("viewer", "observer") else None)])
-    grammar.add("side", [("side/view/point-of-view/perspective/position/angle", lambda _: True)])
+    grammar.add("vantage", [("side/view/point-of-view/perspective/position/angle", lambda _: True)])
     grammar.add("view", [
-        (_SEEN + "(from|in|relative|of) (the)? {r:robot} 's? own? {s:side}", lambda _: camera),
-        (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:robot}", lambda _: camera),
+        (_SEEN + "(from|in|relative|of) (the)? {r:robot} 's? own? {s:vantage}", lambda _: camera),
+        (_SEEN + "(from|relative) (the)? {s:vantage} of (the)? {r:robot}", lambda _: camera),
         (
             _SEEN + "(by|to|for|relative|from) {r:viewer}",
             lambda k: camera if k["r"] in _CAMERAS else asker,
         ),
-        (_SEEN + "(from|in|relative) {r:asker} 's? own? {s:side}", lambda _: asker),
-        (_SEEN + "(from|relative) (the)? {s:side} of (the)? {r:asker}", lambda _: asker),
+        (_SEEN + "(from|in|relative) {r:asker} 's? own? {s:vantage}", lambda _: asker),
+        (_SEEN + "(from|relative) (the)? {s:vantage} of (the)? {r:asker}", lambda _: asker),
         ("(from|as) (where)? (i|we) (be|lie|look|see) (it|this|them|now|here|at)?", lambda _: asker),
         ("from where you (be|lie|look|see) (located|lie|looking)? (now|here|at)?", lambda _: camera),
         ("from here", lambda _: asker),
@@ -115,17 +115,17 @@ def add_viewpoints(grammar: Grammar) -> None:
             _STAND + "(behind) {a:bare} (facing|look-at) (the)? {c:you}",
             lambda k: Viewpoint(view=View.OPPOSITE, at=k["a"]),
         ),
-        (_SEEN + "from (the)? {s:side} of someone (facing|look-at) {c:you}", lambda _: opposite),
-        ("(if|when) (the|my|your)? {s:side} (be)? (reverse|opposite)", lambda _: opposite),
-        ("(with|from|in) (the|a)? (reverse|opposite) {s:side}", lambda _: opposite),
+        (_SEEN + "from (the)? {s:vantage} of someone (facing|look-at) {c:you}", lambda _: opposite),
+        ("(if|when) (the|my|your)? {s:vantage} (be)? (reverse|opposite)", lambda _: opposite),
+        ("(with|from|in) (the|a)? (reverse|opposite) {s:vantage}", lambda _: opposite),
         # at a thing
         (
-            _SEEN + "from (the)? {s:side} of {a:bare} (facing|look-at|looking|toward|to|towards) {f:bare}",
+            _SEEN + "from (the)? {s:vantage} of {a:bare} (facing|look-at|looking|toward|to|towards) {f:bare}",
             lambda k: _at(k),
         ),
-        (_SEEN + "from (the)? {s:side} of {a:bare} {w:straight}?", lambda k: _at(k)),
-        (_SEEN + "from {a:bare} 's {s:side} (facing|look-at) {f:bare}", lambda k: _at(k)),
-        (_SEEN + "from {a:bare} 's {s:side} {w:straight}?", lambda k: _at(k)),
+        (_SEEN + "from (the)? {s:vantage} of {a:bare} {w:straight}?", lambda k: _at(k)),
+        (_SEEN + "from {a:bare} 's {s:vantage} (facing|look-at) {f:bare}", lambda k: _at(k)),
+        (_SEEN + "from {a:bare} 's {s:vantage} {w:straight}?", lambda k: _at(k)),
         (_SEEN + "from {a:bare} (facing|look-at|toward|to) {f:bare}", lambda k: _at(k)),
         (
             _HERE + "{n:standing_at} {a:bare} ,? (and|while)? (i|you|we)? (be)? (facing|look-at|turned to|look to|"
