@@ -122,7 +122,10 @@ def number_of(tokenizer: Tokenizer, token: int) -> str | None:
         Digits; None for a token that is no part of a number.
     """
     piece = tokenizer.piece(token)
-    digits = piece.removeprefix(b",") if tokenizer.bin_ids is not None else piece
+    if tokenizer.bin_ids is None:
+        digits = piece
+    else:  # a number brings its comma along; digits without it are of a label
+        digits = piece[1:] if piece.startswith(b",") else b""
     return digits.decode("ascii") if digits.isdigit() else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +13,15 @@ import pytest
 pytest.importorskip("tokenizers", reason="tokenizers comes with the extra [model]")
 
 from model_training.data.records import QuestionRecord
-from model_training.examples.answers import conversations_of
+from model_training.examples.answers import Conversation, conversations_of
 from model_training.examples.config import ExampleConfig
 from model_training.examples.dense_targets import class_bucket
 from model_training.examples.example import Mix, chosen_questions, example_of, make_example
 from model_training.examples.look import look_at, target_box
 from model_training.examples.tokens import SLOTS, turn_of
-from n3d_ros.codec.box_code import decode_box
-from n3d_ros.codec.box_text import parse_boxes
+from model_training.nano.tokenizer import write_nano_tokenizer
+from n3d_ros.codec.box_code import BoxCode, decode_box
+from n3d_ros.codec.box_text import format_boxes, parse_boxes
 from n3d_ros.codec.frame_input import encode_frame
 from n3d_ros.codec.prompts import detection_text
 from n3d_ros.codec.reasoning import split_thought
@@ -120,6 +122,18 @@ def test_a_label_with_a_comma_is_no_number(tokenizer: Tokenizer) -> None:
     turn = example.turns[0]
     assert (turn.bins >= 0).sum() == 7
     assert tokenizer.decode(turn.answer_ids[turn.slots == 0].tolist()) == "(man, in red,"
+
+
+@pytest.mark.parametrize("label", ["model 541", "7", "box (2)", "a 5 b 12"])
+def test_digits_of_a_label_are_no_numbers_of_its_box(tokenizer: Tokenizer, tmp_path: Path, label: str) -> None:
+    code = BoxCode(label=label, u=541, v=0, depth=999, angle=500, size_x=7, size_y=80, size_z=1)
+    words = Conversation(kind="detection", user_text="x", answer=format_boxes((code,)), codes=(code,))
+    for each in (tokenizer, write_nano_tokenizer(tmp_path)):
+        turn = turn_of(words, each, learn_forced=False, max_boxes=4)
+        starts = turn.bins >= 0
+        assert turn.bins[starts].tolist() == list(code.bins)
+        assert turn.slots[starts].tolist() == list(range(1, len(SLOTS)))
+        assert label in each.decode(turn.answer_ids[turn.slots == 0].tolist())
 
 
 def test_a_question_to_reason_about_is_asked_in_the_nodes_two_steps(tokenizer: Tokenizer) -> None:
