@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -134,21 +135,32 @@ def save_checkpoint(
 
     Returns:
         The new folder.
+
+    Raises:
+        ConfigurationError: it cannot be written; nothing of it is left, and the one before is untouched.
     """
     folder = run / f"{PREFIX}{step:08d}"
     partial = run / f".{folder.name}.part-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for stem, tensors in groups.items():
-        if tensors:
-            save_in_pieces(partial, stem, tensors)
-    for name, text in (files or {}).items():
-        (partial / name).write_text(text, encoding="utf-8")
-    (partial / STATE_FILE).write_text(json.dumps({"step": step, **state}, indent=1) + "\n", encoding="utf-8")
-    for path in partial.iterdir():
-        _reach_disk(path)  # a rename may reach the disk before the content does
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    try:
+        partial.mkdir(parents=True)
+        for stem, tensors in groups.items():
+            if tensors:
+                save_in_pieces(partial, stem, tensors)
+        for name, text in (files or {}).items():
+            (partial / name).write_text(text, encoding="utf-8")
+        (partial / STATE_FILE).write_text(json.dumps({"step": step, **state}, indent=1) + "\n", encoding="utf-8")
+        for path in partial.iterdir():
+            _reach_disk(path)  # a rename may reach the disk before the content does
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        newest = newest_checkpoint(run)
+        kept = f"{newest.name} is untouched" if newest else "there is none yet"
+        raise ConfigurationError(
+            f"{folder}: the checkpoint cannot be written ({error}); {kept}. Make room, and give the same command again."
+        ) from error
     others = sorted(path for path in run.glob(f"{PREFIX}[0-9]*") if path != folder)
     for old in others[: -(KEPT - 1)]:
         shutil.rmtree(old, ignore_errors=True)

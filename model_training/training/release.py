@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from model_training.training.config import TrainConfig
 from model_training.training.starting import merge_lora
@@ -119,7 +120,7 @@ def write_release(folder: Path, vlm: N3dVlm, config: TrainConfig, source: Path, 
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ConfigurationError(
             f"{folder}: the model cannot be written ({error}). Make room and run again."
         ) from error

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from model_training import checkpoints
 from model_training.examples.config import AugmentConfig, ExampleConfig
 from model_training.training.config import DataConfig, LoraConfig, OptimizerConfig, TrainConfig
+from model_training.training.release import Facts, write_release
 from model_training.training.starting import merge_lora, start_of
 from model_training.training.trainer import GroundingTrainer, TrainingError
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.model import checkpoint
 from training.examples.known_records import Known
 from training.training.harness import RECORDS, config_of
 
@@ -98,6 +101,27 @@ def test_a_compact_checkpoint_takes_half_the_room_and_goes_on(start: Path, tmp_p
     assert sizes[1] == pytest.approx(6 * trained, rel=0.05) and sizes[0] > 2 * sizes[1]
     weights = checkpoints.load_pieces(tmp_path / "compact" / "checkpoint-00000004", "weights")
     assert all(value.dtype == torch.float32 for value in weights.values())
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing_half(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    groups = {"weights": {"a": torch.zeros(2)}}
+    kept = checkpoints.save_checkpoint(tmp_path / "run", 1, groups, {})
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(ConfigurationError, match="No space left .*checkpoint-00000001 is untouched. Make room"):
+        checkpoints.save_checkpoint(tmp_path / "run", 2, groups, {})
+    assert list((tmp_path / "run").iterdir()) == [kept]
+
+    config, vlm = small(start), start_of(small(start)).model.vlm
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    facts = Facts(stage="stage1", steps=1, data="x", skipped="nothing", figures={})
+    with pytest.raises(ConfigurationError, match="the model cannot be written .No space left"):
+        write_release(tmp_path / "out" / "model", vlm, config, start, facts)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(start: Path, tmp_path: Path) -> None:
