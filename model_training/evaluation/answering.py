@@ -101,7 +101,10 @@ def _says(label: str, phrase: Phrase) -> bool:
     said, own = _singulars(phrase.text), _singulars(label)
     if phrase.noun is None:
         return said == own
-    bare = tuple(word for word in said if COLORS.get(word) not in phrase.colors)
+    bare = (
+        *(word for word in said[:-1] if COLORS.get(word) not in phrase.colors),
+        *said[-1:],
+    )  # an orange is a thing, too
     return own[-len(bare) :] == bare or (bare in SAME_NAMES and phrase.is_named_alike_by(label))
 
 

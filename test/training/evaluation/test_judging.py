@@ -198,12 +198,19 @@ def test_a_thing_of_another_name_is_no_exact_answer() -> None:
         ("cereal box", "cereal box", True),
         ("floor lamp", "lamp", True),
         ("pitcher", "jug", True),
+        ("orange", "orange", True),  # the word is a colour, too
         ("grey box", "cereal box", False),  # the node would take it for one
         ("cylinder", "candle", False),
     ):
         scene = scene_of([found(label, cube(0, 0, 1.0)), found("table", cube(1, 0, 3.0))], "full")
         answer = computed_answer(scene, text, open_vocabulary=True)
         assert judge_computed(question(1, text, value, value_type="text"), answer, scene).right is right, label
+
+
+def test_an_orange_orange_is_an_orange() -> None:
+    orange = found("orange", cube(0, 0, 1.0), color="orange")
+    scene = scene_of([orange, found("table", cube(1, 0, 3.0))], "full")
+    assert ids_called("orange orange", scene) == {scene.objects[0].id}
 
 
 def test_a_computed_name_is_one_of_the_choices() -> None:
