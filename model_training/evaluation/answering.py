@@ -99,12 +99,10 @@ def _says(label: str, phrase: Phrase) -> bool:
     The node takes what comes nearest, a grey box for "cereal box" or a cylinder for "candle": no exact answer.
     """
     said, own = _singulars(phrase.text), _singulars(label)
+    # The last word is what the thing is called, even where it is a colour's word, too: an orange orange.
+    bare = (*(word for word in said[:-1] if COLORS.get(word) not in phrase.colors), *said[-1:])
     if phrase.noun is None:
-        return said == own
-    bare = (
-        *(word for word in said[:-1] if COLORS.get(word) not in phrase.colors),
-        *said[-1:],
-    )  # an orange is a thing, too
+        return own in (said, bare)
     return own[-len(bare) :] == bare or (bare in SAME_NAMES and phrase.is_named_alike_by(label))
 
 
