@@ -410,8 +410,10 @@ def test_a_mode_that_is_assumed_is_warned_about(
     ],
 )
 def test_what_is_no_folder_and_no_hub_id_never_meets_the_network(
-    source: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+    source: str, sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # nothing beside it but what this test put there
     monkeypatch.setattr(sources, "_download", lambda name: pytest.fail(f"downloads {name}"))
     with pytest.raises(ConfigurationError, match=sentence):
         resolve_source(source)
