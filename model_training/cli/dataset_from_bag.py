@@ -7,12 +7,19 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.bag_run import add_topic_arguments, config_of, named_topics
+from n3d_ros.cli.bag_run import (
+    add_topic_arguments,
+    config_of,
+    loading_lines,
+    moving,
+    opened_bag,
+    with_one_camera,
+)
 from n3d_ros.cli.console import RATE_FORMAT, on_stop_signal, plain, progress
 from n3d_ros.cli.start import add_depth_arguments, add_model_argument
 
@@ -185,31 +192,15 @@ def _worked_through(args: argparse.Namespace, config: Any) -> FirstStep:
     """The first step, with a progress bar for each of its two passes."""
     from model_training.robots.first_step import take_first_step
     from model_training.robots.looking import Bag
-    from n3d_ros.inference.depth_source import CAMERA, MODEL
-    from n3d_ros.ros.bag import BagMessage, BagReader, refuse_inside_bag
-    from n3d_ros.ros.camera_topics import find_camera_topics
-    from n3d_ros.ros.loading import LoadingProgress, depth_from_config
+    from n3d_ros.ros.bag import refuse_inside_bag
 
-    out, stopped, node = Path(args.out), threading.Event(), config_of(args)
+    out, stopped, node = Path(args.out), threading.Event(), with_one_camera(config_of(args))
     refuse_inside_bag(out)
-    with BagReader(args.source[0]) as reader, ExitStack() as stack:
-        topics = find_camera_topics(reader, named_topics(args), with_depth=node.depth_source != MODEL)
-        print(f"colour {topics.color}, depth {topics.depth or 'found by a model'}")
-
-        def tell(line: str) -> None:
-            print(line, file=sys.stderr, flush=True)
-
-        depth_source = None
-        if node.depth_source != CAMERA:
-            node = replace(node, depth_model=replace(node.depth_model, cameras=""))  # a bag has no others
-            depth_source = depth_from_config(node, LoadingProgress(tell, lambda: False, "the depth model"))
-            stack.callback(depth_source.close)
-        grounder, recorded = _grounder(args, node, reader, LoadingProgress(tell, lambda: False))
+    with opened_bag(args.source[0], args, node) as opened, ExitStack() as stack:
+        reader = opened.reader
+        grounder, recorded = _grounder(args, node, reader)
         stack.callback(grounder.close)
         bar = stack.enter_context(progress(reader.duration_ns / 1e9, "", bar_format=RATE_FORMAT))
-
-        def advance(message: BagMessage) -> None:
-            bar.update(max(0.0, (message.stamp_ns - reader.start_ns) / 1e9 - bar.n))
 
         def begin(phase: str) -> None:
             bar.reset()
@@ -217,24 +208,24 @@ def _worked_through(args: argparse.Namespace, config: Any) -> FirstStep:
 
         bag = Bag(
             reader=reader,
-            topics=topics,
+            topics=opened.topics,
             grounder=grounder,
             config=node,
-            depth_source=depth_source,
-            tell=advance,
+            depth_source=opened.depth_source,
+            tell=moving(bar, reader),
             should_stop=stopped.is_set,
         )
         with on_stop_signal(stopped.set):
             return take_first_step(bag, out, config, recorded=recorded, on_phase=begin)
 
 
-def _grounder(args: argparse.Namespace, node: Any, reader: Any, loading: Any) -> tuple[Any, RecordedBoxes | None]:
+def _grounder(args: argparse.Namespace, node: Any, reader: Any) -> tuple[Any, RecordedBoxes | None]:
     """What finds the boxes: the node's grounder, or the recording."""
     from model_training.robots.recorded_boxes import RecordedBoxes, boxes_topic
     from n3d_ros.ros.loading import grounder_from_config
 
     if not args.boxes:
-        return grounder_from_config(node, loading), None
+        return grounder_from_config(node, loading_lines()), None
     recorded = RecordedBoxes(reader, boxes_topic(reader, args.boxes))
     for sentence in recorded.refused[:MOMENTS_TOLD]:
         print(f"n3d: a recorded box is left out: {plain(sentence)}", file=sys.stderr)

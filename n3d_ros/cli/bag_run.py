@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +21,13 @@ from n3d_ros.cli.start import (
 )
 
 if TYPE_CHECKING:
-    from n3d_ros.ros.bag import BagReader
+    from n3d_ros.inference.depth_source import DepthSource
+    from n3d_ros.ros.bag import BagMessage, BagReader
     from n3d_ros.ros.bag_questions import BagQuestion
     from n3d_ros.ros.camera_topics import CameraTopics
     from n3d_ros.ros.config import NodeConfig
     from n3d_ros.ros.golden.expected import RecordingIdentity
+    from n3d_ros.ros.loading import LoadingProgress
     from n3d_ros.ros.offline import OfflineSummary
 
 
@@ -155,6 +157,94 @@ def tell_late_questions(questions: Sequence[BagQuestion], seconds: float) -> Non
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBag:
+    """A bag to work through.
+
+    Args:
+        reader: the open bag.
+        topics: the camera's.
+        depth_source: the model that finds depth; None: the bag's depth images.
+    """
+
+    reader: BagReader
+    topics: CameraTopics
+    depth_source: DepthSource | None
+
+
+@contextmanager
+def opened_bag(path: str, args: argparse.Namespace, config: NodeConfig) -> Iterator[OpenBag]:
+    """Opens a bag, says which topics are taken, and loads the model that finds depth where one is named.
+
+    Args:
+        path: of the bag.
+        args: with what ``add_topic_arguments`` adds.
+        config: the node's settings.
+
+    Yields:
+        The bag, closed at the end with its model.
+    """
+    from n3d_ros.inference.depth_source import CAMERA, MODEL
+    from n3d_ros.ros.bag import BagReader
+    from n3d_ros.ros.camera_topics import find_camera_topics
+    from n3d_ros.ros.loading import depth_from_config
+
+    with BagReader(path) as reader, ExitStack() as stack:
+        topics = find_camera_topics(reader, named_topics(args), with_depth=config.depth_source != MODEL)
+        print(f"colour {topics.color}, depth {topics.depth or 'found by a model'}")
+        depth_source = None
+        if config.depth_source != CAMERA:
+            depth_source = depth_from_config(with_one_camera(config), loading_lines("the depth model"))
+            stack.callback(depth_source.close)
+        yield OpenBag(reader=reader, topics=topics, depth_source=depth_source)
+
+
+def with_one_camera(config: NodeConfig) -> NodeConfig:
+    """The settings without the depth model's further cameras: a bag is looked at with its first camera alone.
+
+    Args:
+        config: the node's settings.
+
+    Returns:
+        The others as they are.
+    """
+    return replace(config, depth_model=replace(config.depth_model, cameras=""))
+
+
+def loading_lines(what: str = "the model") -> LoadingProgress:
+    """Tells on standard error how far a model is loaded.
+
+    Args:
+        what: is loaded.
+
+    Returns:
+        As the functions that load models take it.
+    """
+    from n3d_ros.ros.loading import LoadingProgress
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    return LoadingProgress(tell, lambda: False, what)
+
+
+def moving(bar: Any, reader: BagReader) -> Callable[[BagMessage], None]:
+    """Moves a bar to where in the bag a message is.
+
+    Args:
+        bar: of ``progress``, in seconds.
+        reader: the open bag.
+
+    Returns:
+        To be told of every message that was handled.
+    """
+
+    def advance(message: BagMessage) -> None:
+        bar.update(max(0.0, (message.stamp_ns - reader.start_ns) / 1e9 - bar.n))
+
+    return advance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BagRun:
     """A bag that was worked through.
 
@@ -187,45 +277,27 @@ def work_through(
     Returns:
         What came of it.
     """
-    from n3d_ros.inference.depth_source import CAMERA, MODEL
-    from n3d_ros.ros.bag import BagMessage, BagReader
-    from n3d_ros.ros.camera_topics import find_camera_topics
     from n3d_ros.ros.golden.writing import identity_of
-    from n3d_ros.ros.loading import LoadingProgress, depth_from_config, grounder_from_config
+    from n3d_ros.ros.loading import grounder_from_config
     from n3d_ros.ros.offline import run_bag
 
     stopped = threading.Event()
-    with BagReader(args.bag) as reader, ExitStack() as stack:
-        topics = find_camera_topics(reader, named_topics(args), with_depth=config.depth_source != MODEL)
-        print(f"colour {topics.color}, depth {topics.depth or 'found by a model'}")
-
-        def tell(line: str) -> None:
-            print(line, file=sys.stderr, flush=True)
-
-        depth_source = None
-        if config.depth_source != CAMERA:
-            one_camera = replace(config, depth_model=replace(config.depth_model, cameras=""))  # a bag has no others
-            depth_source = depth_from_config(one_camera, LoadingProgress(tell, lambda: False, "the depth model"))
-            stack.callback(depth_source.close)
-        grounder = grounder_from_config(config, LoadingProgress(tell, lambda: False))
+    with opened_bag(args.bag, args, config) as bag, ExitStack() as stack:
+        grounder = grounder_from_config(config, loading_lines())
         stack.callback(grounder.close)
-        seconds = reader.duration_ns / 1e9
-        options.update(prepare(reader, topics) if prepare is not None else {})
+        seconds = bag.reader.duration_ns / 1e9
+        options.update(prepare(bag.reader, bag.topics) if prepare is not None else {})
         options.setdefault("config", config)
         tell_late_questions(options.get("questions", ()), seconds)
         with progress(seconds, "run", bar_format=RATE_FORMAT) as bar, on_stop_signal(stopped.set):
-
-            def advance(message: BagMessage) -> None:
-                bar.update(max(0.0, (message.stamp_ns - reader.start_ns) / 1e9 - bar.n))
-
             summary = run_bag(
-                reader,
+                bag.reader,
                 output,
-                topics=topics,
+                topics=bag.topics,
                 grounder=grounder,
-                depth_source=depth_source,
-                on_progress=advance,
+                depth_source=bag.depth_source,
+                on_progress=moving(bar, bag.reader),
                 should_stop=stopped.is_set,
                 **options,
             )
-        return BagRun(summary=summary, recording=identity_of(reader, topics))
+        return BagRun(summary=summary, recording=identity_of(bag.reader, bag.topics))
