@@ -129,7 +129,7 @@ def test_words_from_outside_are_shown_on_one_line_and_short() -> None:
     assert "\n" not in got.text
 
 
-@pytest.mark.parametrize("text", ["SIDE", "side", "view", "angle", "point of view", "my side"])
+@pytest.mark.parametrize("text", ["SIDE", "side", "view", "angle", "point of view", "my side", "located", "sitting"])
 def test_a_word_for_where_one_stands_is_no_question(text: str) -> None:
     assert ask(text, MAP).status is not StatusCode.OK
 

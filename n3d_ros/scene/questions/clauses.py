@@ -29,7 +29,6 @@ def add_clauses(grammar: Grammar) -> None:
     """
     grammar.add("neg", [("not", lambda _: True)])
     grammar.add("standing", [("lie/appear", lambda _: True)])
-    grammar.add("placed", [("located", lambda _: True)])
     grammar.add("comparative", [
         ("{c:cmp} (in|in-terms-of) (the|its|their)? {q:quantity}", lambda k: _by(k["c"], k["q"])),
         ("{c:cmp} (away|up|down|off)?", lambda k: k["c"]),

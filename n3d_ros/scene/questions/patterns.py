@@ -275,15 +275,20 @@ class Grammar:
     starts: dict[str, Start] = field(default_factory=dict)
 
     def add(self, rule: str, patterns: Iterable[tuple[str, Maker]]) -> None:
-        """Adds patterns to a rule, in order of preference.
+        """Adds a rule.
 
         Args:
-            rule: its name.
-            patterns: each with the function that makes the value.
+            rule: its name, which no rule has yet: two that share one would read each other's texts.
+            patterns: in order of preference, each with the function that makes the value.
+
+        Raises:
+            ValueError: there is a rule of that name.
         """
+        self._check_free(rule)
+        rows = self.rules[rule] = []
         for pattern, make in patterns:
             either = compiled(pattern)
-            self.rules.setdefault(rule, []).append(_Pattern(either, make, either.needs()))
+            rows.append(_Pattern(either, make, either.needs()))
 
     def add_reader(self, rule: str, reader: Reader, *kinds: str) -> None:
         """Adds a rule that reads by itself.
@@ -292,8 +297,17 @@ class Grammar:
             rule: its name.
             reader: gives ends and values for a place.
             kinds: of the lexemes it can begin with; none: of any.
+
+        Raises:
+            ValueError: there is a rule of that name.
         """
+        self._check_free(rule)
         self.readers[rule] = (reader, Start(kinds=frozenset(kinds), is_open=not kinds))
+
+    def _check_free(self, rule: str) -> None:
+        """Refuses a name that is taken."""
+        if rule in self.rules or rule in self.readers:
+            raise ValueError(f"Grammar: there is a rule {rule!r} already; give this one a name of its own.")
 
     def start(self, rule: str) -> Start:
         """What a rule can begin with."""

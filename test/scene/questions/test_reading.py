@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from n3d_ros.scene.questions import reading
 from n3d_ros.scene.questions.budget import MAX_STEPS, Budget
 from n3d_ros.scene.questions.lexicon import table
+from n3d_ros.scene.questions.patterns import Grammar
 from n3d_ros.scene.questions.question import Question
 from n3d_ros.scene.questions.reading import MAX_CHARS, UNDERSTOOD, named_things, read
 from scene.questions.notation import notation
@@ -52,6 +53,15 @@ def test_what_is_not_understood_is_refused_and_named(text: str, unread: str) -> 
 @pytest.mark.parametrize("text", UNDERSTOOD)
 def test_the_examples_shown_to_users_are_understood(text: str) -> None:
     question_of(text)
+
+
+def test_two_rules_may_not_share_a_name() -> None:
+    grammar = Grammar()
+    grammar.add("standing", [("lie", lambda _: True)])
+    with pytest.raises(ValueError, match="'standing' already"):
+        grammar.add("standing", [("located", lambda _: True)])
+    with pytest.raises(ValueError, match="'standing' already"):
+        grammar.add_reader("standing", lambda _source, _place: iter(()))
 
 
 def test_the_table_has_every_kind_of_question() -> None:
