@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.data.pictures import encode_jpeg
 from model_training.data.records import FrameRecord
 from model_training.lifting.annotations import Box2D
 from model_training.scenes.export import box_lines, contact_sheet
@@ -21,6 +22,7 @@ TILES_OF_SHEET = 30
 PALETTE_BGR = ((80, 220, 90), (60, 170, 255), (255, 150, 60), (90, 90, 255), (230, 110, 210), (60, 230, 240))
 REFUSED_BGR = (60, 60, 255)
 TEXT_SCALE = 0.38
+JPEG_QUALITY = 85
 PICTURES = "pictures"
 
 
@@ -79,8 +81,7 @@ def write_tile(path: Path, tile: Picture) -> None:
         path: to write.
         tile: BGR.
     """
-    _done, data = cv2.imencode(".jpg", tile, [cv2.IMWRITE_JPEG_QUALITY, 85])
-    write_whole(path, bytes(data))
+    write_whole(path, encode_jpeg(tile[..., ::-1], JPEG_QUALITY))
 
 
 def write_sheet(path: Path, tiles: Sequence[Path]) -> bool:
