@@ -5,10 +5,12 @@ https://storage.googleapis.com/openimages/web/download_v7.html, "Data Formats".
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from model_training.lifting.annotations import AnnotatedImage, Annotation2D, Box2D
 from model_training.lifting.boxes_2d import checked_box, plain_label
@@ -65,7 +67,7 @@ def read_openimages(
     tally = RejectTally()
     names = _class_names(files.names)
     found: dict[str, list[Annotation2D]] = {}
-    origins: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    places: dict[tuple[str, str], list[int]] = {}
     for number, row in _rows(files.boxes, BOX_COLUMNS):
         image = row["ImageID"] or ""
         if max_images and len(found) >= max_images and image not in found:
@@ -73,10 +75,10 @@ def read_openimages(
         one = _annotation(number, row, names, rename, tally)
         kept = found.setdefault(image, []) if image else []
         if one is not None and image:
-            origins.setdefault((image, row["LabelName"]), []).append((image, len(kept)))
+            places.setdefault((image, row["LabelName"]), []).append(len(kept))
             kept.append(one)
     if files.masks is not None:
-        _add_masks(files.masks, found, origins, tally)
+        _add_masks(files.masks, found, places, tally)
     images = [
         AnnotatedImage(
             id=image,
@@ -117,12 +119,12 @@ def _annotation(
 def _add_masks(
     path: Path,
     found: dict[str, list[Annotation2D]],
-    origins: Mapping[tuple[str, str], list[tuple[str, int]]],
+    places: Mapping[tuple[str, str], list[int]],
     tally: RejectTally,
 ) -> None:
     """Puts masks to the boxes that they were drawn in."""
     for _number, row in _rows(path, MASK_COLUMNS):
-        candidates = origins.get((row["ImageID"], row["LabelName"]), ())
+        candidates = places.get((row["ImageID"], row["LabelName"]), ())
         if not candidates:
             continue  # of another image, or of a box that was left out
         try:
@@ -131,17 +133,10 @@ def _add_masks(
         except N3dError as error:
             tally.add(Reject(rule="mask_broken", image=row["ImageID"], detail=error.message))
             continue
-        for image, place in candidates:
-            one = found[image][place]
-            if max(abs(a - b) for a, b in zip(one.box_2d, box, strict=True)) < SAME_BOX:
-                found[image][place] = Annotation2D(
-                    id=one.id,
-                    label=one.label,
-                    box_2d=one.box_2d,
-                    outline=MaskFile(name=row["MaskPath"]),
-                    remarks=one.remarks,
-                    score=one.score,
-                )
+        kept = found[row["ImageID"]]
+        for place in candidates:
+            if max(abs(a - b) for a, b in zip(kept[place].box_2d, box, strict=True)) < SAME_BOX:
+                kept[place] = replace(kept[place], outline=MaskFile(name=row["MaskPath"]))
 
 
 def _box(row: dict[str, str], columns: tuple[str, str, str, str]) -> Box2D:
@@ -162,16 +157,23 @@ def _score(text: str | None) -> float | None:
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV with a header, by column, and their line; short rows have empty values."""
+    with _opened(path) as file:
+        reader = csv.DictReader(file, restval="")
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path}: expected a CSV with the columns {', '.join(columns)}; no {missing[0]}.")
+        for number, row in enumerate(reader, start=2):
+            if number > MAX_ROWS:
+                raise InputError(f"{path}: more than {MAX_ROWS} rows.")
+            yield number, row
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A CSV to read; an InputError with its name where that fails."""
     try:
         with path.open(encoding=CSV_ENCODING, newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{path}: expected a CSV with the columns {', '.join(columns)}; no {missing[0]}.")
-            for number, row in enumerate(reader, start=2):
-                if number > MAX_ROWS:
-                    raise InputError(f"{path}: more than {MAX_ROWS} rows.")
-                yield number, row
+            yield file
     except OSError as error:
         raise InputError(f"{path}: expected a CSV file ({error.strerror or error}).") from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -191,13 +193,8 @@ def _classes_beside(boxes: Path) -> Path:
 
 def _class_names(path: Path) -> dict[str, str]:
     """Names by code: two columns, with a header or without."""
-    try:
-        with path.open(encoding=CSV_ENCODING, newline="") as file:
-            names = {row[0]: row[1] for row in csv.reader(file) if len(row) >= 2 and row[0] != "LabelName"}
-    except OSError as error:
-        raise InputError(f"{path}: expected a CSV file ({error.strerror or error}).") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a CSV file, and it is damaged ({error}).") from error
+    with _opened(path) as file:
+        names = {row[0]: row[1] for row in csv.reader(file) if len(row) >= 2 and row[0] != "LabelName"}
     if not names:
         raise InputError(f"{path}: expected rows of a code and a name.")
     return names
