@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from model_training.depth.train_config import TrainConfig
 from model_training.run_log import RunLog
 from model_training.schedule import WeightMean, rate_share, set_rate
 from model_training.yaml_config import to_json
+from n3d_ros.cli.console import on_stop_signal
 from n3d_ros.depth.network import build_network
 from n3d_ros.errors import ConfigurationError, N3dError
 
@@ -276,21 +276,12 @@ class Trainer:
         )
         return context
 
-    @contextlib.contextmanager
-    def _stoppable(self) -> Iterator[None]:
-        """Within it Ctrl-C or a signal to end lets the step finish and the checkpoint be written; a second kills."""
+    def _stoppable(self) -> contextlib.AbstractContextManager[None]:
+        """Within it Ctrl-C or a signal to end lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
 
-        def stop(number: int, _frame: FrameType | None) -> None:
+        def stop() -> None:
             self._stop = True
-            signal.signal(number, signal.default_int_handler)
 
-        try:
-            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not in the main thread: whoever runs it there stops it in another way
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        if threading.current_thread() is not threading.main_thread():
+            return contextlib.nullcontext()  # whoever runs it there stops it in another way
+        return on_stop_signal(stop)

@@ -6,12 +6,11 @@ import contextlib
 import json
 import logging
 import os
-import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -29,6 +28,7 @@ from model_training.training.state import check_settled
 from model_training.training.trainer import GroundingTrainer
 from model_training.training.validation import validation_examples, validation_scores
 from model_training.yaml_config import to_json
+from n3d_ros.cli.console import on_stop_signal
 from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import ConfigurationError, N3dError
@@ -219,24 +219,15 @@ class Run:
         pairs = (pair for source in self.validation for shard in source.shards for pair in source.pairs(shard))
         return [frame for frame, _ in islice(pairs, SAMPLE_FRAMES)]
 
-    @contextlib.contextmanager
-    def _stoppable(self) -> Iterator[None]:
-        """Within it Ctrl-C or a signal to end lets the step finish and a checkpoint be written; a second kills."""
+    def _stoppable(self) -> contextlib.AbstractContextManager[None]:
+        """Within it Ctrl-C or a signal to end lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
 
-        def stop(number: int, _frame: FrameType | None) -> None:
+        def stop() -> None:
             self.trainer.stop_asked = True
-            signal.signal(number, signal.default_int_handler)
 
-        try:
-            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not in the main thread: whoever runs it there stops it in another way
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        if threading.current_thread() is not threading.main_thread():
+            return contextlib.nullcontext()  # whoever runs it there stops it in another way
+        return on_stop_signal(stop)
 
 
 def with_folders(config: TrainConfig, data: list[str], validation: list[str]) -> TrainConfig:
