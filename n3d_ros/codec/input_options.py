@@ -1,9 +1,9 @@
-"""InputOptions: how a frame is shown to a model, as its checkpoint says it was trained, or as the user wants it."""
+"""InputOptions: how a frame is shown to a model, and what its checkpoint says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,12 @@ class InputOptions:
             )
 
 
-def read_input_options(folder: Path, *, long_side: int | None = None, normalization: str | None = None) -> InputOptions:
-    """How frames are to be shown to the model of a folder.
+def read_input_options(folder: Path) -> InputOptions:
+    """How frames are to be shown to the model of a folder, as it says itself.
 
     Args:
         folder: of the checkpoint; without ``preprocessor_config.json``, or without our object in it, the options are
             those that the released weights learnt.
-        long_side: pixels, instead of what the folder says; None: as it says.
-        normalization: "mean" or "robust", instead of what the folder says; None: as it says.
 
     Returns:
         The options.
@@ -69,9 +67,7 @@ def read_input_options(folder: Path, *, long_side: int | None = None, normalizat
     """
     file = folder / PREPROCESSOR_FILE
     stored = read_json(file).get(OPTIONS_KEY) if file.is_file() else None
-    options = InputOptions() if stored is None else _checked(stored, file)
-    changes: dict[str, Any] = {"long_side": long_side, "normalization": normalization}
-    return replace(options, **{name: value for name, value in changes.items() if value is not None})
+    return InputOptions() if stored is None else _checked(stored, file)
 
 
 def stored_options(options: InputOptions) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A checkpoint's own way to be shown images, and who has the last word."""
+"""A checkpoint's own way to be shown images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,6 @@ def test_a_folder_that_says_nothing_is_shown_what_the_released_weights_learnt(tm
 def test_what_is_stored_comes_back(tmp_path: Path) -> None:
     options = InputOptions(long_side=320, normalization="robust", max_pixels=100_000)
     assert read_input_options(written(tmp_path, {"n3d": stored_options(options)})) == options
-
-
-def test_what_the_user_sets_goes_before_the_folder(tmp_path: Path) -> None:
-    written(tmp_path, {"n3d": {"long_side": 320, "normalization": "robust"}})
-    options = read_input_options(tmp_path, long_side=448)
-    assert (options.long_side, options.normalization) == (448, "robust")
-    assert read_input_options(tmp_path, normalization="mean").long_side == 320
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.inference.grounder import GroundingRequest
 from n3d_ros.inference.language_model.asking import ask_for
 from n3d_ros.inference.language_model.config import BACKENDS, LanguageModelConfig
+from n3d_ros.inference.language_model.loading import input_options
 
 
 def test_the_defaults_are_valid() -> None:
@@ -84,6 +86,15 @@ def test_closed_classes_must_be_labels() -> None:
 def test_every_field_says_what_it_means() -> None:
     for field in fields(LanguageModelConfig):
         assert field.metadata["meaning"], field.name
+
+
+def test_what_the_user_sets_goes_before_what_the_folder_says() -> None:
+    stored = InputOptions(long_side=320, normalization="robust")
+    options = input_options(LanguageModelConfig(long_side=448), stored)
+    assert (options.long_side, options.normalization) == (448, "robust")
+    assert input_options(LanguageModelConfig(normalization="mean"), stored).long_side == 320
+    assert input_options(LanguageModelConfig(normalization="mean"), stored).normalization == "mean"
+    assert input_options(LanguageModelConfig(), stored) == stored
 
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
