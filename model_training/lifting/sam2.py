@@ -6,7 +6,6 @@ deviation): the processor itself needs torchvision, which nothing else here does
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.lifting.annotations import Box2D
+from n3d_ros.depth.files.writing import read_json
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 
@@ -128,7 +128,7 @@ def load_sam2(source: str, device: str = "auto") -> Sam2Segmenter:
         raise ConfigurationError(f"segmenter: {folder} cannot be loaded as SAM 2: {str(error)[:300]}") from error
     if missing := sorted(loaded["missing_keys"]):  # transformers would go on with random numbers there
         raise ConfigurationError(f"segmenter: {folder}: {len(missing)} weights are missing, such as {missing[0]}.")
-    words = next((found for name in PROCESSOR_FILES if (found := _json(folder / name))), {})
+    words = next((found for name in PROCESSOR_FILES if (found := read_json(folder / name))), {})
     words = words.get("image_processor", words)
     return Sam2Segmenter(
         model,
@@ -149,18 +149,10 @@ def _check_complete(folder: Path) -> None:
     """Refuses what is no SAM 2 with whole weights in safetensors."""
     from n3d_ros.weights.weight_files import find_weight_files  # imports torch
 
-    kind = _json(folder / "config.json").get("model_type")
+    kind = (read_json(folder / "config.json") or {}).get("model_type")
     if kind not in MODEL_TYPES:
         raise ConfigurationError(
             f"segmenter: {folder}: expected a SAM 2 model such as facebook/sam2.1-hiera-small in transformers' layout, "
             f"config.json says model_type {kind!r}."
         )
     find_weight_files(folder)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
