@@ -13,7 +13,6 @@ from n3d_ros.errors import CalibrationError, ConfigurationError
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.settings import check, number
 
-FORMATS = ("coco", "objects365", "openimages")
 SMOOTHINGS = (1, 3, 5)  # what OpenCV's median of single precision takes
 
 
