@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw
 from model_training.data.folder import DatasetFolder
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.data.shards import group_sizes, read_frames
-from model_training.scenes.export import box_lines
 from n3d_ros.depth.files.writing import write_whole
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics, project
+from n3d_ros.ros.overlay import visible_edges
 from n3d_ros.ros.picture_labels import Rect, chip_size, draw_chip, draw_leader, font, place_labels, text_size
 from n3d_ros.ros.pictures import Color, jpeg_bytes
 
@@ -82,7 +82,7 @@ def _draw_boxes(canvas: Picture, one: ObjectRecord, camera: CameraIntrinsics, sc
     """Draws what is known of an object; where it is in the picture, None where it cannot be seen."""
     box = one.box or one.visible_box
     if box is not None:
-        lines = box_lines(box.corners, camera)
+        lines = visible_edges(box, camera)
         for ink, thickness in (((20, 20, 20), 3), (color_of(one), 1)):
             for start, end in lines:
                 cv2.line(canvas, start, end, ink, thickness, cv2.LINE_AA)
