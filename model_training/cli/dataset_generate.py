@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
         0; 1 where shards could not be made.
     """
     from model_training.data.folder import DatasetFolder
-    from model_training.data.generated import GenerateScenes
     from model_training.data.stages import run_stage
     from model_training.scenes.dataset import SceneDatasetConfig
+    from model_training.scenes.stage import GenerateScenes
     from model_training.yaml_config import read_yaml
 
     config = read_yaml(config_file(args.config, "scenes"), SceneDatasetConfig)

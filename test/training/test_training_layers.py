@@ -20,8 +20,6 @@ LAYERS: dict[str, set[str]] = {
     "depth": {"scenes"},
 }
 """What each part may import besides itself, n3d_ros and what all share; ``cli`` may import everything."""
-DRAWING = {"model_training.scenes.export", "model_training.scenes.dataset"}
-"""What ``data`` draws its sheets with, and generates with."""
 
 
 def test_each_part_stands_on_those_below_it(repository: Path) -> None:
@@ -37,6 +35,6 @@ def test_each_part_stands_on_those_below_it(repository: Path) -> None:
                 continue
             target = str(node.module).split(".")[1]
             allowed = {part} | LAYERS[part] | SHARED
-            if target not in allowed and not (part == "data" and node.module in DRAWING):
+            if target not in allowed:
                 violations.append(f"{file.relative_to(repository)}:{node.lineno} {part} imports {node.module}")
     assert not violations, "\n".join(violations)
