@@ -169,7 +169,7 @@ def depth_order(drawing: Drawing) -> Draft:
     word = drawing.one_of(WORDS)
     ordered = sorted(things, key=_depth_m, reverse=word == "farther")
     for one, other in pairwise(ordered):
-        _check_depths(one, other, drawing)
+        drawing.check_apart(_depth_m(one) - _depth_m(other), one, other)
     for one in ordered:
         drawing.check_free(one, *ordered)
     span = "From closest to farthest" if word == "closer" else "From farthest to closest"
@@ -213,7 +213,7 @@ def furthest(drawing: Drawing) -> Draft:
         question = drawing.one_of(wording.FURTHEST[word]).format(things=names)
     ordered = sorted(things, key=_depth_m, reverse=word == "farther")
     first = ordered[0]
-    _check_depths(first, ordered[1], drawing)
+    drawing.check_apart(_depth_m(first) - _depth_m(ordered[1]), first, ordered[1])
     if not of_all:
         drawing.check_free(*ordered)
     elif any(first.object.id in drawing.frame.carriers(one.object.id) for one in things):
@@ -328,11 +328,4 @@ def _check_hour(angle_deg: float, drawing: Drawing) -> None:
 def _check_ratio(a: float, b: float, drawing: Drawing) -> None:
     low, high = sorted((a, b))
     if low <= 0 or high / low < drawing.margins.distance_ratio or high - low < drawing.margins.side_m:
-        raise NotAskedError("too close to call")
-
-
-def _check_depths(a: Named, b: Named, drawing: Drawing) -> None:
-    extent_m = float((a.object.box.size.mean() + b.object.box.size.mean()) / 2)
-    least = max(drawing.margins.side_m, drawing.margins.side_share * extent_m)
-    if abs(_depth_m(a) - _depth_m(b)) < least:
         raise NotAskedError("too close to call")

@@ -167,6 +167,21 @@ class Drawing:
         if any(own in below(one.object.id) or one.object.id in below(own) for one in things):
             raise NotAskedError("one carries the other")
 
+    def check_apart(self, apart_m: float, a: Named, b: Named) -> None:
+        """Refuses two things of which one is hardly further along than the other.
+
+        Args:
+            apart_m: by how much, along whatever is asked about, of either sign.
+            a: one of them.
+            b: the other.
+
+        Raises:
+            NotAskedError: that is within the margins of a place, or little beside how large the two are.
+        """
+        extent_m = float((a.object.box.size.mean() + b.object.box.size.mean()) / 2)
+        if abs(apart_m) < max(self.margins.side_m, self.margins.side_share * extent_m):
+            raise NotAskedError("too close to call")
+
     def is_whole(self, one: AskedObject) -> bool:
         """Whether enough is seen of an object for its size and place to mean something.
 

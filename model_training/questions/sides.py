@@ -73,7 +73,7 @@ def side_question(question_class: str, drawing: Drawing) -> Draft:
     a, b = drawing.things(2)
     if axis.letter != "Y":  # a mug is above its table
         drawing.check_free(a, b)
-    _check_apart(axis, a, b, drawing)
+    drawing.check_apart(_exact(axis, a) - _exact(axis, b), a, b)
     is_more = _exact(axis, a) > _exact(axis, b)
     side = axis.more if is_more != is_elsewhere else axis.less
     asked = side if drawing.happens(0.5) else axis.less if side == axis.more else axis.more
@@ -110,12 +110,12 @@ def _which(axis: Axis, drawing: Drawing) -> Draft:
     ordered = sorted(things, key=lambda one: _exact(axis, one), reverse=wanted == axis.more)
     if axis.letter != "Y":
         drawing.check_free(*ordered)
-    _check_apart(axis, ordered[0], ordered[1], drawing)
-    first = ordered[0]
+    first, second = ordered[:2]
+    drawing.check_apart(_exact(axis, first) - _exact(axis, second), first, second)
     if count == 2:
         question = drawing.one_of(wording.WHICH_SIDE[wanted]).format(a=things[0].the, b=things[1].the)
-        conclusion = f"{first.tag} is {WORDS[wanted]} {ordered[1].tag}"
-        answer = f"The {first.name} is {WORDS[wanted]} {ordered[1].the}."
+        conclusion = f"{first.tag} is {WORDS[wanted]} {second.tag}"
+        answer = f"The {first.name} is {WORDS[wanted]} {second.the}."
     else:
         names = wording.listed(tuple(one.the for one in things))
         question = drawing.one_of(wording.WHICH_SIDE_OF_THREE[wanted]).format(things=names)
@@ -136,9 +136,8 @@ def _facing(drawing: Drawing) -> Draft:
     a, b, c = drawing.things(3)
     drawing.check_free(a, b, c)
     sine = _sine(a, b, c)
-    beside_m = abs(sine) * float(_level(a, c))
-    extent_m = float((a.object.box.size.mean() + c.object.box.size.mean()) / 2)
-    if beside_m < max(drawing.margins.side_m, drawing.margins.side_share * extent_m) or abs(sine) < LEAST_SINE:
+    drawing.check_apart(sine * _level(a, c), a, c)
+    if abs(sine) < LEAST_SINE:
         raise NotAskedError("too close to call")
     side = "left" if sine > 0 else "right"
     asked = drawing.one_of(("", "left", "right")) if drawing.happens(0.7) else ""
@@ -190,13 +189,6 @@ def _exact(axis: Axis, one: Named) -> float:
     """The coordinate in the model's axes, not rounded."""
     x, y, z = one.object.box.center.tolist()
     return float({"X": -x, "Y": -y, "Z": z}[axis.letter])
-
-
-def _check_apart(axis: Axis, a: Named, b: Named, drawing: Drawing) -> None:
-    extent_m = float((a.object.box.size.mean() + b.object.box.size.mean()) / 2)
-    least = max(drawing.margins.side_m, drawing.margins.side_share * extent_m)
-    if abs(_exact(axis, a) - _exact(axis, b)) < least:
-        raise NotAskedError("too close to call")
 
 
 def _compared(axis: Axis, things: tuple[Named, ...]) -> str:
