@@ -8,37 +8,23 @@ do ``python -m benchmarks depth_network`` with the depth networks, ``depth_fusio
 
 from __future__ import annotations
 
+import importlib
 import sys
 
+ALONE = (
+    "language_model",
+    "depth_network",
+    "depth_fusion",
+    "depth_quality",
+    "evaluation",
+    "scene_generation",
+    "training",
+)
+"""Modules of this package with a command of their own."""
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["language_model"]:
-        from benchmarks.language_model import main as measure_language_model
-
-        sys.exit(measure_language_model(sys.argv[2:]))
-    if sys.argv[1:2] == ["depth_network"]:
-        from benchmarks.depth_network import main as measure_depth_network
-
-        sys.exit(measure_depth_network(sys.argv[2:]))
-    if sys.argv[1:2] == ["depth_fusion"]:
-        from benchmarks.depth_fusion import main as measure_depth_fusion
-
-        sys.exit(measure_depth_fusion(sys.argv[2:]))
-    if sys.argv[1:2] == ["depth_quality"]:
-        from benchmarks.depth_quality import main as measure_depth_quality
-
-        sys.exit(measure_depth_quality(sys.argv[2:]))
-    if sys.argv[1:2] == ["evaluation"]:
-        from benchmarks.evaluation import main as measure_evaluation
-
-        sys.exit(measure_evaluation(sys.argv[2:]))
-    if sys.argv[1:2] == ["scene_generation"]:
-        from benchmarks.scene_generation import main as measure_scene_generation
-
-        sys.exit(measure_scene_generation(sys.argv[2:]))
-    if sys.argv[1:2] == ["training"]:
-        from benchmarks.training import main as measure_training
-
-        sys.exit(measure_training(sys.argv[2:]))
+    if sys.argv[1:2] and sys.argv[1] in ALONE:
+        sys.exit(importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:]))
     from n3d_ros.cli.main import main
 
     sys.exit(main(["bench", *sys.argv[1:]]))
