@@ -105,12 +105,13 @@ def load_sam2(source: str, device: str = "auto") -> Sam2Segmenter:
         The model.
 
     Raises:
-        ConfigurationError: no such folder, another model, or torch or transformers is not installed.
+        ConfigurationError: no such folder or device, another model, or torch or transformers is not installed.
     """
     try:
         import torch
         from transformers import Sam2Model
 
+        from n3d_ros.weights.placement import choose_device
         from n3d_ros.weights.sources import resolve_source
     except ImportError as error:
         raise ConfigurationError(
@@ -118,7 +119,7 @@ def load_sam2(source: str, device: str = "auto") -> Sam2Segmenter:
         ) from error
     folder = resolve_source(source, check_complete=_check_complete, parameter="segmenter")
     _check_complete(folder)
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    place = choose_device(device)
     try:
         model, loaded = Sam2Model.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
@@ -135,7 +136,7 @@ def load_sam2(source: str, device: str = "auto") -> Sam2Segmenter:
         side=_side(model),
         mean=words.get("image_mean", IMAGENET_MEAN),
         std=words.get("image_std", IMAGENET_STD),
-        device=place,
+        device=str(place),
     )
 
 

@@ -152,3 +152,8 @@ def test_weights_that_are_missing_are_not_made_up(tmp_path: Path, folder: Path) 
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
     with pytest.raises(ConfigurationError, match="no_memory_embedding"):
         load_sam2(str(tmp_path), "cpu")
+
+
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cuda:99 was asked for"):
+        load_sam2(str(folder), "cuda:99")
