@@ -166,7 +166,6 @@ def run_shards(
     engine: str = "auto",
     workers: int = 1,
     ray_address: str | None = None,
-    on_done: Callable[[ShardReport], None] | None = None,
 ) -> Iterator[ShardReport]:
     """Runs tasks and gives their reports as they are done; the caller names only those whose shard is not there.
 
@@ -176,7 +175,6 @@ def run_shards(
         engine: "auto", "ray", "processes" or "inline".
         workers: how many at a time.
         ray_address: of a running Ray cluster.
-        on_done: called with each report before it is given.
 
     Yields:
         One report per task, in order of completion; a task that raised an N3dError has one with ``failure``.
@@ -190,8 +188,6 @@ def run_shards(
     for report in run(_Guarded(work), tasks, options) if tasks else ():
         if report.failure:
             failures.append(report)
-        if on_done is not None:
-            on_done(report)
         yield report
     if failures and len(failures) == len(tasks):
         raise BackendError(
