@@ -263,7 +263,8 @@ def run_stage(
         What was made, and what was there before.
     """
     wanted = range(folder.shards) if only is None else only
-    missing = [number for number in folder.missing(content) if number in set(wanted)]
+    asked = frozenset(wanted)
+    missing = [number for number in folder.missing(content) if number in asked]
     work = _OnlyMissing(stage, folder, content, time.time() - CLOCK_SLACK_S)
     made: list[ShardReport] = []
     with _bar(len(wanted), description or content) as bar, _interruptible(bar) as raise_if_interrupted:
