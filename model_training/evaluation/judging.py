@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from model_training.data.records import QuestionRecord
 from model_training.evaluation.answering import ids_called
+from model_training.questions.names import singulars
 from n3d_ros.errors import StatusCode
 from n3d_ros.scene.comparison import NUMBER_TOLERANCE, Agreement, agreement, spoken_value
-from n3d_ros.scene.nouns_alike import singular, words_of
-from n3d_ros.scene.phrases import FILLERS
+from n3d_ros.scene.nouns_alike import words_of
 from n3d_ros.scene.scene import Scene
 from n3d_ros.scene.spatial_answer import SpatialAnswer, ValueType
 
@@ -214,15 +214,11 @@ def _same_things(wanted: str, said: str, scene: Scene) -> bool:
 
 
 def _is_same(name: str, said: str, scene: Scene) -> bool:
-    if _words(name) == _words(said):
+    if singulars(name) == singulars(said):
         return True
     numbered = _NUMBERED.match(said)
     known = scene.by_id(int(numbered["id"])) if numbered else None
     return known is not None and known.id in ids_called(name, scene)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(singular(word) for word in words_of(text) if word not in FILLERS)
 
 
 def _says_things(question: QuestionRecord, text: str, others: Sequence[str]) -> bool:
@@ -230,14 +226,14 @@ def _says_things(question: QuestionRecord, text: str, others: Sequence[str]) -> 
 
     "The mug is closer than the lamp" names both; what is named first is the answer. An order must name all in turn.
     """
-    given = _words(text)
-    wanted = [_words(name) for name in _names(question.value)]
+    given = singulars(text)
+    wanted = [singulars(name) for name in _names(question.value)]
     if len(wanted) > 1:
         order = _places(wanted, given)
         turns = [place for place in order if place is not None]
         return len(turns) == len(wanted) and turns == sorted(turns)
-    name, rivals = _words(question.value), [_words(one) for one in _rivals(question)]
-    known = [one for other in others if (one := _words(other))]
+    name, rivals = singulars(question.value), [singulars(one) for one in _rivals(question)]
+    known = [one for other in others if (one := singulars(other))]
     is_thing = any(_ends_alike(one, name) for one in known)
     if is_thing:  # a floor lamp is a lamp where nothing is just called lamp, and a yellow pear is called pear
         rivals += [one for one in known if name in known or not _ends_alike(one, name)]
@@ -259,7 +255,7 @@ def _rivals(question: QuestionRecord) -> list[str]:
     if opposite:
         return opposite
     either = re.findall(r"\bthe ([\w' -]+?)(?= or\b|,|\?|$| (?:is|than|to|from|and)\b)", question.question.lower())
-    return [one for one in either if _words(one) != _words(value)]
+    return [one for one in either if singulars(one) != singulars(value)]
 
 
 def _places(
@@ -285,7 +281,7 @@ def _choice_index(value: str, choices: Sequence[str]) -> int | None:
     letter = _LETTER.match(value)
     if letter and len(words_of(value)) == 1 and (index := _index_of(letter[1], choices)) is not None:
         return index
-    return next((k for k, choice in enumerate(choices) if _words(choice) == _words(value)), None)
+    return next((k for k, choice in enumerate(choices) if singulars(choice) == singulars(value)), None)
 
 
 def _index_of(letter: str, choices: Sequence[str]) -> int | None:
@@ -304,7 +300,7 @@ def _said_choice(text: str, choices: Sequence[str]) -> int | None:
     letter = _LETTER.match(text) or _LETTER_INSIDE.search(text)
     if letter:
         return _index_of(next(one for one in letter.groups() if one), choices)
-    found = enumerate(_places([_words(choice) for choice in choices], _words(text)))
+    found = enumerate(_places([singulars(choice) for choice in choices], singulars(text)))
     places = [(place, k) for k, place in found if place is not None]
     if places:
         return min(places)[1]

@@ -21,12 +21,11 @@ KEPT_READINGS = 16384  # of names and questions; the same ones come again in fra
 MAX_READS = 4  # of a text that the reader gave up for lack of time
 
 
-@lru_cache(maxsize=KEPT_READINGS)
-def understood(text: str) -> Question | None:
+def patiently_read(text: str) -> Question | None:
     """What the node reads in a question.
 
-    Its reader stops at a limit of time, which a machine under load may come to with any text; so that questions never
-    depend on the load, it is asked again.
+    Its reader stops at a limit of time, which a machine under load may come to with any text; so that neither questions
+    nor verdicts depend on the load, it is asked again.
 
     Args:
         text: the question.
@@ -40,6 +39,19 @@ def understood(text: str) -> Question | None:
         if question is not None or time.monotonic() - begun < MAX_S:
             return question
     return None
+
+
+@lru_cache(maxsize=KEPT_READINGS)
+def understood(text: str) -> Question | None:
+    """What the node reads in a question, remembered.
+
+    Args:
+        text: the question.
+
+    Returns:
+        As ``patiently_read``.
+    """
+    return patiently_read(text)
 
 
 @lru_cache(maxsize=KEPT_READINGS)
@@ -64,14 +76,22 @@ def _is_called(phrase: Phrase, label: str) -> bool:
     The node takes what comes nearest, a cereal box where a tissue box is asked for, or an orange bowl for "orange";
     that is no answer to learn.
     """
-    said, own = _singulars(phrase.text), _singulars(label)
+    said, own = singulars(phrase.text), singulars(label)
     if phrase.noun is None:
         return said == own
     bare = tuple(word for word in said if COLORS.get(word) not in phrase.colors)
     return own[-len(bare) :] == bare or (bare in SAME_NAMES and phrase.is_named_alike_by(label))
 
 
-def _singulars(text: str) -> tuple[str, ...]:
+def singulars(text: str) -> tuple[str, ...]:
+    """The words of a text that name and describe, as two names are compared by them.
+
+    Args:
+        text: a name or a sentence.
+
+    Returns:
+        Each word in the singular, lower case; articles and the like left out.
+    """
     return tuple(singular(word) for word in words_of(text) if word not in FILLERS)
 
 
