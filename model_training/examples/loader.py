@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -93,27 +94,25 @@ class BatchSet(IterableDataset[Batch]):
 
 
 class _Loader(DataLoader[Batch]):
-    """A loader whose processes live through Ctrl-C, which a terminal sends to all processes of a command."""
+    """A loader whose processes live through Ctrl-C and signals to end, which often go to all processes of a command."""
 
     def __iter__(self) -> Any:
-        with _interrupts_ignored():
+        with _signals_held_back():
             return super().__iter__()
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Within it Ctrl-C does nothing, also in processes begun meanwhile, from their first moment on to their last.
+def _signals_held_back() -> Iterator[None]:
+    """Processes that are begun meanwhile never see Ctrl-C or a signal to end, from their first moment on.
 
     A worker that ended by it would take the run's last steps with it: the run stops by itself, with a checkpoint.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what a signal does
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # to begin it lets both through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _settle_worker() -> None:
@@ -124,7 +123,15 @@ def _settle_worker() -> None:
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_when_parent_says, name="end_when_parent_says", daemon=True).start()
     atexit.register(os._exit, 0)
+
+
+def _end_when_parent_says() -> None:
+    """Ends this process when the one that began it sends a signal to end, as the loader does to a worker that hangs."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def batch_loader(batches: BatchSet, *, streams: int, workers: int, pinned: bool = False) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import subprocess
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +130,21 @@ def test_workers_change_nothing_of_what_is_loaded(tmp_path: Path) -> None:
     assert [batch[META] for batch in resumed[:2]] == [batch[META] for batch in here[3:]]
     with pytest.raises(ConfigurationError, match="multiple of workers"):
         batch_loader(None, streams=2, workers=3)  # type: ignore[arg-type]
+
+
+def test_a_worker_ends_by_a_signal_of_its_parent_alone(tmp_path: Path) -> None:
+    train_stand_in_tokenizer(tmp_path)
+    batches = BatchSet([Known()], [SourceConfig(folder="x")], EXAMPLES, Mix(), BATCHES, tmp_path)
+    before = set(multiprocessing.active_children())
+    loaded = iter(batch_loader(batches, streams=2, workers=1))
+    (worker,) = set(multiprocessing.active_children()) - before
+    numbers = [next(loaded)[META]["number"]]
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)  # as to all processes of a command
+    numbers += [next(loaded)[META]["number"] for _ in range(5)]
+    assert numbers == list(range(6)) and worker.is_alive()
+    worker.terminate()  # as the loader does with one that hangs
+    worker.join(timeout=20)
+    assert worker.exitcode == 0
 
 
 def test_frames_that_models_are_judged_by_are_never_learnt(tokenizer: Tokenizer) -> None:

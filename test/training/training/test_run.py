@@ -124,7 +124,10 @@ def test_a_model_that_was_taught_two_frames_finds_their_objects_through_the_node
 
 
 @pytest.mark.slow
-def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(start: Path, data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(
+    start: Path, data: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     steps = YAML | {"start_from": str(start), "optimizer": {"steps": 100_000}, "checkpoint_every": 100_000}
     steps |= {"data": {"frames_per_batch": 1, "streams": 2, "workers": 1}}
     out = tmp_path / "run"
@@ -138,7 +141,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(start: Path, da
     while time.monotonic() < until and len(read_log(out)) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # to all its processes, as a terminal does
+    os.killpg(process.pid, number)  # to all its processes, as a terminal or timeout(1) does
     told, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     (checkpoint,) = out.glob("checkpoint-*")
