@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from model_training.cli.stage_options import REPORTS_FOLDER, add_engine_arguments, shard_numbers
+from model_training.cli.stage_options import add_engine_arguments, shard_numbers
 from n3d_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EXAMPLES = """\
 NEEDS_ROS = False
 
 PROBLEMS_TOLD = 20
-REPORT = f"{REPORTS_FOLDER}/check.json"
+REPORT = "check.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         0 when nothing is wrong; 1 otherwise.
     """
     from model_training.data.checks import Checked, CheckShards, doubled_ids, misplaced
-    from model_training.data.folder import DatasetFolder
+    from model_training.data.folder import CONTENTS, DatasetFolder
     from model_training.data.stages import run_shards
     from n3d_ros.cli.console import progress
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             found.counts.update(report.rejects)
             found.notes.extend(report.notes)
             bar.update()
-    for content in ("frames", "questions"):
+    for content in CONTENTS:
         found.add(doubled_ids(folder, content))
     _write(folder, found, len(numbers), frames)
     return _tell(folder, found, len(numbers), frames)
@@ -75,7 +75,7 @@ def _write(folder: DatasetFolder, found: Checked, shards: int, frames: int) -> N
 
     document = {"frames": frames, "shards": shards, "problems": dict(found.counts), "notes": found.notes}
     try:
-        write_json(folder.path / REPORT, document)
+        write_json(folder.reports / REPORT, document)
     except ConfigurationError as error:
         print(f"n3d: {error.message}", file=sys.stderr)
 
@@ -91,7 +91,7 @@ def _tell(folder: DatasetFolder, found: Checked, shards: int, frames: int) -> in
     for note in found.notes[:PROBLEMS_TOLD]:
         print(note)
     if len(found.notes) > PROBLEMS_TOLD:
-        print(f"... {len(found.notes) - PROBLEMS_TOLD} more in {folder.path / REPORT}")
+        print(f"... {len(found.notes) - PROBLEMS_TOLD} more in {folder.reports / REPORT}")
     print(table(["problems", "rule"], [[str(count), rule] for rule, count in counts.items()]))
     print(f"{sum(counts.values())} problems in {frames} frames of {shards} shards.")
     return 1

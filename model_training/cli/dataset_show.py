@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from model_training.cli.stage_options import REPORTS_FOLDER, print_statistics
+    from model_training.cli.stage_options import print_statistics
     from model_training.data.drawing import MOST_PICTURES, write_sheet
     from model_training.data.folder import DatasetFolder
     from model_training.data.statistics import statistics_of
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from n3d_ros.errors import ConfigurationError
 
     folder = DatasetFolder.open(args.dataset)
-    path = Path(args.out) if args.out else folder.path / REPORTS_FOLDER / SHEET
+    path = Path(args.out) if args.out else folder.reports / SHEET
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         raise ConfigurationError(f"--out: expected a name that ends in .jpg, got {str(path)!r}.")
     if not 0 <= args.count <= MOST_PICTURES:

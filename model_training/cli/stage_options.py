@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from model_training.data.folder import DatasetFolder
     from model_training.data.reports import StageReport
 
-REPORTS_FOLDER = "reports"
 PICTURES = 9
 REASONS_TOLD = 3
 RULES_TOLD = 20
@@ -126,15 +125,14 @@ def finish(folder: DatasetFolder, content: str, made: StageReport) -> int:
     from model_training.data.statistics import statistics_of
 
     folder = DatasetFolder.open(folder.path)
-    reports = folder.path / REPORTS_FOLDER
     write_report(folder, content, made)
     found = statistics_of(folder).to_dict()
-    write_json(reports / "statistics.json", found)
-    sheet = reports / f"contact_sheet_{content}.jpg"
+    write_json(folder.reports / "statistics.json", found)
+    sheet = folder.reports / f"contact_sheet_{content}.jpg"
     pictures = write_sheet(folder, sheet, PICTURES)
     print_statistics(found)
     tell(folder, content, made)
-    print(f"Reports in {reports}{f', a look at it in {sheet}' if pictures else ''}.")
+    print(f"Reports in {folder.reports}{f', a look at it in {sheet}' if pictures else ''}.")
     return 1 if made.failures else 0
 
 
@@ -169,7 +167,7 @@ def write_report(folder: DatasetFolder, content: str, made: StageReport) -> Path
 
     there = [report for number in range(folder.shards) if (report := folder.report(content, number)) is not None]
     whole = StageReport(shards=tuple(there))
-    path = folder.path / REPORTS_FOLDER / f"{content}.json"
+    path = folder.reports / f"{content}.json"
     document = {
         "shards_wanted": folder.shards,
         "shards_there": len(there),

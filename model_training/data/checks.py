@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model_training.data.arrow import pq
-from model_training.data.folder import DatasetFolder
+from model_training.data.folder import CONTENTS, DatasetFolder
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.data.reports import ShardReport
 from model_training.data.shards import read_frames
@@ -246,7 +246,7 @@ def misplaced(folder: DatasetFolder) -> Iterator[Problem]:
     Yields:
         Problems.
     """
-    for content, number in itertools.product(("frames", "questions"), range(folder.shards)):
+    for content, number in itertools.product(CONTENTS, range(folder.shards)):
         if content == "questions" and not folder.questions_digest:
             continue
         path = folder.shard_path(content, number)
@@ -255,7 +255,7 @@ def misplaced(folder: DatasetFolder) -> Iterator[Problem]:
                 yield f"missing shard ({content})", f"{path}: is not there; the command that made the others makes it"
         except InputError as error:
             yield f"damaged shard ({content})", error.message
-    for content in ("frames", "questions"):
+    for content in CONTENTS:
         named = {folder.shard_path(content, number) for number in range(folder.shards)}
         for path in sorted((folder.path / content).glob("*")):
             if path not in named:

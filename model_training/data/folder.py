@@ -163,6 +163,11 @@ class DatasetFolder:
         return self.path / content / f"{number:05d}{SUFFIX}"
 
     @property
+    def reports(self) -> Path:
+        """Where the commands write what they found and made."""
+        return self.path / REPORTS
+
+    @property
     def frame_shards(self) -> tuple[int, ...]:
         """Numbers of the shards of frames that are there, whole."""
         missing = set(self.missing("frames"))
