@@ -301,19 +301,19 @@ def _depths(things: tuple[Named, ...]) -> str:
 
 
 def _depth_m(one: Named) -> float:
-    return float(one.object.box.center[2])
+    return float(one.center[steps.AXES["Z"]])
 
 
 def _apart_m(a: Named, b: Named) -> float:
-    return float(np.linalg.norm(a.object.box.center - b.object.box.center))
+    return float(np.linalg.norm(a.center - b.center))
 
 
 def _angle_deg(a: Named, b: Named) -> float:
     """Of the way between two centres, to the left of straight ahead, not rounded."""
-    way = b.object.box.center - a.object.box.center
-    if float(np.hypot(way[0], way[2])) < LEAST_WAY_M:
+    left, _, ahead = b.center - a.center
+    if float(np.hypot(left, ahead)) < LEAST_WAY_M:
         raise NotAskedError("too close to call")
-    return float(np.degrees(np.arctan2(-way[0], way[2])))
+    return float(np.degrees(np.arctan2(left, ahead)))
 
 
 LEAST_WAY_M = 0.05  # of two centres seen from above: nearer ones have no direction

@@ -12,6 +12,8 @@ from model_training.questions.asked_frame import AskedFrame, AskedObject
 from model_training.questions.config import Margins, QuestionConfig
 from model_training.questions.names import Names
 from n3d_ros.codec.reasoning import PLAIN_NAMES_UP_TO
+from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.geometry.transforms import optical_to_model
 
 COLORED_SHARE = 0.15  # of names that tell a colour although the label is enough
 One = TypeVar("One")
@@ -41,6 +43,12 @@ class Named:
     def the(self) -> str:
         """With article."""
         return f"the {self.name}"
+
+    @property
+    def center(self) -> FloatArray:
+        """(3,) float64 of its box, metres, x left, y up, z forward as in texts, but not rounded."""
+        center: FloatArray = optical_to_model(self.object.box.center)
+        return center
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

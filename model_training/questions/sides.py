@@ -172,23 +172,21 @@ LEAST_SINE = 0.17  # 10 degrees off the line of sight: nearer to it, left and ri
 
 def _sine(a: Named, b: Named, c: Named) -> float:
     """Of the angle from the way a-b to the way a-c, seen from above; above 0 to the left."""
-    facing, to = b.object.box.center - a.object.box.center, c.object.box.center - a.object.box.center
+    (face_x, _, face_z), (to_x, _, to_z) = b.center - a.center, c.center - a.center
     lengths = _level(a, b) * _level(a, c)
     if lengths < 1e-6:
         raise NotAskedError("too close to call")
-    # optical x is to the right: the model's to_x * face_z - to_z * face_x with both x turned round
-    return float(to[2] * facing[0] - to[0] * facing[2]) / lengths
+    return float(to_x * face_z - to_z * face_x) / lengths
 
 
 def _level(a: Named, b: Named) -> float:
-    way = b.object.box.center - a.object.box.center
-    return float((way[0] ** 2 + way[2] ** 2) ** 0.5)
+    """How far apart two centres are, seen from above, metres."""
+    x, _, z = b.center - a.center
+    return float((x**2 + z**2) ** 0.5)
 
 
 def _exact(axis: Axis, one: Named) -> float:
-    """The coordinate in the model's axes, not rounded."""
-    x, y, z = one.object.box.center.tolist()
-    return float({"X": -x, "Y": -y, "Z": z}[axis.letter])
+    return float(one.center[steps.AXES[axis.letter]])
 
 
 def _compared(axis: Axis, things: tuple[Named, ...]) -> str:
