@@ -6,7 +6,7 @@ import contextlib
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -128,22 +128,28 @@ def _taken(
     found, done.damage, done.interrupted = candidates_of(bag, done.dropped, only=only)
     done.candidates = len(found)
     if not done.interrupted:
-        there = {work.get(name, images=False).stamp_ns for name in work.names()}
-        known = [one for one in found if one.stamp_ns in there]
-        picked = pick(found, config, known)
+        known = {name: work.get(name, images=False) for name in work.names()}
+        there = {one.stamp_ns for one in known.values()}
+        picked = pick(found, config, [one for one in found if one.stamp_ns in there])
         done.left_out = picked.left_out
         on_phase("finding boxes")
-        _look(bag, done, frozenset(picked.stamps_ns), recorded)
+        _look(bag, done, known, frozenset(picked.stamps_ns), recorded)
     _list_frames(done)
     return done
 
 
-def _look(bag: Bag, done: FirstStep, stamps_ns: frozenset[int], recorded: RecordedBoxes | None) -> None:
-    """Finds the boxes of the picked frames; each is written as soon as it is done."""
-    work, there = done.work, set(done.work.names())
+def _look(
+    bag: Bag,
+    done: FirstStep,
+    known: Mapping[str, FoundFrame],
+    stamps_ns: frozenset[int],
+    recorded: RecordedBoxes | None,
+) -> None:
+    """Finds the boxes of the picked frames, besides those known by name; each is written as soon as it is done."""
+    work, there = done.work, set(known)
     start_ns = work.recording.start_ns
-    known = [work.get(name, images=False) for name in work.names()]
-    finder = Finder(start_ns, known, None if recorded is None else recorded.numbers, boxes_by=bag.grounder.name)
+    own_numbers = None if recorded is None else recorded.numbers
+    finder = Finder(start_ns, list(known.values()), own_numbers, boxes_by=bag.grounder.name)
 
     def wants(pair: RgbdPair) -> bool:
         return pair.stamp_ns in stamps_ns and name_of(pair.stamp_ns, start_ns) not in there
