@@ -82,8 +82,8 @@ def _says(label: str, phrase: Phrase) -> bool:
     """Whether a label itself says what a phrase names: by its last words, as a floor lamp is a lamp, or in other words.
 
     The node takes what comes nearest, a grey box for "cereal box" or a cylinder for "candle": no exact answer.
-    Questions are made by a rule of their own (``_is_called`` in ``questions.names``), which data sets rest on: there, an
-    orange orange is not asked for by that name; here, one that is asked for is found.
+    Questions are made by a rule of their own (``_is_called`` in ``questions.names``), which data sets rest on: there,
+    an orange orange is not asked for by that name; here, one that is asked for is found.
     """
     said, own = singulars(phrase.text), singulars(label)
     # The last word is what the thing is called, even where it is a colour's word, too: an orange orange.
