@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,6 +139,41 @@ def rectangles_apart(a: FloatArray, b: FloatArray, gap_m: float) -> bool:
     return False
 
 
+def common_beside(present: Collection[str], pool: Iterable[Category]) -> list[Category]:
+    """Those categories that training may show beside what is there.
+
+    Args:
+        present: names of the categories that are there.
+        pool: to choose from.
+
+    Returns:
+        The categories that form no held-out pair.
+    """
+    return [c for c in pool if not any(is_held_out_pair(c.name, name) for name in present)]
+
+
+def draw_held_out_pair(pool: Iterable[Category], rng: np.random.Generator) -> list[Category]:
+    """Two categories that training never shows together.
+
+    Args:
+        pool: to choose from.
+        rng: source of chance.
+
+    Returns:
+        A pair.
+
+    Raises:
+        InputError: no pair of the pool is held out.
+    """
+    by_name = {c.name: c for c in pool}
+    pairs = held_out_pairs(by_name)
+    if not pairs:
+        raise InputError(
+            f"Held-out scene: no pair of {', '.join(sorted(by_name))} is held out; give it more categories."
+        )
+    return [by_name[name] for name in pairs[int(rng.integers(len(pairs)))]]
+
+
 class _Builder:
     """Collects placements; one instance per layout."""
 
@@ -241,18 +276,8 @@ class _Builder:
             return self.wanted.pop(0)
         if self.spec.combinations == "common":
             present = {p.design.category.name for p in self.placements if not p.static}
-            pool = [c for c in pool if not any(is_held_out_pair(c.name, name) for name in present)]
+            pool = common_beside(present, pool)
         return pool[int(self.rng.integers(len(pool)))] if pool else None
-
-    def want_held_out_pair(self, pool: Sequence[Category]) -> None:
-        """Has a pair that training never shows put first."""
-        by_name = {c.name: c for c in pool}
-        pairs = held_out_pairs(by_name)
-        if not pairs:
-            raise InputError(
-                f"Held-out scene: no pair of {', '.join(sorted(by_name))} is held out; give it more categories."
-            )
-        self.wanted = [by_name[name] for name in pairs[int(self.rng.integers(len(pairs)))]]
 
     def fill(self, container: Placement, choices: Sequence[Category]) -> None:
         """Drops one to three small things into an upright container."""
@@ -274,7 +299,7 @@ class _Builder:
     def objects(self, regions: Sequence[_Region], count: int, pool: Sequence[Category]) -> None:
         """Loose objects on the regions: placed, stacked and put into each other."""
         if self.spec.combinations == "held_out" and not any(not p.static for p in self.placements):
-            self.want_held_out_pair(pool)
+            self.wanted = draw_held_out_pair(pool, self.rng)
         fillers = [c for c in pool if c.shape == "ball"] or [CATALOGUE["ball"]]
         open_tops: list[Placement] = []
         while count > 0:

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.data.split import held_out_pairs, is_held_out_pair
 from model_training.scenes.catalogue import Category
 from model_training.scenes.colors import MATERIAL_WORDS, Rgb, draw_paint
 from model_training.scenes.entries import categories
-from model_training.scenes.layout import TABLETOP_HALF_M, footprint, rectangles_apart, yaw_matrix
+from model_training.scenes.layout import (
+    TABLETOP_HALF_M,
+    common_beside,
+    draw_held_out_pair,
+    footprint,
+    rectangles_apart,
+    yaw_matrix,
+)
 from model_training.scenes.materials import possible_materials
 from model_training.scenes.raycast.solids import SHAPES_PER_CATEGORY, CastShape, pooled_parts, pooled_shape
 from model_training.scenes.spec import SceneSpec
-from n3d_ros.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
@@ -131,7 +136,7 @@ class _Arranger:
         """A category that may stand beside those present; None when there is none."""
         if self.spec.combinations == "common":
             present = {one.shape.category.name for one in self.objects}
-            pool = [c for c in pool if not any(is_held_out_pair(c.name, name) for name in present)]
+            pool = common_beside(present, pool)
         return pool[int(self.rng.integers(len(pool)))] if pool else None
 
     def place(self, category: Category, half: tuple[float, float], level_m: float, owner: int) -> bool:
@@ -187,21 +192,12 @@ def arrange(spec: SceneSpec, rng: np.random.Generator) -> Arrangement:
         level_m, owner = shape.height_m, 1
         half = (min(TABLETOP_HALF_M[0], edge_x), min(TABLETOP_HALF_M[1], edge_y))
     pool = [c for c in categories("object", rich=spec.is_rich) if not spec.categories or c.name in spec.categories]
-    wanted = _held_out_pair(pool, rng) if spec.combinations == "held_out" else []
+    wanted = draw_held_out_pair(pool, rng) if spec.combinations == "held_out" else []
     for _ in range(int(rng.integers(spec.loose_count[0], spec.loose_count[1] + 1))):
         category = wanted.pop() if wanted else arranger.draw(pool)
         if category is not None:
             arranger.place(category, half, level_m, owner)
     return _lit(spec, arranger, level_m, rng)
-
-
-def _held_out_pair(pool: Sequence[Category], rng: np.random.Generator) -> list[Category]:
-    """Two categories that training never shows together."""
-    by_name = {c.name: c for c in pool}
-    pairs = held_out_pairs(by_name)
-    if not pairs:
-        raise InputError(f"Held-out scene: no pair of {', '.join(sorted(by_name))} is held out; give more categories.")
-    return [by_name[name] for name in pairs[int(rng.integers(len(pairs)))]]
 
 
 def _paint(words: Sequence[str], rng: np.random.Generator) -> NDArray[np.float32]:
