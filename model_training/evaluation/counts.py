@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
@@ -91,3 +93,15 @@ class GroupedCounts:
     def _count(self, group: str, more: Counts) -> None:
         self.total = self.total + more
         self.groups[group] = self.groups[group] + more
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean.
+
+    Args:
+        values: what was measured.
+
+    Returns:
+        Their mean; None without any.
+    """
+    return float(np.mean(values)) if values else None

@@ -20,7 +20,7 @@ import numpy as np
 
 from model_training.data.records import FrameRecord, ObjectRecord
 from model_training.evaluation.asked import class_name, distance_band, size_band
-from model_training.evaluation.counts import GroupedCounts
+from model_training.evaluation.counts import Counts, GroupedCounts, mean
 from model_training.evaluation.found import FoundObject
 from model_training.evaluation.matching import match
 from model_training.evaluation.overlap import (
@@ -71,13 +71,13 @@ class Errors:
         return {
             "asked": self.asked,
             "pairs": len(self.iou),
-            "iou_mean": _mean(self.iou),
+            "iou_mean": mean(self.iou),
             "iou_mean_of_asked": sum(self.iou) / self.asked if self.asked else None,  # a missing object: 0
-            "offset_m_mean": _mean(self.offset_m),
+            "offset_m_mean": mean(self.offset_m),
             "offset_m_median": _median(self.offset_m),
             "projected_pairs": len(self.projected_iou),
-            "projected_iou_mean": _mean(self.projected_iou),
-            "projected_offset_mean": _mean(self.projected_offset),
+            "projected_iou_mean": mean(self.projected_iou),
+            "projected_offset_mean": mean(self.projected_offset),
         }
 
 
@@ -129,7 +129,7 @@ class DetectionScores:
         overlap = self._overlap(record, found, truths)
         self._add_errors(record, found, truths, overlap)
         beside = self._beside(found, [*ignored, *unmeasured]) if complete else np.ones(len(found), dtype=bool)
-        hits = {}
+        of_frame: dict[str, Counts] = {}
         for kind in (BY_CLASS, ANY_CLASS):
             allowed = _classes_agree(found, truths) if kind == BY_CLASS else np.ones(overlap.shape, dtype=bool)
             for level in LEVELS:
@@ -139,13 +139,11 @@ class DetectionScores:
                 self.counts[kind, level].add([""] * len(truths), dict.fromkeys(counted, ""), pairs)
                 if level == _BY_GROUP_LEVEL:
                     self._add_groups(kind, found, truths, counted, pairs)
-                    hits[kind] = (len(pairs), len(counted))
+                    of_frame[kind] = Counts(truths=len(truths), found=len(counted), hits=len(pairs))
                     self._add_scores(kind, found, counted, paired)
                     if kind == BY_CLASS:
                         self.ignored += len(found) - len(counted)
-        pairs_made, boxes = hits[ANY_CLASS]
-        total = boxes + len(truths)
-        return 2 * pairs_made / total if total else None
+        return of_frame[ANY_CLASS].f1
 
     def calibration(self, kind: str) -> ScoreCalibration:
         """How far scores are frequencies, where a box in a pair at the lower level is right.
@@ -308,10 +306,6 @@ def _classes_agree(found: Sequence[FoundObject], truths: Sequence[ObjectRecord])
     """(N, M) whether a found and a true object are called the same."""
     ours, theirs = [class_name(one.label) for one in found], [class_name(one.label) for one in truths]
     return np.array([[a == b for b in theirs] for a in ours], dtype=bool).reshape(len(ours), len(theirs))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 def _median(values: Sequence[float]) -> float | None:

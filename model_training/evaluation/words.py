@@ -10,7 +10,7 @@ import numpy as np
 
 from model_training.data.records import FrameRecord, ObjectRecord
 from model_training.evaluation.asked import class_name
-from model_training.evaluation.counts import Counts
+from model_training.evaluation.counts import Counts, mean
 from model_training.evaluation.detection import LEVELS
 from model_training.evaluation.found import FoundObject
 from model_training.evaluation.matching import match
@@ -123,10 +123,10 @@ class WordScores:
             "refused": self.refused,
             "targets": self.targets,
             "counts": {str(level): self.counts[level].to_dict() for level in LEVELS},
-            "iou_mean": _mean(self._iou),
-            "offset_m_mean": _mean(self._offset_m),
-            "projected_iou_mean": _mean(self._projected_iou),
-            "projected_offset_mean": _mean(self._projected_offset),
+            "iou_mean": mean(self._iou),
+            "offset_m_mean": mean(self._offset_m),
+            "projected_iou_mean": mean(self._projected_iou),
+            "projected_offset_mean": mean(self._projected_offset),
         }
 
 
@@ -147,7 +147,3 @@ def _way_m(one: FoundObject, other: ObjectRecord) -> float:
     """From centre to centre; all are as far from an object without a place."""
     box = other.visible_box
     return 0.0 if box is None else math.dist(one.visible_box.center, box.center)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
