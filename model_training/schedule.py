@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -69,3 +71,25 @@ class WeightMean:
         with torch.no_grad():
             parameters = dict(network.named_parameters())
             torch._foreach_lerp_([self.values[name] for name in parameters], list(parameters.values()), 1 - decay)
+
+
+@contextlib.contextmanager
+def released_weights(network: nn.Module, mean: WeightMean | None) -> Iterator[None]:
+    """Within it the network has the weights that would be released: the running mean, where there is one.
+
+    Args:
+        network: whose weights they are.
+        mean: of them; None: they are released themselves.
+
+    Yields:
+        Nothing.
+    """
+    if mean is None:
+        yield
+        return
+    own = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    network.load_state_dict(mean.values, strict=False)
+    try:
+        yield
+    finally:
+        network.load_state_dict(own, strict=False)

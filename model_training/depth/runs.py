@@ -23,6 +23,7 @@ from model_training.depth.shards import ShardFolder
 from model_training.depth.train_config import TrainConfig
 from model_training.depth.trainer import Trainer
 from model_training.run_log import read_log
+from model_training.schedule import released_weights
 from model_training.yaml_config import read_yaml
 from n3d_ros.depth.checkpoint import LoadedNetwork, load_network
 from n3d_ros.errors import ConfigurationError
@@ -77,7 +78,7 @@ def write_report(trainer: Trainer, folder: Path) -> None:
     """
     cv2.imwrite(str(folder / "curves.png"), curves(read_log(folder), CURVES))
     if trainer.validation is not None:
-        with trainer.released_weights():
+        with released_weights(trainer.network, trainer.mean):
             _write_samples(
                 trainer.network,
                 trainer.validation,
@@ -135,7 +136,7 @@ def release(trainer: Trainer, folder: Path, dtype: str) -> str:
     )
     sizes = ", ".join(f"{width}x{height}" for height, width in dict.fromkeys(config.data.resolutions))
     begun = f"the weights of {Path(config.start_from).name}" if config.start_from else "random weights"
-    with trainer.released_weights():
+    with released_weights(trainer.network, trainer.mean):
         return write_release(
             folder,
             trainer.network,

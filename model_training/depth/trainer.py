@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from model_training.depth.starting import take_over
 from model_training.depth.targets import Batch
 from model_training.depth.train_config import TrainConfig
 from model_training.run_log import RunLog
-from model_training.schedule import WeightMean, rate_share, set_rate
+from model_training.schedule import WeightMean, rate_share, released_weights, set_rate
 from model_training.yaml_config import to_json
 from n3d_ros.cli.console import on_stop_signal
 from n3d_ros.depth.network import build_network
@@ -239,7 +239,7 @@ class Trainer:
         """Adds the scores of the present weights (their mean, where there is one) to the log."""
         if self.validation is None:
             return
-        with self.released_weights():
+        with released_weights(self.network, self.mean):
             scores = network_scores(
                 self.network,
                 self.validation,
@@ -250,23 +250,6 @@ class Trainer:
                 device=self.device,
             )
         log.add(self.step, "validation", scores.to_dict())
-
-    @contextlib.contextmanager
-    def released_weights(self) -> Iterator[None]:
-        """Within it the network has the weights that would be released: the running mean, where there is one.
-
-        Yields:
-            Nothing.
-        """
-        if self.mean is None:
-            yield
-            return
-        own = {name: parameter.detach().clone() for name, parameter in self.network.named_parameters()}
-        self.network.load_state_dict(self.mean.values, strict=False)
-        try:
-            yield
-        finally:
-            self.network.load_state_dict(own, strict=False)
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         """Autocast to bfloat16 where it is asked for."""

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from model_training import checkpoints
 from model_training.data.records import FrameRecord
 from model_training.examples.sources import SourceConfig, describe, open_source, open_sources
 from model_training.run_log import RunLog, read_log
+from model_training.schedule import released_weights
 from model_training.training.config import TrainConfig
 from model_training.training.release import Facts, write_release
 from model_training.training.report import write_report, write_samples
@@ -147,7 +147,7 @@ class Run:
             self.start.tokenizer,
             self.config.validation_frames,
         )
-        with self._released_weights():
+        with released_weights(self.start.model.vlm, self.trainer.mean):
             scores = validation_scores(
                 self.start.model,
                 examples,
@@ -156,20 +156,6 @@ class Run:
                 half=self.config.precision == "bfloat16",
             )
         self._note(step, "validation", scores)
-
-    @contextlib.contextmanager
-    def _released_weights(self) -> Iterator[None]:
-        """Within it the network has the weights that would be released: the running mean, where there is one."""
-        mean, vlm = self.trainer.mean, self.start.model.vlm
-        if mean is None:
-            yield
-            return
-        own = {name: parameter.detach().clone() for name, parameter in vlm.named_parameters()}
-        vlm.load_state_dict(mean.values, strict=False)
-        try:
-            yield
-        finally:
-            vlm.load_state_dict(own, strict=False)
 
     def _finish(self, complete: bool) -> None:
         """Report, and at the end of the run the model, which the node's own grounder then looks at some frames with."""
@@ -187,7 +173,7 @@ class Run:
         )
         if complete:
             model = self.folder / MODEL_FOLDER
-            with self._released_weights():
+            with released_weights(self.start.model.vlm, self.trainer.mean):
                 write_release(model, self._whole_network(), self.config, self.start.folder, facts)
             records = self._sample_records()
             if records:
