@@ -117,8 +117,9 @@ def osd_record(folder: Path, name: str, focal_px: float = KINECT_FOCAL_PX) -> Fr
     Raises:
         InputError: a file is missing, or is not what it should be.
     """
-    image, depth_png = (_bytes(folder / f"{name}_{kind}.png") for kind in ("color", "depth"))
-    depth, labels = (_picture(folder / f"{name}_{kind}.png") for kind in ("depth", "label"))
+    color_file, depth_file, label_file = (folder / f"{name}_{kind}.png" for kind in ("color", "depth", "label"))
+    image, depth_png = _bytes(color_file), _bytes(depth_file)
+    depth, labels = _picture(depth_png, depth_file), _picture(_bytes(label_file), label_file)
     if depth.dtype != np.uint16 or depth.shape != labels.shape:
         raise InputError(f"{folder / name}: expected 16-bit depth and labels of one size, got {depth.shape}.")
     height, width = depth.shape
@@ -144,11 +145,10 @@ def _objects(labels: NDArray[Any], points: NDArray[np.float32]) -> Iterator[Obje
         mask = labels == number
         if number < FIRST_OBJECT or mask.sum() < MIN_LABEL_POINTS:
             continue
-        seen = points[mask]
         yield ObjectRecord(
             id=int(number),
             label=LABEL,
-            visible_box=visible_box(seen[np.isfinite(seen[:, 2])]),
+            visible_box=visible_box(points[mask]),
             box_2d=mask_box(mask),
             visible_pixels=int(mask.sum()),
         )
@@ -163,8 +163,8 @@ def _bytes(path: Path) -> bytes:
         raise InputError(f"{path}: expected a file that can be read ({error.strerror}).") from error
 
 
-def _picture(path: Path) -> NDArray[Any]:
-    picture = cv2.imdecode(np.frombuffer(_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+def _picture(data: bytes, path: Path) -> NDArray[Any]:
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.ndim != 2:
         raise InputError(f"{path}: expected an image of one channel.")
     return np.asarray(picture)
