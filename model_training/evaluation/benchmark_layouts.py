@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from model_training.evaluation.overlap import Rectangle
 from n3d_ros.errors import InputError
 from n3d_ros.scene.comparison import spoken_value
 from n3d_ros.scene.spatial_answer import ValueType
-
-Rectangle = tuple[float, float, float, float]
 
 REGION_NAMES = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 """Words that stand for regions, which have numbers and no names: "Region [0]" is asked for as "the alpha"."""
