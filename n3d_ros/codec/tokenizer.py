@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from n3d_ros.codec.box_code import BINS
 from n3d_ros.codec.tokenizer_files import (
     byte_of_character,
     has_surrogate,
@@ -29,8 +30,6 @@ QWEN_SPECIAL_TOKENS = (
     "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
 )  # fmt: skip
 """Qwen2.5's added tokens in the order of their ids, which follow the ordinary vocabulary (151643 onwards there)."""
-
-NUMBERS_OF_A_FIELD = 1000  # bins are 0 to 999
 
 _NAMES = {
     "im_start": "<|im_start|>",
@@ -150,11 +149,11 @@ class Tokenizer:
 
     def _bin_ids(self) -> tuple[int, ...]:
         """The ids of a box's numbers, known to be one token each."""
-        ids = [self.encode(f",{number}") for number in range(NUMBERS_OF_A_FIELD)]
+        ids = [self.encode(f",{number}") for number in range(BINS)]
         split = next((number for number, tokens in enumerate(ids) if len(tokens) != 1), None)
         if split is not None:
             raise ConfigurationError(
-                f"{self._source}: expected one token for each of ,0 to ,{NUMBERS_OF_A_FIELD - 1}, got "
+                f"{self._source}: expected one token for each of ,0 to ,{BINS - 1}, got "
                 f"{len(ids[split])} for ',{split}'. Take the tokenizer of the checkpoint."
             )
         return tuple(tokens[0] for tokens in ids)
