@@ -214,7 +214,7 @@ class TorchBackend:
         """The image through the vision tower with a position code that was made elsewhere.
 
         Args:
-            image: patches; its points are not looked at.
+            image: patches; its points are looked at only where they are channels of the patches too.
             code: (P, width of the tower) float32, in the order in which it is added.
 
         Returns:
