@@ -22,8 +22,7 @@ from model_training.scenes.layout import (
 from model_training.scenes.materials import possible_materials
 from model_training.scenes.raycast.solids import SHAPES_PER_CATEGORY, CastShape, pooled_parts, pooled_shape
 from model_training.scenes.spec import SceneSpec
-
-FloatArray = NDArray[np.float64]
+from n3d_ros.geometry.arrays import FloatArray
 
 TRIES = 25  # positions tried before an object is given up
 FLOOR_HALF_M = (0.8, 0.7)  # half extents of the region used on a floor

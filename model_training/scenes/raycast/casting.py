@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.scenes.raycast.solids import CastShape, Surfaces
-
-Float32Array = NDArray[np.float32]
+from n3d_ros.geometry.arrays import Float32Array
 
 NEAREST = np.float32(0.05)  # in front of the camera, as rays count: their z is 1, so this is depth in metres
 PARALLEL = np.float32(1e-12)  # stands for a direction along a slab

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from model_training.scenes.raycast.arrangement import Arrangement, CastObject
 from model_training.scenes.raycast.casting import Hits
-
-Float32Array = NDArray[np.float32]
+from n3d_ros.geometry.arrays import Float32Array
 
 PLAIN = frozenset({"plain"})
 SHADOW_EDGE_M = 0.012  # over which a shadow fades

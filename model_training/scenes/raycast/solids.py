@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from model_training.scenes.catalogue import Category, Design, Piece, draw_design
 from model_training.scenes.entries import CATALOGUE
 from model_training.scenes.truth import object_box
+from n3d_ros.geometry.arrays import Float32Array, FloatArray
 from n3d_ros.geometry.boxes import CORNER_SIGNS, Box3D
 from n3d_ros.geometry.transforms import RigidTransform
-
-FloatArray = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
 
 SHAPES_PER_CATEGORY = 48  # sizes and variants that are ever met; more cost memory and time, and look the same
 RING_BEADS = 10  # ellipsoids that stand for a handle

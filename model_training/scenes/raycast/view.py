@@ -11,11 +11,9 @@ from model_training.scenes.raycast.arrangement import SIDE_M, Arrangement, CastO
 from model_training.scenes.raycast.casting import NEAREST, cast, turned
 from model_training.scenes.raycast.shading import lit_share, object_colors, shadow_strip, surroundings
 from model_training.scenes.raycast.solids import CastShape
+from n3d_ros.geometry.arrays import Float32Array, FloatArray
 from n3d_ros.geometry.camera import CameraIntrinsics, pixel_rays
 from n3d_ros.geometry.transforms import RigidTransform
-
-FloatArray = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
 
 LEVEL_M = 0.001  # a point this near a level surface is on it
 FAR_M = 30.0  # farther counts as background
