@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from codec.grammar_walks import follow, random_answer
 from n3d_ros.codec.box_text import parse_boxes
-from n3d_ros.codec.grammar import GrammarState, box_grammar
+from n3d_ros.codec.grammar import box_grammar
 from n3d_ros.codec.label_bytes import MAX_LABEL_BYTES
 from n3d_ros.codec.prompts import SYSTEM_TEXT, detection_text, question_text
 from n3d_ros.codec.tokenizer import Tokenizer, load_tokenizer
@@ -36,26 +37,6 @@ def tokenizer(folder: Path) -> Tokenizer:
 
 def pieces(tokenizer: Tokenizer, text: str) -> list[str]:
     return [tokenizer.piece(token).decode() for token in tokenizer.encode(text)]
-
-
-def follow(state: GrammarState, tokens: list[int]) -> GrammarState:
-    for token in tokens:
-        state = state.after(token)
-    return state
-
-
-def random_answer(state: GrammarState, seed: int) -> list[int]:
-    """Tokens to the end; another box follows nine times of ten."""
-    choice = random.Random(seed)
-    answer: list[int] = []
-    while not state.is_end:
-        assert state.allowed is not None
-        token = int(state.allowed.ids[choice.randrange(len(state.allowed.ids))])
-        if state.expected is not None and choice.random() < 0.9:
-            token = state.expected
-        answer.append(token)
-        state = state.after(token)
-    return answer
 
 
 def test_a_box_line_has_one_token_per_field(tokenizer: Tokenizer) -> None:
@@ -86,7 +67,7 @@ def test_any_text_comes_back(tokenizer: Tokenizer, text: str) -> None:
 def test_with_given_classes_every_answer_is_what_the_tokenizer_makes_of_its_text(
     tokenizer: Tokenizer, seed: int
 ) -> None:
-    *answer, end = random_answer(box_grammar(tokenizer, classes=CLASSES, max_boxes=6), seed)
+    *answer, end = random_answer(box_grammar(tokenizer, classes=CLASSES, max_boxes=6), random.Random(seed))
     text = tokenizer.decode(answer)
     assert end == tokenizer.im_end and tokenizer.encode(text) == answer
     parsed = parse_boxes(text)
@@ -96,7 +77,7 @@ def test_with_given_classes_every_answer_is_what_the_tokenizer_makes_of_its_text
 
 @pytest.mark.parametrize("seed", range(40))
 def test_with_an_open_vocabulary_every_answer_can_be_read(tokenizer: Tokenizer, seed: int) -> None:
-    *answer, _ = random_answer(box_grammar(tokenizer, max_boxes=4), seed)
+    *answer, _ = random_answer(box_grammar(tokenizer, max_boxes=4), random.Random(seed))
     parsed = parse_boxes(b"".join(map(tokenizer.piece, answer)).decode("utf-8", "strict"))
     assert not parsed.rejected
 

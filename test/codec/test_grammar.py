@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tokenizers", reason="the model's language needs the extra [model]")
 
+from codec.grammar_walks import follow, random_answer
 from model_training.models.stand_in_tokenizer import train_stand_in_tokenizer
 from n3d_ros.codec.box_text import format_boxes, parse_boxes
 from n3d_ros.codec.grammar import MAX_BOXES, GrammarState, box_grammar, free_text
@@ -54,31 +55,11 @@ def tokenizer(tokenizers: list[Tokenizer]) -> Tokenizer:
     return tokenizers[2]
 
 
-def follow(state: GrammarState, token_ids: Sequence[int]) -> GrammarState:
-    for token in token_ids:
-        state = state.after(token)
-    return state
-
-
 def accepts(state: GrammarState, token_ids: Sequence[int]) -> bool:
     try:
         return follow(state, token_ids).is_end
     except InputError:
         return False
-
-
-def random_answer(state: GrammarState, choice: random.Random, stay: float = 0.9) -> list[int]:
-    """Tokens to the end; a box follows with the chance ``stay`` where the text might end."""
-    answer: list[int] = []
-    while not state.is_end:
-        assert state.allowed is not None
-        ids = state.allowed.ids
-        token = int(ids[choice.randrange(len(ids))])
-        if state.expected is not None and choice.random() < stay:
-            token = state.expected
-        answer.append(token)
-        state = state.after(token)
-    return answer
 
 
 @given(boxes=st.lists(st.tuples(LABEL, BINS), max_size=12), has_newline=st.booleans())
