@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,13 +15,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from n3d_ros.errors import ConfigurationError
+from n3d_ros.errors import ConfigurationError, N3dError
 from n3d_ros.weights.permissions import as_umask_says
 
 PREFIX = "checkpoint-"
 STATE_FILE = "state.json"
 MOST_BYTES = 15 * 1024 * 1024  # of one file: small enough for machines that hand back small files only
 KEPT = 2  # the newest, and one before it should the disk fail
+
+
+class TrainingError(N3dError):
+    """A run that cannot go on."""
 
 
 def save_in_pieces(folder: Path, stem: str, tensors: Mapping[str, Tensor], most_bytes: int = MOST_BYTES) -> None:
@@ -184,6 +189,29 @@ def read_state(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{folder}: not a checkpoint ({error}); remove it to begin anew.") from error
     return values
+
+
+def check_numbers(run: Path, step: int, losses: Mapping[str, float], length: float) -> None:
+    """Stops a run before its optimizer takes in what is no number, and with it the next checkpoint.
+
+    Args:
+        run: folder of the run.
+        step: that is to be taken.
+        losses: by name, with "total".
+        length: of the gradient.
+
+    Raises:
+        TrainingError: the total or the gradient is NaN or infinite.
+    """
+    if math.isfinite(losses["total"]) and math.isfinite(length):
+        return
+    bad = [name for name, value in losses.items() if not math.isfinite(value)] or ["the gradient"]
+    newest = newest_checkpoint(run)
+    kept = f"the checkpoint {newest.name} is untouched" if newest else "there is no checkpoint yet"
+    raise TrainingError(
+        f"Step {step}: {', '.join(bad)} is no number, so the run stops; {kept}. Lower optimizer.learning_rate or "
+        "clip_norm, lengthen warmup_steps, or train in float32, in a new run folder."
+    )
 
 
 def _save(piece: dict[str, Tensor], path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +28,9 @@ from model_training.schedule import WeightMean, rate_share, released_weights, se
 from model_training.yaml_config import to_json
 from n3d_ros.cli.console import on_stop_signal
 from n3d_ros.depth.network import build_network
-from n3d_ros.errors import ConfigurationError, N3dError
+from n3d_ros.errors import ConfigurationError
 
 WEIGHTS, MOMENTS, MEANS, RANDOM, EXTRA = "weights", "optimizer", "mean", "random", "training_only"
-
-
-class TrainingError(N3dError):
-    """A run that cannot go on."""
 
 
 class Model(nn.Module):
@@ -205,22 +200,11 @@ class Trainer:
         losses["total"].backward()
         length = float(nn.utils.clip_grad_norm_(self._parameters, self.config.optimizer.clip_norm))
         values = {name: float(value.detach()) for name, value in losses.items()}
-        if not (math.isfinite(values["total"]) and math.isfinite(length)):
-            raise TrainingError(self._no_number(step, values))
+        checkpoints.check_numbers(self.folder, step, values, length)
         self.optimizer.step()
         if self.mean is not None:
             self.mean.update(self.network, step)
         return values | {"gradient_norm": length, "rate": share * self.config.optimizer.learning_rate}
-
-    def _no_number(self, step: int, values: Mapping[str, float]) -> str:
-        """What to tell when the loss is NaN or infinite."""
-        bad = [name for name, value in values.items() if not math.isfinite(value)] or ["the gradient"]
-        newest = checkpoints.newest_checkpoint(self.folder)
-        kept = f"the checkpoint {newest.name} is untouched" if newest else "there is no checkpoint yet"
-        return (
-            f"Step {step}: {', '.join(bad)} is no number, so the run stops; {kept}. Lower optimizer.learning_rate or "
-            "clip_norm, lengthen warmup_steps, or train in float32, in a new run folder."
-        )
 
     def _note(self, log: RunLog, bar: Any, values: Mapping[str, float], plan: BatchPlan) -> None:
         """Log, validation and checkpoint, each when its time has come."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -32,17 +31,13 @@ from model_training.training.settings import make_optimizer, trainer_arguments
 from model_training.training.speed import Speed, peak_of
 from model_training.training.starting import Start
 from model_training.training.steps import StepCallback
-from n3d_ros.errors import ConfigurationError, N3dError
+from n3d_ros.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
 TRAINER_STATE = "trainer_state.json"  # what transformers' Trainer reads of its own
 
 OnStep = Callable[["GroundingTrainer", dict[str, float]], None]
-
-
-class TrainingError(N3dError):
-    """A run that cannot go on."""
 
 
 class GroundingTrainer(Trainer):
@@ -183,22 +178,9 @@ class GroundingTrainer(Trainer):
         return self._length
 
     def check_numbers(self) -> None:
-        """Stops before the optimizer takes in what is no number.
-
-        Raises:
-            TrainingError: the loss or the gradient is NaN or infinite.
-        """
+        """Stops before the optimizer takes in what is no number."""
         values = {name: float(value) for name, value in self._sums.items()}
-        length = float(self._length)
-        if math.isfinite(values["total"]) and math.isfinite(length):
-            return
-        bad = [name for name, value in values.items() if not math.isfinite(value)] or ["the gradient"]
-        newest = checkpoints.newest_checkpoint(self.folder)
-        kept = f"the checkpoint {newest.name} is untouched" if newest else "there is no checkpoint yet"
-        raise TrainingError(
-            f"Step {self.state.global_step}: {', '.join(bad)} is no number, so the run stops; {kept}. Lower "
-            "optimizer.learning_rate or clip_norm, lengthen warmup_steps, or train in float32, in a new run folder."
-        )
+        checkpoints.check_numbers(self.folder, self.state.global_step, values, float(self._length))
 
     def step_values(self) -> dict[str, float]:
         """The losses of the step just done, its rate and its gradient's length.

@@ -21,7 +21,7 @@ from model_training.depth.initialization import initialize
 from model_training.depth.schedule import make_optimizer
 from model_training.depth.shards import ShardFolder
 from model_training.depth.train_config import DataConfig, OptimizerConfig, TrainConfig
-from model_training.depth.trainer import Trainer, TrainingError
+from model_training.depth.trainer import Trainer
 from model_training.run_log import RunLog, read_log
 from model_training.schedule import WeightMean, rate_share
 from n3d_ros.depth.config import NetworkConfig
@@ -138,7 +138,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence_and_keeps_the_ch
     with torch.no_grad():
         next(trainer.network.parameters()).fill_(float("nan"))
     plan, batch = BatchStream(shards, trainer.config.data, seed=0).at(0)
-    with pytest.raises(TrainingError, match=rf"Step 0.*{newest.name} is untouched.*learning_rate"):
+    with pytest.raises(checkpoints.TrainingError, match=rf"Step 0.*{newest.name} is untouched.*learning_rate"):
         trainer._train_step(trainer.model, 0, plan, batch)
 
 

@@ -16,7 +16,7 @@ from model_training.examples.config import AugmentConfig, ExampleConfig
 from model_training.training.config import DataConfig, LoraConfig, OptimizerConfig, TrainConfig
 from model_training.training.release import Facts, write_release
 from model_training.training.starting import merge_lora, start_of
-from model_training.training.trainer import GroundingTrainer, TrainingError
+from model_training.training.trainer import GroundingTrainer
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.model import checkpoint
 from training.examples.known_records import Known
@@ -133,7 +133,9 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(start:
                 trainer.start.model.vlm.lm_head.weight[0, 0] = float("nan")
 
     trainer = trainer_of(config, tmp_path, on_step=poison)
-    with pytest.raises(TrainingError, match="Step 2: .*answer.* is no number.*checkpoint-00000002 is untouched"):
+    with pytest.raises(
+        checkpoints.TrainingError, match="Step 2: .*answer.* is no number.*checkpoint-00000002 is untouched"
+    ):
         trainer.run()
     clean = checkpoints.load_pieces(tmp_path / "checkpoint-00000001", "weights")
     assert all(bool(value.isfinite().all()) for value in clean.values())
