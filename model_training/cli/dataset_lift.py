@@ -180,8 +180,9 @@ def _commonest(tally: RejectTally) -> Reject | None:
 
 def _tell(folder: DatasetFolder, reading: RejectTally) -> int:
     """Prints the table of classes and rules, writes the sheet of rejected ones; 1 where nothing was lifted."""
+    from model_training.data.folder import REPORTS
     from model_training.lifting.sheets import PICTURES, spread, write_sheet
-    from model_training.lifting.statistics import REPORTS, SUMMARY, merged_report, table
+    from model_training.lifting.statistics import SUMMARY, merged_report, table
 
     statistics, tally = merged_report(folder.path, folder.frame_shards, reading)
     print(f"\n{table(statistics, tally)}\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model_training.data.digest import plain_values
-from model_training.data.folder import DatasetFolder
+from model_training.data.folder import REPORTS, DatasetFolder
 from model_training.data.records import FrameRecord
 from model_training.data.reports import ShardReport
 from model_training.lifting.annotations import AnnotatedImage, image_of, image_row
@@ -21,7 +21,7 @@ from model_training.lifting.frames import read_photograph
 from model_training.lifting.lift import Lifted, Tools, lift_image
 from model_training.lifting.rejects import Reject, RejectTally
 from model_training.lifting.sheets import PICTURES, accepted_tile, rejected_tile, write_tile
-from model_training.lifting.statistics import REPORTS, LiftStatistics, shard_report_path
+from model_training.lifting.statistics import LiftStatistics, shard_report_path
 from n3d_ros.depth.files.writing import json_bytes, write_json, write_whole
 from n3d_ros.errors import ConfigurationError, InputError, N3dError
 
