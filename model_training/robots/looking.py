@@ -44,7 +44,7 @@ class Dropped:
     Args:
         counts: images, by reason.
         why: one sentence per reason, of its first image.
-        where: seconds into the recording of the first few images, by reason.
+        where: seconds into the recording of each image, by reason.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
