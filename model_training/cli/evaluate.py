@@ -108,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: options that do not go together.
     """
-    from model_training.evaluation.evaluate import evaluate
+    from model_training.evaluation.evaluate import evaluate, identity_of
+    from model_training.evaluation.journal import refuse_other_run
     from model_training.evaluation.report import REPORT_FILE, read_report
     from model_training.evaluation.running import planned
     from model_training.evaluation.tables import box_tables, further_tables, in_short
@@ -119,6 +120,9 @@ def run(args: argparse.Namespace) -> int:
     against = read_report(Path(args.against).expanduser()) if args.against else None
     source, config = _source(args), _config(args)
     output = Path(args.out).expanduser()
+    identity = identity_of(source, config, {"run": _identity(args)})
+    if not args.force:
+        refuse_other_run(output, identity)  # a model takes a while to load
     looker = _looker(args)
     try:
         with only_run_in(output), progress(planned(source, config), "evaluating", unit="frame") as bar:
@@ -127,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
                 source,
                 config,
                 output,
-                about={"run": _identity(args)},
+                about=identity,
                 against=against,
                 force=args.force,
                 on_case=lambda _: bar.update(1),

@@ -33,7 +33,8 @@ def evaluate(
         source: of the frames and questions.
         config: how; None: the defaults.
         folder: for the journal and the report, with an earlier interrupted run of the same; None: neither is kept.
-        about: what else identifies the run: the model's folder, the grounder's settings.
+        about: what identifies the run besides who finds the boxes, as ``identity_of`` gives it; None: only the source
+            and the settings do.
         against: document of an earlier evaluation to compare with.
         force: whether another run's results in the folder may be replaced.
         on_case: told the id of each case that is done.
@@ -49,18 +50,28 @@ def evaluate(
     if folder is None:
         lines: Mapping[str, Mapping[str, Any]] = _in_memory(source, looker, settings, on_case)
         return _checked(score_run(source, settings, lines), source)
-    known = {
-        "data": dict(source.identity()),
-        "settings": config_values(settings),
-        "boxes by": looker.name,
-        **(about or {}),
-    }
+    about = about or identity_of(source, settings)
+    known = {"data": about["data"], "settings": about["settings"], "boxes by": looker.name, **about}
     journal = Journal(folder, known, force=force, stale=REPORT_FILES)
     run_cases(source, looker, settings, journal, on_case=on_case)
     result = _checked(score_run(source, settings, journal.lines), source)
     told = {"evaluated on": source.name, "model": list(looker.facts), **known}
     write_report(folder, result, source, settings, journal.lines, told, against=against)
     return result
+
+
+def identity_of(source: CaseSource, config: EvaluationConfig, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What identifies a run, as far as it is known before what finds the boxes is loaded.
+
+    Args:
+        source: of the frames and questions; what it holds is looked at.
+        config: of the run.
+        more: what else does: the model's folder, the grounder's settings.
+
+    Returns:
+        Plain values.
+    """
+    return {"data": dict(source.identity()), "settings": config_values(config), **(more or {})}
 
 
 def _in_memory(

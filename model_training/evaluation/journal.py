@@ -33,15 +33,12 @@ class Journal:
         self, folder: Path, about: Mapping[str, Any], *, force: bool = False, stale: Sequence[str] = ()
     ) -> None:
         self._path = folder / LINES_FILE
-        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        digest = _digest(about)
         there = read_json(folder / RUN_FILE) or {}
         # Lines without a readable word on whose they are may be anybody's.
         if self._path.exists() and there.get("digest") != digest:
             if not force:
-                raise ConfigurationError(
-                    f"{folder}: holds the evaluation of something else ({_difference(there.get('about'), about)}). "
-                    "Choose another folder, or --force to replace it."
-                )
+                raise _refusal(folder, there.get("about"), about)
             for left in (self._path, *(folder / name for name in stale)):
                 left.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +98,34 @@ class Journal:
         if kept < len(data):
             with self._path.open("r+b") as file:
                 file.truncate(kept)
+
+
+def refuse_other_run(folder: Path, about: Mapping[str, Any]) -> None:
+    """Refuses a folder that ``Journal`` will refuse, by what is known before anything is loaded.
+
+    Args:
+        folder: of the report; it need not exist.
+        about: a part of what is told to ``Journal``.
+
+    Raises:
+        ConfigurationError: the folder holds the lines of a run of which this part is another.
+    """
+    there = (read_json(folder / RUN_FILE) or {}).get("about")
+    if (folder / LINES_FILE).exists() and isinstance(there, Mapping):
+        before = {name: there.get(name) for name in about}
+        if _digest(before) != _digest(about):
+            raise _refusal(folder, before, about)
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _refusal(folder: Path, before: Any, now: Mapping[str, Any]) -> ConfigurationError:
+    return ConfigurationError(
+        f"{folder}: holds the evaluation of something else ({_difference(before, now)}). "
+        "Choose another folder, or --force to replace it."
+    )
 
 
 def _difference(before: Any, now: Mapping[str, Any]) -> str:

@@ -76,6 +76,16 @@ def test_what_was_found_with_other_priors_in_the_same_place_is_not_taken_over(da
     assert run(*guess, "--force") == 0
 
 
+def test_a_folder_of_another_run_is_refused_before_a_model_is_loaded(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("--data", data, "--boxes", "true", "--out", tmp_path / "r") == 0
+    assert run("--data", data, "--boxes", "true", "--out", tmp_path / "r") == 0  # the same run goes on
+    monkeypatch.setattr("n3d_ros.inference.grounder.create_grounder", lambda *_, **__: pytest.fail("was loaded"))
+    with pytest.raises(ConfigurationError, match="something else.*model None and now"):
+        run("--data", data, "--model", tmp_path / "model", "--out", tmp_path / "r")
+
+
 def test_files_of_one_size_that_differ_anywhere_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "model.safetensors"
     digests = []
