@@ -17,7 +17,7 @@ from model_training.data.records import SPLITS, FrameRecord
 from model_training.data.split import SEED_RANGES, seed_of, shows_held_out_pair
 from model_training.scenes.depth_noise import DEPTH_NOISE
 from model_training.scenes.generate import SceneFrame, generate_frames
-from model_training.scenes.raycast import raycast_records
+from model_training.scenes.raycast import cast_frames
 from model_training.scenes.records import RecordConfig, frame_record
 from model_training.scenes.render import SceneRenderer
 from model_training.scenes.spec import MAX_OBJECTS, VARIETIES, SceneSpec
@@ -278,18 +278,19 @@ def scene_records(config: SceneDatasetConfig, shard: int, skipped: Counter[str] 
         Records, in the order of scene numbers and views.
     """
     skipped = Counter() if skipped is None else skipped
-    if config.kind == "raycast":
-        yield from raycast_records(config, shard, skipped)
-        return
     renderers: dict[tuple[int, int], SceneRenderer] = {}
     with ExitStack() as stack:
         for scene_number in config.scene_numbers(shard):
             spec = scene_spec(config, scene_number)
-            size = (spec.camera.width, spec.camera.height)
-            if size not in renderers:
-                renderers[size] = stack.enter_context(SceneRenderer(spec.camera))
-            for frame in _frames(spec, renderers[size], skipped):
-                record = frame_record(frame, split=config.split, config=config.record)
+            if config.kind == "raycast":
+                frames = cast_frames(spec, skipped)
+            else:
+                size = (spec.camera.width, spec.camera.height)
+                if size not in renderers:
+                    renderers[size] = stack.enter_context(SceneRenderer(spec.camera))
+                frames = _rendered_frames(spec, renderers[size], skipped)
+            for frame in frames:
+                record = frame_record(frame, split=config.split, config=config.record, generator=config.kind)
                 reason = fault(config, record)
                 if reason:
                     skipped[reason] += 1
@@ -297,7 +298,7 @@ def scene_records(config: SceneDatasetConfig, shard: int, skipped: Counter[str] 
                     yield record
 
 
-def _frames(spec: SceneSpec, renderer: SceneRenderer, skipped: Counter[str]) -> Iterator[SceneFrame]:
+def _rendered_frames(spec: SceneSpec, renderer: SceneRenderer, skipped: Counter[str]) -> Iterator[SceneFrame]:
     """The scene's frames; none, and a count, where it fails."""
     made = 0
     try:

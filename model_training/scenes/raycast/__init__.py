@@ -4,6 +4,6 @@ The same categories with the same geometry as the rendered scenes, upright or ly
 and shadows, exact depth, the same truth. Needs numpy and OpenCV alone.
 """
 
-from model_training.scenes.raycast.records import raycast_records
+from model_training.scenes.raycast.records import cast_frames, raycast_records
 
-__all__ = ["raycast_records"]
+__all__ = ["cast_frames", "raycast_records"]

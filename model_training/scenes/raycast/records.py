@@ -11,10 +11,9 @@ import numpy as np
 from model_training.data.records import FrameRecord
 from model_training.scenes.cameras import OBJECT_MARGIN_M, ROLL_STDDEV_RAD, orbit_pose
 from model_training.scenes.depth_noise import depth_noise
-from model_training.scenes.generate import FIRST_STAMP_NS, SceneFrame, with_camera_noise
+from model_training.scenes.generate import FIRST_STAMP_NS, OPTICAL_FRAME, SceneFrame, with_camera_noise
 from model_training.scenes.raycast.arrangement import Arrangement, CastObject, arrange
 from model_training.scenes.raycast.view import View, look
-from model_training.scenes.records import frame_record
 from model_training.scenes.spec import SceneSpec
 from model_training.scenes.truth import ObjectTruth
 from n3d_ros.errors import N3dError
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
 ARRANGE_STREAM, POSE_STREAM, NOISE_STREAM = 51, 52, 53  # keep draws apart
 AZIMUTH_DEG = (-150.0, -30.0)  # the side away from the wall
 POSE_TRIES = 40
-OPTICAL_FRAME = "camera_color_optical_frame"
 
 
 def raycast_records(
     config: SceneDatasetConfig, shard: int, skipped: Counter[str] | None = None
 ) -> Iterator[FrameRecord]:
-    """The frames of a shard of a ray-cast data set.
+    """The frames of a shard of a ray-cast data set: what ``scene_records`` gives for it.
 
     Args:
         config: the data set, of kind "raycast".
@@ -45,24 +43,28 @@ def raycast_records(
     Yields:
         Records, in the order of scene numbers and views.
     """
-    from model_training.scenes.dataset import fault, scene_spec
+    from model_training.scenes.dataset import scene_records
 
-    skipped = Counter() if skipped is None else skipped
-    for scene_number in config.scene_numbers(shard):
-        spec = scene_spec(config, scene_number)
-        try:
-            arrangement = arrange(spec, np.random.default_rng([spec.seed, ARRANGE_STREAM]))
-        except N3dError as error:
-            skipped[f"scene failed: {error.reason}"] += spec.views
-            continue
-        for index in range(spec.views):
-            frame = cast_frame(arrangement, index)
-            record = frame_record(frame, split=config.split, config=config.record, generator="raycast")
-            reason = fault(config, record)
-            if reason:
-                skipped[reason] += 1
-            else:
-                yield record
+    yield from scene_records(config, shard, skipped)
+
+
+def cast_frames(spec: SceneSpec, skipped: Counter[str]) -> Iterator[SceneFrame]:
+    """``spec.views`` frames of one scene from different poses; none where it has no arrangement.
+
+    Args:
+        spec: what to generate.
+        skipped: gets the number of frames that a failed scene would have had.
+
+    Yields:
+        Frames with truth.
+    """
+    try:
+        arrangement = arrange(spec, np.random.default_rng([spec.seed, ARRANGE_STREAM]))
+    except N3dError as error:
+        skipped[f"scene failed: {error.reason}"] += spec.views
+        return
+    for index in range(spec.views):
+        yield cast_frame(arrangement, index)
 
 
 def cast_frame(arrangement: Arrangement, index: int) -> SceneFrame:
