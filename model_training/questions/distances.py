@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +18,30 @@ MOST_ORDERED = 5
 MOST_OF_ALL = 12  # objects in a question about everything
 OF_ALL_SHARE = 0.5
 FACING_SHARE = 0.3  # of clock directions: from one who faces something
-WORDS = ("closer", "farther")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """One of the two ends of an order by distance.
+
+    Args:
+        word: for what comes before another, seen from this end.
+        most: for what comes first.
+        to: the word before what distances are measured from.
+        sign: from the first number to those behind it.
+        extreme: the first number.
+    """
+
+    word: str
+    most: str
+    to: str
+    sign: str
+    extreme: str
+
+
+CLOSER = End(word="closer", most="closest", to="to", sign="<", extreme="smallest")
+FARTHER = End(word="farther", most="farthest", to="from", sign=">", extreme="largest")
+ENDS = (CLOSER, FARTHER)
 
 
 def distance_question(drawing: Drawing) -> Draft:
@@ -101,55 +126,55 @@ def relative_distance(drawing: Drawing) -> Draft:
     count = int(drawing.rng.integers(3, MOST_ORDERED)) if drawing.happens(SEVERAL_SHARE) else 2
     *things, reference = drawing.things(count + 1)
     drawing.check_free(reference, *things)
-    word = drawing.one_of(WORDS)
-    ordered = sorted(things, key=lambda one: _apart_m(one, reference), reverse=word == "farther")
-    _check_ratio(_apart_m(ordered[0], reference), _apart_m(ordered[1], reference), drawing)
-    found = [steps.distance(one, reference) for one in things]
-    said = {one.letter: value for one, (_, value) in zip(things, found, strict=True)}
-    first, rest, sign = ordered[0], ordered[1:], "<" if word == "closer" else ">"
-    if any((said[first.letter] < said[one.letter]) != (sign == "<") for one in rest):
-        raise NotAskedError("two decimals do not tell the difference")
-    r = reference.letter
-    facts = ", ".join(
-        f"distance_{first.letter}{r} = {steps.figure(said[first.letter])} {sign} "
-        f"distance_{one.letter}{r} = {steps.figure(said[one.letter])}"
-        for one in rest
-    )
-    to = "to" if word == "closer" else "from"
-    head = (
-        f"1. {steps.centers((*things, reference))} 2. We can calculate the distances as follows: "
-        f"Step 1: {', '.join(equation for equation, _ in found)}. Step 2: Since {facts}, "
-    )
-    most = "closest" if word == "closer" else "farthest"
-    than = f"{word} {to} {reference.tag} than {rest[0].tag}" if count == 2 else f"{most} {to} {reference.tag}"
-    text = f"{head}{first.tag} is {than}."
+    end = drawing.one_of(ENDS)
+    ordered = sorted(things, key=lambda one: _apart_m(one, reference), reverse=end is FARTHER)
+    first, second = ordered[:2]
+    _check_ratio(_apart_m(first, reference), _apart_m(second, reference), drawing)
+    conclusion = f"{end.word if count == 2 else end.most} {end.to}"
+    text = f"{_compared(end, things, ordered, reference)}{first.tag} is {conclusion} {reference.tag}"
+    text = f"{text} than {second.tag}." if count == 2 else f"{text}."
     if count == 2 and drawing.happens(YES_NO_SHARE):
-        a, b = things
-        is_so = a is first
-        true_word = word if is_so else WORDS[1 - WORDS.index(word)]
-        true_to = "to" if true_word == "closer" else "from"
-        return Draft(
-            question=drawing.one_of(wording.IS_NEARER[word]).format(a=a.the, b=b.the, r=reference.the),
-            things=(*things, reference),
-            steps=text,
-            answer=f"{'Yes' if is_so else 'No'}, {a.the} is {true_word} {true_to} {reference.the} than {b.the} is.",
-            value_type="boolean",
-            value="yes" if is_so else "no",
-        )
+        return _whether_nearer(end, (*things, reference), first, text, drawing)
     if count == 2:
-        words = drawing.one_of(wording.NEARER[word])
+        words = drawing.one_of(wording.NEARER[end.word])
         question = words.format(a=things[0].the, b=things[1].the, r=reference.the)
     else:
         names = wording.listed(tuple(one.the for one in things))
-        question = drawing.one_of(wording.NEAREST[word]).format(things=names, r=reference.the)
+        question = drawing.one_of(wording.NEAREST[end.word]).format(things=names, r=reference.the)
     return Draft(
         question=question,
         things=(*things, reference),
         steps=text,
-        answer=f"The {first.name} is {word if count == 2 else most} {to} {reference.the}.",
+        answer=f"The {first.name} is {conclusion} {reference.the}.",
         value_type="text",
         value=first.name,
         chosen=(first.object.id,),
+    )
+
+
+def _compared(end: End, things: Sequence[Named], ordered: Sequence[Named], reference: Named) -> str:
+    """The distances to the reference and their order, up to the conclusion."""
+    found = {one: steps.distance(one, reference) for one in things}
+    first, *others = [(f"distance_{one.letter}{reference.letter}", found[one][1]) for one in ordered]
+    facts = ", ".join(steps.chained((first, other), end.sign) for other in others)
+    return (
+        f"1. {steps.centers((*things, reference))} 2. We can calculate the distances as follows: "
+        f"Step 1: {', '.join(equation for equation, _ in found.values())}. Step 2: Since {facts}, "
+    )
+
+
+def _whether_nearer(end: End, things: tuple[Named, ...], first: Named, text: str, drawing: Drawing) -> Draft:
+    """Is one of two closer to another: ``first`` is, and ``text`` says so."""
+    a, b, reference = things
+    is_so = a is first
+    true = end if is_so else ENDS[1 - ENDS.index(end)]
+    return Draft(
+        question=drawing.one_of(wording.IS_NEARER[end.word]).format(a=a.the, b=b.the, r=reference.the),
+        things=things,
+        steps=text,
+        answer=f"{'Yes' if is_so else 'No'}, {a.the} is {true.word} {true.to} {reference.the} than {b.the} is.",
+        value_type="boolean",
+        value="yes" if is_so else "no",
     )
 
 
@@ -166,19 +191,19 @@ def depth_order(drawing: Drawing) -> Draft:
         NotAskedError: nothing clear could be drawn.
     """
     things = drawing.things(int(drawing.rng.integers(3, MOST_ORDERED + 1)))
-    word = drawing.one_of(WORDS)
-    ordered = sorted(things, key=_depth_m, reverse=word == "farther")
+    end = drawing.one_of(ENDS)
+    ordered = sorted(things, key=_depth_m, reverse=end is FARTHER)
     for one, other in pairwise(ordered):
         drawing.check_apart(_depth_m(one) - _depth_m(other), one, other)
     for one in ordered:
         drawing.check_free(one, *ordered)
-    span = "From closest to farthest" if word == "closer" else "From farthest to closest"
+    span = "From closest to farthest" if end is CLOSER else "From farthest to closest"
     names = wording.listed(tuple(one.the for one in things))
     return Draft(
-        question=drawing.one_of(wording.ORDER[word]).format(things=names),
+        question=drawing.one_of(wording.ORDER[end.word]).format(things=names),
         things=things,
         steps=(
-            f"{_depths(things)} Step 2: Sort them: {steps.chain('Z', ordered, '<' if word == 'closer' else '>')}. "
+            f"{_depths(things)} Step 2: Sort them: {steps.chain('Z', ordered, end.sign)}. "
             f"{span}: {', '.join(one.tag for one in ordered)}."
         ),
         answer=f"{span}: {', '.join(one.the for one in ordered)}.",
@@ -200,34 +225,32 @@ def furthest(drawing: Drawing) -> Draft:
     Raises:
         NotAskedError: nothing clear could be drawn.
     """
-    word = drawing.one_of(WORDS)
+    end = drawing.one_of(ENDS)
     of_all = drawing.happens(OF_ALL_SHARE)
     if of_all:
         things = drawing.every()
         if not 3 <= len(things) <= MOST_OF_ALL:
             raise NotAskedError("too few or too many objects to ask about all")
-        question = drawing.one_of(wording.FURTHEST_OF_ALL[word])
+        question = drawing.one_of(wording.FURTHEST_OF_ALL[end.word])
     else:
         things = drawing.things(int(drawing.rng.integers(3, MOST_ORDERED + 1)))
         names = wording.listed(tuple(one.the for one in things))
-        question = drawing.one_of(wording.FURTHEST[word]).format(things=names)
-    ordered = sorted(things, key=_depth_m, reverse=word == "farther")
-    first = ordered[0]
-    drawing.check_apart(_depth_m(first) - _depth_m(ordered[1]), first, ordered[1])
+        question = drawing.one_of(wording.FURTHEST[end.word]).format(things=names)
+    ordered = sorted(things, key=_depth_m, reverse=end is FARTHER)
+    first, second = ordered[:2]
+    drawing.check_apart(_depth_m(first) - _depth_m(second), first, second)
     if not of_all:
         drawing.check_free(*ordered)
     elif any(first.object.id in drawing.frame.carriers(one.object.id) for one in things):
         raise NotAskedError("one carries the other")  # of a laid table, the nearest thing is what stands in front
     if not first.name:
         raise NotAskedError("not enough objects that can be told apart")
-    sign = "<" if word == "closer" else ">"
-    facts = ", ".join(steps.chain("Z", (first, other), sign) for other in ordered[1:2])
-    most = "the closest to the camera" if word == "closer" else "the farthest from the camera"
-    extreme = "smallest" if word == "closer" else "largest"
+    fact = steps.chain("Z", (first, second), end.sign)
+    most = f"the {end.most} {end.to} the camera"
     return Draft(
         question=question,
         things=things,
-        steps=(f"{_depths(things)} Step 2: Find the {extreme}: {facts}, which is next. So {first.tag} is {most}."),
+        steps=f"{_depths(things)} Step 2: Find the {end.extreme}: {fact}, which is next. So {first.tag} is {most}.",
         answer=f"The {first.name} is {most}.",
         value_type="text",
         value=first.name,

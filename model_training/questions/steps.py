@@ -119,12 +119,26 @@ def chain(letter: str, things: Sequence[Named], sign: str) -> str:
     Raises:
         NotAskedError: as stated, the numbers are not in this order.
     """
-    row = [stated(letter, one) for one in things]
-    if any((a >= b) if sign == "<" else (a <= b) for a, b in pairwise(row)):
+    return chained([(f"{letter}_{one.letter}", stated(letter, one)) for one in things], sign, _decimals(letter))
+
+
+def chained(numbers: Sequence[tuple[str, float]], sign: str, decimals: int = DECIMALS) -> str:
+    """Numbers in order.
+
+    Args:
+        numbers: names and values as stated, in the order of the values.
+        sign: "<" or ">".
+        decimals: places behind the point at most.
+
+    Returns:
+        Such as "distance_AC = 0.5 < distance_BC = 0.8".
+
+    Raises:
+        NotAskedError: as stated, the numbers are not in this order.
+    """
+    if any((a >= b) if sign == "<" else (a <= b) for (_, a), (_, b) in pairwise(numbers)):
         raise NotAskedError("two decimals do not tell the difference")
-    return f" {sign} ".join(
-        f"{letter}_{one.letter} = {figure(value, _decimals(letter))}" for one, value in zip(things, row, strict=True)
-    )
+    return f" {sign} ".join(f"{name} = {figure(value, decimals)}" for name, value in numbers)
 
 
 def volumes(things: Sequence[Named]) -> str:
