@@ -86,6 +86,19 @@ def test_what_is_missing_is_named_and_nothing_runs(
     assert "prepare_gpu_job" in printed.err
 
 
+def test_what_was_taken_from_a_wheel_is_not_told_to_be_lacking(
+    job: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    carry(job, "odd-name", "odd_module")
+    monkeypatch.setattr(job, "NEEDED", {"odd_module": "odd-name"})
+    monkeypatch.setattr(job, "WELCOME", {})
+    monkeypatch.setattr(job, "TRAINING", {"no_such_module": "no-such-package"})
+    monkeypatch.setattr(job.os, "execvpe", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    job.main(["python3", "-c", "pass"])
+    assert "may lack: no-such-package\n" in capsys.readouterr().out
+
+
 def test_the_command_runs_with_this_interpreter_and_finds_the_checkout(
     job: ModuleType, repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
