@@ -8,9 +8,8 @@ from pathlib import Path
 
 import torch
 
-from model_training.examples.loader import META, BatchSet
-from model_training.examples.sources import open_sources
-from model_training.examples.stream import BatchConfig
+from model_training.examples.loader import META
+from model_training.training.batches import batches_of, sources_of
 from model_training.training.config import TrainConfig
 from model_training.training.starting import Start, start_of
 
@@ -93,18 +92,8 @@ def plan_of(config: TrainConfig, stage: str) -> Plan:
         The plan.
     """
     start = start_of(config)
-    data = config.data
-    batches = BatchConfig(
-        frames=data.frames_per_batch,
-        tokens=data.tokens_per_batch,
-        streams=data.streams,
-        rank=0,
-        processes=1,
-        seed=config.seed,
-        accumulate=data.accumulate,
-    )
-    sources = open_sources(data.sources, reasons=config.mix(stage).stage == "reasoning")
-    loader = iter(BatchSet(sources, data.sources, config.examples, config.mix(stage), batches, start.folder))
+    sources = sources_of(config, stage)
+    loader = iter(batches_of(config, stage, sources, start.folder))
     frames = turns = tokens = places = 0
     work, most, spent = 0.0, 0, 0.0
     for _ in range(LOOKED_AT):

@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from model_training import checkpoints
 from model_training.data.records import FrameRecord
-from model_training.examples.sources import SourceConfig, describe, open_source, open_sources
+from model_training.examples.sources import SourceConfig, describe, open_source
 from model_training.run_log import RunLog, read_log
 from model_training.schedule import released_weights
+from model_training.training.batches import sources_of
 from model_training.training.config import TrainConfig
 from model_training.training.release import Facts, write_release
 from model_training.training.report import write_report, write_samples
@@ -53,7 +54,7 @@ class Run:
         if not config.data.sources:
             raise ConfigurationError("data sources: expected at least one; give --data FOLDER or name it in the YAML.")
         self.config, self.stage, self.folder, self.device = config, stage, folder, device
-        self.sources = open_sources(config.data.sources, reasons=config.mix(stage).stage == "reasoning")
+        self.sources = sources_of(config, stage)
         self.validation = tuple(open_source(source) for source in config.data.validation)
         self.start: Start = start_of(config)
         self._log: RunLog | None = None

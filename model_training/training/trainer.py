@@ -21,11 +21,12 @@ from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
 from model_training import checkpoints
-from model_training.examples.loader import META, BatchSet, batch_loader
+from model_training.examples.loader import META, batch_loader
 from model_training.examples.sources import Source
-from model_training.examples.stream import BatchConfig, Cursor
+from model_training.examples.stream import Cursor
 from model_training.schedule import WeightMean, rate_share
 from model_training.training import state as saved
+from model_training.training.batches import batches_of
 from model_training.training.config import TrainConfig
 from model_training.training.settings import make_optimizer, trainer_arguments
 from model_training.training.speed import Speed, peak_of
@@ -96,21 +97,13 @@ class GroundingTrainer(Trainer):
             A loader without end.
         """
         data = self.config.data
-        batches = BatchSet(
+        batches = batches_of(
+            self.config,
+            self.stage,
             self.sources,
-            data.sources,
-            self.config.examples,
-            self.config.mix(self.stage),
-            BatchConfig(
-                frames=data.frames_per_batch,
-                tokens=data.tokens_per_batch,
-                streams=data.streams,
-                rank=self.args.process_index,
-                processes=self.args.world_size,
-                seed=self.config.seed,
-                accumulate=data.accumulate,
-            ),
             self.start.folder,
+            rank=self.args.process_index,
+            processes=self.args.world_size,
             first=self._batches,
             cursors=self._cursors,
         )
