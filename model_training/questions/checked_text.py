@@ -12,6 +12,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from model_training.questions.draft import Named
 from n3d_ros.geometry.arrays import FloatArray
@@ -34,6 +35,7 @@ _VECTOR = re.compile(
 _LENGTH = re.compile(rf"\b(horizontal_distance|vertical_distance|distance)_([A-Z])([A-Z]) = (sqrt\([^=]*\)) = ({NUM})")
 _LENGTH_AGAIN = re.compile(rf"\bdistance_([A-Z])([A-Z]) = ({NUM})(?= [<>,]|,| )")
 _CROSS = re.compile(rf"\bcross_([A-Z])([A-Z])([A-Z]) = ([^=]*) = ({NUM})")
+_PRODUCTS = re.compile(rf"\(?({NUM})\)? \* \(?({NUM})\)? - \(?({NUM})\)? \* \(?({NUM})\)?")
 _CROSS_SIGN = re.compile(r"cross_([A-Z])([A-Z])([A-Z]) ([<>]) (0)\b")
 _ATAN = re.compile(
     rf"(angle|facing)_rad = atan2\(vector_([A-Z])([A-Z])\[(0)\], vector_\2\3\[(1)\]\) = (atan2\({NUM}, {NUM}\)) = "
@@ -91,7 +93,6 @@ class _Reader:
         self._crosses: dict[str, float] = {}
         self._angles: dict[str, float] = {}
         self._hours = set[int]()
-        self._order = dict[str, float]()
 
     def fault(self) -> str:
         """What is wrong; empty when nothing is."""
@@ -109,24 +110,11 @@ class _Reader:
         return ""
 
     def _rules(self) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], None]]]:
-        spoken: list[tuple[re.Pattern[str], Callable[[re.Match[str]], None]]] = [
-            (_METERS, _nothing), (_HOUR, _nothing),
-        ]  # fmt: skip
         if self._is_spoken:
-            return spoken
-        counts = {"item": 0, "step": 0}
-
-        def item(match: re.Match[str]) -> None:
-            counts["item"] += 1
-            _require(int(match[1]) == counts["item"], match, f"paragraph {counts['item']}")
-
-        def step(match: re.Match[str]) -> None:
-            counts["step"] += 1
-            _require(int(match[1]) == counts["step"], match, f"step {counts['step']}")
-
+            return [(_METERS, _nothing), (_HOUR, _nothing)]
         return [
-            (_ITEM, item), (_STEP, step), (_BOX, self._box), (_CENTER, self._center), (_VOLUME, self._volume),
-            (_VALUE, self._value), (_VECTOR, self._vector), (_LENGTH, self._length),
+            (_ITEM, _in_turn("paragraph")), (_STEP, _in_turn("step")), (_BOX, self._box), (_CENTER, self._center),
+            (_VOLUME, self._volume), (_VALUE, self._value), (_VECTOR, self._vector), (_LENGTH, self._length),
             (_LENGTH_AGAIN, self._length_again), (_CHAIN, _check_chain), (_CROSS, self._cross),
             (_CROSS_SIGN, self._cross_sign), (_ATAN, self._atan), (_RELATIVE, self._relative),
             (_NORMALIZED, self._normalized), (_CLOCK, self._clock), (_WRAP, self._wrap), (_HOUR, self._hour),
@@ -196,10 +184,12 @@ class _Reader:
 
     def _cross(self, match: re.Match[str]) -> None:
         (bx, bz), (cx, cz) = self._parts(match[1], match[2], "XZ"), self._parts(match[1], match[3], "XZ")
-        factors = [float(number) for number in re.findall(rf"\(?({NUM})\)?(?= \*| -|$)", match[4].strip())]
-        said = re.fullmatch(rf"\(?({NUM})\)? \* \(?({NUM})\)? - \(?({NUM})\)? \* \(?({NUM})\)?", match[4])
-        factors = [float(said[k]) for k in range(1, 5)] if said else factors
-        _require(factors == [cx, bz, cz, bx], match, f"{[cx, bz, cz, bx]}")
+        said = _PRODUCTS.fullmatch(match[4])
+        _require(
+            said is not None and [float(part) for part in said.groups()] == [cx, bz, cz, bx],
+            match,
+            f"{[cx, bz, cz, bx]}",
+        )
         _require(_rounds_to(cx * bz - cz * bx, match[5]), match, f"{cx * bz - cz * bx:.4f}")
         self._crosses["".join(match.group(1, 2, 3))] = float(match[5])
 
@@ -260,6 +250,17 @@ def _check_chain(match: re.Match[str]) -> None:
     row = [float(part) for part in re.findall(rf" = ({NUM})", match[0])]
     for a, b, sign in zip(row, row[1:], re.findall(r" ([<>]) ", match[0]), strict=False):
         _require(a < b if sign == "<" else a > b, match, f"{a} {'>' if sign == '<' else '<'} {b}")
+
+
+def _in_turn(what: str) -> Callable[[re.Match[str]], None]:
+    """A check that the numbers it is called with count up from 1."""
+    numbers = count(1)
+
+    def check(match: re.Match[str]) -> None:
+        number = next(numbers)
+        _require(int(match[1]) == number, match, f"{what} {number}")
+
+    return check
 
 
 def _nothing(_: re.Match[str]) -> None:

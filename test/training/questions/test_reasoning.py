@@ -111,6 +111,18 @@ def test_two_numbers_in_the_wrong_order_are_a_fault() -> None:
     assert fault_of("Since Z_A = 2.0 > Z_B = 1.0, mug is behind.", things)
 
 
+def test_a_cross_product_is_written_as_one() -> None:
+    record = frame(
+        thing(1, "mug", (0.0, 0.0, 1.0)), thing(2, "book", (0.3, 0.0, 2.0)), thing(3, "bowl", (0.2, 0.0, 1.5))
+    )
+    by_label = {one.label: one for one in asked_frame(record, THINK).objects}
+    things = lettered([(by_label[label], label) for label in ("mug", "book", "bowl")])
+    assert fault_of("cross_ABC = 0.2 * 1.0 - 0.5 * 0.3 = 0.05", things) == ""
+    assert fault_of("cross_ABC = 0.2 - 1.0 * 0.5 - 0.3 = 0.05", things)
+    assert fault_of("cross_ABC = 0.2 * 1.0 * 0.5 * 0.3 = 0.05", things)
+    assert fault_of("cross_ABC = 0.2 * 1.0 - 0.5 * 0.3 = 0.06", things)
+
+
 def test_digits_in_names_are_no_numbers() -> None:
     record = frame(thing(1, "7up can", (0.5, 0.0, 1.0), (0.06, 0.12, 0.06)))
     things = lettered([(asked_frame(record, THINK).objects[0], "7up can")])
