@@ -147,11 +147,12 @@ class _Reading:
     def end_frame(self) -> None:
         """Keeps the frame that is complete."""
         if self._heading is not None and self._heading.name:
-            given = [one.number for one in self._objects if one.number is not None]
-            for one in self._objects:
-                if one.number is not None and given.count(one.number) > 1 and one is not _first(self._objects, one):
-                    self.faults.append(Fault(line=one.line, message=_twice(self._heading.name, one, self._objects)))
             head = self._heading
+            lines: dict[int, int] = {}
+            for one in self._objects:
+                if one.number is not None and lines.setdefault(one.number, one.line) != one.line:
+                    message = _twice(head.name, one.number, lines[one.number])
+                    self.faults.append(Fault(line=one.line, message=message))
             self.frames.append(
                 FrameLabels(line=head.line, name=head.name, status=head.status, objects=tuple(self._objects))
             )
@@ -175,15 +176,10 @@ class _Reading:
             seen.setdefault(name, line)
 
 
-def _first(objects: Sequence[LabelLine], like: LabelLine) -> LabelLine:
-    """The first line of that number."""
-    return next(one for one in objects if one.number == like.number)
-
-
-def _twice(frame: str, one: LabelLine, objects: Sequence[LabelLine]) -> str:
-    """What to say of a number that stands twice in a frame."""
+def _twice(frame: str, number: int, line: int) -> str:
+    """What to say of a number that stands in an earlier line of its frame."""
     return (
-        f"number {one.number} stands already in line {_first(objects, one).line}, in the same frame {frame}; "
+        f"number {number} stands already in line {line}, in the same frame {frame}; "
         f"a box that you add has the number '{NEW}'."
     )
 
