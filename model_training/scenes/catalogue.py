@@ -114,6 +114,11 @@ class Category:
     surfaces: tuple[Surface, ...] = ()
     stands_on: tuple[str, ...] = ("table", "shelf")
 
+    @property
+    def main_slot(self) -> str:
+        """The slot that gives an object its colour and material."""
+        return next(iter(self.materials))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Piece:
@@ -157,11 +162,6 @@ class Design:
     low: NDArray[np.float64]
     vertices: NDArray[np.float64]
     material: str
-
-    @property
-    def main_slot(self) -> str:
-        """The slot that gives the object its colour and material."""
-        return next(iter(self.category.materials))
 
     @property
     def radius_m(self) -> float:
@@ -219,7 +219,7 @@ def draw_design(category: Category, rng: np.random.Generator, *, rich: bool = Fa
     size = _draw_size(category, rng)
     parts = category.variants[int(rng.integers(len(category.variants)))]
     words = {slot: str(rng.choice(choices)) for slot, choices in category.materials.items()}
-    main = words[next(iter(category.materials))]
+    main = words[category.main_slot]
     paints = {slot: draw_paint(word, rng) for slot, word in words.items()}
     substances = possible_materials(category.name, main)
     material = substances[int(rng.integers(len(substances)))] if rich else substances[0]

@@ -222,10 +222,10 @@ class _ModelBuilder:
         painted: dict[tuple[str, str], str] = {}
         finish = FINISHES[placement.design.material]
         for piece in placement.design.pieces:
-            key = (piece.part.texture, piece.part.material)
+            key = texture, slot = piece.part.texture, piece.part.material
             if key not in painted:
-                is_main = self.spec.is_rich and piece.part.material == placement.design.main_slot
-                painted[key] = self._finished(piece, finish) if is_main else self._material(*key[:1], piece.paint)
+                is_main = self.spec.is_rich and slot == placement.design.category.main_slot
+                painted[key] = self._finished(piece, finish) if is_main else self._material(texture, piece.paint)
             self._add_visual(body, piece, painted[key])
             if piece.part.solid:
                 self._add_collision(body, piece, placement.design)

@@ -114,7 +114,7 @@ class _Arranger:
         category, rng = shape.category, self.rng
         words = {slot: str(choices[int(rng.integers(len(choices)))]) for slot, choices in category.materials.items()}
         paints = {slot: draw_paint(word, rng) for slot, word in words.items()}
-        main = words[next(iter(category.materials))]
+        main = words[category.main_slot]
         substances = possible_materials(category.name, main)
         made = CastObject(
             object_id=len(self.objects) + 1,
