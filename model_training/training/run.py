@@ -25,7 +25,6 @@ from model_training.training.config import TrainConfig
 from model_training.training.release import Facts, write_release
 from model_training.training.report import write_report, write_samples
 from model_training.training.starting import Start, start_of
-from model_training.training.state import check_settled
 from model_training.training.trainer import GroundingTrainer
 from model_training.training.validation import validation_examples, validation_scores
 from model_training.yaml_config import to_json
@@ -91,16 +90,12 @@ class Run:
 
     def _begin(self) -> int:
         """Opens log, TensorBoard and progress bar; the step the run goes on from."""
-        newest = checkpoints.newest_checkpoint(self.folder)
-        first = 0
-        if newest is not None:  # refused before a line of its folder is changed
-            values = checkpoints.read_state(newest)
-            check_settled(values["config"], self.config, self.stage, newest)
-            first = int(values["step"])
+        found = self.trainer.found()  # refused before a line of its folder is changed
+        first = 0 if found is None else int(found[1]["step"])
         if not self._writes:
             return first
         write_json(self.folder / CONFIG_FILE, json.loads(to_json(self.config)))
-        self._log = RunLog(self.folder, -1 if newest is None else first)
+        self._log = RunLog(self.folder, -1 if found is None else first)
         self._board = _board(self.folder / TENSORBOARD_FOLDER, first)
         self._bar = tqdm(total=self.config.optimizer.steps, initial=first, unit="step", disable=None)
         if first == 0:

@@ -222,24 +222,38 @@ class GroundingTrainer(Trainer):
 
     # -------------------------------------------------------------------------------------------------- checkpoints
 
-    def run(self) -> bool:
-        """Goes on from the newest checkpoint in the folder, or begins.
+    def found(self) -> tuple[Path, dict[str, Any]] | None:
+        """The checkpoint that the run goes on from, and what its JSON holds.
 
         Returns:
-            Whether the run is complete.
+            The newest in the folder; None: the run begins.
 
         Raises:
             ConfigurationError: the checkpoint is of another configuration or another number of processes.
         """
         newest = checkpoints.newest_checkpoint(self.folder)
-        if newest is not None:
-            values = checkpoints.read_state(newest)
-            saved.check_settled(values["config"], self.config, self.stage, newest)
-            if len(values["cursors"]) != self.args.world_size:
-                raise ConfigurationError(
-                    f"{newest}: written by {len(values['cursors'])} processes, whose data it divides; got "
-                    f"{self.args.world_size}. Start as many."
-                )
+        if newest is None:
+            return None
+        values = checkpoints.read_state(newest)
+        saved.check_settled(values["config"], self.config, self.stage, newest)
+        if len(values["cursors"]) != self.args.world_size:
+            raise ConfigurationError(
+                f"{newest}: written by {len(values['cursors'])} processes, whose data it divides; got "
+                f"{self.args.world_size}. Start as many."
+            )
+        return newest, values
+
+    def run(self) -> bool:
+        """Goes on from the newest checkpoint in the folder, or begins.
+
+        Returns:
+            Whether the run is complete.
+        """
+        found = self.found()
+        if found is None:
+            self.train()
+        else:
+            newest, values = found
             mine = values["cursors"][self.args.process_index]
             self._cursors = {int(stream): Cursor.from_json(cursor) for stream, cursor in mine.items()}
             self._batches = int(values["batches"])
@@ -248,7 +262,7 @@ class GroundingTrainer(Trainer):
                 self._load_from_checkpoint(str(newest), self.model)
                 self.state.global_step = int(values["step"])
                 return True
-        self.train(resume_from_checkpoint=None if newest is None else str(newest))
+            self.train(resume_from_checkpoint=str(newest))
         return self.state.global_step >= self.config.optimizer.steps
 
     def save(self) -> None:

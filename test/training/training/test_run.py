@@ -196,6 +196,13 @@ def test_a_refused_run_leaves_its_folder_as_it_was(start: Path, data: Path, tmp_
     with only_run_in(tmp_path), pytest.raises(ConfigurationError, match="another run is writing there"):
         Run(config, "stage1", tmp_path, device="cpu").train()
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    state = tmp_path / "checkpoint-00000001" / "state.json"
+    values = json.loads(state.read_text())
+    state.write_text(json.dumps(values | {"cursors": values["cursors"] * 2}))
+    before[state] = state.stat().st_mtime_ns
+    with pytest.raises(ConfigurationError, match="written by 2 processes"):
+        Run(config, "stage1", tmp_path, device="cpu").train()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_a_compact_run_that_is_over_releases_the_same_model_again(start: Path, data: Path, tmp_path: Path) -> None:
