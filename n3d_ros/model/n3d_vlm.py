@@ -129,9 +129,9 @@ class N3dVisionTower(Qwen2_5_VisionTransformerPretrainedModel):
         grids = [(int(frames), int(rows), int(columns)) for frames, rows, columns in grid_thw.tolist()]
         images = self._checked(clouds, grids)
         if self.point_channels:
-            values = torch.cat([point_values(points, grid, merge=self.spatial_merge_size) for points, grid in images])
-            values = values.flatten(0, 1).to(hidden_states.device)
-            hidden_states = torch.cat([hidden_states.float(), values], dim=1)
+            merge = self.spatial_merge_size
+            values = torch.cat([point_values(points, grid, merge=merge).flatten(0, 1) for points, grid in images])
+            hidden_states = torch.cat([hidden_states.float(), values.to(hidden_states.device)], dim=1)
         return super().forward(hidden_states, grid_thw, position_code=self._codes(images), **kwargs)
 
     def _checked(

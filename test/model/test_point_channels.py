@@ -108,16 +108,17 @@ def test_points_reach_the_logits(sizes: list[tuple[int, int]]) -> None:
         assert not torch.allclose(before, model(**inputs).logits, atol=1e-3)
 
 
-def test_images_of_one_size_are_the_same_together_and_alone() -> None:
-    tower, inputs = model_with_points().model.visual, make_inputs([(4, 6), (4, 6), (4, 6)])
-    pixels, grids, points = inputs["pixel_values"], inputs["image_grid_thw"], inputs["point_clouds"]
+@pytest.mark.parametrize("sizes", [[(4, 6), (4, 6), (4, 6)], [(4, 6), (6, 4), (6, 6)]])
+def test_images_are_the_same_together_and_alone(sizes: list[tuple[int, int]]) -> None:
+    tower, inputs = model_with_points().model.visual, make_inputs(sizes)
+    grids, points = inputs["image_grid_thw"], inputs["point_clouds"]
+    pixels = inputs["pixel_values"].split([rows * columns for rows, columns in sizes])
     with torch.no_grad():
-        together = tower(pixels, grids, point_clouds=points).pooler_output
+        together = tower(torch.cat(pixels), grids, point_clouds=points).pooler_output
         alone = [
-            tower(pixels[24 * k : 24 * k + 24], grids[k : k + 1], point_clouds=points[k : k + 1]).pooler_output
-            for k in range(3)
+            tower(pixels[k], grids[k : k + 1], point_clouds=points[k : k + 1]).pooler_output for k in range(len(sizes))
         ]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-4)
+    assert torch.allclose(torch.cat(list(together)), torch.cat([torch.cat(list(one)) for one in alone]), atol=1e-4)
 
 
 def test_codes_of_one_size_are_those_of_each_image() -> None:
