@@ -50,8 +50,10 @@ NEEDS_ROS = False  # the second step runs anywhere; the first asks for ROS itsel
 
 EXIT_NOTHING = 1
 OPTIONS = {"every_s": "every", "least_sharpness": "sharp", "least_change": "change", "gap_s": "gap"}  # of other names
+LABELS = "labels.txt"
 LABELS_TOLD = 12
 MOMENTS_TOLD = 4
+CONFIG, RELEASED = "my_objects_lora", "yuxinhk/N3D-VLM"  # of the training that is proposed
 LEFT_OUT_WORDS = {
     "there_already": "there is a frame of that time already",
     "near_duplicate": "nothing in the picture differs from a frame that was picked",
@@ -306,15 +308,29 @@ def _tell_second(done: Finished, sources: list[str]) -> None:
     for reason, count in done.left_out.most_common():
         print(f"  left out: {_counted(count, 'frame')}, {reason}")
     control = " and ".join(str(Path(one, "control")) for one in sources)
+    labels = " and ".join(str(Path(one, LABELS)) for one in sources)
     print(f"Look at {control} for what was written. Next:\n{_next_commands(done)}")
+    if not done.teach_to_find:
+        print(
+            f"No frame to train on is marked complete, so there is nothing yet to learn finding from (stage1): mark "
+            f"some in {labels} and finish again with --force."
+        )
 
 
 def _next_commands(done: Finished) -> str:
-    """Questions for each split, and training."""
+    """Questions for each split, and training: one word is left to fill in."""
     questions = [f"  n3d dataset questions {quote(str(one.path))}" for one in done.datasets.values()]
     options = (("train", "--data"), ("validation", "--validation"))
     given = [f"{option} {quote(str(done.datasets[key].path))}" for key, option in options if key in done.datasets]
-    return "\n".join([*questions, f"  n3d train stage1 --config CONFIG {' '.join(given)} --out RUN"])
+    stage = "stage1" if done.teach_to_find else "stage2"
+    run = quote(str(Path("runs", done.path.resolve().name)))
+    return "\n".join(
+        [
+            *questions,
+            f"  n3d train {stage} --config {CONFIG} --start MODEL {' '.join(given)} --out {run}",
+            f"MODEL is the model to teach: a hub id such as {RELEASED}, or a folder.",
+        ]
+    )
 
 
 def _frames_line(done: Finished) -> str:
@@ -332,8 +348,8 @@ def _tell_statuses(done: Finished) -> None:
         print(f"  marked unchecked{edited}: {_counted(unchecked, 'frame')}; the node's boxes may be wrong there")
     if done.statuses.total() > done.statuses["complete"]:
         print(
-            f"  marked complete: {_counted(done.statuses['complete'], 'frame')}; only these can teach to find "
-            "everything, the others teach to find what is named"
+            f"  marked complete: {_counted(done.statuses['complete'], 'frame')}; these alone teach to find "
+            "things (stage1); the others give questions to reason about what is listed (stage2)"
         )
     if set(done.frames) == {"train"}:
         print(

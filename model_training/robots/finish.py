@@ -24,7 +24,7 @@ from model_training.data.folder import DatasetFolder
 from model_training.data.pictures import encode_jpeg
 from model_training.data.records import SPLITS, FrameRecord
 from model_training.robots.editing import EditedFrame, edited_frames
-from model_training.robots.label_file import UNCHECKED, Fault, LabelFileError
+from model_training.robots.label_file import COMPLETE, UNCHECKED, Fault, LabelFileError
 from model_training.robots.label_reading import read_labels
 from model_training.robots.pictures import QUALITY, control_picture
 from model_training.robots.plan import Planned, plan_of
@@ -78,6 +78,7 @@ class Finished:
         objects: boxes, by label.
         without_points: boxes that too few measured points show for a visible box.
         statuses: frames that are used, by how far a person is with them.
+        teach_to_find: frames of the split "train" that are marked complete.
         changes: what was changed, in boxes, by kind.
         left_out: frames that are not used, by reason.
         notes: sentences: what was asked for and could not be done.
@@ -91,6 +92,7 @@ class Finished:
     objects: Counter[str] = field(default_factory=Counter)
     without_points: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
+    teach_to_find: int = 0
     changes: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -260,6 +262,7 @@ def _count(done: Finished, plan: Sequence[Planned], edits: Sequence[tuple[WorkFo
             done.objects[one.label] += 1
             done.without_points += one.visible_box is None
     done.statuses.update(one.edited.status for one in plan)
+    done.teach_to_find = sum(one.split == "train" and one.edited.status == COMPLETE for one in plan)
     done.edited_unchecked = sum(one.edited.by_hand for one in plan if one.edited.status == UNCHECKED)
     for work, frames in edits:
         for frame in frames:

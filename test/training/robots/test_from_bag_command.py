@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
 
 from bags_for_tests import write_camera_bag
+from model_training.cli import train
+from model_training.cli.stage_options import config_file
 from model_training.data.folder import DatasetFolder
 from model_training.robots.label_reading import read_labels
 from model_training.robots.work_folder import WorkFolder
@@ -65,6 +69,32 @@ def _best_overlap(labels: Path, truth: dict[str, Any]) -> float:
     ]
     assert len(boxes) >= 3
     return float(np.median([max(iou_3d(box, other) for other in found) for box in boxes]))
+
+
+@pytest.mark.parametrize(
+    ("mark", "stage", "told"),
+    [
+        ("complete", "stage1", "marked complete: 1 frame; these alone teach to find things (stage1); the others give"),
+        ("checked", "stage2", "No frame to train on is marked complete"),
+    ],
+)
+def test_the_training_that_is_proposed_lacks_the_model_alone(
+    mark: str, stage: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels"
+    assert run(write_camera_bag(tmp_path / "desk", frames=2), "--out", labels, "--every", 0.1, "--change", 0) == 0
+    path = labels / "labels.txt"
+    path.write_text(path.read_text().replace("\nframe 0000.000: unchecked", f"\nframe 0000.000: {mark}", 1))
+    capsys.readouterr()
+    assert run(labels, "--finish", "--out", tmp_path / "my data") == 0
+    printed = capsys.readouterr().out
+    assert told in printed
+    (line,) = (line for line in printed.splitlines() if line.startswith("  n3d train"))
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    given = parser.parse_args(shlex.split(line)[2:])
+    assert (given.stage, given.start, given.data) == (stage, "MODEL", [str(tmp_path / "my data" / "train")])
+    assert config_file(given.config, "training").is_file()
 
 
 def test_faults_are_told_on_standard_error_and_the_exit_code_is_one(
