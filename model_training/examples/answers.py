@@ -10,6 +10,7 @@ import numpy as np
 
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.examples.config import ExampleConfig
+from model_training.examples.left_out import TOO_MANY_BOXES
 from model_training.examples.look import Look, target_box
 from n3d_ros.codec.box_code import BoxCode, code_to_metric, encode_box, nearest_upright
 from n3d_ros.codec.box_text import format_boxes
@@ -84,7 +85,7 @@ def conversations_of(
     if len(objects) < len(found):
         raise UnusableQuestionError(question, "object not in the frame")
     if len(objects) > config.max_objects:
-        raise UnusableQuestionError(question, "more boxes than max_objects")
+        raise UnusableQuestionError(question, TOO_MANY_BOXES)
     target = question.target_box if question.kind == "reasoning" else config.target_box
     if any(target_box(one, target) is None for one in objects):
         raise UnusableQuestionError(question, "object without a box in front of the camera")

@@ -14,6 +14,7 @@ from model_training.examples.answers import UnusableQuestionError, conversations
 from model_training.examples.augment import augmented
 from model_training.examples.config import ExampleConfig
 from model_training.examples.dense_targets import DenseTargets, dense_targets
+from model_training.examples.left_out import NO_DEPTH, NO_QUESTION, NOT_COMPLETE, TOO_LONG
 from model_training.examples.look import Look, is_complete, look_at
 from model_training.examples.tokens import Turn, image_prefix, turn_of
 from n3d_ros.codec.frame_input import encode_frame
@@ -88,8 +89,8 @@ def chosen_questions(
     chosen: list[QuestionRecord] = []
     while len(chosen) < most and any(pools):
         pool = pools[0] if rng.random() < mix.replay else pools[1]
-        if not pool and not thoughts:
-            pool = pools[0]
+        if not pool and not (thoughts and boxes):  # a frame of one kind alone is not lost for want of the other
+            pool = pools[0] or pools[1]
         if not pool:
             break
         chosen.append(pool.pop())
@@ -126,6 +127,10 @@ def make_example(
     if mix is not None:
         assert rng is not None, "questions are drawn by chance"
         questions = chosen_questions(frame, questions, mix, config.questions_per_frame, rng)
+        if not questions:
+            if skipped is not None:
+                skipped[NO_QUESTION if is_complete(frame) else NOT_COMPLETE] += 1
+            return None
     look = look_at(frame)
     if rng is not None:
         look = augmented(look, questions, config.augment, rng)
@@ -159,7 +164,7 @@ def example_of(
     try:
         image, context = encode_frame(look.frame, config.input_options())
     except GroundingError:
-        counts["frame without depth"] += 1
+        counts[NO_DEPTH] += 1
         return None
     prefix = image_prefix(tokenizer, image.token_count)
     turns: list[Turn] = []
@@ -176,12 +181,12 @@ def example_of(
             continue
         for turn in made:
             if len(turn) > room:
-                counts["question longer than max_tokens allows"] += 1
+                counts[TOO_LONG] += 1
                 break
             turns.append(turn)
             room -= len(turn)
     if not turns:
-        counts["frame without a usable question"] += 1
+        counts[NO_QUESTION] += 1
         return None
     dense = dense_targets(look, image.grid, context, config)
     return FrameExample(id=look.id, image=image, context=context, prefix_ids=prefix, turns=tuple(turns), dense=dense)

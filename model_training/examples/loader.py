@@ -22,11 +22,13 @@ from model_training.examples.packing import Batch, make_batch
 from model_training.examples.sources import Source, SourceConfig
 from model_training.examples.stream import BatchConfig, Cursor, Stream, numbers_of
 from n3d_ros.codec.tokenizer import load_tokenizer
-from n3d_ros.errors import ConfigurationError
+from n3d_ros.errors import ConfigurationError, N3dError
 
 AHEAD = 2  # batches that each worker holds ready
 META = "meta"
-"""Key of a batch's facts that are no tensors: stream, cursor, frames, tokens, skipped."""
+"""Key of a batch's facts that are no tensors: stream, cursor, frames, tokens, skipped, broken."""
+
+ERROR = "error"  # key of a batch's facts where there is no batch: why
 
 
 class BatchSet(IterableDataset[Batch]):
@@ -61,9 +63,17 @@ class BatchSet(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        if info is not None:
-            _settle_worker()
+        if info is None:
+            yield from self._made(0, 1)
+            return
+        _settle_worker()
+        try:
+            yield from self._made(info.id, info.num_workers)
+        except N3dError as error:  # torch would tell it as a traceback of the worker
+            yield {META: {ERROR: error.message}}
+
+    def _made(self, worker: int, workers: int) -> Iterator[Batch]:
+        """The batches that fall to one of several workers."""
         tokenizer = load_tokenizer(self._folder)
         streams: dict[int, Stream] = {}
         for number in numbers_of(self._first, worker, workers):
@@ -89,6 +99,7 @@ class BatchSet(IterableDataset[Batch]):
                 "turns": sum(len(example.turns) for example in drawn.examples),
                 "tokens": sum(example.token_count for example in drawn.examples),
                 "skipped": dict(drawn.skipped),
+                "broken": drawn.broken,
             }
             yield batch
 
@@ -98,7 +109,15 @@ class _Loader(DataLoader[Batch]):
 
     def __iter__(self) -> Any:
         with _signals_held_back():
-            return super().__iter__()
+            return _without_errors(super().__iter__())
+
+
+def _without_errors(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches; a worker's error in the sentence in which it was raised there."""
+    for batch in batches:
+        if ERROR in batch[META]:
+            raise ConfigurationError(batch[META][ERROR])
+        yield batch
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ generator whose state would have to be kept.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +17,16 @@ import numpy as np
 
 from model_training.examples.config import ExampleConfig
 from model_training.examples.example import FrameExample, Mix, make_example
+from model_training.examples.left_out import (
+    OTHER_SPLIT,
+    UNREADABLE_FRAME,
+    UNREADABLE_SHARD,
+    Broken,
+    reasons_and_advice,
+)
 from model_training.examples.sources import Pair, Source, SourceConfig
 from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.errors import ConfigurationError, N3dError
-
-logger = logging.getLogger(__name__)
 
 LEARNT_SPLIT = "train"
 MAX_SKIPPED = 1000  # frames in a row that give no example; more means that nothing fits
@@ -96,11 +100,13 @@ class Drawn:
         examples: at least one.
         cursor: behind the batch.
         skipped: what was left out on the way, by reason.
+        broken: of it what cannot be read and no batch of this stream named before.
     """
 
     examples: tuple[FrameExample, ...]
     cursor: Cursor
     skipped: Counter[str]
+    broken: tuple[Broken, ...] = ()
 
 
 class Stream:
@@ -141,6 +147,8 @@ class Stream:
             )
         self._open: dict[int, tuple[int, list[Pair]]] = {}
         self._pending: tuple[FrameExample, Cursor, Counter[str]] | None = None
+        self._barren: list[dict[int, str]] = [{} for _ in sources]  # shards without a frame, and why; "": empty
+        self._broken: dict[Broken, bool] = {}  # whether a batch has named it
 
     def next(self, step: int) -> Drawn:
         """The next batch.
@@ -173,7 +181,9 @@ class Stream:
             skipped += counts
             self._pending = None
             cursor = self._cursor = replace(self._cursor, step=-1)
-        return Drawn(examples=tuple(chosen), cursor=cursor, skipped=skipped)
+        broken = tuple(one for one, is_named in self._broken.items() if not is_named)
+        self._broken.update(dict.fromkeys(broken, True))
+        return Drawn(examples=tuple(chosen), cursor=cursor, skipped=skipped, broken=broken)
 
     def _draw(self, step: int, counts: Counter[str]) -> FrameExample:
         """The next frame that gives an example."""
@@ -181,7 +191,7 @@ class Stream:
             place = self._picked(step)
             block, row, (frame, questions) = self._advance(place, counts)
             if frame.split != LEARNT_SPLIT:  # what models are judged by is never learnt
-                counts[f"frame of the split {frame.split}"] += 1
+                counts[f"{OTHER_SPLIT} {frame.split}"] += 1
                 continue
             rng = np.random.default_rng([self._batches.seed, _CHANGE, place, block, row])
             try:
@@ -189,14 +199,14 @@ class Stream:
                     frame, questions, self._examples, self._tokenizer, mix=self._mix, rng=rng, skipped=counts
                 )
             except N3dError as error:
-                logger.warning("%s is left out: %s", frame.id, error.message)
-                counts["frame that cannot be read"] += 1
+                self._broken.setdefault(Broken("frame", f"Frame {frame.id}", error.message), False)
+                counts[UNREADABLE_FRAME] += 1
                 continue
             if example is not None:
                 return example
+        reasons, advice = reasons_and_advice(counts)
         raise ConfigurationError(
-            f"Data: expected frames to learn from, got {MAX_SKIPPED} in a row that give none "
-            f"({', '.join(f'{count} {reason}' for reason, count in counts.most_common(3))})."
+            f"Data: expected frames to learn from, got {MAX_SKIPPED} in a row that give none ({reasons}). {advice}"
         )
 
     def _picked(self, step: int) -> int:
@@ -221,8 +231,19 @@ class Stream:
                 self._move(place, (done, offset + 1))
                 return block, row, pairs[row]
             self._move(place, (done + 1, 0), draws=0)
-        raise ConfigurationError(
-            f"Data: {self._sources[place].about}: expected frames, got none in {MAX_SKIPPED} shards."
+            if len(self._barren[place]) == len(self._sources[place].shards):
+                break
+        raise ConfigurationError(self._without_frames(place))
+
+    def _without_frames(self, place: int) -> str:
+        """What is wrong with a source of which no shard gave a frame."""
+        barren = self._barren[place]
+        broken = {shard: why for shard, why in barren.items() if why}
+        first = "".join(f", shard {shard}: {why}" for shard, why in list(broken.items())[:1])
+        return (
+            f"Data: {self._sources[place].about}: expected frames, got none in {len(barren)} shards, of which "
+            f"{len(broken)} cannot be read and {len(barren) - len(broken)} are empty{first}"
+            f"{'' if first.endswith('.') else '.'} Run `n3d dataset check FOLDER`, which looks at each of them."
         )
 
     def _move(self, place: int, to: tuple[int, int], draws: int = 1) -> None:
@@ -237,12 +258,17 @@ class Stream:
             order = np.random.default_rng([self._batches.seed, _SHARDS, place, epoch]).permutation(len(source.shards))
             shard = source.shards[int(order[number])]
             self._open.pop(place, None)  # before the next is read: one shard of a source in memory
+            why = ""
             try:
                 found = list(source.pairs(shard))
             except N3dError as error:
-                logger.warning("%s, shard %d is left out: %s", source.about, shard, error.message)
-                counts["shard that cannot be read"] += 1
-                found = []
+                found, why = [], error.message
+                self._broken.setdefault(Broken("shard", f"{source.about}, shard {shard}", why), False)
+                counts[UNREADABLE_SHARD] += 1
+            if found:
+                self._barren[place].pop(shard, None)
+            else:
+                self._barren[place][shard] = why
             self._open[place] = (block, found)
         return self._open[place][1]
 

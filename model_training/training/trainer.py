@@ -21,6 +21,7 @@ from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
 from model_training import checkpoints
+from model_training.examples.left_out import BrokenOnes
 from model_training.examples.loader import META, batch_loader
 from model_training.examples.sources import Source
 from model_training.examples.stream import Cursor
@@ -73,6 +74,7 @@ class GroundingTrainer(Trainer):
         self.stop_asked = False
         self.stopped = False
         self.skipped: Counter[str] = Counter()
+        self._broken = BrokenOnes()
         self._cursors: dict[int, Cursor] = {}
         self._batches = 0
         self._sums: dict[str, Tensor] = {}
@@ -131,6 +133,7 @@ class GroundingTrainer(Trainer):
             self._cursors[meta["stream"]] = Cursor.from_json(meta["cursor"])
             self._batches = meta["number"] + 1
             self.skipped.update(meta["skipped"])
+            self._broken.tell(meta["broken"])
             tokens += int((batch["labels"] != -100).sum())
             self.speed.add(
                 self.start.model.work_of(batch), tokens=meta["tokens"], frames=meta["frames"], samples=meta["turns"]

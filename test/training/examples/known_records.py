@@ -101,9 +101,11 @@ class Known:
     broken: tuple[int, ...] = ()
     about: str = "known"
     records: tuple[FrameRecord, ...] = field(default=(RECORD, RECORD, RECORD), repr=False)
+    kinds: tuple[str, ...] = ("detection", "category", "referring", "reasoning")
 
     def pairs(self, shard: int) -> Iterator[tuple[FrameRecord, tuple[QuestionRecord, ...]]]:
         if shard in self.broken:
             raise InputError(f"shard {shard} is cut off")
         for row, record in enumerate(self.records):
-            yield replace(record, id=f"{self.name}{shard}{row}"), questions_about(record)
+            questions = tuple(one for one in questions_about(record) if one.kind in self.kinds)
+            yield replace(record, id=f"{self.name}{shard}{row}"), questions

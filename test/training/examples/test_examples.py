@@ -217,6 +217,14 @@ def test_a_stage_draws_its_kinds_of_questions() -> None:
     assert only.kind == "detection" and only.object_ids == (1, 2, 3)
 
 
+def test_a_frame_with_questions_to_reason_about_alone_is_asked_one_whatever_is_drawn() -> None:
+    record = replace(tabletop_record(), provenance='{"complete": false}')
+    rng, mix = np.random.default_rng(3), Mix(stage="reasoning", replay=0.9)
+    for _ in range(20):
+        (one,) = chosen_questions(record, questions_about(record)[-1:], mix, 4, rng)
+        assert one.kind == "reasoning"
+
+
 def test_a_frame_labelled_in_part_teaches_nothing_to_be_absent(tokenizer: Tokenizer) -> None:
     record = replace(tabletop_record(), provenance='{"complete": false}')
     assert chosen_questions(record, [], Mix(), 3, np.random.default_rng(0)) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import subprocess
 from collections import Counter
@@ -15,6 +16,7 @@ pytest.importorskip("torch", reason="torch comes with the extra [model]")
 
 from model_training.examples.config import AugmentConfig, ExampleConfig
 from model_training.examples.example import Mix
+from model_training.examples.left_out import BrokenOnes
 from model_training.examples.loader import META, BatchSet, batch_loader
 from model_training.examples.sources import (
     FolderSource,
@@ -101,8 +103,51 @@ def test_a_broken_shard_is_left_out_and_counted(tokenizer: Tokenizer) -> None:
     assert not any(one.id.startswith("a2") for drawn in batches for one in drawn.examples)
     assert sum(drawn.skipped["shard that cannot be read"] for drawn in batches) >= 1
     nothing = stream(tokenizer, sources=(Known(broken=(0, 1, 2, 3)),))
-    with pytest.raises(ConfigurationError, match="known: expected frames, got none"):
+    sentence = "known: expected frames, got none in 4 shards, of which 4 cannot be read .* shard [0-3] is cut off. Run"
+    with pytest.raises(ConfigurationError, match=sentence):
         nothing.next(0)
+    empty = stream(tokenizer, sources=(Known(records=()),))
+    with pytest.raises(ConfigurationError, match="0 cannot be read and 4 are empty. Run `n3d dataset check"):
+        empty.next(0)
+
+
+def test_a_broken_shard_is_told_once_and_of_many_the_first_few(
+    tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Known(shards=tuple(range(14)), broken=tuple(range(12)))
+    streams, told = [stream(tokenizer, number=number, sources=(source,)) for number in (0, 1)], BrokenOnes()
+    with caplog.at_level(logging.WARNING):
+        for step in range(40):
+            for each in streams:
+                told.tell(each.next(step).broken)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 5 and len(set(lines)) == 5
+    assert all(" is left out: shard " in line for line in lines[:3])
+    assert "4 shards are left out so far" in lines[3] and "10 shards are left out so far" in lines[4]
+
+
+def test_what_helps_is_told_where_no_frame_can_be_learnt(tokenizer: Tokenizer) -> None:
+    """Frames of a recording that nobody marked complete are asked nothing in stage 1."""
+    partly = Known(records=(replace(RECORD, provenance='{"complete": false}'),), kinds=("reasoning",))
+    with pytest.raises(ConfigurationError, match="1000 frame that is not marked complete.*labels.txt.*train stage2"):
+        stream(tokenizer, sources=(partly,)).next(0)
+    kept_back = Known(records=(replace(RECORD, split="held_out"),))
+    with pytest.raises(ConfigurationError, match="frame of the split held_out.*folder of the split train"):
+        stream(tokenizer, sources=(kept_back,)).next(0)
+    short = Stream(
+        (Known(),), (SourceConfig(folder="x"),), replace(EXAMPLES, max_tokens=64), Mix(), BATCHES, tokenizer, number=0
+    )
+    with pytest.raises(ConfigurationError, match="max_tokens allows.*Raise max_tokens") as told:
+        short.next(0)
+    assert "dataset questions" not in str(told.value)
+
+
+def test_an_error_of_a_worker_is_the_sentence_that_it_was_raised_with(tmp_path: Path) -> None:
+    train_stand_in_tokenizer(tmp_path)
+    batches = BatchSet([Known(broken=(0, 1, 2, 3))], [SourceConfig(folder="x")], EXAMPLES, Mix(), BATCHES, tmp_path)
+    with pytest.raises(ConfigurationError) as told:
+        next(iter(batch_loader(batches, streams=2, workers=1)))
+    assert str(told.value).startswith("Data: known: expected frames") and "Traceback" not in str(told.value)
 
 
 def test_workers_change_nothing_of_what_is_loaded(tmp_path: Path) -> None:
