@@ -14,7 +14,7 @@ EXAMPLES = """\
   n3d train stage2 --config nano_stage2 --start runs/nano1/model --data data/scenes --out runs/nano2
   n3d train stage1 --config nano_stage1 --start runs/nano_start --out runs/nano1 --dry-run   # what would be trained
   n3d train stage1 --config my_objects_lora --data data/my_objects --out runs/mine           # a released 7B, one card
-  torchrun --nproc-per-node 4 -m n3d_ros.cli train stage1 --config all_weights_sharded --data data/big --out runs/big
+  torchrun --nproc-per-node 4 -m -- n3d_ros.cli train stage1 --config all_weights_sharded --data data/big --out runs/big
   tensorboard --logdir runs/stage1/tensorboard
 
 A configuration is one YAML file; every field is described in model_training/training/config.py, and examples lie in

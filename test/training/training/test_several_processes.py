@@ -24,14 +24,14 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 def test_two_processes_train_and_go_on_as_if_they_had_not_stopped(start: Path, tmp_path: Path, sharded: bool) -> None:
     data, out, config = write_dataset(tmp_path / "data"), tmp_path / "run", tmp_path / "config.yaml"
     values = {
-        "name": "two", "start_from": str(start), "sharded": sharded, "release": "float32",
+        "name": "two", "sharded": sharded, "release": "float32",
         "examples": {"long_side": 112, "questions_per_frame": 2}, "data": {"frames_per_batch": 1, "streams": 2},
         "optimizer": {"steps": 4, "warmup_steps": 1}, "log_every": 1, "checkpoint_every": 2,
     }  # fmt: skip
     config.write_text(yaml.safe_dump(values), encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-               "n3d_ros.cli", "train", "stage1", "--config", config, "--data", data, "--out", out, "--device", "cpu",
-               "--threads", "1"]  # fmt: skip
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--",
+               "n3d_ros.cli", "train", "stage1", "--config", config, "--start", start, "--data", data, "--out", out,
+               "--device", "cpu", "--threads", "1"]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
 
     def losses() -> dict[int, float]:
