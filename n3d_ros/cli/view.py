@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0.
     """
+    from n3d_ros.ros.leaving import leave_if_busy
+    from n3d_ros.ros.viewer.asking import NAME
     from n3d_ros.ros.viewer.serving import ViewOptions, serve
 
     options = ViewOptions(
@@ -87,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     with on_stop_signal(stop.set):
         serve(options, stop, ready)
+    leave_if_busy(0, NAME)  # a question may still wait for its answer
     return 0
 
 

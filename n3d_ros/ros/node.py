@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from n3d_ros.inference.grounder import Grounder, OnProgress
     from n3d_ros.ros.config import NodeConfig
 
+THREADS = "n3d_"  # what the names of the node's threads begin with
+
 
 def main(
     args: Sequence[str] | None = None,
@@ -42,18 +44,21 @@ def main(
     from n3d_ros.ros.transport import apply_transport_profile
 
     apply_transport_profile()  # read when the first participant is made
+    from n3d_ros.ros.leaving import leave_if_busy
     from n3d_ros.ros.loading import depth_from_config, grounder_from_config, model_from_config
     from n3d_ros.ros.running import run
 
     if stop.is_set():
         return 0
-    return run(
+    code = run(
         sys.argv if args is None else args,
         stop,
         make_grounder or grounder_from_config,
         make_model or model_from_config,
         make_depth or depth_from_config,
     )
+    leave_if_busy(code, THREADS)  # what loads a model or looks at an image may take longer than we wait for it
+    return code
 
 
 if __name__ == "__main__":

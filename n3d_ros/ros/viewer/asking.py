@@ -17,6 +17,7 @@ from n3d_ros.ros.session import ros_node, unique_name
 
 logger = logging.getLogger(__name__)
 
+NAME = "n3d_view_asking"  # of its node and of its thread
 CLOSING = "The page is closing."
 MAX_WAITING = 8  # questions of all browsers together
 
@@ -50,7 +51,7 @@ class Asker:
         self._target = target
         self._timeout_s = timeout_s
         self._waiting: queue.Queue[Question | None] = queue.Queue(MAX_WAITING)
-        self._thread = threading.Thread(target=self._run, name="n3d_view_asking", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -97,7 +98,7 @@ class Asker:
                     waiting.on_failure(CLOSING)
 
     def _run(self) -> None:
-        with ros_node(unique_name("n3d_view_asking")) as node:
+        with ros_node(unique_name(NAME)) as node:
             client = NodeClient(node, self._target)
             try:
                 while (question := self._waiting.get()) is not None:
