@@ -50,7 +50,8 @@ def running(
             yield process, client
         finally:
             client.close()
-        assert process.end() == 0, process.log
+        code = process.end()
+        assert code == 0, process.told("did not end well")
         assert_log_is_plain(process, beside=beside)
     finally:
         if process.process.poll() is None:

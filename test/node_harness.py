@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from n3d_msgs.action import Ground
 from n3d_msgs.msg import FrameReport, Object3DArray
 from n3d_msgs.srv import Locate, SpatialQuery
+from rclpy._rclpy_pybind11 import InvalidHandle  # has no other place in all releases
 from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -37,7 +39,9 @@ FRAME = "camera_color_optical_frame"
 INTRINSICS = CameraIntrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5, width=64, height=48)
 UNDER_TEST = (str(Path(__file__).with_name("node_under_test.py")),)
 PRODUCT = ("-m", "n3d_ros.ros.node")
-READY_TIMEOUT_S = 30.0  # generous: other tests may run beside this one
+READY_TIMEOUT_S = END_TIMEOUT_S = 45.0  # other tests may run beside this one; both fit into pytest's limit of 120 s
+STACKS_TIMEOUT_S = 5.0  # for a process that did not end to say where it is
+LAST_LINES = 80
 
 
 def ros_environment() -> dict[str, str]:
@@ -53,10 +57,12 @@ class LoggedProcess:
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.lines: list[str] = []
+        self.command = shlex.join(["python", *arguments])
         self.started_s = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
-            env={**ros_environment(), **(environment or {})},
+            # A process that crashes, or is made to because it does not end, says where each thread was.
+            env={**ros_environment(), "PYTHONFAULTHANDLER": "1", **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -75,23 +81,55 @@ class LoggedProcess:
 
     def wait_for_log(self, text: str, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Returns once the log holds the text."""
-        assert wait_until(lambda: text in self.log or self.process.poll() is not None, timeout_s), self.log
-        assert text in self.log, self.log
+        wait_until(lambda: text in self.log or self.process.poll() is not None, timeout_s)
+        self._reader.join(0.0 if self.process.poll() is None else 2.0)  # its last words
+        assert text in self.log, self.told(f"did not write {text!r} within {timeout_s:g} s")
 
-    def end(self, number: int = signal.SIGINT, timeout_s: float = 15.0) -> int:
+    def end(self, number: int = signal.SIGINT, timeout_s: float = END_TIMEOUT_S) -> int:
         """Sends a signal; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            code = self.process.wait(timeout_s)
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._make_it_tell()
+            ordered = signal.Signals(number).name
+            raise AssertionError(self.told(f"did not end within {timeout_s:g} s of {ordered}")) from None
+        finally:
+            self._reader.join(2.0)
+            if self.process.stdout is not None and not self._reader.is_alive():
+                self.process.stdout.close()
+
+    def _make_it_tell(self) -> None:
+        """Ends the process with the stacks of its threads in the log."""
+        self.process.send_signal(signal.SIGABRT)
+        try:
+            self.process.wait(STACKS_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise
         self._reader.join(2.0)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return code
+
+    def told(self, what: str) -> str:
+        """A sentence about this process, for people: the command, what it did, and the end of its log."""
+        code = self.process.poll()
+        state = "it runs" if code is None else f"exit code {code}"
+        lines = list(self.lines)
+        left_out = f"[{len(lines) - LAST_LINES} earlier lines]\n" if len(lines) > LAST_LINES else ""
+        return f"`{self.command}` {what} ({state}); its log:\n{left_out}{''.join(lines[-LAST_LINES:])}"
+
+
+def end_all(processes: Mapping[str, LoggedProcess], timeout_s: float = END_TIMEOUT_S) -> dict[str, int]:
+    """Ends one after the other, also when one does not end by itself; the exit codes."""
+    codes = {}
+
+    def end(name: str) -> None:
+        codes[name] = processes[name].end(timeout_s=timeout_s)
+
+    with ExitStack() as stack:
+        for name in reversed(list(processes)):  # the last one that is put on ends first
+            stack.callback(end, name)
+    return codes
 
 
 class NodeProcess(LoggedProcess):
@@ -122,7 +160,7 @@ def harmless(kind: Any) -> Any:
     return kind.Request()  # of ChangeState, too: the transition "create" is allowed in no state
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> bool:
     """Whether the condition came true in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -167,11 +205,15 @@ class NodeClient:
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except Exception:
-            if not self._closing:  # rclpy may find its handles gone while it is being shut down
-                raise
+        while not self._closing:
+            try:
+                self._executor.spin()
+                return
+            except InvalidHandle:  # noqa: PERF203 -- a loop of whole spins, not of small steps
+                continue  # a test destroyed what the executor had just gathered; it leaves it out at the next look
+            except Exception:
+                if not self._closing:  # rclpy may find its handles gone while it is being shut down
+                    raise
 
     def close(self) -> None:
         """Leaves."""
@@ -193,11 +235,13 @@ class NodeClient:
         own = ["objects", "frame_report"]
         name = self.locate.srv_name.rpartition("/")[0]
 
-        def connected() -> bool:
-            heard = all(self.node.count_publishers(f"{name}/{topic}") for topic in own)
-            return heard and all(publisher.get_subscription_count() for publisher in chosen)
+        def missing() -> list[str]:
+            topics = [f"{name}/{topic}" for topic in own]
+            unheard = [topic for topic in topics if not self.node.count_publishers(topic)]
+            return unheard + [one.topic_name for one in chosen if not one.get_subscription_count()]
 
-        assert wait_until(connected, timeout_s), "the node was not found"
+        found = wait_until(lambda: not missing(), timeout_s)
+        assert found, f"{name} was not found on {', '.join(missing())} within {timeout_s:g} s"
 
     def messages(self, stamp_ns: int | None = None, depth_m: float = 1.0) -> dict[str, Any]:
         """A good pair with its calibration, by publisher's name."""
@@ -218,7 +262,7 @@ class NodeClient:
             if name.endswith("info"):
                 time.sleep(0.002)  # calibrations travel on topics of their own and must be there before the image
 
-    def send_good(self, timeout_s: float = 10.0, stamp_ns: int | None = None) -> Any:
+    def send_good(self, timeout_s: float = 30.0, stamp_ns: int | None = None) -> Any:
         """Publishes good pairs until the objects of one come back; those objects."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -228,7 +272,10 @@ class NodeClient:
             if wait_until(lambda stamp=stamp: self.objects_at(stamp) is not None, 1.0):  # type: ignore[misc]
                 return self.objects_at(stamp)
             stamp_ns = None if stamp_ns is None else stamp_ns + 50_000_000
-        raise AssertionError("no objects came back for a good pair")
+        reports = self.heard["reports"]
+        raise AssertionError(
+            f"no objects came back for a good pair within {timeout_s:g} s; the newest report: {reports[-1:]}"
+        )
 
     def objects_at(self, stamp_ns: int) -> Any:
         """The objects message with that stamp; None when there is none."""
@@ -263,7 +310,7 @@ class NodeClient:
         """The response of a service."""
         self.meet(client)
         future = client.call_async(request)
-        assert wait_until(future.done, timeout_s), "the service did not answer"
+        assert wait_until(future.done, timeout_s), f"{client.srv_name} did not answer within {timeout_s:g} s"
         return future.result()
 
 
@@ -272,7 +319,8 @@ def running_node(parameters: Mapping[str, Any] | None = None) -> Iterator[NodePr
     """A node that must end well afterwards."""
     process = NodeProcess(parameters)
     yield process
-    assert process.end() == 0, process.log
+    code = process.end()
+    assert code == 0, process.told("did not end well")
 
 
 @contextmanager
@@ -280,6 +328,8 @@ def client_of(node: NodeProcess) -> Iterator[NodeClient]:
     """A client that has met the node once it was active."""
     node.wait_for_log("Active")
     client = NodeClient()
-    client.wait_connected()
-    yield client
-    client.close()
+    try:
+        client.wait_connected()
+        yield client
+    finally:
+        client.close()

@@ -60,8 +60,29 @@ def page_in_tab(browser: Any, url: str) -> Iterator[Any]:
         browser.get(url)
         yield browser
     finally:
-        browser.close()
+        left = browser.current_window_handle
+        patiently(lambda: close_tab(browser, left))
         browser.switch_to.window(before)
+
+
+def close_tab(browser: Any, tab: str) -> None:
+    """Closes a tab unless it is closed already, as after a close that was told of too late."""
+    if tab in browser.window_handles:
+        browser.switch_to.window(tab)
+        browser.close()
+
+
+def patiently(step: Callable[[], Any]) -> Any:
+    """What the step returns; once more while the page draws and does not answer the driver, which waits ten seconds."""
+    from selenium.common.exceptions import TimeoutException
+
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return step()
+        except TimeoutException:  # noqa: PERF203 -- a loop of slow steps
+            if time.monotonic() > deadline:
+                raise
 
 
 def eventually(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
@@ -83,5 +104,5 @@ def keep_screenshot(browser: Any, folder: Path, name: str) -> Path:
     """A picture of the page, in the folder that N3D_TEST_OUT names, else in the test's own."""
     target = Path(os.environ.get("N3D_TEST_OUT", folder)) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    browser.save_screenshot(str(target))
+    patiently(lambda: browser.save_screenshot(str(target)))
     return target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def two_cameras(several: Any) -> Iterator[dict[str, Any]]:
     """Two nodes as the launch file describes them, a camera for each, and the transforms between them."""
     pytest.importorskip("rclpy", reason="needs ROS 2")
     pytest.importorskip("n3d_msgs", reason="needs the built interface package")
-    from node_harness import NodeClient, NodeProcess
+    from node_harness import NodeClient, NodeProcess, end_all
 
     described = nodes_of(several(cameras="left=generic right=generic", output_frame="base_link"))
     nodes, clients = [], {}
@@ -90,8 +89,8 @@ def two_cameras(several: Any) -> Iterator[dict[str, Any]]:
     finally:
         for client in clients.values():
             client.close()
-        codes = [process.end(signal.SIGINT) for process in nodes]
-    assert codes == [0, 0], [process.log for process in nodes]
+        codes = end_all(dict(zip(described, nodes, strict=False)))
+    assert list(codes.values()) == [0, 0], [process.told("was to end well") for process in nodes]
     assert all("Traceback" not in process.log for process in nodes)
 
 

@@ -22,11 +22,12 @@ from n3d_ros.ros.viewer.page import Page
 from n3d_ros.ros.viewer.page_server import PageServer
 from n3d_ros.ros.viewer.shown import shown_boxes
 from n3d_ros.ros.viewer.texts import NodeHealth
-from node_harness import LoggedProcess, ros_environment
+from node_harness import LoggedProcess, end_all, ros_environment
 from page_browser import eventually, keep_screenshot, open_browser, page_in_tab, page_text
 from viewer_messages import make_object
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow]
+# Several waits of a minute each may follow one another; the default limit would end the whole worker in the midst.
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(300)]
 
 CAMERA = ["--camera", "realsense", "--prefix", "/camera"]
 COMPRESSED = ["-p", "rgb.transport:=compressed", "-p", "depth.transport:=compressedDepth", "-p", "use_sim_time:=true"]
@@ -57,11 +58,13 @@ def clicks() -> list[str]:
 def page(browser: Any, clicks: list[str]) -> Iterator[Page]:
     """A page that no node feeds, opened in the browser."""
     server = PageServer("127.0.0.1", 0)
-    made = Page(server, lambda _, key: clicks.append(key))
-    with page_in_tab(browser, server.url):
-        assert eventually(server.get_clients)
-        yield made
-    server.stop()
+    try:
+        made = Page(server, lambda _, key: clicks.append(key))
+        with page_in_tab(browser, server.url):
+            assert eventually(server.get_clients), f"the browser did not connect to {server.url}: {page_text(browser)}"
+            yield made
+    finally:
+        server.stop()
 
 
 def test_a_label_that_is_markup_is_read_as_text(page: Page, browser: Any) -> None:
@@ -115,8 +118,8 @@ def robot(repository: Path) -> Iterator[dict[str, LoggedProcess]]:
         "view": command("view", "--port", "0"),
     }
     yield running
-    codes = {name: one.end(timeout_s=20.0) for name, one in running.items()}
-    assert codes["view"] == 0, running["view"].log
+    codes = end_all(running)
+    assert codes["view"] == 0, running["view"].told("did not end well")
 
 
 @pytest.fixture(scope="module")
