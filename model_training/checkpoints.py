@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from model_training.processes import is_running
 from n3d_ros.errors import ConfigurationError, N3dError
 from n3d_ros.weights.permissions import as_umask_says
 
 PREFIX = "checkpoint-"
 STATE_FILE = "state.json"
 MOST_BYTES = 15 * 1024 * 1024  # of one file: small enough for machines that hand back small files only
+PARTIAL = re.compile(rf"\.{PREFIX}\d+\.part-(?P<process>\d+)", re.ASCII)  # of a checkpoint that is being written
 KEPT = 2  # the newest, and one before it should the disk fail
 
 
@@ -119,6 +122,27 @@ def newest_checkpoint(run: Path) -> Path | None:
     """
     complete = [path for path in run.glob(f"{PREFIX}[0-9]*") if (path / STATE_FILE).exists()]
     return max(complete, key=lambda path: int(path.name.removeprefix(PREFIX)), default=None)
+
+
+def remove_abandoned(run: Path) -> int:
+    """Removes checkpoints that killed processes left half-written; to be called before this process writes its own.
+
+    Args:
+        run: folder of the run; may be missing.
+
+    Returns:
+        How many there were.
+    """
+    removed = 0
+    for partial in sorted(run.glob(f".{PREFIX}*")):
+        found = PARTIAL.fullmatch(partial.name)
+        if found is None or partial.is_symlink() or not partial.is_dir():
+            continue
+        process = int(found["process"])
+        if process == os.getpid() or not is_running(process):
+            shutil.rmtree(partial, ignore_errors=True)
+            removed += 1
+    return removed
 
 
 def save_checkpoint(

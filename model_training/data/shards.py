@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from model_training.data.arrow import pa, pq
 from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.data.reports import ShardReport
 from model_training.data.schemas import FRAMES, QUESTIONS, frame_of, frame_row, question_of, question_row
+from model_training.processes import is_running
 from n3d_ros.depth.files.writing import START_AGAIN, whole_file, writer_name
 from n3d_ros.errors import InputError
 
@@ -267,18 +267,7 @@ def remove_abandoned(folder: Path) -> int:
     host = writer_name().rpartition("-")[0]
     for part in sorted(folder.glob(f"*{SUFFIX}.{host}-*")):
         number = part.name.removesuffix(".part").rpartition("-")[2]
-        if number.isdigit() and not _is_running(int(number)):
+        if number.isdigit() and not is_running(int(number)):
             part.unlink(missing_ok=True)
             removed += 1
     return removed
-
-
-def _is_running(process: int) -> bool:
-    """Whether a process of that number is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

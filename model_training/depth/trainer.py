@@ -171,7 +171,10 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         first, last = self.resume(), self.config.optimizer.steps
-        log = RunLog(self.folder, first) if self.processes.is_first else None
+        log = None
+        if self.processes.is_first:
+            checkpoints.remove_abandoned(self.folder)
+            log = RunLog(self.folder, first)
         if first == 0 and log is not None:
             self._validate(log)
         stream = BatchStream(self.data, self.config.data, seed=self.config.seed, rank=self.processes.rank)

@@ -94,6 +94,7 @@ class Run:
         first = 0 if found is None else int(found[1]["step"])
         if not self._writes:
             return first
+        checkpoints.remove_abandoned(self.folder)
         write_json(self.folder / CONFIG_FILE, json.loads(to_json(self.config)))
         self._log = RunLog(self.folder, -1 if found is None else first)
         self._board = _board(self.folder / TENSORBOARD_FOLDER, first)

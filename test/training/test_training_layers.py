@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-SHARED = {"yaml_config", "curves", "run_log", "schedule", "color_jitter", "checkpoints"}
+SHARED = {"yaml_config", "curves", "run_log", "schedule", "color_jitter", "checkpoints", "processes"}
 LAYERS: dict[str, set[str]] = {
     "data": set(),
     "models": set(),

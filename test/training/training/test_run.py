@@ -205,6 +205,21 @@ def test_a_refused_run_leaves_its_folder_as_it_was(start: Path, data: Path, tmp_
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+def test_what_a_killed_run_left_half_written_goes_when_the_run_goes_on(start: Path, data: Path, tmp_path: Path) -> None:
+    config = with_folders(config_of(start, optimizer=OptimizerConfig(steps=1)), [str(data)], [])
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    names = [f".checkpoint-00000005.part-{number}" for number in (gone.pid, os.getpid(), os.getppid())]
+    kept = [names[2], f".checkpoint-00000005.part-{gone.pid}.mine", f"checkpoint.part-{gone.pid}", ".checkpoint-part"]
+    for name in (*names, *kept):
+        (tmp_path / "run" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name / "weights.safetensors").write_bytes(b"x")
+    (tmp_path / "run" / "config.json").write_text('{"examples": {}, "optimizer": {}}')
+    assert Run(config, "stage1", tmp_path / "run", device="cpu").train()
+    there = {path.name for path in (tmp_path / "run").iterdir()}
+    assert set(kept) <= there and not set(names[:2]) & there
+
+
 def test_a_compact_run_that_is_over_releases_the_same_model_again(start: Path, data: Path, tmp_path: Path) -> None:
     settings = OptimizerConfig(steps=3, warmup_steps=1, learning_rate=4e-3, average=0.9)
     config = with_folders(config_of(start, optimizer=settings, checkpoint="compact"), [str(data)], [])
