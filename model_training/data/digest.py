@@ -14,6 +14,7 @@ from n3d_ros.errors import ConfigurationError
 FORMAT = "n3d_dataset"
 VERSION = 1
 DIFFERENCES_NAMED = 5
+LONGEST_VALUE = 80  # characters of a value in a message
 
 
 def plain_values(config: Any) -> dict[str, Any]:
@@ -40,18 +41,27 @@ def digest_of(kind: str, config: Mapping[str, Any], shards: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_same(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Nothing; a ConfigurationError names what differs."""
+def check_same(
+    folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], *, anew: str = "Name a new folder"
+) -> None:
+    """Nothing; a ConfigurationError names what differs, and says ``anew``: how to begin with what is wanted."""
     before, now = _flat(there), _flat(wanted)
     differing = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     if differing:
         named = "; ".join(
-            f"{key}: {before.get(key)!r} there, {now.get(key)!r} now" for key in differing[:DIFFERENCES_NAMED]
+            f"{key}: {_short(before.get(key))} there, {_short(now.get(key))} now"
+            for key in differing[:DIFFERENCES_NAMED]
         )
         raise ConfigurationError(
-            f"{folder} was begun with another configuration ({named}). Name a new folder, or the configuration that it "
+            f"{folder} was begun with another configuration ({named}). {anew}, or give the configuration that it "
             "was begun with: two data sets are never mixed."
         )
+
+
+def _short(value: Any) -> str:
+    """A value for a message: a vocabulary may have hundreds of names."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
 def _flat(values: Any, name: str = "") -> dict[str, Any]:

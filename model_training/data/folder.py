@@ -138,16 +138,18 @@ class DatasetFolder:
             The data set with the digest of that configuration.
 
         Raises:
-            ConfigurationError: questions were begun here with another configuration.
+            ConfigurationError: questions were written here by another configuration.
         """
-        values = plain_values(config)
+        values, questions = plain_values(config), self.path / "questions"
+        remove_abandoned(questions)
         there = read_json(self.path / QUESTIONS_FILE)
-        if there is not None:
-            check_same(self.path / "questions", {"config": there.get("config")}, {"config": values})
+        is_begun = questions.is_dir() and any(questions.iterdir())
+        if there is not None and is_begun:
+            anew = f"To ask anew, delete {questions} and {self.path / QUESTIONS_FILE}"
+            check_same(questions, {"config": there.get("config")}, {"config": values}, anew=anew)
         else:
             digest = digest_of("questions", {"frames": self.digest, **values}, self.shards)
             write_json(self.path / QUESTIONS_FILE, {"config": values, "digest": digest})
-        remove_abandoned(self.path / "questions")
         return DatasetFolder.open(self.path)
 
     def shard_path(self, content: str, number: int) -> Path:

@@ -157,8 +157,16 @@ def test_questions_of_another_configuration_are_refused(tmp_path: Path) -> None:
         folder.write_questions(0, [])
     begun = folder.begin_questions({"per_frame": 2})
     assert folder.begin_questions({"per_frame": 2}) == begun
-    with pytest.raises(ConfigurationError, match="per_frame: 2 there, 3 now"):
-        folder.begin_questions({"per_frame": 3})
+    changed = folder.begin_questions({"per_frame": 3})  # nothing is written yet, so nothing can be mixed
+    changed.write_questions(0, [])
+    questions = changed.shard_path("questions", 0).parent
+    sentence = f"per_frame: 3 there, 4 now.*To ask anew, delete {questions} and {folder.path / 'questions.json'}, or"
+    with pytest.raises(ConfigurationError, match=sentence) as told:
+        changed.begin_questions({"per_frame": 4, "vocabulary": ["mug"] * 1000})
+    assert len(told.value.message) < 600
+    shutil.rmtree(questions)
+    (folder.path / "questions.json").unlink()
+    folder.begin_questions({"per_frame": 4}).write_questions(0, [])
 
 
 def test_questions_of_other_frames_are_not_taken(tmp_path: Path) -> None:
