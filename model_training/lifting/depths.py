@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -97,6 +99,43 @@ def depth_source(config: DepthConfig, *, may_estimate_camera: bool = True) -> De
     return FileDepth(folder, units_per_m=config.units_per_m, may_estimate_camera=may_estimate_camera)
 
 
+def check_files_apart(file_names: Iterable[str], config: DepthConfig) -> None:
+    """Refuses images of several folders that would all take one depth file, which is right for one of them at most.
+
+    Args:
+        file_names: of the images, relative to their folder.
+        config: where depth comes from.
+
+    Raises:
+        ConfigurationError: there are such images.
+    """
+    if config.model or not config.folder:
+        return
+    alike: dict[str, list[str]] = {}
+    for name in file_names:
+        alike.setdefault(_bare_stem(name), []).append(name)
+    source, taken = FileDepth(Path(config.folder).expanduser()), dict[Path, str]()
+    for names in alike.values():
+        if len({Path(name).parent for name in names}) < 2:
+            continue
+        for name in names:
+            with contextlib.suppress(InputError):  # without a file: told of the image itself
+                path = source.path(name)
+                first = taken.setdefault(path, name)
+                if Path(first).parent != Path(name).parent:
+                    raise ConfigurationError(
+                        f"depth folder: {first} and {name} would both take {path}. Give each its own: "
+                        f"{Path(config.folder, first).parent} and {Path(config.folder, name).parent} are looked in "
+                        "first."
+                    )
+
+
+def _bare_stem(file_name: str) -> str:
+    """The name of an image without its ending and without the word that says that it is of colour."""
+    stem = Path(file_name).stem
+    return next((stem.removesuffix(word) for word in COLOUR_WORDS if stem.endswith(word)), stem)
+
+
 class FileDepth:
     """Depth of files named like the images.
 
@@ -127,7 +166,7 @@ class FileDepth:
         Raises:
             InputError: no file, a damaged one, one of another size or unit, or no camera.
         """
-        path = self._path(file_name)
+        path = self.path(file_name)
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise InputError(f"{path.name}: a depth file of more than {MAX_FILE_BYTES >> 20} MB.")
@@ -143,8 +182,18 @@ class FileDepth:
             depth = np.where(sky, np.float32(np.nan), depth)
         return ImageDepth(depth_m=depth, camera=known, source=path.name, sky=sky)
 
-    def _path(self, file_name: str) -> Path:
-        """The first file of those that are looked for."""
+    def path(self, file_name: str) -> Path:
+        """The first file of those that are looked for.
+
+        Args:
+            file_name: of the image, relative to the folder of images.
+
+        Returns:
+            The depth file.
+
+        Raises:
+            InputError: there is none.
+        """
         inside(self._folder, file_name)
         name = Path(file_name)
         stems = [name.stem, f"{name.stem}_depth"]

@@ -17,6 +17,7 @@ from model_training.data.records import FrameRecord
 from model_training.data.reports import ShardReport
 from model_training.lifting.annotations import AnnotatedImage, image_of, image_row
 from model_training.lifting.config import LiftConfig
+from model_training.lifting.depths import check_files_apart
 from model_training.lifting.frames import read_photograph
 from model_training.lifting.lift import Lifted, Tools, lift_image
 from model_training.lifting.rejects import Reject, RejectTally
@@ -115,11 +116,12 @@ def prepare(
         The data set.
 
     Raises:
-        ConfigurationError: no images, or the folder holds another data set.
+        ConfigurationError: no images, several that would take one depth file, or the folder holds another data set.
     """
     if not images:
         first = next((f" {one.rule}: {one.detail}" for kept in reading.examples.values() for one in kept), "")
         raise ConfigurationError(f"annotations: there is no image in them that could be lifted.{first}")
+    check_files_apart((image.file_name for image in images), config.depth)
     size = _shard_size(len(images), config)
     shards = -(-len(images) // size)
     folder = DatasetFolder.create(out, KIND, {"lifting": plain_values(config), "annotations": source}, shards)

@@ -18,7 +18,7 @@ from lifting_builders import CAMERA, HEIGHT, WIDTH, colour_image, depth_of_box_b
 from model_training.lifting.annotations import AnnotatedImage, GivenCamera
 from model_training.lifting.cameras import KnownCamera, known_camera
 from model_training.lifting.config import CameraConfig, DepthConfig, FilterConfig, LiftConfig
-from model_training.lifting.depths import FileDepth, ModelDepth, depth_source
+from model_training.lifting.depths import FileDepth, ModelDepth, check_files_apart, depth_source
 from n3d_ros.errors import ConfigurationError, InputError
 
 K = np.array([[200.0, 0, 99.5], [0, 200.0, 74.5], [0, 0, 1]])
@@ -283,3 +283,16 @@ def test_labels_that_none_is_compared_with_are_refused(label: str) -> None:
         FilterConfig(class_sizes={label: (0.1, 1.0)})
     with pytest.raises(ConfigurationError, match="1 or more"):
         FilterConfig(class_aspects={"tv": math.nan})
+
+
+def test_images_of_two_folders_with_one_name_never_share_a_depth_file(tmp_path: Path) -> None:
+    config, names = DepthConfig(folder=str(tmp_path)), ["a/0001.jpg", "b/0001_color.jpg", "b/0002.jpg"]
+    png(tmp_path / "0002.png", depth_of_box_before_wall())
+    check_files_apart(names, config)  # of 0001 there is none, which each image tells for itself
+    png(tmp_path / "0001_depth.png", depth_of_box_before_wall())
+    with pytest.raises(ConfigurationError, match=r"a/0001.jpg and b/0001_color.jpg would both take .*0001_depth.png"):
+        check_files_apart(names, config)
+    (tmp_path / "b").mkdir()
+    png(tmp_path / "b" / "0001_depth.png", depth_of_box_before_wall())
+    check_files_apart(names, config)
+    check_files_apart(["a/0001_rgb.png", "a/0001.png"], config)  # two files of one picture
