@@ -20,9 +20,9 @@ from model_training.lifting.annotations import AnnotatedImage
 from model_training.lifting.config import LiftConfig
 from model_training.lifting.depths import ImageDepth
 from model_training.lifting.outlines import inside
+from model_training.lifting.packed_mask import PackedMask
 from n3d_ros.depth.files.images import read_picture
 from n3d_ros.errors import InputError
-from n3d_ros.geometry.arrays import BoolArray
 from n3d_ros.geometry.camera import CameraIntrinsics
 
 MAX_IMAGE_BYTES = 128 * 2**20
@@ -98,7 +98,7 @@ def frame_of_objects(
     image: AnnotatedImage,
     photograph: Photograph,
     depth: ImageDepth,
-    objects: Sequence[tuple[ObjectRecord, BoolArray]],
+    objects: Sequence[tuple[ObjectRecord, PackedMask]],
     config: LiftConfig,
     annotations: Mapping[str, str],
 ) -> FrameRecord:
@@ -116,8 +116,8 @@ def frame_of_objects(
         The frame, made smaller where the configuration says so.
     """
     labels: NDArray[np.uint16] = np.zeros(photograph.rgb.shape[:2], dtype=np.uint16)
-    for record, mask in sorted(objects, key=lambda one: -int(one[1].sum())):  # small things lie on large ones
-        labels[mask] = record.id
+    for record, mask in sorted(objects, key=lambda one: -one[1].count):  # small things lie on large ones
+        labels[mask.unpacked()] = record.id
     width, height = _size(photograph.rgb, config.max_side_px)
     small = (width, height) != (photograph.rgb.shape[1], photograph.rgb.shape[0])
     rgb, metres, camera = photograph.rgb, depth.depth_m, depth.camera.intrinsics

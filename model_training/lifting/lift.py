@@ -10,13 +10,14 @@ import numpy as np
 
 from model_training.data.pictures import mask_box
 from model_training.data.records import FrameRecord, ObjectRecord
-from model_training.lifting.annotations import AnnotatedImage, Annotation2D
+from model_training.lifting.annotations import AnnotatedImage, Annotation2D, Box2D
 from model_training.lifting.boxes_2d import checked_box
 from model_training.lifting.cameras import known_camera, read_cameras
 from model_training.lifting.config import LiftConfig
 from model_training.lifting.depths import DepthSource, ImageDepth, depth_source, loaded_model
 from model_training.lifting.frames import Photograph, frame_of_objects, read_photograph
 from model_training.lifting.masks import Segmenter, masks_of, segmenter_of
+from model_training.lifting.packed_mask import PackedMask
 from model_training.lifting.points import OwnPoints, own_points, seen_box
 from model_training.lifting.rejects import RULES, Reject
 from model_training.lifting.rules import annotation_fault, box_fault, duplicates, mask_fault, points_fault
@@ -114,19 +115,21 @@ class LiftedObject:
 
     Args:
         annotation: as given, its box in pixels.
-        mask: (H, W) bool.
+        mask: of the image's size.
+        touches_border: whether the mask reaches the image's border.
+        box_2d: around the mask, pixels from the image's corner.
         box: along the camera's axes, around what is seen, metres.
         oriented: the fitted box; None without.
-        found: its points.
         color: word, or "".
         shape: word, or "".
     """
 
     annotation: Annotation2D
-    mask: BoolArray
+    mask: PackedMask
+    touches_border: bool
+    box_2d: Box2D | None
     box: Box3D
     oriented: Box3D | None
-    found: OwnPoints
     color: str
     shape: str
 
@@ -239,7 +242,16 @@ def _object(
     oriented, shape = _oriented(found, depth, config)
     words = color_name(photograph.rgb[found.pixels]) if config.colors else None
     color = "" if words is None or " " in words else WORDS_OF_RECORDS.get(words, words)
-    return LiftedObject(annotation=one, mask=mask, box=box, oriented=oriented, found=found, color=color, shape=shape)
+    return LiftedObject(
+        annotation=one,
+        mask=PackedMask.of(mask),
+        touches_border=any(bool(line.any()) for line in (mask[0], mask[-1], mask[:, 0], mask[:, -1])),
+        box_2d=mask_box(mask),
+        box=box,
+        oriented=oriented,
+        color=color,
+        shape=shape,
+    )
 
 
 def _oriented(found: OwnPoints, depth: ImageDepth, config: LiftConfig) -> tuple[Box3D | None, str]:
@@ -254,16 +266,15 @@ def _oriented(found: OwnPoints, depth: ImageDepth, config: LiftConfig) -> tuple[
 
 
 def _record(object_id: int, one: LiftedObject) -> ObjectRecord:
-    border = (one.mask[0], one.mask[-1], one.mask[:, 0], one.mask[:, -1])
     return ObjectRecord(
         id=object_id,
         label=one.annotation.label,
         box=one.oriented,
         visible_box=one.box,
-        box_2d=mask_box(one.mask),
+        box_2d=one.box_2d,
         color=one.color,
         shape=one.shape,
-        touches_border=any(bool(line.any()) for line in border),
+        touches_border=one.touches_border,
         score=one.annotation.score,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -52,8 +52,8 @@ def masks_of(
     rgb: NDArray[np.uint8],
     config: MaskConfig,
     segmenter: Segmenter | None,
-) -> list[BoolArray | InputError]:
-    """Masks of annotations.
+) -> Iterator[BoolArray | InputError]:
+    """Masks of annotations, unpacked one by one.
 
     Args:
         annotations: of one image, boxes in pixels.
@@ -61,21 +61,25 @@ def masks_of(
         config: where masks come from.
         segmenter: for annotations without an outline; None: they have no mask.
 
-    Returns:
+    Yields:
         For each annotation (H, W) bool, or an error with the rule that it breaks as its reason.
     """
-    found: list[BoolArray | InputError] = [_own_mask(one, rgb, config) for one in annotations]
     missing = [place for place, one in enumerate(annotations) if one.outline is None]
     if segmenter is None or not missing:
-        return found
+        yield from (_own_mask(one, rgb, config) for one in annotations)
+        return
     seen = segmenter.masks(rgb, [annotations[place].box_2d for place in missing])
-    for place, mask, score in zip(missing, seen.masks, seen.scores.tolist(), strict=True):
+    found = dict(zip(missing, zip(seen.masks, seen.scores.tolist(), strict=True), strict=True))
+    for place, one in enumerate(annotations):
+        if place not in found:
+            yield _own_mask(one, rgb, config)
+            continue
+        mask, score = found.pop(place)
         if score >= config.min_score:
-            found[place] = mask
+            yield mask.unpacked()
         else:
             text = f"The segmenter expects an overlap of {score:.2f}, below {config.min_score}."
-            found[place] = InputError(text, reason="mask_unsure")
-    return found
+            yield InputError(text, reason="mask_unsure")
 
 
 def _own_mask(one: Annotation2D, rgb: NDArray[np.uint8], config: MaskConfig) -> BoolArray | InputError:

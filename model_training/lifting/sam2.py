@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.lifting.annotations import Box2D
+from model_training.lifting.packed_mask import PackedMask
 from n3d_ros.depth.files.writing import read_json
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.geometry.arrays import BoolArray, Float32Array
+from n3d_ros.geometry.arrays import Float32Array
 
 MODEL_TYPES = ("sam2", "sam2_video")  # the releases are of the second, whose image part is the first
 BOXES_AT_ONCE = 32  # prompts of one pass: bounds memory
@@ -31,11 +32,11 @@ class BoxMasks:
     """Masks of an image's boxes.
 
     Args:
-        masks: (N, H, W) bool.
+        masks: N, each of the image's size.
         scores: (N,) float32: overlap with the true mask that the model expects, 0 to 1.
     """
 
-    masks: BoolArray
+    masks: tuple[PackedMask, ...]
     scores: Float32Array
 
 
@@ -69,7 +70,8 @@ class Sam2Segmenter:
         height, width = rgb.shape[:2]
         scale = np.array([self._side / width, self._side / height] * 2)
         prompts = torch.as_tensor(np.asarray(boxes) * scale, dtype=torch.float32)[None]
-        masks, scores = [], []
+        masks: list[PackedMask] = []
+        scores = []
         with torch.inference_mode():
             embeddings = self._model.get_image_embeddings(self._prepared(rgb))
             for first in range(0, len(boxes), BOXES_AT_ONCE):
@@ -77,10 +79,11 @@ class Sam2Segmenter:
                 # A box leaves no doubt which of nested things is meant, so one mask is asked for.
                 seen = self._model(image_embeddings=list(embeddings), input_boxes=chunk, multimask_output=False)
                 logits = seen.pred_masks[0].float()
-                sized = torch.nn.functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
-                masks.append((sized[:, 0] > 0).cpu().numpy())
+                for one in logits.split(1):  # at the image's size one at a time
+                    sized = torch.nn.functional.interpolate(one, (height, width), mode="bilinear", align_corners=False)
+                    masks.append(PackedMask.of((sized[0, 0] > 0).cpu().numpy()))
                 scores.append(seen.iou_scores[0, :, 0].float().cpu().numpy())
-        return BoxMasks(masks=np.concatenate(masks), scores=np.concatenate(scores).astype(np.float32))
+        return BoxMasks(masks=tuple(masks), scores=np.concatenate(scores).astype(np.float32))
 
     def _prepared(self, rgb: NDArray[np.uint8]) -> Any:
         """(1, 3, side, side) float32."""

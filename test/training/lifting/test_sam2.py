@@ -19,6 +19,7 @@ from model_training.lifting.annotations import Annotation2D  # noqa: E402
 from model_training.lifting.config import MaskConfig  # noqa: E402
 from model_training.lifting.masks import masks_of  # noqa: E402
 from model_training.lifting.outlines import Polygons  # noqa: E402
+from model_training.lifting.packed_mask import PackedMask  # noqa: E402
 from model_training.lifting.sam2 import Sam2Segmenter, load_sam2  # noqa: E402
 from n3d_ros.errors import ConfigurationError, InputError  # noqa: E402
 
@@ -68,9 +69,17 @@ def image() -> np.ndarray:
 
 def test_every_box_has_a_mask_of_the_images_size_and_a_score(segmenter: Sam2Segmenter) -> None:
     found = segmenter.masks(image(), [(10.0, 10.0, 60.0, 50.0), (70.0, 20.0, 110.0, 80.0)])
-    assert found.masks.shape == (2, 90, 120)
-    assert found.masks.dtype == bool
+    assert [mask.unpacked().shape for mask in found.masks] == [(90, 120)] * 2
+    assert [mask.unpacked().dtype for mask in found.masks] == [bool] * 2
     assert found.scores.shape == (2,)
+
+
+@pytest.mark.parametrize("width", [1, 8, 13])
+def test_a_packed_mask_is_the_mask_in_an_eighth_of_its_size(width: int) -> None:
+    mask = np.random.default_rng(width).random((5, width)) < 0.5
+    packed = PackedMask.of(mask)
+    assert (packed.unpacked() == mask).all() and packed.unpacked().dtype == bool
+    assert packed.count == mask.sum() and packed.bits.nbytes == 5 * -(-width // 8)
 
 
 def test_many_boxes_go_through_in_parts_with_the_same_result(
@@ -80,7 +89,8 @@ def test_many_boxes_go_through_in_parts_with_the_same_result(
     together = segmenter.masks(image(), boxes)
     monkeypatch.setattr("model_training.lifting.sam2.BOXES_AT_ONCE", 3)
     apart = segmenter.masks(image(), boxes)
-    assert np.mean(together.masks == apart.masks) > 0.999
+    pairs = list(zip(together.masks, apart.masks, strict=True))
+    assert len(pairs) == 7 and np.mean([one.unpacked() == other.unpacked() for one, other in pairs]) > 0.999
     assert np.allclose(together.scores, apart.scores, atol=1e-4)
 
 
@@ -115,16 +125,16 @@ def test_masks_that_the_segmenter_doubts_are_refused_and_outlines_are_kept(segme
         Annotation2D(id="1", label="mug", box_2d=box),
         Annotation2D(id="2", label="mug", box_2d=box, outline=outline),
     ]
-    sure = masks_of(annotations, image(), MaskConfig(min_score=0.0), segmenter)
+    sure = list(masks_of(annotations, image(), MaskConfig(min_score=0.0), segmenter))
     score = float(segmenter.masks(image(), [box]).scores[0])
-    doubted = masks_of(annotations, image(), MaskConfig(min_score=min(score + 0.1, 1.0)), segmenter)
+    doubted = list(masks_of(annotations, image(), MaskConfig(min_score=min(score + 0.1, 1.0)), segmenter))
     assert not isinstance(sure[1], InputError)
     assert int(sure[1].sum()) == int(outline.mask(120, 90).sum())
     if score >= 0:
         assert not isinstance(sure[0], InputError)
     assert isinstance(doubted[0], InputError)
     assert doubted[0].reason == "mask_unsure"
-    without = masks_of(annotations, image(), MaskConfig(), None)
+    without = list(masks_of(annotations, image(), MaskConfig(), None))
     assert isinstance(without[0], InputError)
     assert without[0].reason == "no_mask"
 
