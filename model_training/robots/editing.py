@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model_training.data.records import FrameRecord
+from model_training.robots.frame_images import check_images
 from model_training.robots.label_file import (
     NEW,
     Fault,
@@ -327,6 +328,8 @@ def edited_frames(
             message = f"{work.path} holds no frame {lines.name!r}.{meant}"
             faults.append(Fault(line=lines.line, message=message))
             continue
-        one = FrameEditor(work.get(lines.name), renames, faults).apply(lines)
+        whole = work.get(lines.name)
+        check_images(work, whole)
+        one = FrameEditor(whole, renames, faults).apply(lines)
         edited.append(replace(one, found=found[lines.name]))
     return sorted(edited, key=lambda one: one.found.seconds)

@@ -215,9 +215,12 @@ def test_images_that_were_damaged_are_named(labels: Path) -> None:
     (labels / "frames" / "0000.200.jpg").unlink()
     with pytest.raises(InputError, match=r"0000\.200\.json and the images beside it"):
         finished(labels)
-    (labels / "frames" / "0000.200.jpg").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"0000\.200, image"):
-        finished(labels)
+    picture = (labels / "frames" / "0000.100.jpg").read_bytes()
+    for damaged in (b"no picture", picture[: len(picture) // 2]):  # the second decodes, with grey at its bottom
+        (labels / "frames" / "0000.200.jpg").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"frames/0000\.200\.jpg and .* Delete .*frames/0000\.200\.\*"):
+            finished(labels)
+        assert not (labels.parent / "dataset").exists()
 
 
 def test_a_folder_that_is_none_of_ours_is_told(tmp_path: Path) -> None:
