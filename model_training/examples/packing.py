@@ -42,6 +42,7 @@ Batch = dict[str, Any]
 ``dense_classes``       (T,) int64               of all visual tokens; -1: no object
 ``dense_boxes``         (T, 6) float32           fractions of the bins' range
 ``dense_known``         (T,) bool                False: not to be learnt
+``dense_weights``       (T,) float32             one over the tokens of the object there, 0 where there is none
 ======================  =======================  ====================================================================
 """
 
@@ -98,6 +99,7 @@ def make_batch(examples: Sequence[FrameExample], image_token: int) -> Batch:
         "dense_classes": torch.from_numpy(np.concatenate([example.dense.classes for example in examples])),
         "dense_boxes": torch.from_numpy(np.concatenate([example.dense.boxes for example in examples])),
         "dense_known": torch.from_numpy(np.concatenate([example.dense.known for example in examples])),
+        "dense_weights": torch.from_numpy(np.concatenate([example.dense.weights for example in examples])),
     }
 
 

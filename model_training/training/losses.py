@@ -107,29 +107,33 @@ class DenseHead(nn.Module):
         values = self.output(functional.gelu(self.hidden(self.norm(tokens.to(self.norm.weight.dtype))))).float()
         return values[:, 0], values[:, 1 : 1 + self.classes], values[:, 1 + self.classes :]
 
-    def losses(self, tokens: Tensor, classes: Tensor, boxes: Tensor, known: Tensor) -> dict[str, Tensor]:
-        """The head's losses.
+    def losses(
+        self, tokens: Tensor, classes: Tensor, boxes: Tensor, known: Tensor, weights: Tensor
+    ) -> dict[str, Tensor]:
+        """The head's losses: of objectness the mean over tokens, of class and box the mean over objects.
 
         Args:
             tokens: (T, channels).
             classes: (T,) int64, -1 where there is no object.
             boxes: (T, 6) float32.
             known: (T,) bool, False where nothing is learnt.
+            weights: (T,) float32 one over the tokens of the object there.
 
         Returns:
             "dense_object", "dense_class", "dense_box"; 0 where the batch has nothing of the kind.
         """
         objectness, kinds, places = self(tokens)
         is_object = (classes >= 0) & known
-        some, any_known = is_object.sum().clamp_min(1), known.sum().clamp_min(1)
+        share = weights * is_object
+        objects, any_known = share.sum().clamp_min(1), known.sum().clamp_min(1)
         there = functional.binary_cross_entropy_with_logits(objectness, is_object.float(), reduction="none")
         # Every token goes through, so that processes and shapes never depend on what a batch shows.
         kind = functional.cross_entropy(kinds, classes.clamp_min(0), reduction="none")
         place = functional.smooth_l1_loss(places, boxes, beta=0.05, reduction="none").mean(dim=-1)
         return {
             "dense_object": (there * known).sum() / any_known,
-            "dense_class": (kind * is_object).sum() / some,
-            "dense_box": (place * is_object).sum() / some,
+            "dense_class": (kind * share).sum() / objects,
+            "dense_box": (place * share).sum() / objects,
         }
 
     def weighted(self, losses: dict[str, Tensor]) -> Tensor:

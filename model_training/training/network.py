@@ -12,6 +12,8 @@ from model_training.training.config import LossConfig
 from model_training.training.losses import DenseHead, Learnt, answer_losses, learnt_places
 from n3d_ros.model.n3d_vlm import N3dVlm
 
+DENSE_PARTS = ("classes", "boxes", "known", "weights")
+
 
 class TrainedModel(nn.Module):
     """A model with its losses, so that several processes share its gradients.
@@ -47,7 +49,7 @@ class TrainedModel(nn.Module):
         losses = answer_losses(logits, learnt, self.bin_ids, self.settings.sigma_bins)
         result = {"answer": losses.sum(), "tokens": losses.new_tensor(float(len(losses)))}
         if self.dense is not None:
-            dense = self.dense.losses(visual, batch["dense_classes"], batch["dense_boxes"], batch["dense_known"])
+            dense = self.dense.losses(visual, *(batch[f"dense_{name}"] for name in DENSE_PARTS))
             result |= dense
             result["dense"] = self.dense.weighted(dense)
         return result

@@ -126,12 +126,12 @@ def validation_scores(
         half: whether activations are bfloat16.
 
     Returns:
-        "answer" (loss per token), an error for each part of a box, and of the dense head the share of objects' tokens
-        with another class and the mean error of its boxes in bins.
+        "answer" (loss per token), an error for each part of a box, and of the dense head the share of objects with
+        another class and the mean error of its boxes in bins, over the tokens of each object.
     """
     was_training = model.training
     model.eval()
-    errors, dense = Errors(tokenizer, device), {"wrong": 0.0, "bins": 0.0, "tokens": 0}
+    errors, dense = Errors(tokenizer, device), {"wrong": 0.0, "bins": 0.0, "objects": 0.0}
     loss, count = 0.0, 0
     for example in examples:
         batch = {name: _moved(value, device) for name, value in make_batch([example], tokenizer.image_pad).items()}
@@ -145,14 +145,17 @@ def validation_scores(
         is_object = batch["dense_classes"] >= 0
         if told is not None and bool(is_object.any()):
             _, kinds, boxes = told
-            dense["wrong"] += float((kinds[is_object].argmax(-1) != batch["dense_classes"][is_object]).sum())
-            dense["bins"] += float((boxes[is_object] - batch["dense_boxes"][is_object]).abs().mean(-1).sum()) * BINS
-            dense["tokens"] += int(is_object.sum())
+            share = batch["dense_weights"][is_object]
+            wrong = (kinds[is_object].argmax(-1) != batch["dense_classes"][is_object]).float()
+            off = (boxes[is_object] - batch["dense_boxes"][is_object]).abs().mean(-1) * BINS
+            dense["wrong"] += float((wrong * share).sum())
+            dense["bins"] += float((off * share).sum())
+            dense["objects"] += float(share.sum())
     model.train(was_training)
     scores = {ANSWER_LOSS: loss / max(count, 1), **errors.read()}
-    if dense["tokens"]:
-        scores["dense_class_error"] = dense["wrong"] / dense["tokens"]
-        scores["dense_box_error"] = dense["bins"] / dense["tokens"]
+    if dense["objects"]:
+        scores["dense_class_error"] = dense["wrong"] / dense["objects"]
+        scores["dense_box_error"] = dense["bins"] / dense["objects"]
     return scores
 
 

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tokenizers", reason="tokenizers comes with the extra [model]")
 
 from model_training.data.records import QuestionRecord
-from model_training.examples.answers import Conversation, conversations_of
+from model_training.examples.answers import Conversation, conversations_of, detection_question
 from model_training.examples.config import ExampleConfig
 from model_training.examples.dense_targets import class_bucket
 from model_training.examples.example import Mix, chosen_questions, example_of, make_example
@@ -197,6 +197,33 @@ def test_dense_targets_lie_where_the_objects_are(tokenizer: Tokenizer, masks: bo
         assert u == pytest.approx((left + right) / 2 / 160, abs=0.06)
         assert v == pytest.approx((top + bottom) / 2 / 120, abs=0.08)
     assert (classes < 0).mean() > 0.5 and (classes[0] == -1).all()
+
+
+@pytest.mark.parametrize("masks", [True, False])
+@pytest.mark.parametrize("long_side", [84, 168, 448])
+def test_every_object_has_a_dense_target_of_the_same_weight(tokenizer: Tokenizer, masks: bool, long_side: int) -> None:
+    record = tabletop_record() if masks else without_pixels(tabletop_record())
+    config = replace(CONFIG, long_side=long_side)
+    example = make_example(record, questions_about(record)[:1], config, tokenizer)
+    assert example is not None
+    dense, buckets = example.dense, [class_bucket(one.label, config.class_buckets) for one in record.objects]
+    assert set(dense.classes.tolist()) - {-1} == set(buckets)
+    for bucket in buckets:
+        assert dense.weights[dense.classes == bucket].sum() == pytest.approx(1.0)
+    assert (dense.weights[dense.classes < 0] == 0).all()
+
+
+def test_a_small_object_has_its_token_and_a_large_one_the_others(tokenizer: Tokenizer) -> None:
+    record = tabletop_record()
+    small, large = record.objects[0], record.objects[1]
+    cup = replace(small, box_2d=(60.0, 50.0, 64.0, 54.0))  # 16 of the 400 pixels of a token at this size
+    table = replace(large, box_2d=(0.0, 0.0, 160.0, 120.0))
+    record = without_pixels(replace(record, objects=(cup, table)))
+    example = make_example(record, [detection_question(record)], CONFIG, tokenizer)
+    assert example is not None
+    classes = example.dense.classes
+    assert (classes == class_bucket(cup.label, CONFIG.class_buckets)).sum() == 1
+    assert (classes == class_bucket(table.label, CONFIG.class_buckets)).sum() == len(classes) - 1
 
 
 def test_a_stage_draws_its_kinds_of_questions() -> None:

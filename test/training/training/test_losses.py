@@ -66,15 +66,35 @@ def test_the_dense_head_learns_nothing_of_what_is_unknown() -> None:
     boxes = torch.rand(3, 6)
     classes = torch.tensor([2, -1, 1])
     known = torch.tensor([True, True, False])
-    losses = head.losses(tokens, classes, boxes, known)
+    weights = torch.tensor([1.0, 0.0, 1.0])
+    losses = head.losses(tokens, classes, boxes, known, weights)
     changed = head.losses(
-        torch.cat([tokens[:2], torch.randn(1, 8)]), classes, torch.cat([boxes[:2], torch.rand(1, 6)]), known
+        torch.cat([tokens[:2], torch.randn(1, 8)]), classes, torch.cat([boxes[:2], torch.rand(1, 6)]), known, weights
     )
     for name in losses:
         torch.testing.assert_close(losses[name], changed[name])
-    nothing = head.losses(tokens, torch.full((3,), -1), boxes, torch.ones(3, dtype=torch.bool))
+    nothing = head.losses(tokens, torch.full((3,), -1), boxes, torch.ones(3, dtype=torch.bool), torch.zeros(3))
     assert nothing["dense_class"].item() == nothing["dense_box"].item() == 0
     assert nothing["dense_object"].item() > 0
+
+
+def test_a_large_object_counts_no_more_in_the_dense_head_than_a_small_one() -> None:
+    torch.manual_seed(1)
+    head = DenseHead(8, LossConfig(dense_width=16), 4)
+    small, large, boxes = torch.randn(1, 8), torch.randn(1, 8), torch.rand(2, 6)
+
+    def losses(count: int) -> dict[str, torch.Tensor]:
+        """The losses of a small object beside one that has so many equal tokens."""
+        return head.losses(
+            torch.cat([small, large.expand(count, -1)]),
+            torch.tensor([2] + count * [1]),
+            torch.cat([boxes[:1], boxes[1:].expand(count, -1)]),
+            torch.ones(1 + count, dtype=torch.bool),
+            torch.tensor([1.0] + count * [1 / count]),
+        )
+
+    for name in ("dense_class", "dense_box"):
+        torch.testing.assert_close(losses(1)[name], losses(50)[name])
 
 
 def test_the_dense_heads_losses_are_weighted() -> None:
