@@ -13,6 +13,7 @@ import pytest
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "settings": {"errors"},
+    "whole_files": {"errors"},
     "geometry": {"errors"},
     "frame": {"errors", "geometry"},
     "detection": {"errors", "geometry"},
@@ -20,8 +21,8 @@ LAYERS: dict[str, set[str]] = {
     "refine": {"errors", "geometry", "frame", "detection"},
     "codec": {"errors", "geometry", "frame", "detection"},
     "weights": {"errors"},
-    "model": {"errors", "weights"},
-    "depth": {"errors", "settings", "geometry", "weights"},
+    "model": {"errors", "whole_files", "weights"},
+    "depth": {"errors", "settings", "whole_files", "geometry", "weights"},
     "inference": {
         "errors",
         "settings",
@@ -39,6 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "cli": {
         "errors",
         "settings",
+        "whole_files",
         "geometry",
         "frame",
         "detection",
@@ -57,6 +59,7 @@ LAYERS: dict[str, set[str]] = {
 THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "settings": set(),
+    "whole_files": set(),
     "geometry": {"numpy"},
     "frame": {"numpy"},
     "detection": {"numpy"},

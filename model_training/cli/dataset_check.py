@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(folder: DatasetFolder, found: Checked, shards: int, frames: int) -> None:
     """Writes what was found into the data set, unless it is on a disk that cannot be written."""
-    from n3d_ros.depth.files.writing import write_json
+    from n3d_ros.whole_files import write_json
 
     document = {"frames": frames, "shards": shards, "problems": dict(found.counts), "notes": found.notes}
     try:

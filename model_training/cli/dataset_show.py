@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from model_training.data.folder import DatasetFolder
     from model_training.data.statistics import statistics_of
     from n3d_ros.cli.main import EXIT_NOTHING_FOUND
-    from n3d_ros.depth.files.writing import json_bytes
     from n3d_ros.errors import ConfigurationError
+    from n3d_ros.whole_files import json_bytes
 
     folder = DatasetFolder.open(args.dataset)
     path = Path(args.out) if args.out else folder.reports / SHEET

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import plain, size_text, table
-from n3d_ros.depth.files.writing import write_json
+from n3d_ros.whole_files import write_json
 
 if TYPE_CHECKING:
     from model_training.data.folder import DatasetFolder

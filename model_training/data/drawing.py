@@ -15,13 +15,13 @@ from PIL import Image, ImageDraw
 from model_training.data.folder import DatasetFolder
 from model_training.data.records import FrameRecord, ObjectRecord, QuestionRecord
 from model_training.data.shards import group_sizes, read_frames
-from n3d_ros.depth.files.writing import write_whole
 from n3d_ros.geometry.arrays import FloatArray
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics, project
 from n3d_ros.ros.overlay import visible_edges
 from n3d_ros.ros.picture_labels import Rect, chip_size, draw_chip, draw_leader, font, place_labels, text_size
 from n3d_ros.ros.pictures import Color, jpeg_bytes
+from n3d_ros.whole_files import write_whole
 
 Picture = NDArray[np.uint8]
 

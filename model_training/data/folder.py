@@ -23,8 +23,8 @@ from model_training.data.shards import (
     write_frames,
     write_questions,
 )
-from n3d_ros.depth.files.writing import read_json, write_json
 from n3d_ros.errors import ConfigurationError, InputError
+from n3d_ros.whole_files import read_json, write_json
 
 DATASET_FILE = "dataset.json"
 QUESTIONS_FILE = "questions.json"

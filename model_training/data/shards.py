@@ -13,8 +13,8 @@ from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.data.reports import ShardReport
 from model_training.data.schemas import FRAMES, QUESTIONS, frame_of, frame_row, question_of, question_row
 from model_training.processes import is_running
-from n3d_ros.depth.files.writing import START_AGAIN, whole_file, writer_name
 from n3d_ros.errors import InputError
+from n3d_ros.whole_files import START_AGAIN, whole_file, writer_name
 
 IMAGE_COLUMNS = ("image", "depth_png", "labels_png")  # compressed already: a second time costs and saves nothing
 FRAMES_PER_GROUP = 32  # what is read at once: small, so that reading in random order stays cheap

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from n3d_ros.depth.files.writing import read_json, write_json
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.whole_files import read_json, write_json
 
 RUN_FILE, LINES_FILE = "run.json", "found.jsonl"
 FORMAT, VERSION = "n3d_evaluation_run", 1

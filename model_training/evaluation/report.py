@@ -19,8 +19,8 @@ from model_training.evaluation.pictures import Picture, case_picture, reliabilit
 from model_training.evaluation.running import EvaluationConfig, limited
 from model_training.evaluation.scoring import FORMAT, VERSION, Evaluation, FrameScore
 from model_training.evaluation.tables import box_tables, explanation, further_tables, in_short
-from n3d_ros.depth.files.writing import START_AGAIN, whole_file, write_json
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.whole_files import START_AGAIN, whole_file, write_json
 
 REPORT_FILE, JSON_FILE = "report.md", "evaluation.json"
 PICTURES_EACH = 3  # best, worst and random cases

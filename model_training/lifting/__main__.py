@@ -11,8 +11,8 @@ from pathlib import Path
 from model_training.lifting.config import LiftConfig
 from model_training.lifting.validation import table_of, true_frames, validate
 from model_training.yaml_config import read_yaml
-from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import N3dError
+from n3d_ros.whole_files import write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from model_training.lifting.annotations import Box2D
 from model_training.lifting.packed_mask import PackedMask
-from n3d_ros.depth.files.writing import read_json
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.arrays import Float32Array
+from n3d_ros.whole_files import read_json
 
 MODEL_TYPES = ("sam2", "sam2_video")  # the releases are of the second, whose image part is the first
 BOXES_AT_ONCE = 32  # prompts of one pass: bounds memory

@@ -13,7 +13,7 @@ from model_training.data.pictures import encode_jpeg
 from model_training.data.records import FrameRecord
 from model_training.lifting.annotations import Box2D
 from model_training.scenes.export import box_lines, contact_sheet
-from n3d_ros.depth.files.writing import write_whole
+from n3d_ros.whole_files import write_whole
 
 Picture = NDArray[np.uint8]
 

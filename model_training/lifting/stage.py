@@ -23,8 +23,8 @@ from model_training.lifting.lift import Lifted, Tools, lift_image
 from model_training.lifting.rejects import Reject, RejectTally
 from model_training.lifting.sheets import PICTURES, accepted_tile, rejected_tile, write_tile
 from model_training.lifting.statistics import LiftStatistics, shard_report_path
-from n3d_ros.depth.files.writing import json_bytes, write_json, write_whole
 from n3d_ros.errors import ConfigurationError, InputError, N3dError
+from n3d_ros.whole_files import json_bytes, write_json, write_whole
 
 KIND = "lifted"
 ANNOTATIONS = "annotations"

@@ -12,7 +12,7 @@ import numpy as np
 from model_training.data.folder import REPORTS
 from model_training.data.records import FrameRecord
 from model_training.lifting.rejects import RULES, RejectTally
-from n3d_ros.depth.files.writing import read_json, write_json
+from n3d_ros.whole_files import read_json, write_json
 
 SIZES_KEPT = 100  # per class and shard: medians need no more, and files stay small
 SUMMARY = "lifting.json"

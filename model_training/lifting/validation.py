@@ -22,10 +22,10 @@ from model_training.lifting.coco import read_coco
 from model_training.lifting.config import DepthConfig, LiftConfig
 from model_training.lifting.lift import Tools, lift_image
 from model_training.lifting.outlines import runs_of_mask
-from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.geometry.arrays import BoolArray, Float32Array
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.iou import iou_3d
+from n3d_ros.whole_files import write_json, write_whole
 
 DEPTHS = ("true", "noisy")
 MASK_ERRORS_PX = (0, 2, -2)

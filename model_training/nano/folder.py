@@ -10,8 +10,8 @@ from model_training.nano.shapes import SHAPES, Shape, nano_config
 from model_training.nano.tokenizer import write_nano_tokenizer
 from n3d_ros.codec.input_options import OPTIONS_KEY, PREPROCESSOR_FILE, InputOptions, stored_options
 from n3d_ros.codec.tokenizer import Tokenizer
-from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.whole_files import write_json
 
 LICENCE = "Apache-2.0"
 IMAGE_PROCESSOR = {

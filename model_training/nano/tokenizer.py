@@ -13,7 +13,7 @@ from n3d_ros.codec.box_code import BINS
 from n3d_ros.codec.tokenizer import QWEN_SPECIAL_TOKENS, Tokenizer, bpe_document, load_tokenizer
 from n3d_ros.codec.tokenizer_files import byte_of_character
 from n3d_ros.codec.tokenizer_splits import FIELDS, STANDING_TEXTS
-from n3d_ros.depth.files.writing import write_json
+from n3d_ros.whole_files import write_json
 
 HEADS = 64  # boxes of a list whose beginning (``bbox_7=Bbox``) is one token; as many as are asked for by default
 LEARNT_PIECES = 512  # of words that are not known whole: bytes and their merges, learnt from the known words

@@ -34,8 +34,8 @@ from model_training.robots.time_split import SplitConfig
 from model_training.robots.work_folder import CONTROL, FRAME_NAME, WorkFolder
 from n3d_ros.depth.files.preview import MAX_TILES, contact_sheet
 from n3d_ros.depth.files.run_lock import only_run_in
-from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.errors import ConfigurationError, InputError
+from n3d_ros.whole_files import write_json, write_whole
 
 OnFrame = Callable[[str, int, int], None]
 REPORT_FILE, SHEET_FILE = "from_bag.json", "contact_sheet.jpg"

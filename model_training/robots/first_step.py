@@ -19,12 +19,12 @@ from model_training.robots.pictures import found_picture, page
 from model_training.robots.recorded_boxes import RecordedBoxes
 from model_training.robots.work_folder import PICTURES, FoundFrame, FoundObject, Recording, WorkFolder, name_of
 from n3d_ros.depth.files.run_lock import only_run_in
-from n3d_ros.depth.files.writing import write_whole
 from n3d_ros.errors import InputError, N3dError
 from n3d_ros.ros.bag_pass import BagLook
 from n3d_ros.ros.conversions import stamp_to_ns
 from n3d_ros.ros.golden.writing import identity_of
 from n3d_ros.ros.pairing import RgbdPair
+from n3d_ros.whole_files import write_whole
 
 LOOK_FILE = "look.html"
 UP_NOTES = {

@@ -23,11 +23,11 @@ import numpy as np
 
 from model_training.data.records import FrameRecord
 from model_training.robots.label_file import FILE_NAME
-from n3d_ros.depth.files.writing import read_json, write_json, write_whole
 from n3d_ros.errors import InputError
 from n3d_ros.geometry.boxes import Box3D
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.whole_files import read_json, write_json, write_whole
 
 FORMAT, VERSION = "n3d robot labels", 1
 WORK_FILE, FRAMES, PICTURES, CONTROL = "work.json", "frames", "pictures", "control"

@@ -18,12 +18,12 @@ from safetensors import SafetensorError
 from model_training.training.config import TrainConfig
 from model_training.training.starting import merge_lora
 from n3d_ros.codec.input_options import OPTIONS_KEY, PREPROCESSOR_FILE, stored_options
-from n3d_ros.depth.files.writing import write_json, write_whole
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.model.card import LICENCES, UNKNOWN_LICENCE, OwnCard, read_own_card
 from n3d_ros.model.checkpoint import save_model
 from n3d_ros.model.config import size_name
 from n3d_ros.model.n3d_vlm import N3dVlm
+from n3d_ros.whole_files import write_json, write_whole
 
 SUMS_FILE = "SHA256SUMS"
 PIECE_BYTES = 1 << 24

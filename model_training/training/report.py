@@ -14,7 +14,7 @@ from model_training.data.records import FrameRecord
 from model_training.run_log import read_log
 from model_training.training.config import TrainConfig
 from model_training.training.release import Facts, figures_table
-from n3d_ros.depth.files.writing import write_whole
+from n3d_ros.whole_files import write_whole
 
 REPORT_FILE, CURVES_FILE, SAMPLES_FILE = "report.md", "curves.png", "samples.png"
 CURVES: Mapping[str, Sequence[str]] = {

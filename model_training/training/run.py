@@ -30,8 +30,8 @@ from model_training.training.validation import validation_examples, validation_s
 from model_training.yaml_config import to_json
 from n3d_ros.cli.console import on_stop_signal
 from n3d_ros.depth.files.run_lock import only_run_in
-from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import ConfigurationError, N3dError
+from n3d_ros.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 

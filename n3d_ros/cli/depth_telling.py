@@ -158,7 +158,7 @@ def finish(
         The exit code.
     """
     from n3d_ros.depth.files.scene_files import SUMMARY_FILE, summary_document, write_scene_files
-    from n3d_ros.depth.files.writing import write_json
+    from n3d_ros.whole_files import write_json
 
     path = session.folder.path
     if interrupted is not None:

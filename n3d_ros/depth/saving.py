@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from n3d_ros.depth.stored_names import ANY_VIEW, METRIC, PREFIX
 from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.permissions import as_umask_says
 from n3d_ros.weights.weight_files import SINGLE_FILE
+from n3d_ros.whole_files import write_json
 
 
 def save_network(
@@ -58,6 +58,4 @@ def write_config(folder: Path, model_name: str, config: NetworkConfig | NestedCo
         **extra: further keys.
     """
     data = {"model_name": model_name, "config": released_config(config), **extra}
-    part = folder / f"{CONFIG_FILE}.part"
-    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / CONFIG_FILE)
+    write_json(folder / CONFIG_FILE, data)

@@ -42,6 +42,7 @@ from n3d_ros.weights.permissions import as_umask_says
 from n3d_ros.weights.placement import DtypeName, choose_device, choose_dtype, dtype_name, stored_dtype
 from n3d_ros.weights.sources import hub_id_of
 from n3d_ros.weights.weight_files import INDEX_FILE, SINGLE_FILE, find_weight_files
+from n3d_ros.whole_files import write_json
 
 __all__ = ["LoadedModel", "load_model", "resolve_source", "save_model"]
 
@@ -185,10 +186,10 @@ def save_model(model: N3dVlm, folder: Path, *, card: OwnCard | None = None, shar
     if len(shards) > 1:
         total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         weight_map = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
-        _write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
+        write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
     licence, note = LICENCES.get(size_name(model.config) or "", UNKNOWN_LICENCE)
-    _write_json(folder / CARD_FILE, asdict(card or OwnCard(licence=licence, licence_note=note)))
-    _write_json(folder / CONFIG_FILE, _saved_config(model))  # last: without it the folder is no checkpoint
+    write_json(folder / CARD_FILE, asdict(card or OwnCard(licence=licence, licence_note=note)))
+    write_json(folder / CONFIG_FILE, _saved_config(model))  # last: without it the folder is no checkpoint
 
 
 def _check_complete(folder: Path) -> None:
@@ -249,10 +250,3 @@ def _saved_config(model: N3dVlm) -> dict[str, object]:
     data["point_channels"] = model.point_channels
     data["dtype"] = dtype_name(model.lm_head.weight.dtype)
     return json.loads(json.dumps(data, default=str))
-
-
-def _write_json(file: Path, data: object) -> None:
-    """Writes it whole or not at all."""
-    part = file.with_name(file.name + ".part")
-    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)

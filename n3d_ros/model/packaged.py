@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.whole_files import write_whole
 
 PACKAGED_NAME = "n3d-nano"
 PACKAGED_FOLDER = Path(__file__).resolve().parent.parent / "models" / "n3d_nano"
@@ -50,9 +51,7 @@ def write_sums(folder: Path) -> None:
         folder: of a checkpoint that is complete.
     """
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS_FILE)
-    part = folder / (SUMS_FILE + ".part")
-    part.write_text("".join(f"{_sum(file)}  {file.name}\n" for file in files), encoding="ascii")
-    part.replace(folder / SUMS_FILE)
+    write_whole(folder / SUMS_FILE, "".join(f"{_sum(file)}  {file.name}\n" for file in files).encode("ascii"))
 
 
 def check_sums(folder: Path) -> None:

@@ -15,9 +15,9 @@ from n3d_ros.depth.evaluation.evaluate import Evaluated
 from n3d_ros.depth.evaluation.pictures import Picture, depth_sheet, surface_picture, trajectory_picture
 from n3d_ros.depth.evaluation.results import document, explanation, markdown
 from n3d_ros.depth.evaluation.sequence import TrueFrame
-from n3d_ros.depth.files.writing import whole_file
 from n3d_ros.depth.views import DepthEstimate
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.whole_files import whole_file
 
 JSON, REPORT = "evaluation.json", "report.md"
 

@@ -20,10 +20,10 @@ from n3d_ros.depth.files.clouds import frame_cloud, glb_bytes, ply_bytes
 from n3d_ros.depth.files.preview import ColorRange, picture_bytes, preview
 from n3d_ros.depth.files.records import FrameRecord
 from n3d_ros.depth.files.results import FrameResult
-from n3d_ros.depth.files.writing import write_whole
 from n3d_ros.depth.views import PoseSource, ScaleSource
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.whole_files import write_whole
 
 PNG, NPZ, GLB, PLY, PREVIEW, COLMAP = "png", "npz", "glb", "ply", "preview", "colmap"
 FORMATS = (PNG, NPZ, GLB, PLY, PREVIEW, COLMAP)

@@ -17,11 +17,11 @@ import numpy as np
 
 from n3d_ros.depth.files.cameras import FrameCamera
 from n3d_ros.depth.files.clouds import Cloud
-from n3d_ros.depth.files.writing import write_whole
 from n3d_ros.depth.views import ScaleSource
 from n3d_ros.errors import N3dError
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

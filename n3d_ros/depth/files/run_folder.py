@@ -19,8 +19,8 @@ from typing import Any
 
 from n3d_ros.depth.files.preview import ColorRange
 from n3d_ros.depth.files.records import FrameRecord, read_record, write_record
-from n3d_ros.depth.files.writing import read_json, write_json
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.whole_files import read_json, write_json
 
 STATE_FILE, WORK_FOLDER = "depth_run.json", ".work"
 FORMAT = 1  # of the state; another one is taken for other settings

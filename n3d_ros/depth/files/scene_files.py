@@ -16,9 +16,9 @@ from n3d_ros.depth.files.clouds import Cloud, glb_bytes, ply_bytes
 from n3d_ros.depth.files.frame_files import COLMAP, GLB, PLY, PREVIEW, OutputChoices
 from n3d_ros.depth.files.preview import MAX_TILES, contact_sheet, picture_bytes
 from n3d_ros.depth.files.records import FrameRecord
-from n3d_ros.depth.files.writing import json_bytes, write_whole
 from n3d_ros.depth.views import PoseSource
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.whole_files import json_bytes, write_whole
 
 Put = Callable[[str, bytes], None]  # writes a file of this name
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from n3d_ros.depth.files.writing import whole_file
 from n3d_ros.depth.streaming.chunks import Chunk
 from n3d_ros.depth.views import DepthEstimate, PoseSource, ScaleSource, View, ViewDepth
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.geometry.transforms import RigidTransform
+from n3d_ros.whole_files import whole_file
 
 FORMAT = 1
 CARD = "card.json"  # the array that holds the text of everything that is no image

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from n3d_ros.errors import BagError
 from n3d_ros.ros.golden.comparing import ComparedCase, Comparison
+from n3d_ros.ros.plain_results import write_text
 
 SUITE = "n3d run --compare"
 MAX_DIFFERENCES = 100  # told of one case
@@ -32,12 +32,8 @@ def write_junit(path: Path, comparison: Comparison, *, bag: str, properties: Map
     Raises:
         BagError: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(junit_xml(comparison, bag=bag, properties=properties, seconds=seconds, now=datetime.now()))
-        part.replace(path)
-    except OSError as error:
-        raise BagError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    content = junit_xml(comparison, bag=bag, properties=properties, seconds=seconds, now=datetime.now())
+    write_text(path, content.decode())
 
 
 def junit_xml(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from n3d_ros.depth.files import writing
+from n3d_ros import whole_files
 from n3d_ros.depth.files.frame_files import OutputChoices
 from n3d_ros.depth.files.records import read_record, write_record
 from n3d_ros.depth.files.results import FrameResult, single_results, streamed_results, together_results, within_lens
@@ -221,17 +221,17 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.Mon
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    writing.write_whole(tmp_path / "a.bin", b"old")
-    monkeypatch.setattr(writing.os, "fsync", full)
+    whole_files.write_whole(tmp_path / "a.bin", b"old")
+    monkeypatch.setattr(whole_files.os, "fsync", full)
     with pytest.raises(ConfigurationError, match="No space left on device"):
-        writing.write_whole(tmp_path / "a.bin", b"new and longer")
+        whole_files.write_whole(tmp_path / "a.bin", b"new and longer")
     assert (tmp_path / "a.bin").read_bytes() == b"old" and names(tmp_path) == {"a.bin"}
 
 
 def test_a_folder_in_the_place_of_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
     with pytest.raises(ConfigurationError, match="cannot be written"):
-        writing.write_whole(tmp_path / "a.png", b"x")
+        whole_files.write_whole(tmp_path / "a.png", b"x")
 
 
 def test_a_frame_of_nothing_but_sky_is_left_out_and_the_others_go_on(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from model_training.lifting.config import LiftConfig
 from model_training.lifting.lift import lift_image
 from model_training.lifting.sheets import rejected_tile
 from model_training.lifting.stage import fingerprint, read_annotations
+from n3d_ros import whole_files
 from n3d_ros.cli.main import main
-from n3d_ros.depth.files import writing
-from n3d_ros.depth.files.writing import whole_file
+from n3d_ros.whole_files import whole_file
 
 pytest.importorskip("pyarrow")
 
@@ -213,14 +213,14 @@ def test_two_that_lay_out_annotations_at_once_do_not_disturb_each_other(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, tally = read_coco(place / "instances.json", rename={})
-    monkeypatch.setattr(writing, "writer_name", lambda: "other-1")
+    monkeypatch.setattr(whole_files, "writer_name", lambda: "other-1")
     write_whole = stage.write_whole
 
     def meanwhile(path: Path, content: bytes) -> None:
         with whole_file(path, advice="") as file:
             file.write(content[:5])
             with monkeypatch.context() as patched:  # another machine writes the same file while this one does
-                patched.setattr(writing, "writer_name", lambda: "here-2")
+                patched.setattr(whole_files, "writer_name", lambda: "here-2")
                 patched.setattr(stage, "write_whole", write_whole)
                 stage.prepare(place / "out", images, tally, LiftConfig(), {})
             file.write(content[5:])

@@ -29,13 +29,13 @@ from model_training.training.run import Run, begin_folder, chosen_device, with_f
 from model_training.training.starting import start_of
 from n3d_ros.codec.input_options import read_input_options
 from n3d_ros.depth.files.run_lock import only_run_in
-from n3d_ros.depth.files.writing import write_json
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.inference.grounder import GroundingRequest
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
 from n3d_ros.model.card import OwnCard
+from n3d_ros.whole_files import write_json
 from training.training.harness import RECORDS, config_of, write_dataset
 
 YAML = {
