@@ -7,6 +7,7 @@ Every source (generated scenes, lifted photographs, robots' recordings) makes ``
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -178,6 +179,18 @@ class FrameRecord:
             stamp_ns=self.stamp_ns,
             frame_id=OPTICAL_FRAME,
         )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the objects are all that is in the frame: so unless ``provenance`` says "complete": false.
+
+        Recordings of which a person labelled a part say it: what is not annotated must not be taught as absent.
+        """
+        try:
+            about = json.loads(self.provenance)
+        except ValueError:
+            return True
+        return not (isinstance(about, dict) and about.get("complete") is False)
 
     def by_id(self, object_id: int) -> ObjectRecord | None:
         """The object of that id, None when there is none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,22 +66,6 @@ def _counts(one: ObjectRecord, rule: AskedFor) -> bool:
     if 0 < one.visible_pixels < rule.min_pixels:
         return False
     return one.visible_fraction is None or one.visible_fraction >= rule.min_visible
-
-
-def is_complete(record: FrameRecord) -> bool:
-    """Whether everything in a frame is labelled.
-
-    Args:
-        record: the frame; recordings that a person labelled say so in ``provenance``.
-
-    Returns:
-        False where its provenance says "complete": false.
-    """
-    try:
-        about = json.loads(record.provenance)
-    except ValueError:
-        return True
-    return not (isinstance(about, dict) and about.get("complete") is False)
 
 
 def same_class(first: str, second: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from model_training.data.records import ObjectRecord, QuestionRecord
-from model_training.evaluation.asked import asked_objects, is_complete
+from model_training.evaluation.asked import asked_objects
 from model_training.evaluation.cases import Case, CaseSource
 from model_training.evaluation.detection import DetectionScores
 from model_training.evaluation.found import Found
@@ -132,7 +132,7 @@ def score_run(
             continue
         found = Found.from_dict(line["found"])
         asked, ignored = asked_objects(case.record, [one.record for one in case.questions], config.asked_for)
-        complete = is_complete(case.record)
+        complete = case.record.is_complete
         f1s = [one.add(case.record, found.objects, asked, ignored, complete=complete) for one in scores.values()]
         incomplete += not complete
         splits[case.record.split] += 1

@@ -15,7 +15,7 @@ from model_training.examples.augment import augmented
 from model_training.examples.config import ExampleConfig
 from model_training.examples.dense_targets import DenseTargets, dense_targets
 from model_training.examples.left_out import NO_DEPTH, NO_QUESTION, NOT_COMPLETE, TOO_LONG
-from model_training.examples.look import Look, is_complete, look_at
+from model_training.examples.look import Look, look_at
 from model_training.examples.tokens import Turn, image_prefix, turn_of
 from n3d_ros.codec.frame_input import encode_frame
 from n3d_ros.codec.model_input import DecodeContext, ImageInput
@@ -80,7 +80,7 @@ def chosen_questions(
         Questions, none twice.
     """
     boxes = [question for question in questions if question.kind != "reasoning"]
-    if not boxes and is_complete(frame):
+    if not boxes and frame.is_complete:
         boxes = [detection_question(frame)]
     thoughts = [question for question in questions if question.kind == "reasoning"]
     if mix.stage == "localisation":
@@ -129,7 +129,7 @@ def make_example(
         questions = chosen_questions(frame, questions, mix, config.questions_per_frame, rng)
         if not questions:
             if skipped is not None:
-                skipped[NO_QUESTION if is_complete(frame) else NOT_COMPLETE] += 1
+                skipped[NO_QUESTION if frame.is_complete else NOT_COMPLETE] += 1
             return None
     look = look_at(frame)
     if rng is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,24 +61,8 @@ def look_at(record: FrameRecord) -> Look:
         frame=fresh.frame(),
         objects=record.objects,
         labels=fresh.labels,
-        is_complete=is_complete(record),
+        is_complete=record.is_complete,
     )
-
-
-def is_complete(record: FrameRecord) -> bool:
-    """Whether a frame's objects are all that is in it: so unless its provenance says otherwise.
-
-    Args:
-        record: the frame.
-
-    Returns:
-        False for frames that a person has labelled in part.
-    """
-    try:
-        about = json.loads(record.provenance)
-    except ValueError:
-        return True
-    return not isinstance(about, dict) or about.get("complete", True) is not False
 
 
 def target_box(record: ObjectRecord, kind: str) -> Box3D | None:

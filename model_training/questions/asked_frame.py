@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,7 +190,7 @@ def asked_frame(record: FrameRecord, config: QuestionConfig) -> AskedFrame:
         objects=tuple(_asked(one, box) for one, box in _sorted(kept, record, config.order)),
         faint=tuple(_asked(one, box) for one, box in boxed if one.id not in clear),
         unplaced=tuple(one.label for one in shown if one.id not in placed),
-        is_complete=_is_complete(record),
+        is_complete=record.is_complete,
     )
 
 
@@ -205,15 +204,6 @@ def material_word(record: ObjectRecord) -> str:
         Such as "wooden".
     """
     return ADJECTIVES.get(record.material, record.material)
-
-
-def _is_complete(record: FrameRecord) -> bool:
-    """Whether the record says nothing else: what is not annotated must not be taught as absent."""
-    try:
-        said = json.loads(record.provenance)
-    except ValueError:
-        return True
-    return not isinstance(said, dict) or said.get("complete", True) is not False
 
 
 def _target_box(record: FrameRecord, wanted: str) -> str:
