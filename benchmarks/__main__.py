@@ -11,16 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALONE = (
-    "language_model",
-    "depth_network",
-    "depth_fusion",
-    "depth_quality",
-    "evaluation",
-    "scene_generation",
-    "training",
-)
-"""Modules of this package with a command of their own."""
+from n3d_ros.cli.bench import ALONE
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in ALONE:

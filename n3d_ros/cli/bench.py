@@ -21,14 +21,7 @@ EXAMPLES = """\
 """
 NEEDS_ROS = True
 
-PARTS = (
-    "real",
-    "generated",
-    "live",
-    "asking",
-    "determinism",
-    "fuzzing",
-    "endurance",
+ALONE = (
     "language_model",
     "depth_network",
     "depth_fusion",
@@ -37,6 +30,8 @@ PARTS = (
     "scene_generation",
     "training",
 )
+"""Parts with a command of their own in `benchmarks`, too."""
+PARTS = ("real", "generated", "live", "asking", "determinism", "fuzzing", "endurance", *ALONE)
 BENCH_DOMAIN = "78"  # when the user has chosen none: apart from a robot that may be on the same network
 
 
