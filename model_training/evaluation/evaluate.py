@@ -50,8 +50,7 @@ def evaluate(
     if folder is None:
         lines: Mapping[str, Mapping[str, Any]] = _in_memory(source, looker, settings, on_case)
         return _checked(score_run(source, settings, lines), source)
-    about = about or identity_of(source, settings)
-    known = {"data": about["data"], "settings": about["settings"], "boxes by": looker.name, **about}
+    known = {"boxes by": looker.name, **(about or identity_of(source, settings))}
     journal = Journal(folder, known, force=force, stale=REPORT_FILES)
     run_cases(source, looker, settings, journal, on_case=on_case)
     result = _checked(score_run(source, settings, journal.lines), source)
