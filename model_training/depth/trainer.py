@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -180,7 +179,7 @@ class Trainer:
         stream = BatchStream(self.data, self.config.data, seed=self.config.seed, rank=self.processes.rank)
         bar = tqdm(total=last, initial=first, unit="step", disable=None if self.processes.is_first else True)
         shared = synchronised(self.model, self.processes, self.device)
-        with bar, self._stoppable():
+        with bar, on_stop_signal(self._ask_to_stop):
             for step, plan, batch in stream.steps(first, last):
                 values = self._train_step(shared, step, plan, batch)
                 self.step = step + 1
@@ -246,12 +245,6 @@ class Trainer:
         )
         return context
 
-    def _stoppable(self) -> contextlib.AbstractContextManager[None]:
-        """Within it Ctrl-C or a signal to end lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
-
-        def stop() -> None:
-            self._stop = True
-
-        if threading.current_thread() is not threading.main_thread():
-            return contextlib.nullcontext()  # whoever runs it there stops it in another way
-        return on_stop_signal(stop)
+    def _ask_to_stop(self) -> None:
+        """Lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
+        self._stop = True

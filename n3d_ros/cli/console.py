@@ -6,6 +6,7 @@ import contextlib
 import math
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
@@ -98,12 +99,17 @@ def progress(total: float | None, description: str, **options: Any) -> Any:
 def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
     """Calls ``stop`` on the first SIGINT or SIGTERM within the block; a second SIGINT interrupts as usual.
 
+    Only the main thread hears signals: in another this does nothing, and whoever began that thread stops it.
+
     Args:
         stop: sets a flag; it must return at once.
 
     Yields:
         Nothing.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(_number: int, _frame: FrameType | None) -> None:
