@@ -15,6 +15,7 @@ EXAMPLES = """\
   n3d train stage1 --config nano_stage1 --start runs/nano_start --out runs/nano1 --dry-run   # what would be trained
   n3d train stage1 --config my_objects_lora --data data/my_objects --out runs/mine           # a released 7B, one card
   torchrun --nproc-per-node 4 -m -- n3d_ros.cli train stage1 --config all_weights_sharded --data data/big --out runs/big
+  n3d train stage1 --config nano_stage1 --start runs/nano_start --out runs/nano1 --release-now  # of a stopped run
   tensorboard --logdir runs/stage1/tensorboard
 
 A configuration is one YAML file; every field is described in model_training/training/config.py, and examples lie in
@@ -63,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto: go on where OUT holds a run (default); never: refuse to",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be trained, and train nothing")
+    parser.add_argument(
+        "--release-now",
+        action="store_true",
+        help="train no further: write OUT/model and the report from the newest checkpoint; the run can go on later",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,10 +104,14 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(plan_of(config, args.stage).lines(config, args.stage, args.out)))
         print(f"{'device':8} {describe_device(device)}")
         return EXIT_OK
-    begin_folder(args.out, args.resume)
+    begin_folder(args.out, "auto" if args.release_now else args.resume)
     logging.getLogger("transformers.trainer").setLevel(logging.WARNING)
     made = Run(config, args.stage, args.out, device=device)
-    complete = made.train()
+    if args.release_now:
+        made.release_now()
+        complete = True
+    else:
+        complete = made.train()
     if made.trainer.args.process_index == 0:
         step = made.trainer.state.global_step
         if complete:

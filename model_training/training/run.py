@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import threading
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -74,7 +73,7 @@ class Run:
         with only_run_in(self.folder) if self._writes else contextlib.nullcontext():
             first = self._begin()
             try:
-                with self._stoppable():
+                with on_stop_signal(self._ask_to_stop):
                     complete = self.trainer.run()
             finally:
                 if self._bar is not None:
@@ -83,6 +82,16 @@ class Run:
                 self._finish(complete)
         logger.debug("Began at step %d.", first)
         return complete
+
+    def release_now(self) -> None:
+        """Writes report and model from the newest checkpoint; the run stays as it is and can go on.
+
+        Raises:
+            ConfigurationError: the folder holds no checkpoint, or one of another configuration.
+        """
+        with only_run_in(self.folder):
+            self.trainer.load()
+            self._finish(self.trainer.state.global_step >= self.config.optimizer.steps, release=True)
 
     @property
     def _writes(self) -> bool:
@@ -154,7 +163,7 @@ class Run:
             )
         self._note(step, "validation", scores)
 
-    def _finish(self, complete: bool) -> None:
+    def _finish(self, complete: bool, *, release: bool = False) -> None:
         """Report, and at the end of the run the model, which the node's own grounder then looks at some frames with."""
         lines = [line for line in read_log(self.folder) if line["kind"] == "validation"]
         figures = {
@@ -168,7 +177,7 @@ class Run:
             skipped=describe(self.trainer.skipped),
             figures=figures,
         )
-        if complete:
+        if complete or release:
             model = self.folder / MODEL_FOLDER
             with released_weights(self.start.model.vlm, self.trainer.mean):
                 write_release(model, self._whole_network(), self.config, self.start.folder, facts)
@@ -202,15 +211,9 @@ class Run:
         pairs = (pair for source in self.validation for shard in source.shards for pair in source.pairs(shard))
         return [frame for frame, _ in islice(pairs, SAMPLE_FRAMES)]
 
-    def _stoppable(self) -> contextlib.AbstractContextManager[None]:
-        """Within it Ctrl-C or a signal to end lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
-
-        def stop() -> None:
-            self.trainer.stop_asked = True
-
-        if threading.current_thread() is not threading.main_thread():
-            return contextlib.nullcontext()  # whoever runs it there stops it in another way
-        return on_stop_signal(stop)
+    def _ask_to_stop(self) -> None:
+        """Lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
+        self.trainer.stop_asked = True
 
 
 def with_folders(config: TrainConfig, data: list[str], validation: list[str]) -> TrainConfig:

@@ -225,8 +225,11 @@ class GroundingTrainer(Trainer):
 
     # -------------------------------------------------------------------------------------------------- checkpoints
 
-    def found(self) -> tuple[Path, dict[str, Any]] | None:
+    def found(self, *, to_go_on: bool = True) -> tuple[Path, dict[str, Any]] | None:
         """The checkpoint that the run goes on from, and what its JSON holds.
+
+        Args:
+            to_go_on: learning; what is only released may have been learnt by any number of processes.
 
         Returns:
             The newest in the folder; None: the run begins.
@@ -239,7 +242,7 @@ class GroundingTrainer(Trainer):
             return None
         values = checkpoints.read_state(newest)
         saved.check_settled(values["config"], self.config, self.stage, newest)
-        if len(values["cursors"]) != self.args.world_size:
+        if to_go_on and len(values["cursors"]) != self.args.world_size:
             raise ConfigurationError(
                 f"{newest}: written by {len(values['cursors'])} processes, whose data it divides; got "
                 f"{self.args.world_size}. Start as many."
@@ -257,16 +260,30 @@ class GroundingTrainer(Trainer):
             self.train()
         else:
             newest, values = found
+            if int(values["step"]) >= self.config.optimizer.steps:
+                self.load()
+                return True
             mine = values["cursors"][self.args.process_index]
             self._cursors = {int(stream): Cursor.from_json(cursor) for stream, cursor in mine.items()}
             self._batches = int(values["batches"])
             self.skipped.update(values["skipped"])
-            if int(values["step"]) >= self.config.optimizer.steps:
-                self._load_from_checkpoint(str(newest), self.model)
-                self.state.global_step = int(values["step"])
-                return True
             self.train(resume_from_checkpoint=str(newest))
         return self.state.global_step >= self.config.optimizer.steps
+
+    def load(self) -> None:
+        """Takes weights, their mean, the step and what was left out from the newest checkpoint, and learns nothing.
+
+        Raises:
+            ConfigurationError: the folder holds none, or one of another configuration.
+        """
+        found = self.found(to_go_on=False)
+        if found is None:
+            raise ConfigurationError(f"{self.folder}: expected a run with a checkpoint, got none to finish.")
+        newest, values = found
+        if not self.config.sharded:  # divided weights are read back when they are released
+            self._load_from_checkpoint(str(newest), self.model)
+        self.state.global_step = int(values["step"])
+        self.skipped.update(values["skipped"])
 
     def save(self) -> None:
         """Writes a checkpoint of the present state; every process must call it."""

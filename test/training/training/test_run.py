@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,6 +150,30 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(
     assert f"Stopped at step {step}; the same command goes on from there" in told
     assert "Traceback" not in errors and not (out / "model").exists()
     assert f"Stopped after {step} of 100000 steps" in (out / "report.md").read_text()
+
+
+def test_a_stopped_run_gives_a_model_when_asked_and_can_still_go_on(
+    start: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    given = ("stage1", "--config", written(tmp_path, YAML), "--data", data, "--out", out, "--start", start)
+    assert train.run(arguments(*given, "--device", "cpu")) == 0
+    whole = (out / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(out / "checkpoint-00000003")  # as if it had been stopped at step 2
+    shutil.rmtree(out / "model")
+    capsys.readouterr()
+
+    assert train.run(arguments(*given, "--device", "cpu", "--release-now")) == 0
+    assert f"{out / 'model'}: the model after 2 steps" in capsys.readouterr().out
+    assert "Stopped after 2 of 3 steps" in (out / "report.md").read_text()
+    assert (out / "model" / "SHA256SUMS").is_file()
+    assert (out / "model" / "model.safetensors").read_bytes() != whole
+
+    assert train.run(arguments(*given, "--device", "cpu")) == 0
+    assert (out / "model" / "model.safetensors").read_bytes() == whole
+
+    with pytest.raises(ConfigurationError, match="with a checkpoint, got none"):
+        train.run(arguments(*given[:-4], "--out", tmp_path / "other", "--start", start, "--release-now"))
 
 
 def test_mistakes_are_told_in_a_sentence(start: Path, tmp_path: Path) -> None:
