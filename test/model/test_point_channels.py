@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.model.checkpoint import load_model, save_model
 from n3d_ros.model.n3d_vlm import N3dVlm
-from n3d_ros.model.point_channels import CELLS, POINT_VALUES, RELIEF_UNIT, point_values
+from n3d_ros.model.point_channels import CELLS, PLACE_VALUES, POINT_VALUES, RELIEF_UNIT, point_values
 from n3d_ros.model.position_code import position_code, position_codes
 from n3d_ros.model.tables import vision_tables
 from n3d_ros.model.vision_graph import VisionGraph, VisionInputs
@@ -20,7 +21,8 @@ from tiny_vlm import make_inputs, make_points, tiny_model
 NAME = "model.visual.patch_embed.points.weight"
 RELIEF = slice(0, 3 * CELLS**2)
 SHARE = slice(3 * CELLS**2, 4 * CELLS**2)
-CENTER = slice(4 * CELLS**2, None)
+CENTER = slice(4 * CELLS**2, 4 * CELLS**2 + 3)
+PLACE = slice(4 * CELLS**2 + 3, None)
 
 
 def flat(height: int, width: int, depth: float = 1.5) -> torch.Tensor:
@@ -67,6 +69,17 @@ def test_patches_stand_in_blocks_as_the_colours_do() -> None:
     assert columns[:8].floor().tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
 
 
+def test_each_patch_tells_its_place_in_the_picture_whatever_lies_there() -> None:
+    places = point_values(torch.zeros(2, 56, 84, 4), (4, 6))[:, :, PLACE]
+    assert places.shape == (2, 24, PLACE_VALUES) and torch.equal(places[0], places[1])
+    first, last = places[0, 0], places[0, -1]
+    assert first[:2].tolist() == pytest.approx([1 / 6 - 1, 1 / 4 - 1])
+    assert last[:2].tolist() == pytest.approx([1 - 1 / 6, 1 - 1 / 4])
+    assert first[2] == pytest.approx(math.sin(math.pi * (1 / 6 - 1)), abs=1e-6)
+    assert first[-1] == pytest.approx(math.cos(8 * math.pi * (1 / 4 - 1)), abs=1e-6)
+    assert places[0, :8, 0].tolist() == pytest.approx([c / 3 + 1 / 6 - 1 for c in (0, 1, 0, 1, 2, 3, 2, 3)], abs=1e-6)
+
+
 def test_a_step_of_the_relief_unit_is_asinh_of_one() -> None:
     points = flat(28, 28)
     points[:, :, 2] = 1.0
@@ -84,7 +97,7 @@ def test_what_is_invalid_counts_for_nothing_but_its_share() -> None:
     points[20, 20] = torch.tensor([torch.inf, torch.nan, 1e30, 0.0])
     values = point_values(points[None], (2, 2))[0]
     assert values.isfinite().all()
-    assert (values[0] == 0).all()
+    assert (values[0, : PLACE.start] == 0).all()
     assert values[3, SHARE].min() == pytest.approx(0.75)
     assert values[3, CENTER][2] == pytest.approx(0.5, abs=1e-5)
 
