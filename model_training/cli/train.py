@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be trained, and train nothing")
     parser.add_argument(
+        "--until",
+        type=int,
+        metavar="STEP",
+        help="end at this step with a model, though the configuration has more; the run can go on later",
+    )
+    parser.add_argument(
         "--release-now",
         action="store_true",
         help="train no further: write OUT/model and the report from the newest checkpoint; the run can go on later",
@@ -95,6 +101,10 @@ def run(args: argparse.Namespace) -> int:
 
         config = replace(config, start_from=args.start)
     config = with_folders(config, args.data, args.validation)
+    if args.until is not None and not 1 <= args.until <= config.optimizer.steps:
+        raise ConfigurationError(
+            f"--until: expected 1 to {config.optimizer.steps} (steps of the YAML), got {args.until}."
+        )
     if not config.data.sources:
         raise ConfigurationError(f"{args.config}: data sources: expected some; give --data FOLDER.")
     device = chosen_device(args.device)
@@ -111,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         made.release_now()
         complete = True
     else:
-        complete = made.train()
+        complete = made.train(args.until)
     if made.trainer.args.process_index == 0:
         step = made.trainer.state.global_step
         if complete:

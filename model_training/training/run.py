@@ -64,24 +64,28 @@ class Run:
             config, stage, folder, self.start, self.sources, device=device, on_step=self._after_step
         )
 
-    def train(self) -> bool:
+    def train(self, until: int | None = None) -> bool:
         """Trains to the end, or until Ctrl-C; then writes the report, and at the end the model.
 
+        Args:
+            until: the step to end at, with a model, though the configuration has more; None: its last.
+
         Returns:
-            Whether the run is complete.
+            Whether it came to the end.
         """
+        self.trainer.last_step = min(until or self.config.optimizer.steps, self.config.optimizer.steps)
         with only_run_in(self.folder) if self._writes else contextlib.nullcontext():
             first = self._begin()
             try:
                 with on_stop_signal(self._ask_to_stop):
-                    complete = self.trainer.run()
+                    ended = self.trainer.run()
             finally:
                 if self._bar is not None:
                     self._bar.close()
             if self._writes:
-                self._finish(complete)
+                self._finish(release=ended)
         logger.debug("Began at step %d.", first)
-        return complete
+        return ended
 
     def release_now(self) -> None:
         """Writes report and model from the newest checkpoint; the run stays as it is and can go on.
@@ -91,7 +95,7 @@ class Run:
         """
         with only_run_in(self.folder):
             self.trainer.load()
-            self._finish(self.trainer.state.global_step >= self.config.optimizer.steps, release=True)
+            self._finish(release=True)
 
     @property
     def _writes(self) -> bool:
@@ -107,7 +111,7 @@ class Run:
         write_json(self.folder / CONFIG_FILE, json.loads(to_json(self.config)))
         self._log = RunLog(self.folder, -1 if found is None else first)
         self._board = _board(self.folder / TENSORBOARD_FOLDER, first)
-        self._bar = tqdm(total=self.config.optimizer.steps, initial=first, unit="step", disable=None)
+        self._bar = tqdm(total=self.trainer.last_step, initial=first, unit="step", disable=None)
         if first == 0:
             self._validate(0)
         self.trainer.speed.read()
@@ -126,8 +130,7 @@ class Run:
             means = {name: value / self._count for name, value in self._sums.items()}
             self._note(step, "train", means | trainer.speed.read())
             self._sums, self._count = {}, 0
-        last = step >= config.optimizer.steps
-        if last or (config.validate_every and step % config.validate_every == 0):
+        if step >= self.trainer.last_step or (config.validate_every and step % config.validate_every == 0):
             if self._writes:
                 self._validate(step)
             if trainer.args.world_size > 1:
@@ -163,8 +166,8 @@ class Run:
             )
         self._note(step, "validation", scores)
 
-    def _finish(self, complete: bool, *, release: bool = False) -> None:
-        """Report, and at the end of the run the model, which the node's own grounder then looks at some frames with."""
+    def _finish(self, *, release: bool) -> None:
+        """Report, and where it is due the model, which the node's own grounder then looks at some frames with."""
         lines = [line for line in read_log(self.folder) if line["kind"] == "validation"]
         figures = {
             f"step {line['step']}": {k: v for k, v in line.items() if k not in ("kind", "step")}
@@ -177,7 +180,7 @@ class Run:
             skipped=describe(self.trainer.skipped),
             figures=figures,
         )
-        if complete or release:
+        if release:
             model = self.folder / MODEL_FOLDER
             with released_weights(self.start.model.vlm, self.trainer.mean):
                 write_release(model, self._whole_network(), self.config, self.start.folder, facts)
@@ -185,7 +188,11 @@ class Run:
             if records:
                 self._write_samples(model, records)
         write_report(
-            self.folder, self.config, facts, json.dumps(json.loads(to_json(self.config)), indent=1), complete=complete
+            self.folder,
+            self.config,
+            facts,
+            json.dumps(json.loads(to_json(self.config)), indent=1),
+            complete=facts.steps >= self.config.optimizer.steps,
         )
 
     def _write_samples(self, model: Path, records: list[FrameRecord]) -> None:

@@ -35,8 +35,7 @@ class StepCallback(TrainerCallback):
         trainer = self._trainer
         if trainer.on_step is not None:
             trainer.on_step(trainer, trainer.step_values())
-        last = state.global_step >= trainer.config.optimizer.steps
-        if trainer.stopped or last or state.global_step % trainer.config.checkpoint_every == 0:
+        if trainer.stopped or state.global_step % trainer.config.checkpoint_every == 0:
             control.should_save = True
         if trainer.stopped:
             control.should_training_stop = True

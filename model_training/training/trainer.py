@@ -71,6 +71,8 @@ class GroundingTrainer(Trainer):
     ) -> None:
         self.config, self.stage, self.folder, self.start, self.sources = config, stage, folder, start, sources
         self.on_step = on_step
+        self.last_step = config.optimizer.steps
+        """At which a run ends, with a checkpoint; below the configuration's steps it can go on later."""
         self.stop_asked = False
         self.stopped = False
         self.skipped: Counter[str] = Counter()
@@ -142,7 +144,8 @@ class GroundingTrainer(Trainer):
         counts = torch.tensor([float(tokens), float(self.stop_asked)], device=device)
         if self.args.world_size > 1:
             torch.distributed.all_reduce(counts)
-        self._items, self.stopped = counts[0].clamp_min(1), bool(counts[1] > 0)
+        self._items = counts[0].clamp_min(1)
+        self.stopped = bool(counts[1] > 0) or self.state.global_step + 1 >= self.last_step
         self._sums = {}
         return batches, self._items
 
@@ -253,14 +256,14 @@ class GroundingTrainer(Trainer):
         """Goes on from the newest checkpoint in the folder, or begins.
 
         Returns:
-            Whether the run is complete.
+            Whether it came to the last step.
         """
         found = self.found()
         if found is None:
             self.train()
         else:
             newest, values = found
-            if int(values["step"]) >= self.config.optimizer.steps:
+            if int(values["step"]) >= self.last_step:
                 self.load()
                 return True
             mine = values["cursors"][self.args.process_index]
@@ -268,7 +271,7 @@ class GroundingTrainer(Trainer):
             self._batches = int(values["batches"])
             self.skipped.update(values["skipped"])
             self.train(resume_from_checkpoint=str(newest))
-        return self.state.global_step >= self.config.optimizer.steps
+        return self.state.global_step >= self.last_step
 
     def load(self) -> None:
         """Takes weights, their mean, the step and what was left out from the newest checkpoint, and learns nothing.

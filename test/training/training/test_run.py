@@ -63,6 +63,10 @@ def arguments(*given: object) -> argparse.Namespace:
     return parser.parse_args([str(each) for each in given])
 
 
+def released(run: Path) -> bytes:
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data") / "set")
@@ -158,7 +162,7 @@ def test_a_stopped_run_gives_a_model_when_asked_and_can_still_go_on(
     out = tmp_path / "run"
     given = ("stage1", "--config", written(tmp_path, YAML), "--data", data, "--out", out, "--start", start)
     assert train.run(arguments(*given, "--device", "cpu")) == 0
-    whole = (out / "model" / "model.safetensors").read_bytes()
+    whole, early = released(out), tmp_path / "early"
     shutil.rmtree(out / "checkpoint-00000003")  # as if it had been stopped at step 2
     shutil.rmtree(out / "model")
     capsys.readouterr()
@@ -167,11 +171,18 @@ def test_a_stopped_run_gives_a_model_when_asked_and_can_still_go_on(
     assert f"{out / 'model'}: the model after 2 steps" in capsys.readouterr().out
     assert "Stopped after 2 of 3 steps" in (out / "report.md").read_text()
     assert (out / "model" / "SHA256SUMS").is_file()
-    assert (out / "model" / "model.safetensors").read_bytes() != whole
+    assert released(out) != whole
+
+    others = [early if word == out else word for word in given]
+    assert train.run(arguments(*others, "--device", "cpu", "--until", 2)) == 0
+    assert "the model after 2 steps" in capsys.readouterr().out
+    assert released(early) == released(out)
 
     assert train.run(arguments(*given, "--device", "cpu")) == 0
-    assert (out / "model" / "model.safetensors").read_bytes() == whole
+    assert released(out) == whole
 
+    with pytest.raises(ConfigurationError, match="--until: expected 1 to 3"):
+        train.run(arguments(*given, "--until", 4))
     with pytest.raises(ConfigurationError, match="with a checkpoint, got none"):
         train.run(arguments(*given[:-4], "--out", tmp_path / "other", "--start", start, "--release-now"))
 
