@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from model_training import checkpoints
-from model_training.data.records import FrameRecord
+from model_training.examples.left_out import reasons_and_advice
 from model_training.examples.sources import SourceConfig, describe, open_source
 from model_training.run_log import RunLog, read_log
 from model_training.schedule import released_weights
@@ -55,6 +56,7 @@ class Run:
         self.sources = sources_of(config, stage)
         self.validation = tuple(open_source(source) for source in config.data.validation)
         self.start: Start = start_of(config)
+        self._validates = bool(self.validation) and not config.sharded
         self._log: RunLog | None = None
         self._board: Any = None
         self._bar: Any = None
@@ -147,14 +149,16 @@ class Run:
 
     def _validate(self, step: int) -> None:
         """Adds the scores of the weights that would be released to the log."""
-        if not self.validation or self.config.sharded:
+        if not self._validates:
             return
+        skipped: Counter[str] = Counter()
         examples = validation_examples(
             self.validation,
             self.config.examples,
             self.config.mix(self.stage),
             self.start.tokenizer,
             self.config.validation_frames,
+            skipped=skipped,
         )
         with released_weights(self.start.model.vlm, self.trainer.mean):
             scores = validation_scores(
@@ -164,6 +168,11 @@ class Run:
                 self.trainer.args.device,
                 half=self.config.precision == "bfloat16",
             )
+        if not scores:
+            reasons, advice = reasons_and_advice(skipped)
+            logger.warning("Nothing is validated: no frame gives an example (%s). %s", reasons or "no frames", advice)
+            self._validates = False
+            return
         self._note(step, "validation", scores)
 
     def _finish(self, *, release: bool) -> None:
@@ -184,9 +193,7 @@ class Run:
             model = self.folder / MODEL_FOLDER
             with released_weights(self.start.model.vlm, self.trainer.mean):
                 write_release(model, self._whole_network(), self.config, self.start.folder, facts)
-            records = self._sample_records()
-            if records:
-                self._write_samples(model, records)
+            self._write_samples(model)
         write_report(
             self.folder,
             self.config,
@@ -195,10 +202,13 @@ class Run:
             complete=facts.steps >= self.config.optimizer.steps,
         )
 
-    def _write_samples(self, model: Path, records: list[FrameRecord]) -> None:
+    def _write_samples(self, model: Path) -> None:
         """Pictures of what the model finds; a run is not lost for want of them."""
+        pairs = (pair for source in self.validation for shard in source.shards for pair in source.pairs(shard))
         try:
-            write_samples(self.folder, model, records, self.config, self.device)
+            records = [frame for frame, _ in islice(pairs, SAMPLE_FRAMES)]
+            if records:
+                write_samples(self.folder, model, records, self.config, self.device)
         except (ImportError, N3dError) as error:
             logger.warning("No sample pictures: %s", error)
 
@@ -213,10 +223,6 @@ class Run:
         whole = start_of(self.config).model
         load_trained(whole, checkpoints.load_pieces(newest, WEIGHTS), newest, sharded=False)
         return whole.vlm
-
-    def _sample_records(self) -> list[FrameRecord]:
-        pairs = (pair for source in self.validation for shard in source.shards for pair in source.pairs(shard))
-        return [frame for frame, _ in islice(pairs, SAMPLE_FRAMES)]
 
     def _ask_to_stop(self) -> None:
         """Lets the step finish and a checkpoint follow; a second Ctrl-C kills."""

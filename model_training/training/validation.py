@@ -6,6 +6,8 @@ out right (F1 stays near 0 for the first ten thousand samples of a small model),
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -16,20 +18,30 @@ from torch import Tensor
 
 from model_training.examples.config import ExampleConfig
 from model_training.examples.example import FrameExample, Mix, make_example
+from model_training.examples.left_out import UNREADABLE_FRAME, UNREADABLE_SHARD
 from model_training.examples.packing import make_batch
-from model_training.examples.sources import Source
+from model_training.examples.sources import Pair, Source
 from model_training.examples.tokens import SLOTS
 from model_training.training.losses import answer_losses, learnt_places
 from model_training.training.network import TrainedModel
 from n3d_ros.codec.box_code import BINS
 from n3d_ros.codec.tokenizer import Tokenizer
+from n3d_ros.errors import N3dError
+
+logger = logging.getLogger(__name__)
 
 ANSWER_LOSS = "answer"
 SEED = 20  # of the questions that are drawn for validation, always the same
 
 
 def validation_examples(
-    sources: Sequence[Source], examples: ExampleConfig, mix: Mix, tokenizer: Tokenizer, frames: int
+    sources: Sequence[Source],
+    examples: ExampleConfig,
+    mix: Mix,
+    tokenizer: Tokenizer,
+    frames: int,
+    *,
+    skipped: Counter[str] | None = None,
 ) -> Iterator[FrameExample]:
     """The first frames of a source, never changed, each with the same questions every time.
 
@@ -39,17 +51,36 @@ def validation_examples(
         mix: which questions.
         tokenizer: of the model.
         frames: how many.
+        skipped: counts what is left out, by reason.
 
     Yields:
         Examples.
     """
-    pairs = (pair for source in sources for shard in source.shards for pair in source.pairs(shard))
+    counts = Counter() if skipped is None else skipped
     plain = ExampleConfig(**{n: getattr(examples, n) for n in examples.__dataclass_fields__ if n != "augment"})
-    for number, (frame, questions) in enumerate(islice(pairs, frames)):
+    for number, (frame, questions) in enumerate(islice(_readable_pairs(sources, counts), frames)):
         rng = np.random.default_rng([SEED, number])
-        example = make_example(frame, questions, plain, tokenizer, mix=mix, rng=rng)
+        try:
+            example = make_example(frame, questions, plain, tokenizer, mix=mix, rng=rng, skipped=counts)
+        except N3dError as error:
+            logger.warning("Validation frame %s is left out: %s", frame.id, error.message)
+            counts[UNREADABLE_FRAME] += 1
+            continue
         if example is not None:
             yield example
+
+
+def _readable_pairs(sources: Sequence[Source], counts: Counter[str]) -> Iterator[Pair]:
+    """Frames and questions of all shards but those that cannot be read."""
+    for source in sources:
+        for shard in source.shards:
+            try:
+                pairs = list(source.pairs(shard))
+            except N3dError as error:
+                logger.warning("Validation, %s, shard %d is left out: %s", source.about, shard, error.message)
+                counts[UNREADABLE_SHARD] += 1
+                continue
+            yield from pairs
 
 
 class Errors:
@@ -127,7 +158,7 @@ def validation_scores(
 
     Returns:
         "answer" (loss per token), an error for each part of a box, and of the dense head the share of objects with
-        another class and the mean error of its boxes in bins, over the tokens of each object.
+        another class and the mean error of its boxes in bins, over the tokens of each object; empty without examples.
     """
     was_training = model.training
     model.eval()
@@ -152,7 +183,7 @@ def validation_scores(
             dense["bins"] += float((off * share).sum())
             dense["objects"] += float(share.sum())
     model.train(was_training)
-    scores = {ANSWER_LOSS: loss / max(count, 1), **errors.read()}
+    scores = {ANSWER_LOSS: loss / count, **errors.read()} if count else {}
     if dense["objects"]:
         scores["dense_class_error"] = dense["wrong"] / dense["objects"]
         scores["dense_box_error"] = dense["bins"] / dense["objects"]

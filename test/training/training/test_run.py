@@ -37,6 +37,7 @@ from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
 from n3d_ros.model.card import OwnCard
 from n3d_ros.whole_files import write_json
+from training.examples.known_records import Known
 from training.training.harness import RECORDS, config_of, write_dataset
 
 YAML = {
@@ -239,6 +240,19 @@ def test_a_refused_run_leaves_its_folder_as_it_was(start: Path, data: Path, tmp_
     with pytest.raises(ConfigurationError, match="written by 2 processes"):
         Run(config, "stage1", tmp_path, device="cpu").train()
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_run_whose_validation_gives_nothing_says_so_once_and_trains_on(
+    start: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_of(start, optimizer=OptimizerConfig(steps=2), validate_every=1)
+    made = Run(with_folders(config, [str(data)], [str(data)]), "stage1", tmp_path, device="cpu")
+    made.validation = (Known(records=(replace(RECORDS[0], image=b"no picture"),), shards=(0,)),)
+    assert made.train()
+    told = [record.message for record in caplog.records if "Nothing is validated" in record.message]
+    assert len(told) == 1 and "1 frame that cannot be read" in told[0] and "n3d dataset check" in told[0]
+    assert {line["kind"] for line in read_log(tmp_path)} == {"train"}
+    assert (tmp_path / "model" / "SHA256SUMS").is_file() and "No sample pictures" in caplog.text
 
 
 def test_what_a_killed_run_left_half_written_goes_when_the_run_goes_on(start: Path, data: Path, tmp_path: Path) -> None:

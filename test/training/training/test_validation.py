@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from model_training.examples.config import ExampleConfig
 from model_training.examples.example import Mix
+from model_training.examples.left_out import UNREADABLE_FRAME, UNREADABLE_SHARD
 from model_training.training.config import LossConfig
 from model_training.training.network import TrainedModel
 from model_training.training.validation import Errors, validation_examples, validation_scores
@@ -62,12 +66,23 @@ def test_validation_looks_at_the_same_unchanged_frames_every_time(start: object)
 def test_a_random_model_scores_like_chance_and_is_left_in_training(start: object) -> None:
     tokenizer = load_tokenizer(start)  # type: ignore[arg-type]
     vlm = load_model(start, device="cpu", dtype="float32").model  # type: ignore[arg-type]
-    model = TrainedModel(vlm, LossConfig(dense_width=8), classes=16, bin_ids=None).train()
+    torch.manual_seed(0)
+    model = TrainedModel(vlm, LossConfig(dense_width=8), classes=256, bin_ids=None).train()
     source = Known(records=RECORDS, shards=(0,))
-    config = ExampleConfig(long_side=112, questions_per_frame=2, class_buckets=16)
+    config = ExampleConfig(long_side=112, questions_per_frame=2, class_buckets=256)
     examples = validation_examples([source], config, Mix(), tokenizer, 2)
     scores = validation_scores(model, examples, tokenizer, torch.device("cpu"), half=False)
     assert model.training
     assert 5 < scores["answer"] < 10 and scores["class_error"] > 0.7
     assert all(scores[f"{name}_error"] > 20 for name in ("u", "v", "depth", "size_x"))
     assert scores["dense_box_error"] == pytest.approx(400, abs=300) and scores["dense_class_error"] > 0.5
+
+
+def test_a_broken_shard_or_frame_of_validation_is_left_out_and_counted(start: object) -> None:
+    tokenizer: Tokenizer = load_tokenizer(start)  # type: ignore[arg-type]
+    source = Known(records=(replace(RECORDS[0], image=b"no picture"), RECORDS[1]), shards=(0, 1), broken=(1,))
+    skipped: Counter[str] = Counter()
+    config = ExampleConfig(long_side=112)
+    made = list(validation_examples([source], config, Mix(), tokenizer, 5, skipped=skipped))
+    assert [one.id for one in made] == ["a01"]
+    assert skipped == {UNREADABLE_FRAME: 1, UNREADABLE_SHARD: 1}
