@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from model_training.cli.stage_options import add_engine_arguments, finish, shard_numbers
+from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
 
 SUMMARY = "ask about every frame of a data set, with checked answers"
 EXAMPLES = """\
   n3d dataset questions data/scenes
   n3d dataset questions data/scenes --config questions.yaml --workers 8
+  n3d dataset questions data/scenes --config boxes      # what a first stage learns: no reasoning
   n3d dataset questions /net/scenes --ray-address head:6379 --workers 64
   n3d dataset show data/scenes          # frames with what is asked about them
 
@@ -30,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: of the subcommand.
     """
     parser.add_argument("out", metavar="OUT", help="folder of a data set with all its frames; questions go beside them")
-    parser.add_argument("--config", metavar="YAML", help="what to ask (default: some of everything, see below)")
+    names = ", ".join(shipped_configs("questions"))
+    parser.add_argument(
+        "--config",
+        metavar="YAML",
+        help=f"what to ask: your file, or one that is shipped: {names} (default: some of everything, see below)",
+    )
     add_engine_arguments(parser)
 
 
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from model_training.questions.stage import AskQuestions, with_vocabulary
     from model_training.yaml_config import read_yaml
 
-    config = read_yaml(args.config, QuestionConfig) if args.config else QuestionConfig()
+    config = read_yaml(config_file(args.config, "questions"), QuestionConfig) if args.config else QuestionConfig()
     folder = DatasetFolder.open(args.out)
     wanted, there = shard_numbers(args.shards, folder.shards), folder.frame_shards
     folder = folder.begin_questions(with_vocabulary(config, folder))

@@ -20,6 +20,8 @@ from dataset_builders import MakeFrames, frame_record, question_record
 from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
 from model_training.data.folder import DatasetFolder
 from model_training.data.stages import run_stage
+from model_training.questions.config import QuestionConfig
+from model_training.yaml_config import read_yaml
 from n3d_ros.cli import main as cli
 from n3d_ros.errors import ConfigurationError
 
@@ -223,6 +225,12 @@ def test_without_the_packages_of_the_extra_help_is_there_and_the_rest_says_what_
         assert told.returncode == 0 and "examples:" in told.stdout, told.stderr
         failed = subprocess.run([*command, name, "x"], env=environ, capture_output=True, text=True, timeout=60)
         assert failed.returncode == 1 and "pyarrow is not installed: `make setup TRAIN=1`" in failed.stderr
+
+
+@pytest.mark.parametrize("name", shipped_configs("questions"))
+def test_every_configuration_of_questions_that_is_shipped_can_be_read(name: str) -> None:
+    config = read_yaml(config_file(name, "questions"), QuestionConfig)
+    assert config.detection == 1 and config.reasoning == 0
 
 
 def test_shipped_configurations_are_named_without_their_path_and_a_file_of_the_user_goes_before(
