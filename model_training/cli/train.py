@@ -15,7 +15,7 @@ EXAMPLES = """\
   n3d train stage1 --config nano_stage1 --start runs/nano_start --out runs/nano1 --dry-run   # what would be trained
   n3d train stage1 --config my_objects_lora --data data/my_objects --out runs/mine           # a released 7B, one card
   torchrun --nproc-per-node 4 -m -- n3d_ros.cli train stage1 --config all_weights_sharded --data data/big --out runs/big
-  n3d train stage1 --config nano_stage1 --start runs/nano_start --out runs/nano1 --release-now  # of a stopped run
+  n3d train stage1 --config nano_stage1 --start runs/nano_start --data data/scenes --out runs/nano1 --until 5000
   tensorboard --logdir runs/stage1/tensorboard
 
 A configuration is one YAML file; every field is described in model_training/training/config.py, and examples lie in
@@ -63,17 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: go on where OUT holds a run (default); never: refuse to",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print what would be trained, and train nothing")
-    parser.add_argument(
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--dry-run", action="store_true", help="print what would be trained, and train nothing")
+    other.add_argument(
         "--until",
         type=int,
         metavar="STEP",
         help="end at this step with a model, though the configuration has more; the run can go on later",
     )
-    parser.add_argument(
+    other.add_argument(
         "--release-now",
         action="store_true",
-        help="train no further: write OUT/model and the report from the newest checkpoint; the run can go on later",
+        help="with the command of a stopped run: train no further, but write OUT/model and the report from the newest "
+        "checkpoint; the run can go on later",
     )
 
 
@@ -91,7 +93,14 @@ def run(args: argparse.Namespace) -> int:
     from model_training.cli.stage_options import config_file
     from model_training.training.config import TrainConfig
     from model_training.training.plan import describe_device, plan_of
-    from model_training.training.run import MODEL_FOLDER, Run, begin_folder, chosen_device, with_folders
+    from model_training.training.run import (
+        MODEL_FOLDER,
+        Run,
+        begin_folder,
+        check_release,
+        chosen_device,
+        with_folders,
+    )
     from model_training.yaml_config import read_yaml
     from n3d_ros.errors import ConfigurationError
 
@@ -114,7 +123,9 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(plan_of(config, args.stage).lines(config, args.stage, args.out)))
         print(f"{'device':8} {describe_device(device)}")
         return EXIT_OK
-    begin_folder(args.out, "auto" if args.release_now else args.resume)
+    begin_folder(args.out, args.resume)
+    if args.release_now:
+        check_release(config, args.out)
     logging.getLogger("transformers.trainer").setLevel(logging.WARNING)
     made = Run(config, args.stage, args.out, device=device)
     if args.release_now:

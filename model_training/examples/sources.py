@@ -26,7 +26,8 @@ class SourceConfig:
         generate: YAML of a SceneDatasetConfig, or the name of a shipped one ("raycast_train"): the loader's workers
             make the scenes themselves, shard by shard, and nothing is stored. For machines with many cores, or without
             pyarrow.
-        questions: YAML of a QuestionConfig for ``generate``; empty: its defaults.
+        questions: YAML of a QuestionConfig for ``generate``, or the name of a shipped one ("boxes"); empty: its
+            defaults.
         weight: how often frames are drawn from here, beside the other sources that are active.
         from_step: first step at which the source is active: a curriculum.
         to_step: first step at which it is no longer; -1: never.

@@ -30,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", help="folder to make")
     parser.add_argument("--shape", choices=SHAPES, default="nano", help="nano: 8 M parameters; pico: 2 M, for a CPU")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same weights")
-    parser.add_argument("--no-depth", action="store_true", help="the same network without depth, for comparison")
+    parser.add_argument(
+        "--no-depth",
+        action="store_true",
+        help="the same network without point channels (depth, place in the picture) and position code, to compare",
+    )
     parser.add_argument(
         "--long-side", type=int, default=None, help="longer side of its images, px; default: the shape's"
     )

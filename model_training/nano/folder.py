@@ -41,7 +41,7 @@ def write_untrained(
         folder: new, or empty. It appears when it is whole.
         shape: a name of ``SHAPES``, or a shape.
         seed: of the weights.
-        depth: False: the same network without depth, for comparison.
+        depth: False: the same network without depth and its channels, for comparison.
         long_side: of the images, pixels; None: the shape's.
         normalization: "mean" or "robust", of the points.
 

@@ -78,7 +78,8 @@ def nano_config(tokenizer: Tokenizer, shape: str | Shape = "nano", *, depth: boo
     Args:
         tokenizer: of the model; decides the rows of the embedding and the ids of special tokens.
         shape: a name of ``SHAPES``, or a shape.
-        depth: False leaves out position code and point channels: the same network without depth.
+        depth: False leaves out position code and point channels: the same network without depth, and without the place
+            in the picture that the channels tell, too.
 
     Returns:
         Arguments of the configuration, as JSON values.

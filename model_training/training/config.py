@@ -166,7 +166,7 @@ class TrainConfig:
         checkpoint_every: steps between checkpoints.
         checkpoint: "exact" goes on bit by bit; "compact" holds 6 bytes per weight in place of 12 or 16, for machines
             that hand back little: weights, and AdamW's second moments as bfloat16; its first moments and the running
-            mean begin anew, which a run makes up for in some tens of steps.
+            mean begin anew, which a run makes up for in some tens of steps. Where a run ends, the mean is kept, too.
     """
 
     name: str

@@ -16,7 +16,8 @@ import torch
 from tqdm import tqdm
 
 from model_training import checkpoints
-from model_training.examples.left_out import reasons_and_advice
+from model_training.data.records import FrameRecord
+from model_training.examples.left_out import BrokenOnes, reasons_and_advice
 from model_training.examples.sources import SourceConfig, describe, open_source
 from model_training.run_log import RunLog, read_log
 from model_training.schedule import released_weights
@@ -26,7 +27,7 @@ from model_training.training.release import Facts, write_release
 from model_training.training.report import write_report, write_samples
 from model_training.training.starting import Start, start_of
 from model_training.training.trainer import GroundingTrainer
-from model_training.training.validation import validation_examples, validation_scores
+from model_training.training.validation import readable_pairs, validation_examples, validation_scores
 from model_training.yaml_config import to_json
 from n3d_ros.cli.console import on_stop_signal
 from n3d_ros.depth.files.run_lock import only_run_in
@@ -57,6 +58,7 @@ class Run:
         self.validation = tuple(open_source(source) for source in config.data.validation)
         self.start: Start = start_of(config)
         self._validates = bool(self.validation) and not config.sharded
+        self._broken = BrokenOnes()
         self._log: RunLog | None = None
         self._board: Any = None
         self._bar: Any = None
@@ -95,6 +97,8 @@ class Run:
         Raises:
             ConfigurationError: the folder holds no checkpoint, or one of another configuration.
         """
+        if not self._writes:
+            return
         with only_run_in(self.folder):
             self.trainer.load()
             self._finish(release=True)
@@ -107,6 +111,11 @@ class Run:
         """Opens log, TensorBoard and progress bar; the step the run goes on from."""
         found = self.trainer.found()  # refused before a line of its folder is changed
         first = 0 if found is None else int(found[1]["step"])
+        if first > self.trainer.last_step:
+            raise ConfigurationError(
+                f"--until {self.trainer.last_step}: the run stands at step {first} already; name a later step, or take "
+                "--release-now for a model of what there is."
+            )
         if not self._writes:
             return first
         checkpoints.remove_abandoned(self.folder)
@@ -159,6 +168,7 @@ class Run:
             self.start.tokenizer,
             self.config.validation_frames,
             skipped=skipped,
+            broken=self._broken,
         )
         with released_weights(self.start.model.vlm, self.trainer.mean):
             scores = validation_scores(
@@ -177,14 +187,15 @@ class Run:
 
     def _finish(self, *, release: bool) -> None:
         """Report, and where it is due the model, which the node's own grounder then looks at some frames with."""
-        lines = [line for line in read_log(self.folder) if line["kind"] == "validation"]
+        step = int(self.trainer.state.global_step)
+        lines = [line for line in read_log(self.folder) if line["kind"] == "validation" and line["step"] <= step]
         figures = {
             f"step {line['step']}": {k: v for k, v in line.items() if k not in ("kind", "step")}
             for line in (lines[:1] + lines[-1:] if len(lines) > 1 else lines)
         }
         facts = Facts(
             stage=self.stage,
-            steps=int(self.trainer.state.global_step),
+            steps=step,
             data="; ".join(source.about for source in self.sources),
             skipped=describe(self.trainer.skipped),
             figures=figures,
@@ -204,9 +215,9 @@ class Run:
 
     def _write_samples(self, model: Path) -> None:
         """Pictures of what the model finds; a run is not lost for want of them."""
-        pairs = (pair for source in self.validation for shard in source.shards for pair in source.pairs(shard))
+        pairs = readable_pairs(self.validation, Counter(), self._broken)
         try:
-            records = [frame for frame, _ in islice(pairs, SAMPLE_FRAMES)]
+            records = list(islice((frame for frame, _ in pairs if _is_readable(frame)), SAMPLE_FRAMES))
             if records:
                 write_samples(self.folder, model, records, self.config, self.device)
         except (ImportError, N3dError) as error:
@@ -227,6 +238,15 @@ class Run:
     def _ask_to_stop(self) -> None:
         """Lets the step finish and a checkpoint follow; a second Ctrl-C kills."""
         self.trainer.stop_asked = True
+
+
+def _is_readable(frame: FrameRecord) -> bool:
+    """Whether its images can be decoded."""
+    try:
+        frame.frame()
+    except N3dError:
+        return False
+    return True
 
 
 def with_folders(config: TrainConfig, data: list[str], validation: list[str]) -> TrainConfig:
@@ -285,6 +305,22 @@ def begin_folder(folder: Path, resume: str) -> None:
     strangers = [name for name in found if not name.endswith(".part")]  # another process may just be writing its first
     if strangers and not _is_run(folder):
         raise ConfigurationError(f"{folder}: expected a new folder or one of a run, got one with {strangers[0]}.")
+
+
+def check_release(config: TrainConfig, folder: Path) -> None:
+    """Refuses a release where there is nothing to release, before a model is loaded or a folder made.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+
+    Raises:
+        ConfigurationError: no checkpoint, or divided weights without the launcher that they need.
+    """
+    if checkpoints.newest_checkpoint(folder) is None:
+        raise ConfigurationError(f"{folder}: expected a run with a checkpoint, got none to make a model of.")
+    if config.sharded and not is_launched():
+        raise ConfigurationError(f"{folder}: its weights are divided; start this with torchrun, as the run was.")
 
 
 def _is_run(folder: Path) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class StepCallback(TrainerCallback):
-    """Numbers are checked before a step is taken; after it come the mean, the log, checkpoints and a wish to stop.
+    """Numbers are checked before a step is taken; after it come the mean, the log, checkpoints and the end.
 
     Args:
         trainer: whose steps they are.
@@ -35,8 +35,8 @@ class StepCallback(TrainerCallback):
         trainer = self._trainer
         if trainer.on_step is not None:
             trainer.on_step(trainer, trainer.step_values())
-        if trainer.stopped or state.global_step % trainer.config.checkpoint_every == 0:
+        if trainer.is_last_step or state.global_step % trainer.config.checkpoint_every == 0:
             control.should_save = True
-        if trainer.stopped:
+        if trainer.is_last_step:
             control.should_training_stop = True
         return control

@@ -74,7 +74,8 @@ class GroundingTrainer(Trainer):
         self.last_step = config.optimizer.steps
         """At which a run ends, with a checkpoint; below the configuration's steps it can go on later."""
         self.stop_asked = False
-        self.stopped = False
+        self.is_last_step = False
+        """Whether the step in hand is the last one now: of the run, or because someone asked to stop."""
         self.skipped: Counter[str] = Counter()
         self._broken = BrokenOnes()
         self._cursors: dict[int, Cursor] = {}
@@ -145,7 +146,7 @@ class GroundingTrainer(Trainer):
         if self.args.world_size > 1:
             torch.distributed.all_reduce(counts)
         self._items = counts[0].clamp_min(1)
-        self.stopped = bool(counts[1] > 0) or self.state.global_step + 1 >= self.last_step
+        self.is_last_step = bool(counts[1] > 0) or self.state.global_step + 1 >= self.last_step
         self._sums = {}
         return batches, self._items
 
@@ -281,8 +282,10 @@ class GroundingTrainer(Trainer):
         """
         found = self.found(to_go_on=False)
         if found is None:
-            raise ConfigurationError(f"{self.folder}: expected a run with a checkpoint, got none to finish.")
+            raise ConfigurationError(f"{self.folder}: expected a run with a checkpoint, got none to make a model of.")
         newest, values = found
+        if self.mean is not None and not checkpoints.load_pieces(newest, saved.MEANS):
+            logger.warning("%s is compact: its own weights are released, not their running mean.", newest)
         if not self.config.sharded:  # divided weights are read back when they are released
             self._load_from_checkpoint(str(newest), self.model)
         self.state.global_step = int(values["step"])
@@ -298,10 +301,11 @@ class GroundingTrainer(Trainer):
             saved.RANDOM: saved.random_tensors(self.args.device),
         }
         if self.config.checkpoint == "compact":
-            # Of a run that is over nothing moves any more, and its running mean is what is released, now or once more.
+            # Of a run that is over nothing moves any more; where one ends, its running mean is what is released, now or
+            # once more.
             over = self.state.global_step >= self.config.optimizer.steps
             groups[saved.MOMENTS] = {} if over else saved.compacted(groups[saved.MOMENTS])
-            groups[saved.MEANS] = groups[saved.MEANS] if over else {}
+            groups[saved.MEANS] = groups[saved.MEANS] if self.state.global_step >= self.last_step else {}
         mine = {str(stream): cursor.to_json() for stream, cursor in sorted(self._cursors.items())}
         every: list[Any] = [mine]
         if self.args.world_size > 1:

@@ -6,7 +6,6 @@ out right (F1 stays near 0 for the first ten thousand samples of a small model),
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from model_training.examples.config import ExampleConfig
 from model_training.examples.example import FrameExample, Mix, make_example
-from model_training.examples.left_out import UNREADABLE_FRAME, UNREADABLE_SHARD
+from model_training.examples.left_out import UNREADABLE_FRAME, UNREADABLE_SHARD, Broken, BrokenOnes
 from model_training.examples.packing import make_batch
 from model_training.examples.sources import Pair, Source
 from model_training.examples.tokens import SLOTS
@@ -27,8 +26,6 @@ from model_training.training.network import TrainedModel
 from n3d_ros.codec.box_code import BINS
 from n3d_ros.codec.tokenizer import Tokenizer
 from n3d_ros.errors import N3dError
-
-logger = logging.getLogger(__name__)
 
 ANSWER_LOSS = "answer"
 SEED = 20  # of the questions that are drawn for validation, always the same
@@ -42,6 +39,7 @@ def validation_examples(
     frames: int,
     *,
     skipped: Counter[str] | None = None,
+    broken: BrokenOnes | None = None,
 ) -> Iterator[FrameExample]:
     """The first frames of a source, never changed, each with the same questions every time.
 
@@ -52,35 +50,49 @@ def validation_examples(
         tokenizer: of the model.
         frames: how many.
         skipped: counts what is left out, by reason.
+        broken: tells what cannot be read, once for all calls that share it.
 
     Yields:
         Examples.
     """
     counts = Counter() if skipped is None else skipped
+    broken = broken or BrokenOnes()
     plain = ExampleConfig(**{n: getattr(examples, n) for n in examples.__dataclass_fields__ if n != "augment"})
-    for number, (frame, questions) in enumerate(islice(_readable_pairs(sources, counts), frames)):
+    for number, (frame, questions) in enumerate(islice(readable_pairs(sources, counts, broken), frames)):
         rng = np.random.default_rng([SEED, number])
         try:
             example = make_example(frame, questions, plain, tokenizer, mix=mix, rng=rng, skipped=counts)
         except N3dError as error:
-            logger.warning("Validation frame %s is left out: %s", frame.id, error.message)
+            broken.tell([Broken("frame", f"Validation frame {frame.id}", error.message)])
             counts[UNREADABLE_FRAME] += 1
             continue
         if example is not None:
             yield example
 
 
-def _readable_pairs(sources: Sequence[Source], counts: Counter[str]) -> Iterator[Pair]:
-    """Frames and questions of all shards but those that cannot be read."""
+def readable_pairs(sources: Sequence[Source], counts: Counter[str], broken: BrokenOnes) -> Iterator[Pair]:
+    """Frames and questions of all shards but those that cannot be read.
+
+    Args:
+        sources: of validation.
+        counts: of what is left out, by reason; added to.
+        broken: tells it.
+
+    Yields:
+        Frames with their questions, in the shards' order.
+    """
     for source in sources:
         for shard in source.shards:
-            try:
-                pairs = list(source.pairs(shard))
-            except N3dError as error:
-                logger.warning("Validation, %s, shard %d is left out: %s", source.about, shard, error.message)
-                counts[UNREADABLE_SHARD] += 1
-                continue
-            yield from pairs
+            yield from _pairs_of(source, shard, counts, broken)
+
+
+def _pairs_of(source: Source, shard: int, counts: Counter[str], broken: BrokenOnes) -> Iterator[Pair]:
+    """What can be read of one shard."""
+    try:
+        yield from source.pairs(shard)
+    except N3dError as error:
+        broken.tell([Broken("shard", f"Validation, {source.about}, shard {shard}", error.message)])
+        counts[UNREADABLE_SHARD] += 1
 
 
 class Errors:

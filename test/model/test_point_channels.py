@@ -112,12 +112,13 @@ def test_at_zero_the_network_is_the_one_without_point_channels() -> None:
         assert torch.equal(plain(**inputs).logits, more(**inputs).logits)
 
 
+@pytest.mark.parametrize("part", [slice(0, PLACE.start), PLACE], ids=["points", "place"])
 @pytest.mark.parametrize("sizes", [[(4, 6)], [(4, 6), (4, 6)], [(4, 6), (6, 4)]])
-def test_points_reach_the_logits(sizes: list[tuple[int, int]]) -> None:
+def test_points_and_place_reach_the_logits(sizes: list[tuple[int, int]], part: slice) -> None:
     model, inputs = model_with_points(), make_inputs(sizes)
     with torch.no_grad():
         before = model(**inputs).logits
-        model.get_parameter(NAME).zero_()
+        model.get_parameter(NAME)[:, part].zero_()
         assert not torch.allclose(before, model(**inputs).logits, atol=1e-3)
 
 

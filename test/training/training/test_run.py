@@ -50,6 +50,7 @@ YAML = {
     "checkpoint_every": 2,
     "validation_frames": 2,
 }
+AVERAGED = {"steps": 3, "warmup_steps": 1, "average": 0.9}
 
 
 def written(folder: Path, values: dict[str, object]) -> Path:
@@ -161,9 +162,10 @@ def test_a_stopped_run_gives_a_model_when_asked_and_can_still_go_on(
     start: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    given = ("stage1", "--config", written(tmp_path, YAML), "--data", data, "--out", out, "--start", start)
+    given = ("stage1", "--config", written(tmp_path, YAML | {"optimizer": AVERAGED, "validate_every": 1}),
+             "--data", data, "--validation", data, "--out", out, "--start", start)  # fmt: skip
     assert train.run(arguments(*given, "--device", "cpu")) == 0
-    whole, early = released(out), tmp_path / "early"
+    whole = released(out)
     shutil.rmtree(out / "checkpoint-00000003")  # as if it had been stopped at step 2
     shutil.rmtree(out / "model")
     capsys.readouterr()
@@ -171,21 +173,40 @@ def test_a_stopped_run_gives_a_model_when_asked_and_can_still_go_on(
     assert train.run(arguments(*given, "--device", "cpu", "--release-now")) == 0
     assert f"{out / 'model'}: the model after 2 steps" in capsys.readouterr().out
     assert "Stopped after 2 of 3 steps" in (out / "report.md").read_text()
-    assert (out / "model" / "SHA256SUMS").is_file()
-    assert released(out) != whole
-
-    others = [early if word == out else word for word in given]
-    assert train.run(arguments(*others, "--device", "cpu", "--until", 2)) == 0
-    assert "the model after 2 steps" in capsys.readouterr().out
-    assert released(early) == released(out)
+    assert (out / "model" / "SHA256SUMS").is_file() and released(out) != whole
+    card = (out / "model" / "README.md").read_text()
+    assert "step 2" in card and "step 3" not in card  # which other weights had
 
     assert train.run(arguments(*given, "--device", "cpu")) == 0
     assert released(out) == whole
-
-    with pytest.raises(ConfigurationError, match="--until: expected 1 to 3"):
-        train.run(arguments(*given, "--until", 4))
+    other = [tmp_path / "other" if word == out else word for word in given]
     with pytest.raises(ConfigurationError, match="with a checkpoint, got none"):
-        train.run(arguments(*given[:-4], "--out", tmp_path / "other", "--start", start, "--release-now"))
+        train.run(arguments(*other, "--release-now"))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("kind", ["exact", "compact"])
+def test_a_run_ends_at_the_step_that_is_named_and_goes_on_from_there(
+    start: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    config = written(tmp_path, YAML | {"optimizer": AVERAGED, "checkpoint_every": 100, "checkpoint": kind})
+    given = ("stage1", "--config", config, "--data", data, "--start", start, "--device", "cpu", "--out")
+    assert train.run(arguments(*given, out, "--until", 2)) == 0
+    assert "the model after 2 steps" in capsys.readouterr().out
+    assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-00000002"]
+    early = released(out)
+    assert train.run(arguments(*given, out, "--until", 2)) == 0
+    assert released(out) == early
+    with pytest.raises(ConfigurationError, match="the run stands at step 2 already"):
+        train.run(arguments(*given, out, "--until", 1))
+    with pytest.raises(ConfigurationError, match="--until: expected 1 to 3"):
+        train.run(arguments(*given, out, "--until", 4))
+    assert train.run(arguments(*given, out)) == 0
+    assert released(out) != early
+    if kind == "exact":
+        assert train.run(arguments(*given, whole)) == 0
+        assert released(out) == released(whole)
 
 
 def test_mistakes_are_told_in_a_sentence(start: Path, tmp_path: Path) -> None:
@@ -252,7 +273,7 @@ def test_a_run_whose_validation_gives_nothing_says_so_once_and_trains_on(
     told = [record.message for record in caplog.records if "Nothing is validated" in record.message]
     assert len(told) == 1 and "1 frame that cannot be read" in told[0] and "n3d dataset check" in told[0]
     assert {line["kind"] for line in read_log(tmp_path)} == {"train"}
-    assert (tmp_path / "model" / "SHA256SUMS").is_file() and "No sample pictures" in caplog.text
+    assert (tmp_path / "model" / "SHA256SUMS").is_file() and caplog.text.count("Validation frame") == 1
 
 
 def test_what_a_killed_run_left_half_written_goes_when_the_run_goes_on(start: Path, data: Path, tmp_path: Path) -> None:
