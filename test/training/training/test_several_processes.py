@@ -34,8 +34,9 @@ def test_two_processes_train_and_go_on_as_if_they_had_not_stopped(start: Path, t
                "--device", "cpu", "--threads", "1"]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
 
-    def losses() -> dict[int, float]:
-        done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, timeout=280)
+    def losses(*more: str) -> dict[int, float]:
+        words = [*map(str, command), *more]
+        done = subprocess.run(words, env=environment, capture_output=True, timeout=280)
         assert done.returncode == 0, done.stderr.decode()[-6000:]
         return {line["step"]: line["total"] for line in read_log(out) if line["kind"] == "train"}
 
@@ -43,5 +44,10 @@ def test_two_processes_train_and_go_on_as_if_they_had_not_stopped(start: Path, t
     assert sorted(whole) == [1, 2, 3, 4]
     weights = (out / "model" / SINGLE_FILE).read_bytes()
     shutil.rmtree(out / "checkpoint-00000004")
+    assert losses("--release-now") == whole  # nothing of the log goes for a look at step 2
+    assert (out / "model" / SINGLE_FILE).read_bytes() != weights
+    alone = [str(word) for word in (sys.executable, "-m", *command[command.index("n3d_ros.cli") :], "--release-now")]
+    done = subprocess.run(alone, env=environment, capture_output=True, text=True, timeout=280)
+    assert (done.returncode, "start this with torchrun" in done.stderr) == ((1, True) if sharded else (0, False))
     assert losses() == whole
     assert (out / "model" / SINGLE_FILE).read_bytes() == weights
