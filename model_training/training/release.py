@@ -62,7 +62,7 @@ tags: [3d-grounding, rgbd, robotics]
 ## Use
 
     ros2 launch n3d_ros n3d.launch.py grounder:=language_model model:=THIS_FOLDER
-    n3d eval THIS_FOLDER --data DATA      # how good it is on data of yours
+    n3d eval --data DATA --model THIS_FOLDER --out REPORT    # how good it is on data of yours
 
 `SHA256SUMS` holds the checksum of every file: `sha256sum -c SHA256SUMS`.
 
