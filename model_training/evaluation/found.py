@@ -152,8 +152,8 @@ class Found:
 def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Found:
     """What a grounder's result amounts to.
 
-    What is seen of an object is the box that a model wrote itself, else the box around the measured points that are
-    in the object's mask and in its box, else the hull of its box.
+    What is seen of an object is the box that a model wrote itself and that was left as it was; else the box around the
+    measured points that are in the object's mask and in its box; else the hull of the model's own box, or of its box.
 
     Args:
         result: of the grounder.
@@ -167,7 +167,7 @@ def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Fou
     points: PointMap | None = None
     objects, rejected = [], int(result.counts.get("rejected_lines", 0))
     for detection, said in zip(result.detections, raw, strict=True):
-        if points is None and said is None and detection.mask is not None and frame is not None:
+        if points is None and not _is_as_said(detection, said) and detection.mask is not None and frame is not None:
             points = frame.point_map()
         if not _is_usable(detection) or (said is not None and not _is_usable(said)):
             rejected += 1
@@ -187,7 +187,7 @@ def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Fou
 
 def _visible_box(detection: Detection3D, said: Detection3D | None, points: PointMap | None) -> Box3D:
     """The box around what is seen of an object, along the camera's axes."""
-    if said is not None:
+    if said is not None and _is_as_said(detection, said):
         return hull(said.box)
     if detection.mask is not None and points is not None:
         masked = points.xyz[detection.mask & points.valid]
@@ -196,7 +196,12 @@ def _visible_box(detection: Detection3D, said: Detection3D | None, points: Point
             ends = np.percentile(measured, (_BORDER_PERCENT, 100 - _BORDER_PERCENT), axis=0)
             if (ends[1] > ends[0]).all():
                 return Box3D.axis_aligned(ends.mean(axis=0), ends[1] - ends[0])
-    return hull(detection.box)
+    return hull(detection.box if said is None else said.box)
+
+
+def _is_as_said(detection: Detection3D, said: Detection3D | None) -> bool:
+    """Whether a model wrote the box itself: one that was fitted to measured points is another."""
+    return said is not None and said.box is detection.box
 
 
 def _is_usable(detection: Detection3D) -> bool:

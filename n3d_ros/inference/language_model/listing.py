@@ -13,8 +13,8 @@ from n3d_ros.geometry.iou import iou_3d
 from n3d_ros.inference.language_model.box_stream import BoxStream, StreamedBox
 from n3d_ros.inference.language_model.calibration import Calibration
 from n3d_ros.inference.language_model.config import LanguageModelConfig
-from n3d_ros.inference.language_model.measured import MeasuredBox, MeasuredFrame, measure_box
-from n3d_ros.inference.language_model.scores import ScoreFeatures, TokenEvidence, score_features
+from n3d_ros.inference.language_model.measured import MeasuredBox, MeasuredFrame, SeenObject, measure_box
+from n3d_ros.inference.language_model.scores import ScoreFeatures, TokenEvidence, place_doubt, score_features
 from n3d_ros.inference.timing import Stages
 
 _SHOWN_LINES = 3  # rejected lines quoted in a note
@@ -85,6 +85,7 @@ class BoxListing:
         self._on_detection = on_detection
         self._stream = BoxStream()
         self._seen: list[tuple[str, Box3D]] = []
+        self._taken: list[SeenObject] = []
         self._repeats_in_a_row = 0
         self._repeats = 0
         self._doubtful = 0
@@ -149,7 +150,8 @@ class BoxListing:
         self._repeats_in_a_row = 0
         frame = self._measured()
         with self._stages.timed("refine"):
-            measured = measure_box(raw, frame, refine=self._config.refine)
+            doubt = place_doubt(streamed.evidence, raw, self._context)
+            measured = measure_box(raw, frame, refine=self._config.refine, doubt=doubt, taken=self._taken)
         found = self._scored(streamed, raw, measured)
         if (found.detection.score or 0.0) < self._config.min_score:
             self._doubtful += 1
@@ -157,6 +159,8 @@ class BoxListing:
         self._note_clipping(code)
         self._cut_names += streamed.parsed.label_is_full
         self.found.append(found)
+        if measured.seen is not None:
+            self._taken.append(measured.seen)
         if len(self.found) >= self._max_objects:
             self.stop_reason = f"The list was ended at {_count(self._max_objects, 'object')}, as asked."
         if self._on_detection is not None:

@@ -170,11 +170,25 @@ def score_features(
         existence=_log_odds(existence),
         label=label,
         digits=digits,
-        place=-min(_relative_slip(evidence.slips, box, context), _MOST_SLIP),
+        place=-place_doubt(evidence, box, context),
         form=max(evidence.form, _LEAST_LOG_PROB),
         support=0.0 if support_ratio is None else _support(support_ratio),
         agreement=0.0 if agreement is None else agreement - _NEUTRAL,
     )
+
+
+def place_doubt(evidence: LineEvidence, box: Box3D, context: DecodeContext) -> float:
+    """How far off a box may be, as the probabilities of its numbers have it.
+
+    Args:
+        evidence: of its line.
+        box: as the model said it, camera optical frame.
+        context: of its frame.
+
+    Returns:
+        Expected error of centre and size, in sizes of the box, 0 to 2.
+    """
+    return min(_relative_slip(evidence.slips, box, context), _MOST_SLIP)
 
 
 def _layout(text: bytes) -> tuple[int, list[tuple[int, int]]]:

@@ -71,6 +71,29 @@ def test_a_box_of_nothing_stays_and_has_no_support(measured: MeasuredFrame) -> N
     assert found.point_count == 0
 
 
+def test_a_doubtful_box_without_points_is_taken_for_the_nearest_object_that_is_free(
+    view: View, measured: MeasuredFrame
+) -> None:
+    truth = true_box(view)
+    in_the_air = replace(rough(truth, 0.0), center=truth.center + 0.25 * measured.up)
+    assert not measure_box(in_the_air, measured, refine=True).is_fitted
+    sure = measure_box(in_the_air, measured, refine=True, doubt=0.1)
+    assert sure.box is in_the_air and sure.seen is None
+    found = measure_box(in_the_air, measured, refine=True, doubt=0.4)
+    assert found.is_fitted and found.seen is not None and iou_3d(found.box, truth) > 0.85
+    assert found.agreement == pytest.approx(iou_3d(in_the_air, found.box)) and found.color == "red"
+    other = measure_box(in_the_air, measured, refine=True, doubt=0.4, taken=[found.seen])
+    assert other.seen is not found.seen
+
+
+def test_an_object_far_away_or_of_another_size_is_never_taken(view: View, measured: MeasuredFrame) -> None:
+    truth = true_box(view)
+    far = replace(rough(truth, 0.0), center=truth.center + 0.4 * measured.up)
+    small = Box3D.axis_aligned(truth.center + 0.16 * measured.up, np.ptp(truth.corners, axis=0) / 5)
+    for raw in (far, small):
+        assert measure_box(raw, measured, refine=True, doubt=2.0).box is raw
+
+
 def test_without_refinement_a_box_stays_as_the_model_said_it(view: View, measured: MeasuredFrame) -> None:
     raw = rough(true_box(view))
     found = measure_box(raw, measured, refine=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,23 @@ def broken(detection: Detection3D, name: str, value: Any) -> Detection3D:
     return detection
 
 
-def test_what_is_seen_is_what_the_model_wrote() -> None:
+def test_what_is_seen_is_what_the_model_wrote_and_nothing_fitted() -> None:
+    raw = make_detection("mug", center=(0, 0, 1.9), mask=np.ones(make_frame().depth_m.shape, bool))
+    looked = found_of(GroundingResult(detections=(raw,), raw_detections=(raw,)), make_frame(), 12.0)
+    assert looked.objects[0].visible_box.center == pytest.approx([0, 0, 1.9])
+
+
+def test_of_a_fitted_box_it_is_what_was_measured_and_without_a_mask_what_the_model_wrote() -> None:
     refined, raw = make_detection("mug", center=(0, 0, 2), score=0.7), make_detection("mug", center=(0, 0, 1.9))
     looked = found_of(GroundingResult(detections=(refined,), raw_detections=(raw,)), make_frame(), 12.0)
     assert looked.objects[0].visible_box.center == pytest.approx([0, 0, 1.9])
     assert looked.objects[0].box.center == pytest.approx([0, 0, 2])
+    masked = replace(refined, mask=np.ones(make_frame().depth_m.shape, bool))
+    depth = np.full_like(make_frame().depth_m, 2.0)
+    depth[::2] = 2.1
+    with_mask = found_of(GroundingResult(detections=(masked,), raw_detections=(raw,)), make_frame(depth_m=depth), 1.0)
+    box = with_mask.objects[0].visible_box
+    assert box.center[2] == pytest.approx(2.05, abs=0.01)
     assert (looked.objects[0].score, looked.ms, looked.rejected) == (0.7, 12.0, 0)
 
 
