@@ -17,7 +17,7 @@ SUMMARY = "name what is wrong in a data set, and where"
 EXAMPLES = """\
   n3d dataset check data/scenes
   n3d dataset check data/scenes --workers 8
-  n3d train stage1 --config two_cores_rich --start n3d-nano --data data/scenes --out runs/one
+  n3d train stage1 --config two_cores_rich --start runs/near/model --data data/scenes --out runs/one
 """
 NEEDS_ROS = False
 
