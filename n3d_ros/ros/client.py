@@ -15,6 +15,7 @@ from n3d_ros.ros.plain_values import locate_response_to_dict as locate_response_
 from n3d_ros.ros.plain_values import object_msg_to_dict as object_msg_to_dict
 from n3d_ros.ros.plain_values import query_response_to_dict as query_response_to_dict
 from n3d_ros.ros.plain_values import status_name as status_name
+from n3d_ros.ros.qos import REQUEST
 
 DEFAULT_NODE = "/n3d"
 DISCOVERY_TIMEOUT_S = 5.0  # until the service of a running node is seen
@@ -49,8 +50,8 @@ class NodeClient:
         self._ground: Any = None
         self._newest: Any = None
         self._listening: Any = None
-        self._locate = node.create_client(Locate, f"{self._target}/locate")
-        self._query = node.create_client(SpatialQuery, f"{self._target}/query")
+        self._locate = node.create_client(Locate, f"{self._target}/locate", qos_profile=REQUEST)
+        self._query = node.create_client(SpatialQuery, f"{self._target}/query", qos_profile=REQUEST)
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
 

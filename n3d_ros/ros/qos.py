@@ -37,7 +37,8 @@ PICTURE = QoSProfile(
 )
 
 # Requests that arrive in one burst must all reach the node, so that those beyond request.queue_size are refused in
-# words; what the middleware's default depth of ten drops is never answered.
+# words; what the middleware's default depth of ten drops is never answered. Clients need it, too: each is brought the
+# answers to all of them, and one that is busy while eleven arrive would drop its own.
 REQUEST = QoSProfile(
     reliability=QoSReliabilityPolicy.RELIABLE,
     durability=QoSDurabilityPolicy.VOLATILE,
