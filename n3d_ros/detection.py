@@ -14,6 +14,16 @@ from n3d_ros.geometry.transforms import RigidTransform
 
 SURFACE_KINDS = ("table", "floor", "shelf", "wall")
 
+SHADES: frozenset[frozenset[str]] = frozenset(
+    frozenset(pair.split())
+    for pair in (
+        "black grey", "grey white", "red brown", "orange brown", "red orange", "red pink", "orange yellow",
+        "purple pink", "purple blue", "cyan blue", "cyan green", "brown black", "pink orange", "yellow green",
+        "yellow brown",
+    )
+)  # fmt: skip
+"""Neighbours into which light, shadow and a camera's white balance turn each other: one object, one word."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoxUncertainty:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from n3d_ros.detection import SHADES
 from n3d_ros.errors import InputError
 from n3d_ros.refine.fit import FittedBox
 from n3d_ros.refine.noise import KINECT_V1, DepthNoise
@@ -41,12 +42,6 @@ _PALE_SATURATION = 0.45  # below it light red is pink
 _BROWN_VALUE = 150.0  # of 255: dark orange is brown
 _FIRST_SHARE = 0.38  # the leading colour must hold this share of the pixels, else there are too many colours to name
 _SECOND_SHARE = 0.28  # and a second one this much to be named too
-_SHADES = (
-    {"black", "grey"}, {"grey", "white"}, {"red", "brown"}, {"orange", "brown"}, {"red", "orange"}, {"red", "pink"},
-    {"orange", "yellow"}, {"purple", "pink"}, {"purple", "blue"}, {"cyan", "blue"}, {"cyan", "green"},
-    {"brown", "black"}, {"pink", "orange"}, {"yellow", "green"}, {"yellow", "brown"},
-)  # fmt: skip
-"""Neighbours into which light, shadow and a camera's white balance turn each other: one object, one word."""
 
 
 def color_name(rgb: ArrayLike) -> str | None:
@@ -120,13 +115,13 @@ def _words(counts: NDArray[np.intp]) -> str | None:
     order = np.argsort(-counts, kind="stable")
     first: str = COLOR_WORDS[int(order[0])]
     others = [(COLOR_WORDS[k], int(counts[k])) for k in order[1:].tolist() if counts[k]]
-    own = int(counts[order[0]]) + sum(count for word, count in others if {first, word} in _SHADES)
+    own = int(counts[order[0]]) + sum(count for word, count in others if frozenset((first, word)) in SHADES)
     if own < _FIRST_SHARE * total:
         return None
-    apart = [(word, count) for word, count in others if {first, word} not in _SHADES]
+    apart = [(word, count) for word, count in others if frozenset((first, word)) not in SHADES]
     if apart:
         second = apart[0][0]
-        share = sum(count for word, count in apart if word == second or {second, word} in _SHADES)
+        share = sum(count for word, count in apart if word == second or frozenset((second, word)) in SHADES)
         if share >= _SECOND_SHARE * total:
             return f"{first} and {second}"
     return first

@@ -9,10 +9,12 @@ measured contradict each other ("yellow cylinder" of shape box), the label count
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
+from n3d_ros.detection import SHADES
 from n3d_ros.scene.nouns_alike import SAME_NAMES
 from n3d_ros.scene.nouns_alike import singular as singular
 from n3d_ros.scene.nouns_alike import words_of as words_of
@@ -326,6 +328,41 @@ def select(phrase: Phrase, objects: Sequence[DescribedT]) -> Selection[Described
         notes.append(phrase.shape_note())
     is_understood = phrase.is_known or bool(found) or labels_name_things or not objects
     return Selection(objects=tuple(found), notes=tuple(notes), is_understood=is_understood)
+
+
+def select_by_shade(phrase: Phrase, objects: Sequence[DescribedT]) -> Selection[DescribedT]:
+    """The objects that a phrase with colours means where none measures those colours.
+
+    Measured colours are words for what the camera saw under that light: a brown table may measure orange.
+
+    Args:
+        phrase: what is looked for.
+        objects: all there are.
+
+    Returns:
+        Those that are called the noun and whose measured colour is unknown, or a shade of what was said; with a note.
+        None without colours, and none whose label itself says a colour.
+    """
+    if not phrase.colors or phrase.noun is None:
+        return Selection(objects=())
+    named = [one for one in objects if phrase.is_named_by(one.label) or phrase.is_named_alike_by(one.label)]
+    chosen = select(replace(phrase, colors=()), [one for one in named if _may_look(one, phrase.colors)])
+    if not chosen.objects:
+        return Selection(objects=())
+    looks = " or ".join(dict.fromkeys(one.color for one in chosen.objects if one.color)) or "of no clear colour"
+    note = f"Colours vary with the light: what looks {looks} is taken for {' and '.join(phrase.colors)}."
+    return replace(chosen, notes=(*chosen.notes, note))
+
+
+def _may_look(one: Described, colors: Sequence[str]) -> bool:
+    """Whether an object may be of these colours, each of another one that was measured, seen in another light."""
+    if _plain_words(one.label) & COLORS.keys():
+        return False
+    seen = _plain_words(one.color) & COLORS.keys()
+    return not seen or any(
+        all(said == word or frozenset((said, word)) in SHADES for said, word in zip(colors, measured, strict=True))
+        for measured in permutations(sorted(seen), len(colors))
+    )
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:

@@ -85,16 +85,24 @@ def answer_to(question: Question, scene: Scene, query: SpatialQuery) -> SpatialA
     Returns:
         The answer; ``status`` says when there is none and ``text`` why.
     """
+    asker = Context.of(scene, query)
     try:
-        answers = [ANSWERERS[type(question.intent)](question.intent, one) for one in _contexts(question, scene, query)]
+        answers = [ANSWERERS[type(question.intent)](question.intent, one) for one in _contexts(question, asker)]
     except UnansweredError as unanswered:
         return unanswered.answer
-    return _dated(_agreed(answers), question, query)
+    return _dated(_with_loose_words(_agreed(answers), asker), question, query)
 
 
-def _contexts(question: Question, scene: Scene, query: SpatialQuery) -> list[Context]:
+def _with_loose_words(answer: SpatialAnswer, context: Context) -> SpatialAnswer:
+    """The answer with a step for words that were taken loosely and of which it does not tell yet."""
+    told = (answer.text, *answer.steps)
+    more = [note for note in dict.fromkeys(context.work.loosely) if not any(note in one for one in told)]
+    return replace(answer, steps=(*answer.steps, *more)) if more else answer
+
+
+def _contexts(question: Question, asker: Context) -> list[Context]:
     """Who looks, once for each thing that the viewpoint may mean."""
-    asker, viewpoint = Context.of(scene, query), question.viewpoint
+    viewpoint = question.viewpoint
     if viewpoint.view in (View.ASKER, View.CAMERA):
         return [asker]
     if viewpoint.view is View.AT_THING and viewpoint.at is not None:

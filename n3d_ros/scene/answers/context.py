@@ -46,11 +46,13 @@ class Work:
         spent: relations and comparisons computed.
         is_cut: whether there were more meanings than were followed up.
         known: results by what they were computed of, with that itself, so that its identity stays taken.
+        loosely: sentences on words that were taken loosely, wherever in the question they stand.
     """
 
     spent: int = 0
     is_cut: bool = False
     known: dict[Hashable, tuple[Any, ...]] = field(default_factory=dict)
+    loosely: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from n3d_ros.scene.answers.absence import unknown
+from n3d_ros.scene.answers.absence import departed, unknown
 from n3d_ros.scene.answers.body import ANY_SURFACE, SURFACE_NOUNS, Body
 from n3d_ros.scene.answers.context import Context
 from n3d_ros.scene.answers.wording import MAX_NAMED, counted, echo
-from n3d_ros.scene.phrases import ignored_note, select, singular, words_of
+from n3d_ros.scene.phrases import Selection, ignored_note, select, select_by_shade, singular, words_of
 from n3d_ros.scene.questions.question import Relation, Thing
 
 
@@ -28,6 +28,7 @@ class Meaning:
         condition: what was taken to be meant by a place that has several meanings: "on the red box 2".
         assumed: the bodies of that condition.
         among: how many bodies it could be as well as this one, itself among them.
+        by_shade_of: the thing whose colour nothing measures, so that a shade of it was taken; None: the name fits.
     """
 
     bodies: tuple[Body, ...]
@@ -40,6 +41,7 @@ class Meaning:
     condition: str = ""
     assumed: tuple[Body, ...] = ()
     among: int = 1
+    by_shade_of: Thing | None = None
 
     @property
     def one(self) -> Body:
@@ -47,13 +49,15 @@ class Meaning:
         return self.bodies[0]
 
 
-def called_so(thing: Thing, context: Context, left_out: Sequence[Body] = ()) -> Meaning:
+def called_so(thing: Thing, context: Context, left_out: Sequence[Body] = (), *, is_there: bool = False) -> Meaning:
     """The bodies that number and phrase fit.
 
     Args:
         thing: the words.
         context: what is known.
         left_out: bodies that "the other one" does not mean.
+        is_there: whether the words say that there is such a thing ("the red mug"): then a shade of the colour will do,
+            unless what has the colour was there before.
 
     Returns:
         All of them as one meaning; it may be empty.
@@ -62,11 +66,14 @@ def called_so(thing: Thing, context: Context, left_out: Sequence[Body] = ()) -> 
         UnansweredError: NOT_UNDERSTOOD, nothing here is ever called so.
     """
     chosen = select(thing.phrase, context.bodies)
-    bodies, notes = chosen.objects, chosen.notes
+    bodies = _numbered(thing, chosen.objects)
+    by_shade = _by_shade(thing, context) if is_there and not bodies else None
+    if by_shade is not None:
+        chosen, bodies = by_shade, by_shade.objects
+        context.work.loosely.append(by_shade.notes[-1])
+    notes = chosen.notes
     if thing.stands_out is not None:  # the word that the phrase left out chooses by measuring
         notes = tuple(note for note in notes if note not in (ignored_note([word]) for word in thing.phrase.ignored))
-    if thing.id is not None:
-        bodies = tuple(body for body in bodies if body.id == thing.id)
     bodies = _headed(thing, bodies)
     surfaces = _surfaces(thing, context)
     noun = thing.phrase.noun
@@ -83,7 +90,28 @@ def called_so(thing: Thing, context: Context, left_out: Sequence[Body] = ()) -> 
     step = f"{len(bodies)} of {len(context.bodies)} objects fit {words}{number}{names}{more}."
     if bodies and bodies[0].surface is not None:
         step = f"{counted(len(bodies), 'surface')} of the kind {bodies[0].label}{names}."
-    return Meaning(bodies=bodies, steps=(" ".join([step, *notes]),), notes=notes, fitting=len(bodies))
+    return Meaning(
+        bodies=bodies,
+        steps=(" ".join([step, *notes]),),
+        notes=notes,
+        fitting=len(bodies),
+        by_shade_of=thing if by_shade is not None and bodies and bodies[0].surface is None else None,
+    )
+
+
+def _numbered(thing: Thing, bodies: tuple[Body, ...]) -> tuple[Body, ...]:
+    """Those of a thing's number, if it has one."""
+    return bodies if thing.id is None else tuple(body for body in bodies if body.id == thing.id)
+
+
+def _by_shade(thing: Thing, context: Context) -> Selection[Body] | None:
+    """What a colour is taken for that nothing here measures; None where it was there before and may have left."""
+    here = {body.id for body in context.bodies}
+    then = () if context.query.before is None else context.query.before.objects
+    if departed(thing, context) or select(thing.phrase, [known for known in then if known.id not in here]).objects:
+        return None
+    found = select_by_shade(thing.phrase, _numbered(thing, context.bodies))
+    return found if found.objects else None
 
 
 def _headed(thing: Thing, bodies: tuple[Body, ...]) -> tuple[Body, ...]:

@@ -64,7 +64,7 @@ def _tells_others(thing: Thing) -> bool:
 def _meanings(thing: Thing, context: Context, named: Sequence[Body], *, together: bool) -> list[Meaning]:
     """What a thing may mean, computed anew."""
     left_out = _others(thing, context, named) if thing.is_other else ()
-    start = called_so(thing, context, left_out)
+    start = called_so(thing, context, left_out, is_there=not (together or thing.is_any or thing.is_each))
     if not start.bodies and not together:
         raise nothing(thing, context, start.notes, start.steps)
     found = [start]
@@ -275,8 +275,12 @@ def combined(
 def _continued(
     found: Sequence[tuple[Meaning, ...]], thing: Thing, context: Context, named: Sequence[Body], *, together: bool
 ) -> list[tuple[Meaning, ...]]:
-    """Combinations with one thing more; those that mean a body twice only where there are no others."""
+    """Combinations with one thing more; those that mean a body twice only where there are no others.
+
+    What is a shade of the colour that was said is not another thing that the question names as well.
+    """
     apart, repeating = list[tuple[Meaning, ...]](), list[tuple[Meaning, ...]]()
+    misnamed: Thing | None = None
     for before in found:
         said = [*named, *(body for meaning in before for body in meaning.bodies)]
         for one in meanings(thing, context, named=said, together=together):
@@ -284,7 +288,13 @@ def _continued(
             if len(apart) == MAX_MEANINGS and not _repeats(combination):
                 context.work.is_cut = True
                 return apart
-            (repeating if _repeats(combination) else apart).append(combination)
+            by_shade = next((each.by_shade_of for each in combination if each.by_shade_of is not None), None)
+            if _repeats(combination) and by_shade is not None:
+                misnamed = by_shade
+            else:
+                (repeating if _repeats(combination) else apart).append(combination)
+    if misnamed is not None and not (apart or repeating):
+        raise nothing(misnamed, context, (), ())
     return apart or repeating[:MAX_MEANINGS]
 
 

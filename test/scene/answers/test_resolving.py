@@ -121,6 +121,90 @@ def test_the_place_where_one_stands_may_have_several_meanings_too() -> None:
     assert "from the red box 2" in got.text
 
 
+# --- colours as measured
+
+LIT = scene_of(
+    known(1, "table", (0.0, 0.4, 1.5), (1.0, 0.1, 0.8), color="orange"),
+    known(2, "mug", (-0.3, 0.0, 1.0), color="blue"),
+    known(3, "jug", (0.3, 0.0, 1.2), color=""),
+    known(4, "crate", (0.5, 0.0, 1.2), color="red"),
+    known(5, "crate", (0.8, 0.0, 1.2), color="orange"),
+    known(6, "yellow cup", (0.0, 0.0, 2.0), color="yellow"),
+)
+
+
+def test_the_brown_table_may_measure_orange() -> None:
+    got = ask(LIT, Where(thing=the("brown table")))
+    assert (got.status, got.object_ids) == (StatusCode.OK, (1,))
+    assert any("what looks orange is taken for brown" in note for note in got.steps)
+    above = ask(LIT, IsPlaced(subject=the("blue mug"), options=(R.ABOVE,), references=(the("brown table"),)))
+    assert (above.status, above.value) == (StatusCode.OK, True)
+    assert ask(LIT, Where(thing=the("pink jug"))).object_ids == (3,)  # of no clear colour
+
+
+def test_a_measured_colour_goes_before_its_shades() -> None:
+    assert ask(LIT, Where(thing=the("red crate"))).object_ids == (4,)
+    got = ask(LIT, Where(thing=the("brown crate")))  # red and orange are shades of it, both
+    assert (got.status, got.object_ids) == (StatusCode.AMBIGUOUS, (4, 5))
+
+
+def test_a_reference_taken_by_its_shade_is_told_in_a_step() -> None:
+    right = Place(relation=R.RIGHT, references=(the("purple mug"),))
+    got = ask(LIT, Where(thing=the("jug", places=(right,))))
+    assert (got.status, got.object_ids) == (StatusCode.OK, (3,))
+    assert sum("what looks blue is taken for purple" in step for step in got.steps) == 1
+    at_table = Viewpoint(view=View.AT_THING, at=the("brown table"))
+    seen = ask(LIT, Direction(target=the("blue mug")), at_table)
+    assert seen.status is StatusCode.OK and any("taken for brown" in step for step in seen.steps)
+
+
+def test_one_thing_is_not_compared_with_itself_under_the_name_of_its_shade() -> None:
+    for intent in (
+        Compare(subject=the("purple mug"), quantity=Q.VOLUME, sense=Sense.MORE, other=the("blue mug")),
+        Measure(quantity=Q.DISTANCE, thing=the("blue mug"), reference=the("purple mug")),
+        IsPlaced(subject=the("purple mug"), options=(R.LEFT,), references=(the("blue mug"),)),
+    ):
+        got = ask(LIT, intent)
+        assert (got.status, got.value) == (StatusCode.NOT_FOUND, None)
+        assert got.text.startswith('I see no "purple mug".')
+    crates = Compare(subject=the("pink crate"), quantity=Q.VOLUME, sense=Sense.MORE, other=the("red crate"))
+    assert set(ask(LIT, crates).object_ids) == {4, 5}  # orange is a shade of pink, too
+
+
+def test_what_left_is_not_found_in_a_shade_of_it() -> None:
+    gone = known(9, "mug", (0.0, 0.0, 1.0), color="purple", stamp_ns=STAMP - 5 * SECOND)
+    got = ask(LIT, Where(thing=the("purple mug")), departed=(gone,))
+    assert got.status is StatusCode.NOT_FOUND and "I last saw the mug 9" in got.text
+    earlier = scene_of(gone, stamp_ns=STAMP - 5 * SECOND)
+    assert ask(LIT, Where(thing=the("purple mug")), before=earlier).status is StatusCode.NOT_FOUND
+    measured_otherwise = scene_of(replace(gone, id=2), stamp_ns=STAMP - 5 * SECOND)  # the same mug
+    assert ask(LIT, Where(thing=the("purple mug")), before=measured_otherwise).object_ids == (2,)
+
+
+def test_any_purple_mug_and_each_are_taken_as_measured() -> None:
+    any_mug, each = the("purple mug", is_any=True), the("purple mug", is_each=True)
+    for thing in (any_mug, each):
+        right = Place(relation=R.RIGHT, references=(thing,))
+        assert ask(LIT, Where(thing=the("jug", places=(right,)))).status is StatusCode.NOT_FOUND
+
+
+def test_a_number_goes_before_the_colour_of_another() -> None:
+    assert ask(LIT, Where(thing=the("pink crate", number=5))).object_ids == (5,)
+    assert ask(LIT, Where(thing=the("red crate", number=5))).object_ids == (5,)  # crate 4 measures red
+
+
+@pytest.mark.parametrize(
+    "words", ["red mug", "white table", "orange cup", "brown thing", "brown and yellow table", "red mug 2"]
+)
+def test_another_colour_is_no_shade(words: str) -> None:
+    assert ask(LIT, Where(thing=the(words))).status is StatusCode.NOT_FOUND
+
+
+def test_whether_there_is_a_brown_table_and_how_many_is_answered_by_what_is_measured() -> None:
+    assert ask(LIT, Exists(thing=the("brown table"))).value is False
+    assert ask(LIT, Count(thing=the("brown table"))).value == 0
+
+
 # --- nothing there
 
 
