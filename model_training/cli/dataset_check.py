@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from model_training.cli.stage_options import add_engine_arguments, shard_numbers
+from model_training.cli.stage_options import add_engine_arguments, shard_numbers, workers_of
 from n3d_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SUMMARY = "name what is wrong in a data set, and where"
 EXAMPLES = """\
   n3d dataset check data/scenes
   n3d dataset check data/scenes --workers 8
-  n3d train stage1 --config two_cores_rich --start runs/near/model --data data/scenes --out runs/one
+  n3d train stage1 --config my_objects_small --data data/scenes --out runs/one
 """
 NEEDS_ROS = False
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     with progress(len(numbers), "check", unit="shard") as bar:
         work = CheckShards(folder=folder).run
         options = {"engine": args.engine, "ray_address": args.ray_address}
-        for report in run_shards(work, numbers, workers=args.workers, **options):
+        for report in run_shards(work, numbers, workers=workers_of(args), **options):
             frames += report.rows
             found.counts.update(report.rejects)
             found.notes.extend(report.notes)

@@ -328,7 +328,8 @@ def _next_commands(done: Finished) -> str:
         [
             *questions,
             f"  n3d train {stage} --config {CONFIG} --start MODEL {' '.join(given)} --out {run}",
-            f"MODEL is the model to teach: a hub id such as {RELEASED}, or a folder.",
+            f"MODEL is the model to teach: a hub id such as {RELEASED}, or a folder. Without a GPU: --config "
+            "my_objects_small, which begins with n3d-nano.",
         ]
     )
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
+from model_training.cli.stage_options import (
+    add_engine_arguments,
+    config_file,
+    finish,
+    shard_numbers,
+    shipped_configs,
+    workers_of,
+)
 
 SUMMARY = "generate scenes whose objects and boxes are known"
 EXAMPLES = """\
   n3d dataset generate --config trial --out data/trial
-  n3d dataset generate --config scenes.yaml --out data/scenes
+  n3d dataset generate --config rich_train --scenes 500 --out data/rich        # the first of its 20 000 scenes
   n3d dataset generate --config scenes.yaml --out data/scenes --workers 8 --engine processes
   n3d dataset generate --config scenes.yaml --out /net/scenes --ray-address head:6379 --workers 64
   n3d dataset generate --config scenes.yaml --out data/scenes --shards 0-9     # and 10-19 on another machine
@@ -31,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="OUT", help="folder of the data set; one begun there is continued"
     )
+    parser.add_argument(
+        "--scenes", type=int, metavar="N", help="make the first N scenes, a whole data set of them (default: config's)"
+    )
     add_engine_arguments(parser)
 
 
@@ -50,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     from model_training.yaml_config import read_yaml
 
     config = read_yaml(config_file(args.config, "scenes"), SceneDatasetConfig)
+    if args.scenes is not None:
+        config = replace(config, scenes=args.scenes)
     folder = DatasetFolder.create(args.out, config.kind, config, config.shards)
     stage = GenerateScenes(config=config, folder=folder)
     made = run_stage(
@@ -57,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         folder,
         "frames",
         engine=args.engine,
-        workers=args.workers,
+        workers=workers_of(args),
         ray_address=args.ray_address,
         only=shard_numbers(args.shards, folder.shards),
         description="scenes",

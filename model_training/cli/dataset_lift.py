@@ -13,6 +13,7 @@ from model_training.cli.stage_options import (
     finish,
     shard_numbers,
     shipped_configs,
+    workers_of,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     check_sources(images, config)
     if not args.ray_address:  # a cluster's machines have models and devices of their own
         Tools.of(images, config)  # a wrong model ends here, before OUT is bound to it; a hub is asked once
-        if args.workers > 1:
+        if workers_of(args) > 1:
             forget_models()
     annotated, reading, source = _read(args, config)
     folder = prepare(Path(args.out).expanduser(), annotated, reading, config, source)
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         folder,
         "frames",
         engine=args.engine,
-        workers=args.workers,
+        workers=workers_of(args),
         ray_address=args.ray_address,
         only=shard_numbers(args.shards, folder.shards),
         description="lifting",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from model_training.cli.stage_options import add_engine_arguments, config_file, finish, shard_numbers, shipped_configs
+from model_training.cli.stage_options import (
+    add_engine_arguments,
+    config_file,
+    finish,
+    shard_numbers,
+    shipped_configs,
+    workers_of,
+)
 
 SUMMARY = "ask about every frame of a data set, with checked answers"
 EXAMPLES = """\
@@ -64,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         folder,
         "questions",
         engine=args.engine,
-        workers=args.workers,
+        workers=workers_of(args),
         ray_address=args.ray_address,
         only=there if wanted is None else [number for number in wanted if number in there],
     )

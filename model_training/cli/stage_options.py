@@ -31,9 +31,9 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, workers: int | None
     group.add_argument(
         "--workers",
         type=int,
-        default=default_workers() if workers is None else workers,
+        default=workers,
         metavar="N",
-        help=f"processes (default {'one per core, %(default)s here' if workers is None else '%(default)s'})",
+        help=f"processes (default {'one per core' if workers is None else '%(default)s'})",
     )
     group.add_argument(
         "--engine",
@@ -45,6 +45,18 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, workers: int | None
     group.add_argument(
         "--shards", metavar="A-B", help="make only these here, such as 0-9 or 3,7; other machines make the others"
     )
+
+
+def workers_of(args: argparse.Namespace) -> int:
+    """How many processes to use.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        What was given, else one per core.
+    """
+    return default_workers() if args.workers is None else int(args.workers)
 
 
 def shipped_configs(package: str) -> dict[str, Path]:

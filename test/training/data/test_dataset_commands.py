@@ -86,6 +86,29 @@ def test_scenes_are_generated_told_and_not_made_twice(
     assert "3 frames in 3 shards read: nothing wrong." in capsys.readouterr().out
 
 
+def test_the_first_scenes_of_a_recipe_are_a_whole_data_set(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every, few = tmp_path / "every", tmp_path / "few"
+    command = ["dataset", "generate", "--config", str(config), "--engine", "inline"]
+    assert cli.main([*command, "--out", str(every)]) == 0
+    assert cli.main([*command, "--out", str(few), "--scenes", "2"]) == 0
+    assert "2 frames in 2 shards made now" in capsys.readouterr().out
+    frames = [next(DatasetFolder.open(folder).frames()) for folder in (every, few)]
+    assert frames[0].id == frames[1].id and frames[0].image == frames[1].image
+    assert not DatasetFolder.open(few).missing("frames")  # so questions can be made of it, which need every shard
+
+
+@pytest.mark.parametrize("scenes", ["0", "-3", "1000000000"])
+def test_a_number_of_scenes_that_there_cannot_be_is_refused(
+    scenes: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["dataset", "generate", "--config", str(config), "--out", str(out), "--scenes", scenes]
+    assert cli.main(command) == cli.EXIT_FAILED
+    assert "scenes" in capsys.readouterr().err and not out.exists()
+
+
 def test_another_configuration_is_not_mixed_in(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,7 +253,7 @@ def test_without_the_packages_of_the_extra_help_is_there_and_the_rest_says_what_
 @pytest.mark.parametrize("name", shipped_configs("questions"))
 def test_every_configuration_of_questions_that_is_shipped_can_be_read(name: str) -> None:
     config = read_yaml(config_file(name, "questions"), QuestionConfig)
-    assert config.detection == 1 and config.reasoning == 0
+    assert config.detection == 1 and (config.reasoning > 0) == (name == "few")
 
 
 def test_shipped_configurations_are_named_without_their_path_and_a_file_of_the_user_goes_before(
