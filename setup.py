@@ -72,6 +72,7 @@ setup(
             "dataset check = model_training.cli.dataset_check",
             "train = model_training.cli.train",
             "eval = model_training.cli.evaluate",
+            "calibrate = model_training.cli.calibrate",
         ],
     },
 )

@@ -26,6 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "inference": {
         "errors",
         "settings",
+        "whole_files",
         "geometry",
         "frame",
         "detection",

@@ -60,7 +60,7 @@ def _add_input_arguments(group: Any) -> None:
 
 
 def _add_looker_arguments(group: Any) -> None:
-    group.add_argument("--model", metavar="FOLDER", help="language model: a folder or a hub id")
+    group.add_argument("--model", metavar="FOLDER", help="language model: a folder, a hub id or n3d-nano")
     group.add_argument("--grounder", metavar="NAME", help="geometric (default) or priors, where no model is given")
     group.add_argument("--boxes", choices=("found", "true"), default="found", help="true: given the true boxes")
     group.add_argument("--priors", metavar="DATA", help="data set that --grounder priors is measured on")
@@ -169,11 +169,13 @@ def _check(args: argparse.Namespace) -> None:
 def _identity(args: argparse.Namespace) -> dict[str, Any]:
     """What of the command makes it the same run: its options, and what the folders that they name hold."""
     from model_training.evaluation.contents import contents_digest
+    from n3d_ros.model.packaged import packaged_folder
 
     names = ("model", "grounder", "boxes", "priors", "no_refine", "dtype", *(["seconds"] if args.model else []))
     identity = {name: value for name in names if (value := getattr(args, name)) not in (None, False)}
     for name, pattern in (("model", "*"), ("priors", "frames/*.parquet")):
-        folder = Path(identity.get(name, "")).expanduser()
+        given = identity.get(name, "")
+        folder = packaged_folder(given) or Path(given).expanduser()
         if name in identity and folder.is_dir():  # else a hub id, whose files do not change
             identity[f"{name} contents"] = contents_digest(folder.glob(pattern))
     return identity

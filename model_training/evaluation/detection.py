@@ -99,8 +99,7 @@ class DetectionScores:
         """Boxes on things that are there but not asked for."""
         self.unmeasured = 0
         """Objects asked for whose box of this kind is not known."""
-        self._scores: dict[str, list[float]] = {BY_CLASS: [], ANY_CLASS: []}
-        self._right: dict[str, list[bool]] = {BY_CLASS: [], ANY_CLASS: []}
+        self._judged: dict[str, list[tuple[FoundObject, bool]]] = {BY_CLASS: [], ANY_CLASS: []}
 
     def add(
         self,
@@ -154,7 +153,20 @@ class DetectionScores:
         Returns:
             The figures.
         """
-        return score_calibration(self._scores[kind], self._right[kind])
+        judged = self._judged[kind]
+        scores = [min(max(one.score, 0.0), 1.0) for one, _ in judged if one.score is not None]
+        return score_calibration(scores, [is_right for _, is_right in judged])
+
+    def judged(self, kind: str) -> tuple[tuple[FoundObject, bool], ...]:
+        """The boxes that have a score, and whether each is right, as ``calibration`` counts them.
+
+        Args:
+            kind: ``BY_CLASS`` or ``ANY_CLASS``: of which pairs.
+
+        Returns:
+            In the order in which they were added.
+        """
+        return tuple(self._judged[kind])
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, JSON-ready."""
@@ -265,11 +277,7 @@ class DetectionScores:
             self.groups[kind, name].add(of_truths, of_found, pairs)
 
     def _add_scores(self, kind: str, found: Sequence[FoundObject], counted: Sequence[int], paired: set[int]) -> None:
-        for k in counted:
-            score = found[k].score
-            if score is not None:
-                self._scores[kind].append(min(max(score, 0.0), 1.0))
-                self._right[kind].append(k in paired)
+        self._judged[kind] += [(found[k], k in paired) for k in counted if found[k].score is not None]
 
 
 def true_box(one: ObjectRecord, measure: str) -> Box3D | None:

@@ -167,7 +167,9 @@ def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Fou
     points: PointMap | None = None
     objects, rejected = [], int(result.counts.get("rejected_lines", 0))
     for detection, said in zip(result.detections, raw, strict=True):
-        if points is None and not _is_as_said(detection, said) and detection.mask is not None and frame is not None:
+        own = detection.box if said is None else said.box
+        is_measured = said is None or own is not detection.box  # what a model wrote, and nothing changed, is not
+        if points is None and is_measured and detection.mask is not None and frame is not None:
             points = frame.point_map()
         if not _is_usable(detection) or (said is not None and not _is_usable(said)):
             rejected += 1
@@ -176,7 +178,7 @@ def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Fou
             FoundObject(
                 label=detection.label,
                 box=detection.box,
-                visible_box=_visible_box(detection, said, points),
+                visible_box=_visible_box(detection, own, points if is_measured else None),
                 score=detection.score,
                 color=detection.color or "",
                 shape=detection.shape or "",
@@ -185,10 +187,8 @@ def found_of(result: GroundingResult, frame: RgbdFrame | None, ms: float) -> Fou
     return Found(objects=tuple(objects), rejected=rejected, ms=ms, cut_short=result.partial or result.cut_off)
 
 
-def _visible_box(detection: Detection3D, said: Detection3D | None, points: PointMap | None) -> Box3D:
-    """The box around what is seen of an object, along the camera's axes."""
-    if said is not None and _is_as_said(detection, said):
-        return hull(said.box)
+def _visible_box(detection: Detection3D, own: Box3D, points: PointMap | None) -> Box3D:
+    """The box around what is seen of an object, along the camera's axes; around ``own`` without points."""
     if detection.mask is not None and points is not None:
         masked = points.xyz[detection.mask & points.valid]
         measured = masked[detection.box.contains(masked, margin_m=_MARGIN_M)]  # masks reach over borders a little
@@ -196,12 +196,7 @@ def _visible_box(detection: Detection3D, said: Detection3D | None, points: Point
             ends = np.percentile(measured, (_BORDER_PERCENT, 100 - _BORDER_PERCENT), axis=0)
             if (ends[1] > ends[0]).all():
                 return Box3D.axis_aligned(ends.mean(axis=0), ends[1] - ends[0])
-    return hull(detection.box if said is None else said.box)
-
-
-def _is_as_said(detection: Detection3D, said: Detection3D | None) -> bool:
-    """Whether a model wrote the box itself: one that was fitted to measured points is another."""
-    return said is not None and said.box is detection.box
+    return hull(own)
 
 
 def _is_usable(detection: Detection3D) -> bool:

@@ -7,6 +7,7 @@ copy that lacks a byte is named as such instead of answering nonsense.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from n3d_ros.errors import ConfigurationError
@@ -17,7 +18,7 @@ PACKAGED_FOLDER = Path(__file__).resolve().parent.parent / "models" / "n3d_nano"
 SUMS_FILE = "SHA256SUMS"
 MAX_SUMS_BYTES = 65_536
 BLOCK_BYTES = 1 << 20
-_MEND = "Install the package again, or fetch the checkout's large files again."
+_MEND = "Install the package again, or restore the checkout's file with `git checkout`."
 
 
 def packaged_folder(source: str | Path, *, folder: Path = PACKAGED_FOLDER) -> Path | None:
@@ -45,13 +46,32 @@ def packaged_folder(source: str | Path, *, folder: Path = PACKAGED_FOLDER) -> Pa
 
 
 def write_sums(folder: Path) -> None:
-    """Writes ``SHA256SUMS`` of all other files of a folder.
+    """Writes ``SHA256SUMS`` of all other files of a folder, as ``sha256sum -c`` reads it.
 
     Args:
         folder: of a checkpoint that is complete.
     """
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS_FILE)
-    write_whole(folder / SUMS_FILE, "".join(f"{_sum(file)}  {file.name}\n" for file in files).encode("ascii"))
+    _write({file.name: _sum(file) for file in folder.iterdir() if file.is_file() and file.name != SUMS_FILE}, folder)
+
+
+def drop_sum(folder: Path, name: str) -> None:
+    """Takes a file off the list, so that it may be replaced; the others are not read.
+
+    Args:
+        folder: of a checkpoint with its list.
+        name: of the file; it need not be on the list.
+    """
+    _write({other: wanted for other, wanted in _read_sums(folder / SUMS_FILE).items() if other != name}, folder)
+
+
+def add_sum(folder: Path, name: str) -> None:
+    """Puts a file on the list; the others are not read.
+
+    Args:
+        folder: of a checkpoint with its list.
+        name: of the file.
+    """
+    _write({**_read_sums(folder / SUMS_FILE), name: _sum(folder / name)}, folder)
 
 
 def check_sums(folder: Path) -> None:
@@ -72,11 +92,16 @@ def check_sums(folder: Path) -> None:
             raise ConfigurationError(f"{file}: expected sha256 {wanted[:16]}..., got {found[:16]}... {_MEND}")
 
 
+def _write(sums: Mapping[str, str], folder: Path) -> None:
+    """The list, by name."""
+    write_whole(folder / SUMS_FILE, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode())
+
+
 def _read_sums(file: Path) -> dict[str, str]:
     """Sums by file name."""
     try:
         with file.open("rb") as stream:
-            text = stream.read(MAX_SUMS_BYTES).decode("ascii")
+            text = stream.read(MAX_SUMS_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: cannot be read: {error}. {_MEND}") from error
     sums = {}

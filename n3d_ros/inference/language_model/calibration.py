@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from n3d_ros.errors import ConfigurationError, InputError
 from n3d_ros.geometry.arrays import FloatArray, finite_float, frozen_array
+from n3d_ros.whole_files import write_json
 
 FEATURES: tuple[str, ...] = ("tokens", "existence", "label", "digits", "place", "form", "support", "agreement")
 """What is known about a box, see ``scores.ScoreFeatures``; more of each is better, so no weight is below zero."""
@@ -202,7 +203,7 @@ def read_calibration(folder: Path) -> Calibration:
         return _from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ArithmeticError, RecursionError) as error:  # InputError is a ValueError, as json's
         raise ConfigurationError(
-            f"Calibration {path}: {error}. Delete the file to use scores that are not calibrated, or fit it again."
+            f"Calibration {path}: {error}. Delete the file; `n3d calibrate` makes another one."
         ) from error
 
 
@@ -217,7 +218,7 @@ def write_calibration(calibration: Calibration, folder: Path) -> Path:
         Path of the file.
     """
     path = folder / CALIBRATION_FILE
-    path.write_text(json.dumps(calibration.to_dict(), indent=2) + "\n", encoding="utf-8")
+    write_json(path, calibration.to_dict())
     return path
 
 

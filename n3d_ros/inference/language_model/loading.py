@@ -68,8 +68,8 @@ def load_runtime(config: LanguageModelConfig, on_progress: Progress | None = Non
     """
     if not config.model:
         raise ConfigurationError(
-            "Parameter model: expected a folder or a hub id such as yuxinhk/N3D-VLM for the language model, got an "
-            'empty string. Set it, or set grounder to "geometric".'
+            "Parameter model: expected a folder, a hub id such as yuxinhk/N3D-VLM, or n3d-nano for the language model, "
+            'got an empty string. Set it, or set grounder to "geometric".'
         )
     module, _, function = BACKENDS[config.backend].partition(":")
     load = getattr(importlib.import_module(module), function)

@@ -10,6 +10,7 @@ that doubt. Small models need it: they name things better than they place them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -216,8 +217,7 @@ def _same_object(raw: Box3D, measured: MeasuredFrame) -> tuple[SeenObject | None
         as_seen = iou_3d(raw, item.box)
         if as_seen < _WORTH_FITTING_IOU:
             continue
-        part = item.segment
-        fitted = fit_box(part.points, measured.up, support_height_m=part.base_m, noise=measured.noise)
+        fitted = _fitted(item, measured)
         agreement = max(as_seen, iou_3d(raw, fitted.box))
         if agreement >= best[0] and fitted.status == "fitted":
             best = (agreement, item, fitted)
@@ -228,13 +228,18 @@ def _nearest_object(
     raw: Box3D, measured: MeasuredFrame, reach: float, taken: Collection[SeenObject]
 ) -> tuple[SeenObject | None, FittedBox | None]:
     """The object least unlike a box, with its fit, if that is within reach; None for both when none is."""
-    free = [item for item in measured.objects if item not in taken]
-    nearest = min(free, key=lambda item: _unlikeness(raw, item.box), default=None)
-    if nearest is None or _unlikeness(raw, nearest.box) > reach:
+    free = [(_unlikeness(raw, item.box), item) for item in measured.objects if item not in taken]
+    unlikeness, nearest = min(free, key=lambda pair: pair[0], default=(math.inf, None))
+    if nearest is None or unlikeness > reach:
         return None, None
-    part = nearest.segment
-    fitted = fit_box(part.points, measured.up, support_height_m=part.base_m, noise=measured.noise)
+    fitted = _fitted(nearest, measured)
     return (nearest, fitted) if fitted.status == "fitted" else (None, None)
+
+
+def _fitted(item: SeenObject, measured: MeasuredFrame) -> FittedBox:
+    """The box fitted to an object's points."""
+    part = item.segment
+    return fit_box(part.points, measured.up, support_height_m=part.base_m, noise=measured.noise)
 
 
 def _unlikeness(box: Box3D, other: Box3D) -> float:
