@@ -22,7 +22,7 @@ from n3d_ros.weights.permissions import as_umask_says
 
 PREFIX = "checkpoint-"
 STATE_FILE = "state.json"
-MOST_BYTES = 15 * 1024 * 1024  # of one file: small enough for machines that hand back small files only
+MOST_BYTES = 15_000_000  # of one file: small enough for machines from which only small ones can be copied
 PARTIAL = re.compile(rf"\.{PREFIX}\d+\.part-(?P<process>\d+)", re.ASCII)  # of a checkpoint that is being written
 KEPT = 2  # the newest, and one before it should the disk fail
 
@@ -64,9 +64,27 @@ def load_pieces(folder: Path, stem: str) -> dict[str, Tensor]:
         Tensors by name.
     """
     found: dict[str, Tensor] = {}
-    for path in sorted(folder.glob(f"{stem}-*.safetensors")):
+    for path in _pieces(folder, stem):
         found.update(load_file(path))
     return found
+
+
+def has_pieces(folder: Path, stem: str) -> bool:
+    """Whether ``save_in_pieces`` wrote any tensor there.
+
+    Args:
+        folder: the folder.
+        stem: beginning of the file names.
+
+    Returns:
+        False where there were none to write.
+    """
+    return bool(_pieces(folder, stem))
+
+
+def _pieces(folder: Path, stem: str) -> list[Path]:
+    """The files of ``save_in_pieces``, in their order."""
+    return sorted(folder.glob(f"{stem}-*.safetensors"))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
@@ -122,6 +140,24 @@ def newest_checkpoint(run: Path) -> Path | None:
     """
     complete = [path for path in run.glob(f"{PREFIX}[0-9]*") if (path / STATE_FILE).exists()]
     return max(complete, key=lambda path: int(path.name.removeprefix(PREFIX)), default=None)
+
+
+def checkpoint_to_release(run: Path) -> Path:
+    """The newest complete checkpoint of a run of which a model is wanted.
+
+    Args:
+        run: folder of the run.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        ConfigurationError: the run has none.
+    """
+    newest = newest_checkpoint(run)
+    if newest is None:
+        raise ConfigurationError(f"{run}: expected a run with a checkpoint, got none to make a model of.")
+    return newest
 
 
 def remove_abandoned(run: Path) -> int:

@@ -15,7 +15,7 @@ class RunLog:
 
     def __init__(self, run: Path, first_step: int) -> None:
         self.path = run / LOG_FILE
-        kept = [line for line in read_log(run) if line["step"] <= first_step]
+        kept = read_log(run, until=first_step)
         self.path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def add(self, step: int, kind: str, values: Mapping[str, Any]) -> None:
@@ -30,11 +30,12 @@ class RunLog:
             file.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
 
 
-def read_log(run: Path) -> list[dict[str, Any]]:
+def read_log(run: Path, *, until: int | None = None) -> list[dict[str, Any]]:
     """The lines of a run's log; a last line that was cut off is left out.
 
     Args:
         run: folder of the run.
+        until: the last step whose lines are wanted; None: all.
 
     Returns:
         One mapping per line.
@@ -43,4 +44,5 @@ def read_log(run: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("}\n")]
+    values = [json.loads(line) for line in lines if line.endswith("}\n")]
+    return [line for line in values if until is None or line["step"] <= until]

@@ -52,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="OUT", help="folder of the run: log, checkpoints, report, model/"
     )
-    parser.add_argument("--start", metavar="MODEL", help="model to begin with, in place of the configuration's")
+    parser.add_argument(
+        "--start",
+        metavar="MODEL",
+        help="model to begin with, in place of the configuration's: a folder, a hub id or n3d-nano",
+    )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one"
     )

@@ -73,7 +73,7 @@ def conversations_of(
         config: which boxes, in which order.
 
     Returns:
-        Conversations.
+        Conversations; none where a question's first step has no objects and its second is not to be learnt.
 
     Raises:
         UnusableQuestionError: an object is not in the frame or has no box, or the answer has too many boxes.
@@ -91,7 +91,8 @@ def conversations_of(
         raise UnusableQuestionError(question, "object without a box in front of the camera")
     codes = box_codes(objects, context, target, ordered(question, config))
     if question.kind == "reasoning":
-        return _reasoning(question, objects, codes, context)
+        steps = _reasoning(question, objects, codes, context)
+        return steps if config.learn_answers else tuple(step for step in steps if step.kind == LOCATE)
     answer = format_boxes(codes)
     return (Conversation(kind=question.kind, user_text=_user_text(question), answer=answer, codes=codes),)
 

@@ -51,6 +51,9 @@ class ExampleConfig:
             learns it soonest), "near_to_far", or "given" as the data set has it.
         learn_forced: whether tokens that the grammar alone allows ("bbox_0=Bbox", commas after full numbers) count in
             the loss. The node never asks the model for them; leaving them out keeps the loss on what is to be learnt.
+        learn_answers: whether the second step of a question to reason about, its thought and its answer in words, is
+            learnt beside the first, which is where its objects are. False for a small model: those texts are most of
+            the tokens, and the node's own arithmetic answers from the boxes.
         questions_per_frame: most questions of one frame in one example; they share the image's tokens.
         max_tokens: longest example, image included; questions that no longer fit are left out.
         max_objects: most boxes of one answer; questions with more are left out. The node's grammar ends there too.
@@ -65,6 +68,7 @@ class ExampleConfig:
     target_box: str = field(default="visible", metadata={"choices": TARGET_BOXES})
     order: str = field(default="left_to_right", metadata={"choices": ORDERS})
     learn_forced: bool = False
+    learn_answers: bool = True
     questions_per_frame: int = number(4, "most questions of one frame", minimum=1, maximum=64)
     max_tokens: int = number(2048, "longest example", unit="tokens", minimum=64, maximum=65_536)
     max_objects: int = number(64, "most boxes of an answer", minimum=1, maximum=256)

@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Write an untrained small model, from which `n3d train stage1` starts.",
     )
     parser.add_argument("folder", help="folder to make")
-    parser.add_argument("--shape", choices=SHAPES, default="nano", help="nano: 8 M parameters; pico: 2 M, for a CPU")
+    parser.add_argument(
+        "--shape", choices=SHAPES, default="nano", help="nano: 7.8 M weights; pico: 2.8 M, as n3d-nano has"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same weights")
     parser.add_argument(
         "--no-depth",

@@ -69,7 +69,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         ),
     }
 )
-"""By name: "nano" is what is shipped where a GPU trained it, "pico" what two cores can train in hours."""
+"""By name: "pico" is the shape of the shipped n3d-nano, which two cores trained; "nano" is meant for a GPU."""
 
 
 def nano_config(tokenizer: Tokenizer, shape: str | Shape = "nano", *, depth: bool = True) -> dict[str, Any]:

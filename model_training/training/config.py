@@ -144,7 +144,7 @@ class TrainConfig:
 
     Args:
         name: of the model, for its card.
-        start_from: folder or hub id of the model to begin with: a released one, the last stage's, or random weights
+        start_from: folder or hub id of the model to begin with: released, n3d-nano, the last stage's, or random weights
             with a tokenizer. Its tokenizer and its shape are kept. `--start` takes its place.
         licence: of the weights that come out, for the card; empty: that of the weights it starts from, which may forbid
             more than the data's.
@@ -165,8 +165,9 @@ class TrainConfig:
         validation_frames: frames of a validation.
         checkpoint_every: steps between checkpoints.
         checkpoint: "exact" goes on bit by bit; "compact" holds 6 bytes per weight in place of 12 or 16, for machines
-            that hand back little: weights, and AdamW's second moments as bfloat16; its first moments and the running
-            mean begin anew, which a run makes up for in some tens of steps. Where a run ends, the mean is kept, too.
+            from which little can be copied: weights, and AdamW's second moments as bfloat16; its first moments and the
+            running mean begin anew, which a run makes up for in some tens of steps. Where a run ends, the mean is
+            kept, too.
     """
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 import shutil
@@ -23,10 +22,9 @@ from n3d_ros.model.card import LICENCES, UNKNOWN_LICENCE, OwnCard, read_own_card
 from n3d_ros.model.checkpoint import save_model
 from n3d_ros.model.config import size_name
 from n3d_ros.model.n3d_vlm import N3dVlm
+from n3d_ros.model.packaged import SUMS_FILE, write_sums
 from n3d_ros.whole_files import write_json, write_whole
 
-SUMS_FILE = "SHA256SUMS"
-PIECE_BYTES = 1 << 24
 COPIED = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -182,7 +180,8 @@ def card_text(vlm: N3dVlm, config: TrainConfig, facts: Facts, card: OwnCard) -> 
     Returns:
         Markdown.
     """
-    learnt = "where objects are" if facts.stage == "stage1" else "where objects are, and answers about them"
+    answers = ", and answers about them" if config.examples.learn_answers else ", also those of a question"
+    learnt = "where objects are" + (answers if facts.stage == "stage2" else "")
     target = config.examples.target_box
     boxes = "around what is seen, along the camera's axes" if target == "visible" else "whole objects, turned"
     tokens = f"at most {config.data.tokens_per_batch} tokens and {config.data.frames_per_batch} frames a batch"
@@ -222,20 +221,3 @@ def figures_table(figures: Mapping[str, Mapping[str, float]]) -> str:
         cells = [figures[title].get(name) for title in titles]
         rows.append(f"| {name} | {' | '.join('' if cell is None else f'{cell:.4g}' for cell in cells)} |")
     return "\n".join(rows)
-
-
-def write_sums(folder: Path) -> None:
-    """Writes the checksum of every file, as `sha256sum -c` reads them.
-
-    Args:
-        folder: of the model.
-    """
-    lines = []
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name != SUMS_FILE:
-            digest = hashlib.sha256()
-            with path.open("rb") as file:
-                while piece := file.read(PIECE_BYTES):
-                    digest.update(piece)
-            lines.append(f"{digest.hexdigest()}  {path.name}\n")
-    write_whole(folder / SUMS_FILE, "".join(lines).encode())

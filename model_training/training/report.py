@@ -68,7 +68,7 @@ def write_report(folder: Path, config: TrainConfig, facts: Facts, config_text: s
         config_text: the configuration as JSON.
         complete: whether the run is over.
     """
-    lines = [line for line in read_log(folder) if line["step"] <= facts.steps]
+    lines = read_log(folder, until=facts.steps)
     write_picture(folder / CURVES_FILE, curves(lines, CURVES))
     has_samples = (folder / SAMPLES_FILE).is_file()
     text = TEXT.format(

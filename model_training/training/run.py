@@ -188,7 +188,7 @@ class Run:
     def _finish(self, *, release: bool) -> None:
         """Report, and where it is due the model, which the node's own grounder then looks at some frames with."""
         step = int(self.trainer.state.global_step)
-        lines = [line for line in read_log(self.folder) if line["kind"] == "validation" and line["step"] <= step]
+        lines = [line for line in read_log(self.folder, until=step) if line["kind"] == "validation"]
         figures = {
             f"step {line['step']}": {k: v for k, v in line.items() if k not in ("kind", "step")}
             for line in (lines[:1] + lines[-1:] if len(lines) > 1 else lines)
@@ -317,8 +317,7 @@ def check_release(config: TrainConfig, folder: Path) -> None:
     Raises:
         ConfigurationError: no checkpoint, or divided weights without the launcher that they need.
     """
-    if checkpoints.newest_checkpoint(folder) is None:
-        raise ConfigurationError(f"{folder}: expected a run with a checkpoint, got none to make a model of.")
+    checkpoints.checkpoint_to_release(folder)
     if config.sharded and not is_launched():
         raise ConfigurationError(f"{folder}: its weights are divided; start this with torchrun, as the run was.")
 

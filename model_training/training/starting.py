@@ -54,7 +54,9 @@ def start_of(config: TrainConfig) -> Start:
         BackendError: LoRA without the package peft.
     """
     if not config.start_from:
-        raise ConfigurationError("train start_from: expected a folder or hub id to begin with; give --start MODEL.")
+        raise ConfigurationError(
+            "train start_from: expected a folder, a hub id or n3d-nano to begin with; give --start MODEL."
+        )
     folder = resolve_source(config.start_from)
     tokenizer = load_tokenizer(folder)
     if config.loss.sigma_bins > 0 and tokenizer.bin_ids is None:

@@ -229,11 +229,8 @@ class GroundingTrainer(Trainer):
 
     # -------------------------------------------------------------------------------------------------- checkpoints
 
-    def found(self, *, to_go_on: bool = True) -> tuple[Path, dict[str, Any]] | None:
+    def found(self) -> tuple[Path, dict[str, Any]] | None:
         """The checkpoint that the run goes on from, and what its JSON holds.
-
-        Args:
-            to_go_on: learning; what is only released may have been learnt by any number of processes.
 
         Returns:
             The newest in the folder; None: the run begins.
@@ -244,14 +241,19 @@ class GroundingTrainer(Trainer):
         newest = checkpoints.newest_checkpoint(self.folder)
         if newest is None:
             return None
-        values = checkpoints.read_state(newest)
-        saved.check_settled(values["config"], self.config, self.stage, newest)
-        if to_go_on and len(values["cursors"]) != self.args.world_size:
+        values = self._settled_state(newest)
+        if len(values["cursors"]) != self.args.world_size:
             raise ConfigurationError(
                 f"{newest}: written by {len(values['cursors'])} processes, whose data it divides; got "
                 f"{self.args.world_size}. Start as many."
             )
         return newest, values
+
+    def _settled_state(self, checkpoint: Path) -> dict[str, Any]:
+        """What a checkpoint's JSON holds; a ConfigurationError where it is of another configuration."""
+        values = checkpoints.read_state(checkpoint)
+        saved.check_settled(values["config"], self.config, self.stage, checkpoint)
+        return values
 
     def run(self) -> bool:
         """Goes on from the newest checkpoint in the folder, or begins.
@@ -280,11 +282,9 @@ class GroundingTrainer(Trainer):
         Raises:
             ConfigurationError: the folder holds none, or one of another configuration.
         """
-        found = self.found(to_go_on=False)
-        if found is None:
-            raise ConfigurationError(f"{self.folder}: expected a run with a checkpoint, got none to make a model of.")
-        newest, values = found
-        if self.mean is not None and not checkpoints.load_pieces(newest, saved.MEANS):
+        newest = checkpoints.checkpoint_to_release(self.folder)
+        values = self._settled_state(newest)
+        if self.mean is not None and not checkpoints.has_pieces(newest, saved.MEANS):
             logger.warning("%s is compact: its own weights are released, not their running mean.", newest)
         if not self.config.sharded:  # divided weights are read back when they are released
             self._load_from_checkpoint(str(newest), self.model)

@@ -17,6 +17,7 @@ from model_training.examples.answers import Conversation, conversations_of, dete
 from model_training.examples.config import ExampleConfig
 from model_training.examples.dense_targets import class_bucket
 from model_training.examples.example import Mix, chosen_questions, example_of, make_example
+from model_training.examples.left_out import NO_QUESTION
 from model_training.examples.look import look_at, target_box
 from model_training.examples.tokens import SLOTS, turn_of
 from model_training.nano.tokenizer import write_nano_tokenizer
@@ -147,6 +148,22 @@ def test_a_question_to_reason_about_is_asked_in_the_nodes_two_steps(tokenizer: T
     assert thought.startswith("The red box is 0.12 m") and answer == "The blue cylinder is taller."
     turn = turn_of(reason, tokenizer, learn_forced=False, max_boxes=64)
     assert turn.is_learnt.all() and (turn.slots == -1).all()
+
+
+def test_a_model_whose_node_answers_learns_where_the_objects_of_a_question_are_and_no_words(
+    tokenizer: Tokenizer,
+) -> None:
+    record, boxes_alone = tabletop_record(), replace(CONFIG, learn_answers=False)
+    look = look_at(record)
+    _, context = encode_frame(look.frame, CONFIG.input_options())
+    question = questions_about(record)[4]
+    assert (
+        conversations_of(question, look, context, boxes_alone) == conversations_of(question, look, context, CONFIG)[:1]
+    )
+    assert conversations_of(replace(question, object_ids=()), look, context, boxes_alone) == ()
+    skipped: Counter[str] = Counter()
+    assert make_example(record, [replace(question, object_ids=())], boxes_alone, tokenizer, skipped=skipped) is None
+    assert skipped == {NO_QUESTION: 1}
 
 
 def test_what_is_not_there_is_answered_by_no_box(tokenizer: Tokenizer) -> None:

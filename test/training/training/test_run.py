@@ -244,6 +244,17 @@ def test_a_model_has_the_licence_of_the_weights_it_began_with(start: Path, tmp_p
     assert "license: qwen-research-license\n" in text and "| Qwen Research License. No. |" in text
 
 
+def test_a_card_tells_whether_the_model_was_taught_to_answer_in_words(start: Path) -> None:
+    config, vlm = config_of(start), start_of(config_of(start)).model.vlm
+    boxes_alone = replace(config, examples=replace(config.examples, learn_answers=False))
+    said = []
+    for stage, one in (("stage1", config), ("stage2", config), ("stage2", boxes_alone)):
+        facts = Facts(stage=stage, steps=1, data="x", skipped="nothing", figures={})
+        said.append(card_text(vlm, one, facts, OwnCard(licence="MIT", licence_note="")))
+    assert ["and answers about them" in text for text in said] == [False, True, False]
+    assert "where objects are, also those of a question" in said[2]
+
+
 def test_a_refused_run_leaves_its_folder_as_it_was(start: Path, data: Path, tmp_path: Path) -> None:
     config = with_folders(config_of(start, optimizer=OptimizerConfig(steps=1)), [str(data)], [])
     assert Run(config, "stage1", tmp_path, device="cpu").train()
