@@ -70,14 +70,20 @@ THIRD_PARTY: dict[str, set[str]] = {
     "weights": {"numpy", "torch", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "safetensors", "open3d", "trimesh", "tqdm"},
-    "inference": {"numpy", "scipy", "cv2", "torch"},
+    "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime"},
 }
 """Packages outside the standard library that the layers without ROS may import."""
 
+GRAPHS = ("inference/onnx_*", "inference/export/*")
+"""What makes graphs and runs them."""
+
 EXTRA_PACKAGES: dict[str, tuple[str, ...]] = {
-    "torch": ("weights/*", "model/*", "depth/*", "depth/network/*", "inference/torch_*"),
+    "torch": ("weights/*", "model/*", "depth/*", "depth/network/*", "inference/torch_*", *GRAPHS),
     "transformers": ("model/*",),
-    "safetensors": ("weights/*", "model/*", "depth/*"),
+    "safetensors": ("weights/*", "model/*", "depth/*", *GRAPHS),
+    "onnx": ("inference/export/*",),
+    "onnx_ir": ("inference/export/*",),
+    "onnxruntime": ("inference/onnx_*",),
     "huggingface_hub": ("weights/*", "model/*"),
     "psutil": ("weights/*", "model/*"),
     "open3d": ("depth/evaluation/*",),

@@ -329,12 +329,12 @@ def views_mode(wanted: str, source: FrameSource, *, gives_poses: bool) -> str:
 def _load(args: argparse.Namespace, source: FrameSource, stopped: threading.Event) -> DepthModel:
     """The model, with its progress on standard error."""
     from n3d_ros.cli.depth_telling import loading_lines
-    from n3d_ros.depth.loading import load_depth_model
     from n3d_ros.depth.options import DepthOptions
+    from n3d_ros.inference.depth_loading import load_depth
 
     views = max(DepthOptions().max_views, args.chunk or 0, (source.count or 0) if args.views == "together" else 0)
     options = DepthOptions(process_res=args.resolution, pose_method=args.poses, max_views=views)
-    return load_depth_model(
+    return load_depth(
         args.model,
         metric=args.metric,
         device=args.device,

@@ -301,8 +301,8 @@ class _Run:
 
     def _load(self) -> DepthModel:
         """The model, with the benchmark's choice of the reference view."""
-        from n3d_ros.depth.loading import load_depth_model
         from n3d_ros.depth.options import DepthOptions
+        from n3d_ros.inference.depth_loading import load_depth
 
         options = DepthOptions(
             process_res=self._args.resolution, reference_view="first", max_views=self._settings.max_images
@@ -313,7 +313,7 @@ class _Run:
                 bar.set_description_str(sentence[:60])
                 bar.update(max(share - bar.n, 0))
 
-            return load_depth_model(
+            return load_depth(
                 self._args.model,
                 metric=self._args.metric,
                 device=self._args.device,

@@ -93,7 +93,7 @@ class TorchRunner:
                 rays=options.pose_method in RAY_METHODS,
             )
             poses, cameras = (_numpy(part)[0] for part in decode_pose(output.pose_encoding.float(), hw))
-        found = _cameras(poses, cameras)
+        found = usable_cameras(poses, cameras)
         notes: tuple[str, ...] = ()
         if options.pose_method in RAY_METHODS:
             notes = _replace_by_rays(found, output, hw, RAY_METHODS[options.pose_method])
@@ -133,8 +133,16 @@ class TorchRunner:
             ) from error
 
 
-def _cameras(w2c: Float32Array, matrices: Float32Array) -> tuple[FloatArray, FloatArray]:
-    """Estimated poses (S, 4, 4) and camera matrices (S, 3, 3) in float64, NaN where they are none."""
+def usable_cameras(w2c: Float32Array, matrices: Float32Array) -> tuple[FloatArray, FloatArray]:
+    """Estimated cameras as far as they are cameras.
+
+    Args:
+        w2c: (S, 3, 4) world to camera, as a network says.
+        matrices: (S, 3, 3) in pixels.
+
+    Returns:
+        (S, 4, 4) and (S, 3, 3) float64, NaN where they are none.
+    """
     poses, cameras = np.full((len(w2c), 4, 4), np.nan), np.full((len(w2c), 3, 3), np.nan)
     for view, (pose, camera) in enumerate(zip(w2c, matrices, strict=True)):
         if np.isfinite(camera).all():

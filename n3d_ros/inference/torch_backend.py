@@ -17,11 +17,10 @@ from torch import Tensor
 from n3d_ros.codec.model_input import ImageInput
 from n3d_ros.codec.token_set import TokenSet
 from n3d_ros.errors import BackendError, InputError
-from n3d_ros.inference.backend import MAX_TOP_K, Choices, Chunk, KvCache
+from n3d_ros.inference.backend import Choices, Chunk, KvCache
 from n3d_ros.inference.torch_choices import Chooser
+from n3d_ros.inference.torch_inputs import EncodedImage, check_call, code_of, points_of, visual_of
 from n3d_ros.model.decoder_graph import DecoderGraph
-from n3d_ros.model.point_channels import point_values
-from n3d_ros.model.position_code import position_code
 from n3d_ros.model.static_decoder import CacheSlot, StaticDecoder
 from n3d_ros.model.tables import vision_tables
 from n3d_ros.model.vision_graph import VisionGraph, VisionInputs
@@ -44,22 +43,6 @@ class HasModel(Protocol):
     def position_code(self) -> str:
         """Which code is added to the vision tower: "reference", "aligned" or "none"."""
         ...
-
-
-class TorchVisualTokens:
-    """An encoded image.
-
-    Args:
-        embeds: (M, h) on the backend's device.
-    """
-
-    def __init__(self, embeds: Tensor) -> None:
-        self.embeds = embeds
-
-    @property
-    def count(self) -> int:
-        """How many visual tokens it is."""
-        return int(self.embeds.shape[0])
 
 
 class TorchCache:
@@ -151,7 +134,6 @@ class TorchBackend:
             vision, graph = VisionGraph(model.model.visual), DecoderGraph(model.model.language_model, model.lm_head)
             decoder = StaticDecoder(graph, capacity=capacity, cuda_graphs=cuda_graphs != "off", compiles=compile)
         self._networks: _Networks | None = _Networks(vision, decoder)
-        self._code_width = int(model.config.vision_config.hidden_size)
         self.vocab_size = graph.vocab_size
         self.dtype = str(graph.dtype).removeprefix("torch.")
         self.device = _device_in_words(device)
@@ -186,7 +168,7 @@ class TorchBackend:
         with _told(what, decoder.device, decoder), torch.inference_mode(), decoder.on_stream():
             yield
 
-    def encode_image(self, image: ImageInput) -> TorchVisualTokens:
+    def encode_image(self, image: ImageInput) -> EncodedImage:
         """The image through the vision tower.
 
         Args:
@@ -195,22 +177,12 @@ class TorchBackend:
         Returns:
             Its visual tokens.
         """
-        device, geometry = self._decoder.device, self._vision.geometry
-        if self._mode == "none":
-            return self._encoded(image, lambda: torch.zeros(len(image.pixel_values), self._code_width, device=device))
+        geometry, device = self._vision.geometry, self._decoder.device
         return self._encoded(
-            image,
-            lambda: position_code(
-                torch.tensor(image.points, device=device),
-                image.grid,
-                self._code_width,
-                self._mode,
-                window_blocks=geometry.window,
-                merge=geometry.merge,
-            ),
+            image, lambda: code_of(image, mode=self._mode, width=self._vision.width, geometry=geometry, device=device)
         )
 
-    def encode_with_code(self, image: ImageInput, code: NDArray[np.float32]) -> TorchVisualTokens:
+    def encode_with_code(self, image: ImageInput, code: NDArray[np.float32]) -> EncodedImage:
         """The image through the vision tower with a position code that was made elsewhere.
 
         Args:
@@ -222,18 +194,17 @@ class TorchBackend:
         """
         return self._encoded(image, lambda: torch.tensor(code, device=self._decoder.device))
 
-    def _encoded(self, image: ImageInput, make_code: Callable[[], Tensor]) -> TorchVisualTokens:
+    def _encoded(self, image: ImageInput, make_code: Callable[[], Tensor]) -> EncodedImage:
         """The image through the vision tower with the code that is made there, where its errors are told."""
         self._set_threads()
         with self._at_work("the vision tower"):
             pixels = torch.tensor(image.pixel_values, device=self._decoder.device)
             further = None
             if self._vision.point_embed is not None:
-                points = torch.tensor(image.points, device=self._decoder.device)
-                further = point_values(points[None], image.grid, merge=self._vision.merge)[0]
+                further = points_of(image, merge=self._vision.merge, device=self._decoder.device)
             embeds = self._vision.encode(pixels, make_code(), self._vision_inputs(image.grid), further)
             self._decoder.synchronize()  # its time is this call's, not the next one's; once per frame
-            return TorchVisualTokens(embeds)
+            return EncodedImage(embeds)
 
     def new_cache(self) -> TorchCache:
         """An empty cache of ``capacity`` tokens.
@@ -280,7 +251,7 @@ class TorchBackend:
                 chunk.token_ids,
                 chunk.position_ids,
                 last=len(choose),
-                visual=self._visual(chunk),
+                visual=visual_of(chunk, self._image_token),
             )
             if following is None:
                 self._decoder.synchronize()  # as after an image: a prefix, once per frame
@@ -324,34 +295,8 @@ class TorchBackend:
         self._open()
         if not isinstance(cache, TorchCache) or cache.capacity != self.capacity:
             raise InputError("TorchBackend.forward: expected a cache made by this backend.")
-        count, limit = len(chunk.token_ids), self.capacity - cache.length
-        if count > limit:
-            raise BackendError(
-                f"The cache holds {self.capacity} tokens, {cache.length} are in it, {count} more do not fit; raise "
-                "`language_model.capacity`, shorten the prompt or lower `language_model.max_new_tokens`."
-            )
-        if len(choose) > count or not 1 <= top_k <= MAX_TOP_K:
-            raise InputError(
-                f"TorchBackend.forward: expected at most {count} places and top_k of 1 to {MAX_TOP_K}, got "
-                f"{len(choose)} and {top_k}."
-            )
-        if int(chunk.token_ids.min()) < 0 or int(chunk.token_ids.max()) >= self.vocab_size:
-            raise InputError(f"Chunk.token_ids: expected 0 to {self.vocab_size - 1}, got {chunk.token_ids}.")
+        check_call(cache, chunk, choose, top_k, vocab_size=self.vocab_size, name="TorchBackend")
         return cache
-
-    def _visual(self, chunk: Chunk) -> tuple[NDArray[np.int64], Tensor] | None:
-        """Where visual tokens stand in the chunk, and their embeddings."""
-        if not chunk.visual:
-            return None
-        embeds = [tokens.embeds for tokens in chunk.visual if isinstance(tokens, TorchVisualTokens)]
-        places = np.flatnonzero(chunk.token_ids == self._image_token)
-        count = sum(len(tensor) for tensor in embeds)
-        if len(embeds) != len(chunk.visual) or count != len(places):
-            raise InputError(
-                f"Chunk.visual: expected {len(places)} tokens encoded by this backend, one per image token of the "
-                f"chunk, got {count}."
-            )
-        return places, embeds[0] if len(embeds) == 1 else torch.cat(embeds)
 
 
 def _device_in_words(device: torch.device) -> str:

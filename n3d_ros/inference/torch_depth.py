@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from n3d_ros.depth.loading import load_depth_model
 from n3d_ros.depth.model import DepthModel
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.views import DepthEstimate, PoseSource, View, ViewDepth
 from n3d_ros.errors import ConfigurationError, GroundingError
 from n3d_ros.inference.depth_config import DepthModelConfig
+from n3d_ros.inference.depth_loading import load_depth
 from n3d_ros.inference.depth_source import ColorView, FoundDepth
 from n3d_ros.inference.grounder import OnProgress
 
@@ -115,7 +115,7 @@ def load_model_depth(
         ConfigurationError: files that cannot be used, or a model that cannot give metres where it must.
         BackendError: too little memory.
     """
-    model = load_depth_model(
+    model = load_depth(
         config.model,
         metric=config.metric_model or None,
         device=config.device,

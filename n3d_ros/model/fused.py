@@ -189,6 +189,10 @@ class RmsNorm(nn.Module):
         Returns:
             (S, D) in the dtype of the weights.
         """
+        if torch.compiler.is_exporting():  # in the form that runtimes know and replace by one kernel
+            wide = x.float()
+            spread = torch.sqrt(wide.pow(2).mean(dim=-1, keepdim=True) + self.eps)
+            return (wide / spread * self.weight).to(self.dtype)
         return functional.rms_norm(x, (x.shape[-1],), self.weight, self.eps).to(self.dtype)
 
 

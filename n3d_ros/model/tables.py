@@ -204,7 +204,7 @@ class TextRotary:
     def __init__(self, *, head_dim: int, theta: float, sections: tuple[int, ...]) -> None:
         if 2 * sum(sections) != head_dim:
             raise InputError(f"mRoPE sections: expected a sum of {head_dim / 2:g} (half a head), got {sections}.")
-        self.head_dim = head_dim
+        self.head_dim, self.theta, self.sections = head_dim, theta, sections
         self._axis = np.repeat([number % 3 for number in range(len(sections))], sections)
         self._frequencies = inverse_frequencies(head_dim, theta)
         self._kept = self._computed(np.tile(np.arange(KEPT_POSITIONS, dtype=np.int64), (3, 1)))

@@ -150,6 +150,7 @@ class VisionGraph(nn.Module):
             raise BackendError(f"Vision tower: expected the activation silu, got {config.hidden_act}.")
         self.dtype: torch.dtype = tower.patch_embed.proj.weight.dtype
         self.heads, self.merge = int(config.num_heads), int(config.spatial_merge_size)
+        self.width = int(config.hidden_size)
         self.geometry = VisionGeometry(
             window=config.window_size // self.merge // config.patch_size,
             merge=self.merge,

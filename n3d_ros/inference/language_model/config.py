@@ -18,7 +18,9 @@ MIN_LONG_SIDE_PX = 112  # one attention window of the released vision tower
 
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
+        "auto": "n3d_ros.inference.language_model.loading:load_fitting",
         "torch": "n3d_ros.inference.language_model.loading:load_torch",
+        "onnx": "n3d_ros.inference.language_model.loading:load_onnx",
         "replay": "n3d_ros.inference.language_model.loading:load_replay",
     }
 )
@@ -52,8 +54,10 @@ class LanguageModelConfig:
         live=True,
     )
     backend: str = _choice(
-        "torch",
-        'what computes; "replay" plays recorded answers from a folder with replay.json and a tokenizer',
+        "auto",
+        'what computes: "torch" a checkpoint in PyTorch, "onnx" a folder that `n3d export` wrote in ONNX Runtime; '
+        '"auto" takes the one that the model\'s files are for; "replay" plays recorded answers from a folder with '
+        "replay.json and a tokenizer",
         *BACKENDS,
     )
     device: str = _text("auto", 'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is')

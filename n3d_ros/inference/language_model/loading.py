@@ -77,6 +77,26 @@ def load_runtime(config: LanguageModelConfig, on_progress: Progress | None = Non
     return runtime
 
 
+def load_fitting(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
+    """The runtime that the model's files are for: ONNX Runtime for exported graphs, PyTorch for a checkpoint.
+
+    Args:
+        config: the settings.
+        on_progress: told how far loading is.
+
+    Returns:
+        The runtime.
+
+    Raises:
+        ConfigurationError: the model's files are not usable.
+        BackendError: a package is missing, or the device failed.
+    """
+    from n3d_ros.inference.graphs import has_graphs
+
+    load = load_onnx if has_graphs(Path(config.model).expanduser()) else load_torch
+    return load(config, on_progress)
+
+
 def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     """The model in PyTorch.
 
@@ -96,10 +116,7 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         from n3d_ros.model.checkpoint import load_model, resolve_source
         from n3d_ros.model.memory import RuntimeRoom
     except ImportError as error:
-        raise BackendError(
-            f"The language model needs the package {error.name}, which is not installed. Run "
-            "`pip install 'n3d_ros[model]'`, or `make setup MODEL=1` in a checkout."
-        ) from error
+        raise _missing(error) from error
     on_progress(f"Looking for {config.model}", 0.0)
     # First what is small: a wrong folder, or a tokenizer of another model, is named before anything large is fetched.
     folder = resolve_source(
@@ -129,6 +146,50 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         position_code=loaded.position_code,
         options=stored,
         facts=(*loaded.card.lines(), f"{'images':9} {options.long_side} px long", *backend.notes),
+    )
+
+
+def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
+    """A model's exported graphs in ONNX Runtime.
+
+    Args:
+        config: the settings; ``model`` is a folder that ``n3d export`` wrote.
+        on_progress: told how far loading is.
+
+    Returns:
+        The runtime.
+
+    Raises:
+        ConfigurationError: the model's files are not usable.
+        BackendError: a package is missing, or the device failed.
+    """
+    try:
+        from n3d_ros.inference.graphs import LanguageModelGraphs, check_files, read_graphs
+        from n3d_ros.inference.onnx_backend import OnnxBackend
+        from n3d_ros.weights.placement import choose_device
+    except ImportError as error:
+        raise _missing(error) from error
+    folder = Path(config.model).expanduser()
+    on_progress(f"Looking for graphs in {folder}", 0.0)
+    graphs = read_graphs(folder, LanguageModelGraphs)
+    if config.dtype not in ("auto", graphs.dtype):
+        raise ConfigurationError(
+            f"language_model.dtype: expected auto or {graphs.dtype}, which the graphs of {folder} are made in, got "
+            f"{config.dtype}; export them again with --dtype {config.dtype}."
+        )
+    tokenizer = load_tokenizer(folder)
+    check_tokenizer(tokenizer, folder)
+    check_files(folder, graphs.files, lambda sentence, share: on_progress(sentence, share * _WEIGHTS_SHARE))
+    stored = read_input_options(folder)
+    on_progress("Building the runtime", _WEIGHTS_SHARE)
+    backend = OnnxBackend(folder, graphs, capacity=config.capacity, device=choose_device(config.device))
+    return Runtime(
+        backend=backend,
+        tokenizer=tokenizer,
+        calibration=read_calibration(folder),
+        position_code=graphs.position_code,
+        options=stored,
+        facts=(*graphs.lines(), f"{'images':9} {input_options(config, stored).long_side} px long"),
     )
 
 
@@ -207,6 +268,14 @@ def check_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         raise ConfigurationError(
             f"Tokenizer of {folder}: {'; '.join(problems)}. Take tokenizer and {CONFIG_FILE} from the same checkpoint."
         )
+
+
+def _missing(error: ImportError) -> BackendError:
+    """What to do about a package that does not import."""
+    return BackendError(
+        f"The language model needs the package {error.name}, which is not installed. Run "
+        "`pip install 'n3d_ros[model]'`, or `make setup MODEL=1` in a checkout."
+    )
 
 
 def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -1,0 +1,180 @@
+"""``n3d export``: writes a model as ONNX graphs, for ONNX Runtime and TensorRT."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from n3d_ros.errors import BackendError, ConfigurationError
+
+if TYPE_CHECKING:
+    from n3d_ros.inference.export.folders import Exported
+
+SUMMARY = "write a model as ONNX graphs, which ONNX Runtime and TensorRT run"
+EXAMPLES = """\
+  n3d export n3d-nano --out ~/graphs/n3d-nano                          # any camera, float32: for ONNX Runtime
+  n3d export n3d-nano --out ~/graphs/n3d-nano-640 --image 640x480      # for one camera: all tables are constants
+  n3d export yuxinhk/N3D-VLM --out ~/graphs/n3d-vlm --dtype bfloat16   # for TensorRT on a GPU
+  n3d export depth-anything/DA3-SMALL --out ~/graphs/da3 --image 640x480
+  n3d export depth-anything/DA3-SMALL --out ~/graphs/da3-pair --image 640x480 --views 2 --poses
+  n3d run bag --model ~/graphs/n3d-nano                                # or model:= of the node
+
+Every graph is run beside the network it was made of, and refused where it computes something else (bfloat16 cannot be
+run on a CPU). A language model's folder holds its tokenizer too: it is all that the node needs.
+"""
+NEEDS_ROS = False
+MAX_SIDE_PX = 16_384
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``n3d export``.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument("model", metavar="MODEL", help="folder of a checkpoint, a hub id, or n3d-nano")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="folder to write; one exported before is replaced"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float16", "bfloat16"),
+        default="float32",
+        help="numbers of the weights (default float32; bfloat16 for a GPU, about as exact and half the size)",
+    )
+    parser.add_argument(
+        "--image",
+        type=_size,
+        metavar="WxH",
+        help="size of the camera's images, such as 640x480; other sizes are refused then (default: any size, which "
+        "depth models cannot have)",
+    )
+    parser.add_argument(
+        "--tensorrt",
+        default="10.3",
+        metavar="VERSION",
+        help="oldest TensorRT that shall read the graphs (default 10.3, of JetPack 6.2)",
+    )
+    language = parser.add_argument_group("language models")
+    language.add_argument(
+        "--attention",
+        choices=("fused", "safe"),
+        default="fused",
+        help="safe: all of attention in float32, out of reach of fused kernels that compute wrongly (default fused)",
+    )
+    depth = parser.add_argument_group("depth models")
+    depth.add_argument("--resolution", type=int, metavar="PX", help="longer side of the image in the network (504)")
+    depth.add_argument("--views", type=int, metavar="N", help="views that are seen together (1)")
+    depth.add_argument("--poses", action="store_true", help="the cameras' poses are given with the images")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports, and tells what was made.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigurationError: no model, or options of the other kind of model.
+        BackendError: a package is missing, or the graph is not what it should be.
+    """
+    try:
+        from n3d_ros.inference.export import writing  # noqa: F401 -- all the packages that are needed
+    except ImportError as error:
+        raise BackendError(
+            f"n3d export needs the package {error.name}, which is not installed. Run `pip install 'n3d_ros[model]'`, "
+            "or `make setup MODEL=1` in a checkout."
+        ) from error
+    made = _export_depth(args) if _is_depth_model(args.model) else _export_language_model(args)
+    for line in made.graphs.lines():
+        print(line)
+    for name, difference in made.differences.items():
+        print(f"{'checked':9} {name}: at most {difference:.1e} of the largest number beside the network")
+    if not made.differences:
+        print(f"{'checked':9} structure alone: {made.graphs.dtype} cannot be run on a CPU")
+    print(f"{'folder':9} {made.folder}")
+    return 0
+
+
+def _export_language_model(args: argparse.Namespace) -> Exported:
+    """Graphs of a language model."""
+    from n3d_ros.inference.export.language_model import ExportOptions, export_language_model
+
+    if args.resolution or args.views or args.poses:
+        raise ConfigurationError(f"{args.model} is a language model: --resolution, --views and --poses are not for it.")
+    options = ExportOptions(dtype=args.dtype, image=args.image, attention=args.attention, tensorrt=args.tensorrt)
+    with _Bar() as bar:
+        return export_language_model(args.model, args.out.expanduser(), options, bar.tell)
+
+
+def _export_depth(args: argparse.Namespace) -> Exported:
+    """Graphs of a depth model."""
+    from n3d_ros.inference.export.depth import DepthExportOptions, export_depth_model
+
+    if args.image is None:
+        raise ConfigurationError(f"{args.model} is a depth model: name its camera's size, such as --image 640x480.")
+    if args.attention != "fused":
+        raise ConfigurationError(f"{args.model} is a depth model: --attention is not for it.")
+    options = DepthExportOptions(
+        image=args.image,
+        resolution=args.resolution or 504,
+        views=1 if args.views is None else args.views,
+        poses=args.poses,
+        dtype=args.dtype,
+        tensorrt=args.tensorrt,
+    )
+    with _Bar() as bar:
+        return export_depth_model(args.model, args.out.expanduser(), options, bar.tell)
+
+
+def _is_depth_model(source: str) -> bool:
+    """Whether a model is one of depth, by its config.json or the repository that the user named."""
+    from n3d_ros.depth.variants import OWNER
+    from n3d_ros.model.packaged import PACKAGED_NAME
+    from n3d_ros.weights.json_files import CONFIG_FILE, MAX_CONFIG_BYTES, read_json
+
+    file = Path(source).expanduser() / CONFIG_FILE
+    if source == PACKAGED_NAME or not file.is_file():
+        return source.startswith(f"{OWNER}/")
+    return "model_type" not in (data := read_json(file, limit=MAX_CONFIG_BYTES)) and "text_config" not in data
+
+
+class _Bar:
+    """A progress bar that sentences and shares are told to."""
+
+    def __enter__(self) -> _Bar:
+        """Shows it."""
+        from n3d_ros.cli.console import progress
+
+        self._bar = progress(1.0, "export", bar_format="{l_bar}{bar}| {elapsed}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends it."""
+        self._bar.close()
+
+    def tell(self, sentence: str, share: float) -> None:
+        """Moves it.
+
+        Args:
+            sentence: what is done.
+            share: 0 to 1.
+        """
+        if sys.stderr.isatty():
+            self._bar.set_description_str(sentence[:60])
+        self._bar.update(max(share - self._bar.n, 0))
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height of "640x480"."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= side <= MAX_SIDE_PX for side in size):
+        raise argparse.ArgumentTypeError(f"expected width and height such as 640x480, got {text!r}")
+    return size

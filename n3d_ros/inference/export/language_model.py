@@ -1,0 +1,157 @@
+"""A language model's checkpoint as a folder of graphs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from n3d_ros.codec.image_patches import PATCH_PX, long_side_size, patch_size
+from n3d_ros.codec.input_options import PREPROCESSOR_FILE, read_input_options
+from n3d_ros.errors import ConfigurationError
+from n3d_ros.inference.export.folders import Exported, check_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.tracing import trace_of_decoder, trace_of_vision
+from n3d_ros.inference.graphs import (
+    DECODER,
+    EMBEDDING_FILE,
+    VISION,
+    LanguageModelGraphs,
+    Progress,
+    file_digest,
+    write_graphs,
+)
+from n3d_ros.inference.language_model.calibration import CALIBRATION_FILE
+from n3d_ros.model.card import CARD_FILE
+from n3d_ros.model.checkpoint import LoadedModel, load_model
+from n3d_ros.model.decoder_graph import DecoderGraph
+from n3d_ros.model.split_decoder import AttentionForm
+from n3d_ros.model.vision_graph import VisionGraph
+from n3d_ros.weights.json_files import CONFIG_FILE
+from n3d_ros.weights.permissions import as_umask_says
+from n3d_ros.weights.placement import DtypeName
+
+COPIED = (
+    CONFIG_FILE,
+    PREPROCESSOR_FILE,
+    CALIBRATION_FILE,
+    CARD_FILE,
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+)
+"""Files of a checkpoint that a folder of graphs needs too, where they are there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """How a model is exported.
+
+    Args:
+        dtype: of weights and cache.
+        image: width and height in pixels of the camera whose images alone will be shown; None: any size.
+        attention: form of it.
+        tensorrt: oldest TensorRT that shall read the graphs.
+    """
+
+    dtype: DtypeName = "float32"
+    image: tuple[int, int] | None = None
+    attention: AttentionForm = "fused"
+    tensorrt: str = "10.3"
+
+
+def export_language_model(
+    source: str, out: Path, options: ExportOptions, on_progress: Progress | None = None
+) -> Exported:
+    """Writes a model's graphs whole, or no folder.
+
+    Args:
+        source: folder of a checkpoint, hub id or "n3d-nano".
+        out: folder to write; one that an export wrote before is replaced.
+        options: how.
+        on_progress: told how far it is; what it raises ends it.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ConfigurationError: files that cannot be used, no room, or ``out`` holds something else.
+        BackendError: the network cannot be written, or its graph computes something else.
+    """
+    tell = on_progress or (lambda _sentence, _share: None)
+    check_place(out)  # before the weights are read, which may take minutes
+    loaded = load_model(source, dtype=options.dtype, device="cpu", on_progress=lambda text, done: tell(text, done / 3))
+    with new_folder(out) as folder:
+        made = _write(folder, loaded, options, lambda text, done: tell(text, (1 + 2 * done) / 3))
+    tell(f"Exported to {out}", 1.0)
+    return Exported(folder=out, graphs=made.graphs, differences=made.differences)
+
+
+def grid_of(folder: Path, image: tuple[int, int]) -> tuple[int, int]:
+    """The patches that a camera's image becomes.
+
+    Args:
+        folder: of the checkpoint, which says how long the longer side is.
+        image: width and height in pixels.
+
+    Returns:
+        Rows and columns.
+
+    Raises:
+        ConfigurationError: a size that no camera has.
+    """
+    if min(image) < 1:
+        raise ConfigurationError(f"Image size: expected width and height above 0, got {image[0]}x{image[1]}.")
+    options = read_input_options(folder)
+    shown = long_side_size(*image, options.long_side)
+    width, height = patch_size(*shown, min_pixels=options.min_pixels, max_pixels=options.max_pixels)
+    return height // PATCH_PX, width // PATCH_PX
+
+
+def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Progress) -> Exported:
+    """All files of the folder."""
+    decoder = DecoderGraph(loaded.model.model.language_model, loaded.model.lm_head)
+    tower = VisionGraph(loaded.model.model.visual)
+    grid = None if options.image is None else grid_of(loaded.folder, options.image)
+    tracings = {VISION: trace_of_vision(tower, grid), DECODER: trace_of_decoder(decoder, options.attention)}
+    dtype = str(decoder.dtype).removeprefix("torch.")
+    differences: dict[str, float] = {}
+    for number, (name, tracing) in enumerate(tracings.items()):
+        tell(f"Writing {name}.onnx, and running it beside the network", 0.45 * number)
+        difference = write_checked(tracing, folder / f"{name}.onnx", dtype=dtype, tensorrt=options.tensorrt)
+        if difference is not None:
+            differences[name] = difference
+    tell("Writing the embedding and checksums", 0.9)
+    save_file({"embedding": decoder.embedding.weight.detach().clone()}, folder / EMBEDDING_FILE)
+    as_umask_says(folder / EMBEDDING_FILE)
+    for name in COPIED:
+        if (loaded.folder / name).is_file():
+            shutil.copyfile(loaded.folder / name, folder / name)
+    graphs = LanguageModelGraphs(
+        name=loaded.card.name,
+        source=loaded.card.source,
+        made_with=versions(),
+        dtype=dtype,
+        attention=options.attention,
+        position_code=loaded.position_code,
+        image_token=int(loaded.config.image_token_id),
+        vocab_size=decoder.vocab_size,
+        layers=len(decoder.layers),
+        cache_width=decoder.cache_width,
+        head_dim=decoder.head_dim,
+        rope_theta=decoder.rotary.theta,
+        rope_sections=decoder.rotary.sections,
+        vision_width=tower.width,
+        vision_head_dim=tower.geometry.head_dim,
+        vision_window=tower.geometry.window,
+        vision_merge=tower.geometry.merge,
+        vision_theta=tower.geometry.theta,
+        point_channels=tower.point_embed is not None,
+        grid=grid,
+        files={file.name: file_digest(file) for file in sorted(folder.iterdir())},
+    )
+    write_graphs(folder, graphs)
+    return Exported(folder=folder, graphs=graphs, differences=differences)

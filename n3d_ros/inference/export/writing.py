@@ -1,0 +1,94 @@
+"""A traced network as a file: torch's exporter, lowered, checked against what TensorRT reads, weights beside it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import torch
+
+from n3d_ros.errors import BackendError
+from n3d_ros.inference.export.lowering import lower
+from n3d_ros.inference.export.operators import check_operators
+from n3d_ros.inference.export.tracing import Tracing
+
+TRACED_OPSET = 18  # the oldest that torch writes
+SMALLEST_EXTERNAL = 256  # bytes; smaller tensors, such as shapes, stay in the graph's own file
+
+
+def write_graph(tracing: Tracing, file: Path, *, tensorrt: str) -> tuple[Path, Path]:
+    """Traces a network and writes it, weights in a file of their own.
+
+    Args:
+        tracing: what to trace.
+        file: to write, ending in .onnx; the weights go beside it, ending in .data.
+        tensorrt: oldest version that shall read it, such as "10.3".
+
+    Returns:
+        Both files.
+
+    Raises:
+        BackendError: torch cannot trace it, or it needs an operator that this TensorRT does not have.
+    """
+    model = traced(tracing)
+    lower(model)
+    check_operators(model.graph, tensorrt)
+    data = file.with_suffix(".data")
+    ir.save(model, file, external_data=data.name, size_threshold_bytes=SMALLEST_EXTERNAL)
+    if not data.exists():  # everything was small
+        data.touch()
+    onnx.checker.check_model(str(file), full_check=True)
+    return file, data
+
+
+def traced(tracing: Tracing) -> ir.Model:
+    """A network as torch writes it.
+
+    Args:
+        tracing: what to trace.
+
+    Returns:
+        The model, in operator set 18.
+
+    Raises:
+        BackendError: torch cannot trace it.
+    """
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                tracing.module,
+                tracing.arguments(),
+                dynamo=True,
+                opset_version=TRACED_OPSET,
+                input_names=[*tracing.inputs, *tracing.listed],
+                output_names=list(tracing.outputs),
+                dynamic_shapes=tracing.dynamic_shapes() if tracing.named else None,
+                verbose=False,
+            )
+    except Exception as error:  # of many kinds, each with pages of text
+        reason = " ".join(str(error.__cause__ or error).split())[:400]
+        raise BackendError(f"Export: torch {torch.__version__} cannot write this network as ONNX: {reason}") from error
+    assert program is not None
+    model: ir.Model = program.model
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks about packages that are not needed here."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,304 @@
+"""The language model's exported graphs in ONNX Runtime, behind the boundary of ``n3d_ros.inference.backend``.
+
+The cache is one block of memory, layer by layer, rows in the order of the tokens. A forward binds the rows that are
+there as inputs and the rows behind them as outputs: ONNX Runtime writes new keys and values where they belong, and no
+row is ever copied. The same code serves the CPU and, where ONNX Runtime's CUDA build and a torch with CUDA are there, a
+GPU; that has never been run by us.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from n3d_ros.codec.model_input import ImageInput
+from n3d_ros.codec.token_set import TokenSet
+from n3d_ros.errors import BackendError, ConfigurationError, InputError
+from n3d_ros.inference.backend import Choices, Chunk, KvCache
+from n3d_ros.inference.graphs import DECODER, EMBEDDING_FILE, VISION, LanguageModelGraphs
+from n3d_ros.inference.onnx_session import OnnxSession
+from n3d_ros.inference.torch_choices import Chooser
+from n3d_ros.inference.torch_inputs import EncodedImage, check_call, code_of, points_of, visual_of
+from n3d_ros.model.fused import signed
+from n3d_ros.model.tables import TextRotary, VisionGeometry, vision_tables
+from n3d_ros.model.vision_graph import VisionInputs
+
+SMALLEST_CAPACITY = 16  # tokens
+KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
+KEPT_MASKS = 32  # of numbers of new tokens; most are below 16, one is a prompt's
+
+
+class OnnxCache:
+    """A sequence's keys and values.
+
+    Args:
+        memory: (layers, capacity, width) of zeros, or of another sequence.
+        length: rows that are filled.
+    """
+
+    def __init__(self, memory: Tensor, length: int = 0) -> None:
+        self.memory = memory
+        self.length = length
+
+    @property
+    def capacity(self) -> int:
+        """Tokens it can hold."""
+        return int(self.memory.shape[1])
+
+    def truncate(self, length: int) -> None:
+        """Forgets all tokens from ``length`` on.
+
+        Args:
+            length: 0 to the present length.
+
+        Raises:
+            InputError: a length outside of that.
+        """
+        if not 0 <= length <= self.length:
+            raise InputError(f"KvCache.truncate: expected 0 to {self.length}, got {length}.")
+        self.length = length
+
+    def fork(self) -> OnnxCache:
+        """A second cache that begins with the same tokens.
+
+        Returns:
+            The copy.
+        """
+        copy = torch.zeros_like(self.memory)
+        copy[:, : self.length] = self.memory[:, : self.length]
+        return OnnxCache(copy, self.length)
+
+
+class OnnxBackend:
+    """Runs exported graphs with ONNX Runtime.
+
+    Args:
+        folder: of the graphs.
+        graphs: what they are; the caller has checked the files.
+        capacity: longest sequence, tokens.
+        device: where it computes.
+        threads: of the CPU; None: as torch is set.
+
+    Raises:
+        BackendError: ONNX Runtime is missing or cannot load the graphs, or a capacity that is too small.
+        ConfigurationError: the embedding cannot be read.
+    """
+
+    name = "onnx"
+
+    def __init__(
+        self,
+        folder: Path,
+        graphs: LanguageModelGraphs,
+        *,
+        capacity: int = 2048,
+        device: torch.device | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if capacity < SMALLEST_CAPACITY:
+            raise BackendError(
+                f"OnnxBackend: expected a capacity of {SMALLEST_CAPACITY} tokens or more, got {capacity}."
+            )
+        self._graphs, self.capacity, self.vocab_size = graphs, capacity, graphs.vocab_size
+        self._place = torch.device("cpu") if device is None else device
+        self.dtype = graphs.dtype
+        self._number: torch.dtype = getattr(torch, graphs.dtype)
+        if self._place.type == "cpu" and self._number == torch.bfloat16:
+            raise BackendError(
+                f"{folder}: ONNX Runtime computes no bfloat16 on a CPU; export with --dtype float32 (or float16, which "
+                "is slower here), or use a GPU."
+            )
+        self._threads, self._thread_of_setting = threads, 0
+        stream = torch.cuda.current_stream(self._place) if self._place.type == "cuda" else None
+        self._sessions = {
+            name: OnnxSession(folder / f"{name}.onnx", device=self._place, threads=threads, stream=stream)
+            for name in (VISION, DECODER)
+        }
+        self._embedding = _read_embedding(folder / EMBEDDING_FILE).to(self._place, self._number)
+        self._rotary = TextRotary(head_dim=graphs.head_dim, theta=graphs.rope_theta, sections=graphs.rope_sections)
+        self._geometry = VisionGeometry(
+            window=graphs.vision_window,
+            merge=graphs.vision_merge,
+            head_dim=graphs.vision_head_dim,
+            theta=graphs.vision_theta,
+        )
+        self._tables: dict[tuple[int, int], VisionInputs] = {}
+        self._chooser = Chooser(vocab_size=self.vocab_size, device=self._place, synchronize=self._synchronize)
+        if self._place.type == "cuda":
+            self.device = f"{self._place} ({torch.cuda.get_device_name(self._place)})"
+        else:
+            self.device = f"cpu ({threads or torch.get_num_threads()} threads)"
+
+    def encode_image(self, image: ImageInput) -> EncodedImage:
+        """The image through the vision tower.
+
+        Args:
+            image: patches and points.
+
+        Returns:
+            Its visual tokens.
+
+        Raises:
+            InputError: an image of another size than the graph is made for.
+            BackendError: the device failed.
+        """
+        graphs = self._graphs
+        if graphs.grid not in (None, image.grid):
+            raise InputError(
+                f"Image: the vision graph is made for {graphs.grid[1]}x{graphs.grid[0]} patches, this one has "
+                f"{image.grid[1]}x{image.grid[0]}; export for this camera (`n3d export --image WIDTHxHEIGHT`), or for "
+                "any size."
+            )
+        self._set_threads()
+        device = self._place
+        inputs = {
+            "pixels": torch.tensor(image.pixel_values, device=device),
+            "code": code_of(
+                image,
+                mode=graphs.position_code,
+                width=graphs.vision_width,
+                geometry=self._geometry,
+                device=device,
+            ).contiguous(),
+        }
+        if graphs.point_channels:
+            inputs["point_values"] = points_of(image, merge=graphs.vision_merge, device=device).contiguous()
+        if graphs.grid is None:
+            tables = self._vision_inputs(image.grid)
+            inputs |= {name: getattr(tables, name) for name in VisionInputs.__slots__}
+        embeds = torch.empty(image.token_count, self._embedding.shape[1], dtype=self._number, device=device)
+        self._session(VISION).run(inputs, {"embeds": embeds})
+        return EncodedImage(embeds)
+
+    def new_cache(self) -> OnnxCache:
+        """An empty cache of ``capacity`` tokens.
+
+        Returns:
+            The cache.
+
+        Raises:
+            BackendError: too little memory.
+        """
+        graphs = self._graphs
+        try:
+            # Zeros, because a masked row still enters a product, and what memory holds by chance may be NaN.
+            memory = torch.zeros(
+                graphs.layers, self.capacity, graphs.cache_width, dtype=self._number, device=self._place
+            )
+        except RuntimeError as error:
+            raise BackendError(
+                f"Not enough memory for a cache of {self.capacity} tokens; lower `language_model.capacity`.",
+                reason="out_of_memory",
+            ) from error
+        return OnnxCache(memory)
+
+    def forward(
+        self, cache: KvCache, chunk: Chunk, *, choose: Sequence[TokenSet | None] = (), top_k: int = 1
+    ) -> Choices | None:
+        """Appends the chunk to the cache, and says what may follow its last tokens.
+
+        Args:
+            cache: made by this backend.
+            chunk: at most ``cache.capacity - cache.length`` tokens.
+            choose: for each of the last L <= S tokens of the chunk, what is allowed after it; None: everything.
+            top_k: candidates per place, 1 to ``MAX_TOP_K``; 1 is greedy.
+
+        Returns:
+            L rows of choices; None when ``choose`` is empty.
+
+        Raises:
+            InputError: a cache of another backend, or a call that cannot be done.
+            BackendError: the cache is full, or the device failed.
+        """
+        session = self._session(DECODER)
+        if not isinstance(cache, OnnxCache) or cache.capacity != self.capacity:
+            raise InputError("OnnxBackend.forward: expected a cache made by this backend.")
+        check_call(cache, chunk, choose, top_k, vocab_size=self.vocab_size, name="OnnxBackend")
+        self._set_threads()
+        count, start, device = len(chunk.token_ids), cache.length, self._place
+        # A graph always reads a row and gives a row of logits: the first chunk hides that, a prefix ignores this.
+        past, wanted = max(start, 1), max(len(choose), 1)
+        cos, sin = self._rotary.tables(chunk.position_ids)
+        inputs = {
+            "embeds": self._embeds(chunk),
+            "cos": torch.tensor(cos, device=device),
+            "signed_sin": signed(torch.tensor(sin, device=device))[:, 0],
+            "past_mask": torch.full((1, past), 0.0 if start else float("-inf"), device=device),
+            "new_mask": torch.from_numpy(_causal(count)).to(device),
+            "wanted": torch.arange(count - wanted, count, device=device),
+            **{f"past.{layer}": rows for layer, rows in enumerate(cache.memory[:, :past])},
+        }
+        logits = torch.empty(wanted, self.vocab_size, device=device)
+        log_all = torch.empty(wanted, device=device)
+        new = cache.memory[:, start : start + count]
+        session.run(
+            inputs, {"logits": logits, "log_all": log_all, **{f"new.{layer}": rows for layer, rows in enumerate(new)}}
+        )
+        choices = self._chooser.choices(logits, log_all, choose, top_k) if choose else None
+        cache.length += count
+        return choices
+
+    def close(self) -> None:
+        """Frees weights and buffers; nothing but ``close`` may be called afterwards."""
+        self._sessions.clear()
+        self._tables.clear()
+        self._embedding = self._embedding[:0]
+
+    def _session(self, name: str) -> OnnxSession:
+        """A graph, as long as it is there."""
+        if not self._sessions:
+            raise BackendError("OnnxBackend: expected a runtime that is open, this one was closed; load it again.")
+        return self._sessions[name]
+
+    def _embeds(self, chunk: Chunk) -> Tensor:
+        """(S, h) embeddings of the tokens, visual ones in their places."""
+        embeds = functional.embedding(torch.tensor(chunk.token_ids, device=self._place), self._embedding)
+        visual = visual_of(chunk, self._graphs.image_token)
+        if visual is not None:
+            embeds[torch.tensor(visual[0], device=self._place)] = visual[1].to(embeds.dtype)
+        return embeds
+
+    def _vision_inputs(self, grid: tuple[int, int]) -> VisionInputs:
+        """Tables of an image size on the device; the last few are kept."""
+        if grid not in self._tables:
+            while len(self._tables) >= KEPT_IMAGE_SIZES:
+                self._tables.pop(next(iter(self._tables)))
+            tables = vision_tables(grid, self._geometry)
+            self._tables[grid] = VisionInputs.from_tables(tables, device=self._place, dtype=self._number)
+        return self._tables[grid]
+
+    def _set_threads(self) -> None:
+        """Sets the number of torch's CPU threads once per calling thread, of which torch keeps it."""
+        if self._threads is not None and self._thread_of_setting != threading.get_ident():
+            torch.set_num_threads(self._threads)
+            self._thread_of_setting = threading.get_ident()
+
+    def _synchronize(self) -> None:
+        """Waits until everything queued is done."""
+        if self._place.type == "cuda":
+            torch.cuda.current_stream(self._place).synchronize()
+
+
+@lru_cache(maxsize=KEPT_MASKS)
+def _causal(tokens: int) -> NDArray[np.float32]:
+    """(S, S), not to be changed: what each of some tokens may see of the others, -inf for those behind it."""
+    mask: NDArray[np.float32] = np.where(np.tri(tokens, dtype=np.bool_), np.float32(0.0), np.float32("-inf"))
+    return mask
+
+
+def _read_embedding(file: Path) -> Tensor:
+    """(V, h) of the file."""
+    try:
+        return load_file(file)["embedding"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ConfigurationError(f"{file}: cannot be read ({error}); export the model again.") from error
