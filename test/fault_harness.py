@@ -73,6 +73,7 @@ def assert_log_is_plain(process: NodeProcess, *, beside: Pattern[str] = NOTHING)
 
 def assert_still_works(client: NodeClient) -> None:
     """Fails unless a good pair of images is looked at and found again by a request."""
+    client.meet(client.locate)  # before the image, which would be old by then
     assert client.send_good().objects
     response = client.call(client.locate, Locate.Request(phrase="red block"))
     assert response.success, response.status.message

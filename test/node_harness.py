@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -265,12 +265,13 @@ class NodeClient:
     def send_good(self, timeout_s: float = 30.0, stamp_ns: int | None = None) -> Any:
         """Publishes good pairs until the objects of one come back; those objects."""
         deadline = time.monotonic() + timeout_s
+        sent: list[int] = []
         while time.monotonic() < deadline:
             messages = self.messages(stamp_ns)
-            stamp = stamp_to_ns(messages["color"].header.stamp)
+            sent.append(stamp_to_ns(messages["color"].header.stamp))
             self.publish(messages)
-            if wait_until(lambda stamp=stamp: self.objects_at(stamp) is not None, 1.0):  # type: ignore[misc]
-                return self.objects_at(stamp)
+            if wait_until(lambda: self.first_objects(sent) is not None, 1.0):  # a slow node may answer an earlier one
+                return self.first_objects(sent)
             stamp_ns = None if stamp_ns is None else stamp_ns + 50_000_000
         reports = self.heard["reports"]
         raise AssertionError(
@@ -281,6 +282,11 @@ class NodeClient:
         """The objects message with that stamp; None when there is none."""
         found = [one for one in self.heard["objects"] if stamp_to_ns(one.header.stamp) == stamp_ns]
         return found[-1] if found else None
+
+    def first_objects(self, stamps_ns: Sequence[int]) -> Any:
+        """The objects of the first of these stamps that has any; None when none has."""
+        found = (self.objects_at(stamp_ns) for stamp_ns in stamps_ns)
+        return next((objects for objects in found if objects is not None), None)
 
     def dropped(self) -> dict[str, int]:
         """Drop counts of the newest report."""

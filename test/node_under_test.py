@@ -74,6 +74,8 @@ def load_slowly() -> None:
 
     clock = Clock(clock_type=ClockType.STEADY_TIME)
     end_s = time.monotonic() + 60.0
+    sys.stdout.write("loading slowly\n")  # for who waits until it is here
+    sys.stdout.flush()
     while time.monotonic() < end_s:
         clock.sleep_for(Duration(nanoseconds=100_000))
 

@@ -97,7 +97,7 @@ def eventually(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> A
 
 def page_text(browser: Any) -> str:
     """All that a person can read on the page."""
-    return str(browser.execute_script("return document.body.innerText"))
+    return str(patiently(lambda: browser.execute_script("return document.body.innerText")))
 
 
 def keep_screenshot(browser: Any, folder: Path, name: str) -> Path:

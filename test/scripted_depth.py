@@ -98,5 +98,6 @@ def make_depth(config: Any, on_progress: OnProgress) -> ScriptedDepth:
     if model == "slow":
         for part in range(1, 5):
             on_progress(f"weights: part {part} of 4", part / 4 - 0.05)
-            time.sleep(1.2)  # longer than from one /diagnostics to the next
+            # longer than from one /diagnostics to the next, and in the third part for one that is told of late
+            time.sleep(5.0 if part == 3 else 1.2)
     return ScriptedDepth(needs_sensor=config.depth_source == FUSED)

@@ -111,5 +111,6 @@ def make_model(config: Any, on_progress: OnProgress) -> TalkingGrounder:
     if model == "slow":
         for shard in range(1, 5):
             on_progress(f"loading the model: shard {shard} of 4", shard / 4 - 0.05)
-            time.sleep(1.2)  # longer than from one /diagnostics to the next
+            # longer than from one /diagnostics to the next, and in the third shard for one that is told of late
+            time.sleep(5.0 if shard == 3 else 1.2)
     return TalkingGrounder(answer="No, none at all." if model == "contrary" else "Yes, there is.")

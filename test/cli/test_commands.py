@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from n3d_msgs.action import Ground
 from n3d_msgs.srv import Locate, SpatialQuery
+from rclpy.duration import Duration
 from std_msgs.msg import String
 
 from bags_for_tests import START_NS, write_camera_bag
@@ -325,7 +326,8 @@ def test_record_ends_with_a_whole_bag_on_ctrl_c(tmp_path: Path, environ: dict[st
         time.sleep(0.02)
     for i in range(5):
         talker.publish(String(data=f"word {i}"))
-    time.sleep(0.5)
+    assert talker.wait_for_all_acked(Duration(seconds=20))
+    time.sleep(1.0)  # they have come, and are written a little later
     assert not (tmp_path / "bag").exists(), "a bag must not have its name before it is whole"
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=20)

@@ -165,7 +165,7 @@ def test_a_fault_is_counted_by_its_reason_and_the_next_good_pair_is_processed(
         client.publish(messages)
         wait_until(lambda: bool(counted() & set(reasons)), 0.2)
         client.send_good()
-        if wait_until(lambda: bool(counted() & set(reasons)), 0.5):
+        if wait_until(lambda: bool(counted() & set(reasons)), 2.0):
             break
     assert counted() & set(reasons), (counted(), node.log[-2000:])
     assert "Traceback" not in node.log
@@ -174,11 +174,16 @@ def test_a_fault_is_counted_by_its_reason_and_the_next_good_pair_is_processed(
 def test_stamps_far_apart_are_not_paired_and_counted(client: NodeClient) -> None:
     client.send_good()
     before = client.dropped()
-    messages = client.messages()
-    messages["depth"].header.stamp = ns_to_stamp(client.now_ns() - 300 * MILLISECOND)
-    client.publish(messages)
-    client.send_good()
-    assert wait_until(lambda: client.dropped().get("unpaired_color", 0) > before.get("unpaired_color", 0), 3.0)
+
+    def counted() -> bool:
+        """Publishes them, and again where the best-effort topics lost one."""
+        messages = client.messages()
+        messages["depth"].header.stamp = ns_to_stamp(client.now_ns() - 300 * MILLISECOND)
+        client.publish(messages)
+        client.send_good()
+        return wait_until(lambda: client.dropped().get("unpaired_color", 0) > before.get("unpaired_color", 0), 2.0)
+
+    assert wait_until(counted)
 
 
 def test_when_stamps_jump_back_the_scene_starts_anew_and_goes_on(client: NodeClient) -> None:
@@ -186,26 +191,40 @@ def test_when_stamps_jump_back_the_scene_starts_anew_and_goes_on(client: NodeCli
     hour = 3_600_000 * MILLISECOND
     past = client.send_good(stamp_ns=client.now_ns() - hour)
     assert past.objects[0].observations == 1
-    assert wait_until(lambda: client.dropped().get("time_jumped_back", 0) >= 1, 5.0)  # the report follows the objects
+    assert wait_until(lambda: client.dropped().get("time_jumped_back", 0) >= 1)  # the report follows the objects
     assert client.send_good().objects
 
 
 def test_a_refusal_says_in_the_report_what_came_and_what_to_change(client: NodeClient) -> None:
     client.send_good()
-    messages = client.messages()
-    unknown_color_encoding(messages)
-    client.publish(messages)
-    assert wait_until(lambda: client.heard["reports"][-1].status.code != 0, 5.0)
-    assert "rainbow12" in client.heard["reports"][-1].status.message
+    reports = client.heard["reports"]
+    known = len(reports)
+
+    def refusals() -> list[str]:
+        return [one.status.message for one in reports[known:] if one.status.code != 0]
+
+    def refused() -> bool:
+        """Publishes it, and again where the best-effort topics lost it."""
+        messages = client.messages()
+        unknown_color_encoding(messages)
+        client.publish(messages)
+        return wait_until(lambda: bool(refusals()), 2.0)
+
+    assert wait_until(refused)
+    assert "rainbow12" in refusals()[0]
 
 
 def test_drops_appear_on_diagnostics_with_what_to_do(client: NodeClient) -> None:
     client.send_good()
-    messages = client.messages()
-    all_zero_depth(messages)
-    client.publish(messages)
 
     def told() -> bool:
         return any("no_depth" in status.message for array in client.heard["diagnostics"] for status in array.status)
 
-    assert wait_until(told, 5.0)
+    def told_of_one() -> bool:
+        """Publishes one, and again where the best-effort topics lost it."""
+        messages = client.messages()
+        all_zero_depth(messages)
+        client.publish(messages)
+        return wait_until(told, 3.0)
+
+    assert wait_until(told_of_one)

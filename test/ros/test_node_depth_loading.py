@@ -23,13 +23,14 @@ from ros.test_node_depth import hearing, send_colour
 def test_while_the_model_loads_the_node_says_how_far_it_is_and_a_language_model_follows() -> None:
     settings = {"depth_source": "model", "depth_model.model": "slow", "model": "fake"}
     with node_with(**settings) as (node, client):
+        client.meet(client.locate)
         assert wait_until(
             lambda: re.search("part [23] of 4", getattr(grounding_status(client, DEPTH), "message", "")), 30.0
         )
         reply = client.call(client.locate, Locate.Request(phrase="mug"))
         assert reply.status.code == StatusCode.NOT_ACTIVE
         assert "loading the depth model: weights: part" in reply.status.message
-        assert wait_until(lambda: node._inputs is not None, 15.0)
+        assert wait_until(lambda: node._inputs is not None)
         assert [one.label for one in send_colour(client).objects] == ["mug", "laptop"]
         source: Any = node._depth.source
     assert source.is_closed
@@ -38,7 +39,7 @@ def test_while_the_model_loads_the_node_says_how_far_it_is_and_a_language_model_
 @pytest.mark.parametrize(("model", "reason"), [("missing", "nothing of that name"), ("huge", "MemoryError")])
 def test_without_any_depth_the_node_stays_and_says_why_to_everybody(model: str, reason: str) -> None:
     with node_with(**{"depth_source": "model", "depth_model.model": model}) as (node, client):
-        assert wait_until(lambda: node._depth.blocks, 10.0)
+        assert wait_until(lambda: node._depth.blocks)
         assert node.state_label == "active"
         assert node._inputs is None, "images that nobody can look at are not subscribed"
         for caller, request in (
@@ -48,14 +49,15 @@ def test_without_any_depth_the_node_stays_and_says_why_to_everybody(model: str, 
             reply = client.call(caller, request)
             assert reply.status.code == StatusCode.BACKEND_FAILED
             assert reason in reply.status.message and "no other depth" in reply.status.message
-        assert wait_until(lambda: reason in getattr(grounding_status(client, DEPTH), "message", ""), 5.0)
+        assert wait_until(lambda: reason in getattr(grounding_status(client, DEPTH), "message", ""))
         assert grounding_status(client, DEPTH).level == b"\2"
 
 
 def test_fused_tells_each_pixels_source_and_goes_on_with_the_camera_when_the_model_is_given_up() -> None:
     with node_with(**{"depth_source": "fused", "depth_model.model": "wall"}) as (node, client):
-        assert wait_until(lambda: node._depth.source is not None and not node._depth.loading, 10.0)
+        assert wait_until(lambda: node._depth.source is not None and not node._depth.loading)
         client.wait_connected("color", "color_info", "depth")
+        client.meet(client.locate)
         source: Any = node._depth.source
         with hearing(client) as heard:
             assert node._depth._topics is not None
@@ -73,6 +75,7 @@ def test_fused_tells_each_pixels_source_and_goes_on_with_the_camera_when_the_mod
             count = len(heard["image"])
             client.send_good()
             assert wait_until(lambda: len(heard["image"]) > count), "depth goes on"
+            client.send_good()
         reply = client.call(client.locate, Locate.Request(phrase="red block"))
         assert reply.success
         assert f"failed {MAX_FAILURES} times in a row" in reply.status.message
@@ -81,11 +84,12 @@ def test_fused_tells_each_pixels_source_and_goes_on_with_the_camera_when_the_mod
 def test_fused_with_a_model_that_is_missing_is_the_camera_with_a_standing_note() -> None:
     with node_with(**{"depth_source": "fused", "depth_model.model": "missing"}) as (_, client):
         client.wait_connected("color", "color_info", "depth")
+        client.meet(client.locate)
         assert [one.label for one in client.send_good().objects] == ["red block"]
         reply = client.call(client.locate, Locate.Request(phrase="red block"))
         assert reply.success
         assert "nothing of that name" in reply.status.message
-        assert wait_until(lambda: getattr(grounding_status(client, DEPTH), "level", None) == b"\1", 5.0)
+        assert wait_until(lambda: getattr(grounding_status(client, DEPTH), "level", None) == b"\1")
 
 
 def test_a_model_that_is_named_without_its_source_is_not_loaded_and_that_is_said(

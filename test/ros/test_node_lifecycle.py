@@ -49,7 +49,7 @@ from n3d_ros.ros.image_codec import (
     rgb_to_image_msg,
 )
 from n3d_ros.ros.pairing import RgbdPair
-from node_harness import FRAME, NodeClient, NodeProcess, wait_until
+from node_harness import FRAME, READY_TIMEOUT_S, NodeClient, NodeProcess, wait_until
 from node_under_test import make_grounder
 
 
@@ -75,7 +75,7 @@ def running(
 
 def test_a_parameter_out_of_range_ends_the_node_with_name_value_and_range() -> None:
     process = NodeProcess({"sync.slop_s": 7.5})
-    assert wait_until(lambda: process.process.poll() is not None, 20.0)
+    assert wait_until(lambda: process.process.poll() is not None, READY_TIMEOUT_S)
     assert process.end() == 1
     assert "sync.slop_s" in process.log
     assert "7.5" in process.log
@@ -84,7 +84,7 @@ def test_a_parameter_out_of_range_ends_the_node_with_name_value_and_range() -> N
 
 def test_a_parameter_of_a_wrong_type_is_named() -> None:
     process = NodeProcess({"tf.wait_s": "soon"})
-    assert wait_until(lambda: process.process.poll() is not None, 20.0)
+    assert wait_until(lambda: process.process.poll() is not None, READY_TIMEOUT_S)
     assert process.end() == 1
     assert "tf.wait_s" in process.log
 
@@ -179,7 +179,7 @@ def test_a_destroyed_node_leaves_the_graph_at_once_and_not_when_python_collects_
         node.close()
         node.destroy_node()
         rclpy.shutdown(context=context)
-        assert wait_until(lambda: "n3d" not in watcher.get_node_names(), 5.0)
+        assert wait_until(lambda: "n3d" not in watcher.get_node_names(), 15.0)
     finally:
         gc.enable()
         watcher.destroy_node()
@@ -215,10 +215,10 @@ def test_a_pair_that_still_waits_for_the_worker_is_counted_when_it_is_dropped(en
 def test_a_signal_is_heard_while_the_grounder_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("N3D_TEST_SLOW_LOADING", "1")
     process = NodeProcess()
-    assert not wait_until(lambda: process.process.poll() is not None, 3.0)
+    process.wait_for_log("loading slowly")
     started_s = time.monotonic()
     assert process.end() == 0, process.log
-    assert time.monotonic() - started_s < 10
+    assert time.monotonic() - started_s < 30, "loading takes a minute"
     assert "going down while the grounder loads" in process.log
 
 
@@ -267,12 +267,15 @@ def test_tf_at_the_images_stamp_decides_frame_and_drop() -> None:
         assert "map" in client.heard["reports"][-1].status.message
         start_ns = client.now_ns() + 1_000_000_000
         client.publish({"tf": _tf(client, start_ns)})
-        client.publish({"tf": _tf(client, start_ns + 8_000_000_000)})
-        assert not wait_until(lambda: False, 0.2)
+        client.publish({"tf": _tf(client, start_ns + 10_000_000_000)})  # the node keeps 12 s
         before_ns = iter(range(start_ns - 500_000_000, start_ns))
         early = lambda: client.messages(next(before_ns))  # noqa: E731 -- tf lies only in this image's future
-        assert published_until(client, early, "no_transform")
-        assert "extrapolation" in client.heard["reports"][-1].status.message
+        assert wait_until(  # tf and images travel on different topics: the first images may come before it
+            lambda: (
+                published_until(client, early, "no_transform")
+                and "extrapolation" in client.heard["reports"][-1].status.message
+            )
+        )
         found = client.send_good()
         assert found.header.frame_id == "map"
         position = found.objects[0].pose.pose.position
@@ -351,8 +354,10 @@ def test_a_4k_image_is_processed() -> None:
 def test_markers_are_deleted_when_the_node_is_deactivated() -> None:
     with running() as (_, client):
         client.wait_connected()
-        client.send_good()
-        assert wait_until(lambda: any(len(array.markers) == 4 for array in client.heard["markers"]), 5.0)
+        # markers go to who is known to listen, and that may be this client a little later
+        assert wait_until(
+            lambda: bool(client.send_good()) and any(len(array.markers) == 4 for array in client.heard["markers"])
+        )
         change = client.caller(ChangeState, "/n3d/change_state")
         client.call(change, ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
         assert wait_until(
@@ -366,7 +371,7 @@ def test_a_qos_that_does_not_fit_is_explained_with_the_parameter_to_change() -> 
         # without rclpy's own callbacks, which log through a deprecated method
         quiet = PublisherEventCallbacks(use_default_callbacks=False)
         client.node.create_publisher(Image, "rgb/image", best_effort, event_callbacks=quiet)
-        node.wait_for_log("qos_overrides./rgb/image.subscription.reliability", 10.0)
+        node.wait_for_log("qos_overrides./rgb/image.subscription.reliability")
 
 
 def test_the_debug_image_is_sent_to_who_listens() -> None:
@@ -392,8 +397,13 @@ def test_a_signal_ends_the_node_with_code_zero_even_with_requests_waiting(number
         heard = list[Any]()
         goal = Ground.Goal(text="red block", timeout_s=60.0)
         waiting = client.locate.call_async(Locate.Request(phrase="red block", timeout_s=60.0))
-        client.ground.send_goal_async(goal, feedback_callback=heard.append)
-        assert wait_until(lambda: bool(heard), 30.0), "what was sent after the request has arrived"
+
+        def is_heard() -> bool:
+            """Sends the goal, and once more where the feedback came before the node had found this client."""
+            client.ground.send_goal_async(goal, feedback_callback=heard.append)
+            return wait_until(lambda: bool(heard), 2.0)
+
+        assert wait_until(is_heard), "what was sent after the request has arrived"
         assert not wait_until(lambda: False, 0.5)
         assert process.end(number) == 0, process.log
         assert "Traceback" not in process.log
@@ -432,5 +442,5 @@ def test_when_the_clock_jumps_back_the_next_image_is_used() -> None:
         at(100)
         assert client.send_good(stamp_ns=100_000_000_000).objects
         at(10)
-        node.wait_for_log("jumped back", 5.0)
+        node.wait_for_log("jumped back")
         assert client.send_good(stamp_ns=10_000_000_000).objects[0].observations == 1

@@ -63,7 +63,7 @@ def test_random_weights_load_find_answer_and_leave_with_the_node(folder: Path) -
             wait_until(lambda: bool(client.heard["reports"]), 3.0)
         report = client.heard["reports"][-1]
         assert (report.backend, report.device[:3]) == ("language_model", "cpu")
-        assert wait_until(lambda: str(folder) in str(grounding_status(client)), 5.0), "the model card is shown"
+        assert wait_until(lambda: str(folder) in str(grounding_status(client))), "the model card is shown"
         located = client.call(client.locate, Locate.Request(phrase="mug"), 60.0)
         assert located.status.code in (StatusCode.OK, StatusCode.NOT_FOUND), located.status.message
         set_parameter(client, "answer_mode", "both")
@@ -116,7 +116,7 @@ def test_a_folder_that_is_broken_is_named_and_the_node_goes_on_without(copy: Pat
         message = client.call(client.locate, Locate.Request(phrase="red block")).status.message
         assert "cannot be used; the block grounder is in use" in message
         assert "Error:" not in message, "an error of ours, in a sentence"
-        assert wait_until(lambda: "cannot be used" in getattr(grounding_status(client), "message", ""), 5.0)
+        assert wait_until(lambda: "cannot be used" in getattr(grounding_status(client), "message", ""))
 
 
 def test_a_model_that_does_not_fit_is_refused_with_the_figure(folder: Path) -> None:

@@ -25,11 +25,12 @@ from n3d_ros.ros.requests import RequestServer
 from node_harness import FRAME, NodeClient, NodeProcess, client_of, running_node, wait_until
 
 SECOND = 1_000_000_000
+MAX_FRAME_AGE_S = 4.0  # an image is sent and asked about in this time, also where other tests run beside
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
-    with running_node({"request.max_frame_age_s": 1.0}) as process:
+    with running_node({"request.max_frame_age_s": MAX_FRAME_AGE_S}) as process:
         yield process
 
 
@@ -67,7 +68,7 @@ def test_locate_says_not_found_and_what_is_there_instead(client: NodeClient) -> 
 
 def test_a_stale_image_is_refused_with_its_age(client: NodeClient) -> None:
     client.send_good()
-    assert not wait_until(lambda: False, 1.2)
+    assert not wait_until(lambda: False, MAX_FRAME_AGE_S + 0.3)
     response = client.call(client.locate, Locate.Request(phrase="red block", timeout_s=0.2))
     assert response.status.code == StatusCode.STALE_FRAME
     assert "s old" in response.status.message
@@ -131,7 +132,7 @@ def test_a_request_that_takes_too_long_times_out_and_frames_go_on(client: NodeCl
     client.send_good()
     response = client.call(client.locate, Locate.Request(phrase="slow", timeout_s=0.3))
     assert response.status.code == StatusCode.TIMEOUT
-    assert response.latency_ms < 2000
+    assert response.latency_ms < 4500, "what was asked for takes five seconds"
     client.send_good()
 
 
@@ -161,7 +162,7 @@ def test_an_empty_question_is_refused(client: NodeClient) -> None:
 
 
 def _ground(client: NodeClient, text: str, feedback: list[Any]) -> Any:
-    assert client.ground.wait_for_server(10.0)
+    assert client.ground.wait_for_server(30.0)
     sent = client.ground.send_goal_async(
         Ground.Goal(text=text), feedback_callback=lambda message: feedback.append(message.feedback)
     )
@@ -177,7 +178,7 @@ def test_the_action_feeds_back_each_object_and_ends_with_all(client: NodeClient)
     assert wait_until(result.done)
     assert result.result().status == GoalStatus.STATUS_SUCCEEDED
     assert [one.label for one in result.result().result.objects] == ["red block"]
-    assert wait_until(lambda: any(one.objects for one in feedback), 2.0)
+    assert wait_until(lambda: any(one.objects for one in feedback))
     assert next(one for one in feedback if one.objects).header.frame_id == FRAME
 
 

@@ -45,7 +45,7 @@ def answers_to_all(client: NodeClient, kind: Any, name: str, request: Any) -> li
     """The answers to a thousand copies of a request, sent as fast as they go."""
     caller = client.node.create_client(kind, name, qos_profile=REQUEST)
     try:
-        assert caller.wait_for_service(10.0)
+        client.meet(caller)
         futures = [caller.call_async(request) for _ in range(BURST)]
         assert wait_until(lambda: all(future.done() for future in futures), ANSWER_TIMEOUT_S), (
             f"{sum(not future.done() for future in futures)} requests were not answered"
@@ -97,7 +97,7 @@ def test_a_thousand_goals_are_each_carried_out_or_refused_with_a_result(client: 
     client.send_good()
     depths = {f"{name}_service_qos_profile": REQUEST for name in ("goal", "result", "cancel")}
     caller = ActionClient(client.node, Ground, "/n3d/ground", **depths)  # stays: its node spins until the end
-    assert caller.wait_for_server(10.0)
+    assert caller.wait_for_server(30.0)
     sent = [caller.send_goal_async(Ground.Goal(text="red block", timeout_s=5.0)) for _ in range(BURST)]
     assert wait_until(lambda: all(future.done() for future in sent), ANSWER_TIMEOUT_S)
     results = [future.result().get_result_async() for future in sent]

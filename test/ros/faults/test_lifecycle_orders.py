@@ -51,6 +51,7 @@ def load_on(client: NodeClient) -> Iterator[dict[int, int]]:
             time.sleep(0.02)
         assert wait_until(lambda: all(future.done() for future in pending), 15.0), "a request was not answered"
 
+    client.meet(client.locate)  # an answer to who is not known yet would be lost
     thread = threading.Thread(target=ask)
     thread.start()
     try:

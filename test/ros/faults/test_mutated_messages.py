@@ -88,8 +88,14 @@ def test_the_node_lives_through_thousands_of_faulty_messages_and_does_not_grow(c
             time.sleep(0.005)
         assert resident_mb(node) - before_mb < MOST_GROWTH_MB
         reports = client.heard["reports"]
-        assert len({name for report in reports for name in (one.name for one in report.frames_dropped)}) >= 5
-        assert reports[-1].frames_received > MOMENTS / 4, "most of it was looked at"
+
+        def much_was_looked_at() -> bool:
+            """Publishes one more: reports may come late, and the best-effort topics of a busy machine lose a lot."""
+            publish(client, next(moments))
+            reasons = {one.name for report in list(reports) for one in report.frames_dropped}
+            return len(reasons) >= 5 and reports[-1].frames_received > MOMENTS / 4
+
+        assert wait_until(much_was_looked_at, 60.0), reports[-1:]
 
         def looked_at() -> bool:
             before = len(client.heard["objects"])

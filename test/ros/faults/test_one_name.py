@@ -21,14 +21,14 @@ def test_a_second_node_of_the_name_is_warned_of_by_both_and_forgotten_when_it_en
         second = NodeProcess()
         try:
             second.wait_for_log("Active")
-            first.wait_for_log(WARNED, 15.0)
-            second.wait_for_log(WARNED, 15.0)
+            first.wait_for_log(WARNED)
+            second.wait_for_log(WARNED)
 
             def told() -> bool:
                 statuses = [one for array in client.heard["diagnostics"] for one in array.status]
                 return any(one.name == "n3d: name" and one.level == WARN and WARNED in one.message for one in statuses)
 
-            assert wait_until(told, 5.0)
+            assert wait_until(told)
             client.send_good()
             assert client.call(client.locate, Locate.Request(phrase="red block")).success
         finally:
@@ -38,5 +38,5 @@ def test_a_second_node_of_the_name_is_warned_of_by_both_and_forgotten_when_it_en
             statuses = client.heard["diagnostics"][-1].status
             return any(one.name == "n3d: name" and one.level != WARN for one in statuses)
 
-        assert wait_until(alone, 20.0)
+        assert wait_until(alone)
         assert first.log.count(WARNED) == 1, "once for each time it happens"

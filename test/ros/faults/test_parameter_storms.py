@@ -82,7 +82,7 @@ def test_thousands_of_changes_side_by_side_are_taken_or_refused_and_the_node_kee
     names = [name for name in SPECS if name not in ("model", "request.timeout_s")]
     before = values_of(client, names)
     setter = client.node.create_client(SetParameters, "/n3d/set_parameters", qos_profile=REQUEST)
-    assert setter.wait_for_service(10.0)
+    client.meet(setter)
     futures = []
     for number in range(ROUNDS):
         messages = []

@@ -24,7 +24,15 @@ from rclpy.node import NodeNameNonExistentError
 
 from fault_harness import FIRST_LINE, running
 from n3d_ros.ros.client import NodeClient as AskingClient
-from node_harness import REPOSITORY, NodeClient, NodeProcess, ros_environment, wait_until
+from node_harness import (
+    END_TIMEOUT_S,
+    READY_TIMEOUT_S,
+    REPOSITORY,
+    NodeClient,
+    NodeProcess,
+    ros_environment,
+    wait_until,
+)
 
 POLICY = REPOSITORY / "config" / "sros2" / "n3d.policy.xml"
 NOT_ALWAYS = {  # allowed, and used with other settings, packages or ROS releases only
@@ -78,10 +86,15 @@ def used_by(observer: Any, node: str) -> Rights:
         return {right: set() for right in ask}
 
 
+def spares(rights: Rights, used: Rights) -> Rights:
+    """What is allowed and should be used, and is not."""
+    return {right: rights[right] - names - NOT_ALWAYS for right, names in used.items()}
+
+
 def assert_fits(rights: Rights, used: Rights) -> None:
     for right, names in used.items():
         assert names <= rights[right], f"{right}: used, not allowed: {sorted(names - rights[right])}"
-        spare = rights[right] - names - NOT_ALWAYS
+    for right, spare in spares(rights, used).items():
         assert not spare, f"{right}: allowed, never used: {sorted(spare)}"
 
 
@@ -94,7 +107,9 @@ def client() -> Iterator[NodeClient]:
 
 def test_the_node_may_do_what_it_does_and_nothing_else(client: NodeClient) -> None:
     rights = rights_of("n3d")
-    wait_until(lambda: used_by(client.node, "n3d")["reply"] >= rights["reply"] - NOT_ALWAYS, 10.0)
+    wait_until(
+        lambda: not any(spares(rights, used_by(client.node, "n3d")).values())
+    )  # what is used is found bit by bit
     assert_fits(rights, used_by(client.node, "n3d"))
 
 
@@ -128,7 +143,7 @@ def test_the_page_for_the_browser_looks_and_does_nothing_else(client: NodeClient
     try:
         assert wait_until(lambda: bool(page_name(client)), 30.0)
         name = page_name(client)  # with an ending of its own, which it has not where security is enabled
-        assert wait_until(lambda: f"/{name}/list_parameters" in used_by(client.node, name)["reply"], 10.0)
+        assert wait_until(lambda: f"/{name}/list_parameters" in used_by(client.node, name)["reply"])
         used = {
             right: {one.replace(name, "n3d_view") for one in names}
             for right, names in used_by(client.node, name).items()
@@ -138,7 +153,7 @@ def test_the_page_for_the_browser_looks_and_does_nothing_else(client: NodeClient
         assert not {"/n3d/set_parameters", "/n3d/change_state"} & rights["request"]
     finally:
         page.send_signal(signal.SIGINT)
-        told = page.communicate(timeout=20)[0].decode()
+        told = page.communicate(timeout=END_TIMEOUT_S)[0].decode()
     assert page.returncode == 0, told
 
 
@@ -169,7 +184,7 @@ def test_with_security_asked_for_and_no_plugins_the_node_ends_with_one_sentence(
         "ROS_SECURITY_ENCLAVE_OVERRIDE": "/n3d",
     }
     process = NodeProcess(environment=secure)
-    assert wait_until(lambda: process.process.poll() is not None, 20.0)
+    assert wait_until(lambda: process.process.poll() is not None, READY_TIMEOUT_S)
     assert process.end() == 1
     assert "Traceback" not in process.log, process.log
     (told,) = [line for line in process.lines if FIRST_LINE.match(line) and "[FATAL]" in line]

@@ -251,7 +251,7 @@ def test_names_of_parameters_are_refused_in_plain_words(client: NodeClient, text
 
 
 def test_diagnostics_are_plain_text(client: NodeClient) -> None:
-    assert wait_until(lambda: bool(client.heard["diagnostics"]), 5.0)
+    assert wait_until(lambda: bool(client.heard["diagnostics"]))
     for array in client.heard["diagnostics"]:
         for status in array.status:
             told: list[Callable[[], str] | str] = [status.message, *(pair.value for pair in status.values)]

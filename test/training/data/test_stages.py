@@ -123,7 +123,7 @@ def test_a_killed_process_ends_the_run_in_a_sentence_and_the_same_command_goes_o
 ) -> None:
     begun = tmp_path / "begun"
     begun.mkdir()
-    stage = MakeFrames(folder=folder, rows=ROWS, pause_s=0.15, begun=begun)
+    stage = MakeFrames(folder=folder, rows=ROWS, pause_s=0.5, begun=begun)
     killer, killed = kill_first_worker_that_begins(begun, after=3)
     with pytest.raises(BackendError, match="ended unexpectedly.*the same command makes the rest"):
         run_stage(stage, folder, "frames", engine="processes", workers=2)
@@ -145,7 +145,7 @@ def test_a_killed_worker_of_ray_loses_nothing_and_doubles_nothing(
 ) -> None:
     begun = tmp_path / "begun"
     begun.mkdir()
-    stage = MakeFrames(folder=folder, rows=ROWS, pause_s=0.15, begun=begun)
+    stage = MakeFrames(folder=folder, rows=ROWS, pause_s=0.5, begun=begun)
     killer, killed = kill_first_worker_that_begins(begun, after=3)
     report = run_stage(stage, folder, "frames", engine="ray", workers=2)
     killer.join(timeout=5)
