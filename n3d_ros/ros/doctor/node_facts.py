@@ -45,11 +45,14 @@ class NodeEar:
         from n3d_msgs.msg import FrameReport
         from rcl_interfaces.srv import GetParameters
 
+        from n3d_ros.ros.qos import REQUEST
+
         self._name = name
         self._reports: list[Any] = []
         self._diagnostics: dict[str, tuple[int, str, str]] = {}
         self._state = node.create_client(GetState, f"{name}/get_state")
-        self._parameters = node.create_client(GetParameters, f"{name}/get_parameters")
+        # A name is asked for by itself, all at once: more than the default depth keeps answers to.
+        self._parameters = node.create_client(GetParameters, f"{name}/get_parameters", qos_profile=REQUEST)
         self._waiting: list[Any] = []
         self._asked: tuple[str, ...] = ()
         self._subscriptions = [
