@@ -1,0 +1,133 @@
+"""``n3d export`` from the command line, and its folder where a model is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra [model] is not installed")
+pytest.importorskip("onnxscript", reason="the extra [model] is not installed")
+
+from inference.language_model.scenes import tabletop
+from model_training.models.random_depth_model import write_random_depth_model
+from n3d_ros.cli import main as cli
+from n3d_ros.errors import InputError
+from n3d_ros.inference.graphs import LanguageModelGraphs, read_graphs
+from n3d_ros.inference.grounder import GroundingRequest
+from n3d_ros.inference.language_model.config import LanguageModelConfig
+from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
+from n3d_ros.model.packaged import PACKAGED_NAME
+
+pytestmark = pytest.mark.timeout(300)
+
+FRAME = tabletop(seed=3).frame
+CAMERA = f"{FRAME.intrinsics.width}x{FRAME.intrinsics.height}"
+MOST_MM = 0.1  # a box may move by so much from torch to ONNX Runtime
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "nano"
+    assert cli.main(["export", PACKAGED_NAME, "--out", str(out), "--image", CAMERA]) == 0
+    return out
+
+
+def test_the_packaged_model_finds_the_same_boxes_as_graphs(exported: Path) -> None:
+    found = {}
+    for model in (PACKAGED_NAME, str(exported)):
+        grounder = LanguageModelGrounder(LanguageModelConfig(model=model, device="cpu"))
+        found[model] = grounder.ground(FRAME, GroundingRequest(up=None))
+        grounder.close()
+    expected, got = found.values()
+    assert len(expected.raw_detections) > 1
+    assert [one.label for one in got.raw_detections] == [one.label for one in expected.raw_detections]
+    for one, other in zip(got.raw_detections, expected.raw_detections, strict=True):
+        assert np.abs(one.box.corners - other.box.corners).max() * 1e3 < MOST_MM
+
+
+def test_what_was_made_is_told_and_made_anew_when_asked_again(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_graphs(exported, LanguageModelGraphs)
+    assert cli.main(["export", PACKAGED_NAME, "--out", str(exported), "--image", CAMERA]) == 0
+    told = capsys.readouterr().out
+    assert "22x18 patches" in told and "checked   decoder: at most" in told and str(exported) in told
+    assert read_graphs(exported, LanguageModelGraphs) == before  # to the last bit, so that engines are not built again
+    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
+    grounder = LanguageModelGrounder(LanguageModelConfig(model=str(exported), device="cpu", long_side=224))
+    with pytest.raises(InputError, match="22x18 patches"):
+        grounder.ground(FRAME, GroundingRequest(up=None))
+
+
+def test_half_precision_for_a_gpu_says_that_it_was_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "half"
+    assert cli.main(["export", PACKAGED_NAME, "--out", str(out), "--dtype", "bfloat16", "--image", "320x240"]) == 0
+    assert "structure alone: bfloat16 cannot be run on a CPU" in capsys.readouterr().out
+    assert cli.main(["run", "nowhere", "--model", str(out)]) == cli.EXIT_FAILED
+
+
+def test_a_depth_model_is_known_by_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_random_depth_model(tmp_path / "model", "tiny", seed=1)
+    command = ["export", str(model), "--out", str(tmp_path / "graphs")]
+    assert cli.main(command) == cli.EXIT_FAILED
+    assert "--image 640x480" in capsys.readouterr().err
+    assert cli.main([*command, "--image", "160x120", "--resolution", "112"]) == 0
+    assert "112x84 px" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--image", "640"], "640x480"),
+        (["--image", "0x480"], "640x480"),
+        (["--dtype", "int8"], "invalid choice"),
+    ],
+)
+def test_an_option_that_cannot_be_is_a_usage_error(
+    arguments: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["export", PACKAGED_NAME, "--out", str(tmp_path / "out"), *arguments])
+    assert ended.value.code == cli.EXIT_USAGE
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "named"),
+    [
+        (PACKAGED_NAME, ["--tensorrt", "8.6"], "expected 10.3"),
+        (PACKAGED_NAME, ["--tensorrt", "newest"], "expected two numbers"),
+        (PACKAGED_NAME, ["--views", "2"], "not for it"),
+        ("nobody/nothing-of-this-name/here", [], "here"),
+    ],
+)
+def test_what_cannot_be_exported_ends_in_a_sentence_and_leaves_no_folder(
+    model: str, arguments: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert cli.main(["export", model, "--out", str(out), *arguments]) == cli.EXIT_FAILED
+    assert named in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert cli.main(["export", PACKAGED_NAME, "--out", str(tmp_path)]) == cli.EXIT_FAILED
+    assert "one of graphs exported before" in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_without_the_packages_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+
+    hidden: dict[str, Any] = {"onnx_ir": None, "n3d_ros.inference.export.writing": None}
+    for name, module in hidden.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delattr("n3d_ros.inference.export.writing", raising=False)
+    assert cli.main(["export", PACKAGED_NAME, "--out", str(tmp_path / "out")]) == cli.EXIT_FAILED
+    assert "pip install 'n3d_ros[model]'" in capsys.readouterr().err
