@@ -291,6 +291,15 @@ def depth_quality_figures(model: str | None, metric: str | None) -> list[Figure]
     return _rows(_last_json(_python(command, codes=(0, 1))))
 
 
+def backend_figures() -> list[Figure]:
+    """PyTorch and ONNX Runtime on the same model and frames; needs the extra [train].
+
+    Returns:
+        The rows of ``python -m benchmarks backends``.
+    """
+    return _rows(_last_json(_python(["-m", "benchmarks", "backends"], codes=(0, 1))))
+
+
 def evaluation_figures() -> list[Figure]:
     """How fast models are evaluated, and whether the truth gets full marks; needs the extra [train].
 
@@ -351,6 +360,7 @@ def measure(
         "fuzzing": fuzzing_figures,
         "endurance": lambda: endurance_figures(minutes),
         "language_model": language_model_figures,
+        "backends": backend_figures,
         "depth_network": depth_network_figures,
         "depth_fusion": lambda: depth_fusion_figures(scenes),
         "depth_quality": lambda: depth_quality_figures(depth_model, depth_metric),

@@ -23,6 +23,7 @@ NEEDS_ROS = True
 
 ALONE = (
     "language_model",
+    "backends",
     "depth_network",
     "depth_fusion",
     "depth_quality",

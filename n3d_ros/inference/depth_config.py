@@ -28,8 +28,9 @@ class DepthModelConfig:
 
     model: str = _text(
         "",
-        "the depth model (Depth Anything 3): a folder with config.json and model.safetensors, or a hub id such as "
-        "depth-anything/DA3-SMALL, which is downloaded; used with depth_source model and fused",
+        "the depth model (Depth Anything 3): a folder with config.json and model.safetensors, or one that `n3d export` "
+        "wrote, or a hub id such as depth-anything/DA3-SMALL, which is downloaded; used with depth_source model and "
+        "fused",
     )
     metric_model: str = _text(
         "",

@@ -2,7 +2,7 @@
 
 ::
 
-    n3d_graphs.json      what the graphs are, made with what, and the checksum of every file
+    n3d_graphs.json      what the graphs are, made with what, and the files' checksums
     vision.onnx .data    the vision tower: structure and weights
     decoder.onnx .data   the language model over a cache
     embedding.safetensors
@@ -41,7 +41,8 @@ class ExportedGraphs:
         source: where its weights came from, as the user named it.
         made_with: versions of what made the graphs, by name.
         dtype: of the weights: "float32", "float16" or "bfloat16".
-        files: sha256 of every file of the folder but this description.
+        files: sha256 of every file of the folder but this description, and calibration.json, which `n3d calibrate`
+            replaces.
     """
 
     KIND: ClassVar[str] = ""

@@ -151,7 +151,7 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
         vision_theta=tower.geometry.theta,
         point_channels=tower.point_embed is not None,
         grid=grid,
-        files={file.name: file_digest(file) for file in sorted(folder.iterdir())},
+        files={file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.name != CALIBRATION_FILE},
     )
     write_graphs(folder, graphs)
     return Exported(folder=folder, graphs=graphs, differences=differences)

@@ -48,8 +48,9 @@ class LanguageModelConfig:
 
     model: str = _text(
         "",
-        "the language model: a folder with config.json, *.safetensors and the tokenizer, or a hub id such as "
-        "yuxinhk/N3D-VLM, which is downloaded, or n3d-nano, which comes with the package; empty: none",
+        "the language model: a folder with config.json, *.safetensors and the tokenizer, or one that `n3d export` "
+        "wrote, or a hub id such as yuxinhk/N3D-VLM, which is downloaded, or n3d-nano, which comes with the package; "
+        "empty: none",
         name="model",
         live=True,
     )
