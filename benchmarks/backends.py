@@ -168,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=DEFAULT_FRAMES, help="how many (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=DEFAULT_REPEATS, help="looks at each (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if options.frames < 2:
+        parser.error("--frames: at least 2, since what a runtime keeps of an image would be used again")
     rows = measure(options.model, options.frames, options.repeats)
     print(markdown(rows))
     told = [asdict(row) | {"value": None if math.isnan(row.value) else row.value} for row in rows]

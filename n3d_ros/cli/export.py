@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=("float32", "float16", "bfloat16"),
         default="float32",
-        help="numbers of the weights (default float32; bfloat16 for a GPU, about as exact and half the size)",
+        help="numbers of the weights (default float32; bfloat16 for a GPU, half the size and less exact)",
     )
     parser.add_argument(
         "--image",
@@ -63,7 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attention",
         choices=("fused", "safe"),
         default="fused",
-        help="safe: all of attention in float32, out of reach of fused kernels that compute wrongly (default fused)",
+        help="safe: all of attention in float32, meant to be out of reach of fused kernels that compute wrongly; for "
+        "float16 and bfloat16 (default fused)",
     )
     depth = parser.add_argument_group("depth models")
     depth.add_argument("--resolution", type=int, metavar="PX", help="longer side of the image in the network (504)")
@@ -86,11 +87,14 @@ def run(args: argparse.Namespace) -> int:
     """
     try:
         from n3d_ros.inference.export import writing  # noqa: F401 -- all the packages that are needed
+        from n3d_ros.inference.graphs import has_graphs
     except ImportError as error:
         raise BackendError(
             f"n3d export needs the package {error.name}, which is not installed. Run `pip install 'n3d_ros[model]'`, "
             "or `make setup MODEL=1` in a checkout."
         ) from error
+    if has_graphs(Path(args.model).expanduser()):
+        raise ConfigurationError(f"{args.model} holds exported graphs already; name the weights they were made of.")
     made = _export_depth(args) if _is_depth_model(args.model) else _export_language_model(args)
     for line in made.graphs.lines():
         print(line)
@@ -106,15 +110,16 @@ def _export_language_model(args: argparse.Namespace) -> Exported:
     """Graphs of a language model."""
     from n3d_ros.inference.export.language_model import ExportOptions, export_language_model
 
-    if args.resolution or args.views or args.poses:
+    if args.resolution is not None or args.views is not None or args.poses:
         raise ConfigurationError(f"{args.model} is a language model: --resolution, --views and --poses are not for it.")
     options = ExportOptions(dtype=args.dtype, image=args.image, attention=args.attention, tensorrt=args.tensorrt)
     with _Bar() as bar:
-        return export_language_model(args.model, args.out.expanduser(), options, bar.tell)
+        return export_language_model(args.model, args.out, options, bar.tell)
 
 
 def _export_depth(args: argparse.Namespace) -> Exported:
     """Graphs of a depth model."""
+    from n3d_ros.inference.depth_config import DEFAULT_RESOLUTION_PX
     from n3d_ros.inference.export.depth import DepthExportOptions, export_depth_model
 
     if args.image is None:
@@ -123,14 +128,14 @@ def _export_depth(args: argparse.Namespace) -> Exported:
         raise ConfigurationError(f"{args.model} is a depth model: --attention is not for it.")
     options = DepthExportOptions(
         image=args.image,
-        resolution=args.resolution or 504,
+        resolution=DEFAULT_RESOLUTION_PX if args.resolution is None else args.resolution,
         views=1 if args.views is None else args.views,
         poses=args.poses,
         dtype=args.dtype,
         tensorrt=args.tensorrt,
     )
     with _Bar() as bar:
-        return export_depth_model(args.model, args.out.expanduser(), options, bar.tell)
+        return export_depth_model(args.model, args.out, options, bar.tell)
 
 
 def _is_depth_model(source: str) -> bool:

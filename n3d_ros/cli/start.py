@@ -70,9 +70,9 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help="find objects with this language model: a folder with config.json, weights and tokenizer, a hub id "
-        "such as yuxinhk/N3D-VLM, which is downloaded, or n3d-nano, which comes with the package (default: without a "
-        "model, by geometry alone)",
+        help="find objects with this language model: a folder with config.json, weights and tokenizer, or one that "
+        "`n3d export` wrote, a hub id such as yuxinhk/N3D-VLM, which is downloaded, or n3d-nano, which comes with the "
+        "package (default: without a model, by geometry alone)",
     )
 
 

@@ -78,17 +78,21 @@ class Source:
         ]
         return (
             f"{self.name} of {self.source}",
-            f"licence {self.licence}{self._terms()}",
+            f"licence {self.terms()}",
             *([self.note] if self.note else []),
             self.plan.count(),
             *file_facts,
         )
 
-    def _terms(self) -> str:
-        """What the licence means for a user; empty where it says so itself."""
+    def terms(self) -> str:
+        """The licence, and what it means for a user where it does not say so itself.
+
+        Returns:
+            Such as "CC BY-NC 4.0, NOT for commercial use".
+        """
         if self.licence.startswith("CC BY-NC"):
-            return ", NOT for commercial use"
-        return ": ask whoever made it" if self.licence == UNKNOWN_LICENCE else ""
+            return f"{self.licence}, NOT for commercial use"
+        return f"{self.licence}: ask whoever made it" if self.licence == UNKNOWN_LICENCE else self.licence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,14 +20,17 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.whole_files import read_json, write_json
+from n3d_ros.weights.json_files import CONFIG_FILE, MAX_CONFIG_BYTES, read_json
+from n3d_ros.whole_files import write_json
 
 GRAPHS_FILE = "n3d_graphs.json"
 FORMAT = 1
 VISION, DECODER = "vision", "decoder"
 EMBEDDING_FILE = "embedding.safetensors"
 BLOCK_BYTES = 1 << 22
-MAX_MANIFEST_BYTES = 1 << 20
+
+NOT_MADE_FOR = "not_made_for"
+"""Reason of the error about an image of a size or number that graphs are not made for."""
 
 Progress = Callable[[str, float], None]
 
@@ -41,6 +44,7 @@ class ExportedGraphs:
         source: where its weights came from, as the user named it.
         made_with: versions of what made the graphs, by name.
         dtype: of the weights: "float32", "float16" or "bfloat16".
+        licence: of the weights, with what it means for users.
         files: sha256 of every file of the folder but this description, and calibration.json, which `n3d calibrate`
             replaces.
     """
@@ -51,7 +55,16 @@ class ExportedGraphs:
     source: str
     made_with: dict[str, str]
     dtype: str
+    licence: str
     files: dict[str, str]
+
+    def required(self) -> tuple[str, ...]:
+        """Files that the runtime reads.
+
+        Returns:
+            Their names.
+        """
+        return ()
 
     def size_text(self) -> str:
         """Which images the graphs take.
@@ -71,6 +84,7 @@ class ExportedGraphs:
         return (
             f"{'model':9} {self.name} of {self.source}",
             f"{'graphs':9} {self.dtype}, {self.size_text()}",
+            f"{'licence':9} {self.licence}",
             f"{'made with':9} {versions}",
         )
 
@@ -117,6 +131,14 @@ class LanguageModelGraphs(ExportedGraphs):
     point_channels: bool
     grid: tuple[int, int] | None
 
+    def required(self) -> tuple[str, ...]:
+        """Files that the runtime reads.
+
+        Returns:
+            Their names.
+        """
+        return (*_with_data(f"{VISION}.onnx", f"{DECODER}.onnx"), EMBEDDING_FILE, CONFIG_FILE)
+
     def size_text(self) -> str:
         """Which images the graphs take.
 
@@ -133,7 +155,6 @@ class DepthGraphs(ExportedGraphs):
     """What exported graphs of a depth model are.
 
     Args:
-        licence: of the weights.
         network_hw: height and width of the images in the network, pixels.
         views: that an any-view network sees together; 1 for a network of single views.
         takes_poses: whether the cameras' poses are inputs.
@@ -144,13 +165,20 @@ class DepthGraphs(ExportedGraphs):
 
     KIND: ClassVar[str] = "depth"
 
-    licence: str
     network_hw: tuple[int, int]
     views: int
     takes_poses: bool
     any_view: str
     single: str
     single_is_metric: bool
+
+    def required(self) -> tuple[str, ...]:
+        """Files that the runtime reads.
+
+        Returns:
+            Their names.
+        """
+        return _with_data(*(name for name in (self.any_view, self.single) if name))
 
     def size_text(self) -> str:
         """Which images the graphs take.
@@ -160,6 +188,11 @@ class DepthGraphs(ExportedGraphs):
         """
         views = f", {self.views} views at a time" if self.views > 1 else ""
         return f"{self.network_hw[1]}x{self.network_hw[0]} px{views}{' with poses' if self.takes_poses else ''}"
+
+
+def _with_data(*graphs: str) -> tuple[str, ...]:
+    """Graphs and the files of their weights."""
+    return tuple(name for graph in graphs for name in (graph, str(Path(graph).with_suffix(".data"))))
 
 
 GraphsT = TypeVar("GraphsT", bound=ExportedGraphs)
@@ -174,7 +207,10 @@ def has_graphs(folder: Path) -> bool:
     Returns:
         True where the description is there.
     """
-    return (folder / GRAPHS_FILE).is_file()
+    try:
+        return (folder / GRAPHS_FILE).is_file()
+    except OSError:  # no name that a folder can have, or no right to look
+        return False
 
 
 def write_graphs(folder: Path, graphs: ExportedGraphs) -> None:
@@ -206,9 +242,7 @@ def read_graphs(folder: Path, kind: type[GraphsT]) -> GraphsT:
             f"{folder}: expected a folder of exported graphs, there is no {GRAPHS_FILE}; make one with "
             "`n3d export MODEL --out FOLDER` and name it."
         )
-    if file.stat().st_size > MAX_MANIFEST_BYTES:
-        raise ConfigurationError(f"{file}: expected at most {MAX_MANIFEST_BYTES} bytes; export the model again.")
-    data = read_json(file) or {}
+    data = read_json(file, limit=MAX_CONFIG_BYTES)
     found = (data.pop("kind", None), data.pop("format", None))
     if found != (kind.KIND, FORMAT):
         raise ConfigurationError(
@@ -281,7 +315,10 @@ def _checked(graphs: GraphsT, file: Path) -> GraphsT:
     for name in values["files"]:
         if Path(name).name != name:
             raise ConfigurationError(f"{file}: files: expected names without folders, got {name!r:.60}.")
-    return type(graphs)(**values)
+    checked = type(graphs)(**values)
+    if absent := sorted(set(checked.required()) - set(checked.files)):
+        raise ConfigurationError(f"{file}: files: expected a checksum of {', '.join(absent)}; export the model again.")
+    return checked
 
 
 def _value(entry: Field[Any], value: Any, file: Path) -> Any:
@@ -289,6 +326,7 @@ def _value(entry: Field[Any], value: Any, file: Path) -> Any:
     kind = str(entry.type)
     if kind in _PLAIN:
         is_right = isinstance(value, _PLAIN[kind]) and isinstance(value, bool) == (kind == "bool")
+        is_right = is_right and (kind not in ("int", "float") or value > 0)
     elif kind.startswith("dict"):
         is_right = isinstance(value, dict) and all(isinstance(word, str) for word in value.values())
     elif value is None:

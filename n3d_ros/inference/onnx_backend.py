@@ -9,7 +9,8 @@ GPU; that has never been run by us.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from n3d_ros.codec.model_input import ImageInput
 from n3d_ros.codec.token_set import TokenSet
 from n3d_ros.errors import BackendError, ConfigurationError, InputError
 from n3d_ros.inference.backend import Choices, Chunk, KvCache
-from n3d_ros.inference.graphs import DECODER, EMBEDDING_FILE, VISION, LanguageModelGraphs
-from n3d_ros.inference.onnx_session import OnnxSession
+from n3d_ros.inference.graphs import DECODER, EMBEDDING_FILE, NOT_MADE_FOR, VISION, LanguageModelGraphs
+from n3d_ros.inference.onnx_session import OnnxSession, import_runtime
 from n3d_ros.inference.torch_choices import Chooser
+from n3d_ros.inference.torch_devices import device_in_words, failures_told
 from n3d_ros.inference.torch_inputs import EncodedImage, check_call, code_of, points_of, visual_of
 from n3d_ros.model.fused import signed
 from n3d_ros.model.tables import TextRotary, VisionGeometry, vision_tables
@@ -35,20 +37,20 @@ from n3d_ros.model.vision_graph import VisionInputs
 
 SMALLEST_CAPACITY = 16  # tokens
 KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
-KEPT_MASKS = 32  # of numbers of new tokens; most are below 16, one is a prompt's
+LONGEST_KEPT_MASK = 64  # new tokens; steps and drafts have fewer, a prompt's mask is made once
 
 
 class OnnxCache:
     """A sequence's keys and values.
 
     Args:
-        memory: (layers, capacity, width) of zeros, or of another sequence.
-        length: rows that are filled.
+        backend: which it belongs to.
     """
 
-    def __init__(self, memory: Tensor, length: int = 0) -> None:
-        self.memory = memory
-        self.length = length
+    def __init__(self, backend: OnnxBackend) -> None:
+        self._backend = backend
+        self.memory = backend.new_rows()
+        self.length = 0
 
     @property
     def capacity(self) -> int:
@@ -74,9 +76,11 @@ class OnnxCache:
         Returns:
             The copy.
         """
-        copy = torch.zeros_like(self.memory)
-        copy[:, : self.length] = self.memory[:, : self.length]
-        return OnnxCache(copy, self.length)
+        copy = OnnxCache(self._backend)
+        with self._backend.at_work("a copy of the cache"):
+            copy.memory[:, : self.length] = self.memory[:, : self.length]
+        copy.length = self.length
+        return copy
 
 
 class OnnxBackend:
@@ -113,15 +117,12 @@ class OnnxBackend:
         self._place = torch.device("cpu") if device is None else device
         self.dtype = graphs.dtype
         self._number: torch.dtype = getattr(torch, graphs.dtype)
-        if self._place.type == "cpu" and self._number == torch.bfloat16:
-            raise BackendError(
-                f"{folder}: ONNX Runtime computes no bfloat16 on a CPU; export with --dtype float32 (or float16, which "
-                "is slower here), or use a GPU."
-            )
+        check_device(graphs, self._place)
         self._threads, self._thread_of_setting = threads, 0
-        stream = torch.cuda.current_stream(self._place) if self._place.type == "cuda" else None
+        # ONNX Runtime takes the default stream for none, and would make one that does not wait for torch's.
+        self._stream = torch.cuda.Stream(self._place) if self._place.type == "cuda" else None
         self._sessions = {
-            name: OnnxSession(folder / f"{name}.onnx", device=self._place, threads=threads, stream=stream)
+            name: OnnxSession(folder / f"{name}.onnx", device=self._place, threads=threads, stream=self._stream)
             for name in (VISION, DECODER)
         }
         self._embedding = _read_embedding(folder / EMBEDDING_FILE).to(self._place, self._number)
@@ -133,11 +134,9 @@ class OnnxBackend:
             theta=graphs.vision_theta,
         )
         self._tables: dict[tuple[int, int], VisionInputs] = {}
+        self._hidden_row = torch.zeros(1, graphs.cache_width, dtype=self._number, device=self._place)
         self._chooser = Chooser(vocab_size=self.vocab_size, device=self._place, synchronize=self._synchronize)
-        if self._place.type == "cuda":
-            self.device = f"{self._place} ({torch.cuda.get_device_name(self._place)})"
-        else:
-            self.device = f"cpu ({threads or torch.get_num_threads()} threads)"
+        self.device = device_in_words(self._place)
 
     def encode_image(self, image: ImageInput) -> EncodedImage:
         """The image through the vision tower.
@@ -157,10 +156,15 @@ class OnnxBackend:
             raise InputError(
                 f"Image: the vision graph is made for {graphs.grid[1]}x{graphs.grid[0]} patches, this one has "
                 f"{image.grid[1]}x{image.grid[0]}; export for this camera (`n3d export --image WIDTHxHEIGHT`), or for "
-                "any size."
+                "any size.",
+                reason=NOT_MADE_FOR,
             )
-        self._set_threads()
-        device = self._place
+        with self.at_work("the vision tower"):
+            return EncodedImage(self._encoded(image))
+
+    def _encoded(self, image: ImageInput) -> Tensor:
+        """(M, h) visual tokens."""
+        graphs, device, session = self._graphs, self._place, self._session(VISION)
         inputs = {
             "pixels": torch.tensor(image.pixel_values, device=device),
             "code": code_of(
@@ -177,8 +181,8 @@ class OnnxBackend:
             tables = self._vision_inputs(image.grid)
             inputs |= {name: getattr(tables, name) for name in VisionInputs.__slots__}
         embeds = torch.empty(image.token_count, self._embedding.shape[1], dtype=self._number, device=device)
-        self._session(VISION).run(inputs, {"embeds": embeds})
-        return EncodedImage(embeds)
+        session.run(inputs, {"embeds": embeds})
+        return embeds
 
     def new_cache(self) -> OnnxCache:
         """An empty cache of ``capacity`` tokens.
@@ -189,18 +193,29 @@ class OnnxBackend:
         Raises:
             BackendError: too little memory.
         """
+        return OnnxCache(self)
+
+    def new_rows(self) -> Tensor:
+        """Memory for a cache.
+
+        Returns:
+            (layers, capacity, width) of zeros: a masked row still enters a product.
+
+        Raises:
+            BackendError: too little memory.
+        """
         graphs = self._graphs
-        try:
-            # Zeros, because a masked row still enters a product, and what memory holds by chance may be NaN.
-            memory = torch.zeros(
-                graphs.layers, self.capacity, graphs.cache_width, dtype=self._number, device=self._place
-            )
-        except RuntimeError as error:
-            raise BackendError(
-                f"Not enough memory for a cache of {self.capacity} tokens; lower `language_model.capacity`.",
-                reason="out_of_memory",
-            ) from error
-        return OnnxCache(memory)
+        self._session(DECODER)
+        with self.at_work("a cache"):
+            return torch.zeros(graphs.layers, self.capacity, graphs.cache_width, dtype=self._number, device=self._place)
+
+    def slot_bytes(self) -> int:
+        """Memory of one cache.
+
+        Returns:
+            Bytes.
+        """
+        return self._graphs.layers * self.capacity * self._graphs.cache_width * int(self._number.itemsize)
 
     def forward(
         self, cache: KvCache, chunk: Chunk, *, choose: Sequence[TokenSet | None] = (), top_k: int = 1
@@ -224,19 +239,29 @@ class OnnxBackend:
         if not isinstance(cache, OnnxCache) or cache.capacity != self.capacity:
             raise InputError("OnnxBackend.forward: expected a cache made by this backend.")
         check_call(cache, chunk, choose, top_k, vocab_size=self.vocab_size, name="OnnxBackend")
-        self._set_threads()
+        with self.at_work("the language model"):
+            logits, log_all = self._run(session, cache, chunk, max(len(choose), 1))
+            choices = self._chooser.choices(logits, log_all, choose, top_k) if choose else None
+        cache.length += len(chunk.token_ids)
+        return choices
+
+    def _run(self, session: OnnxSession, cache: OnnxCache, chunk: Chunk, wanted: int) -> tuple[Tensor, Tensor]:
+        """Appends the chunk's rows to the cache; logits after its last tokens, and their log-sum-exp.
+
+        A graph always reads an earlier row and gives a row of logits: a sequence's first chunk hides a row of zeros,
+        and a prefix ignores the logits.
+        """
         count, start, device = len(chunk.token_ids), cache.length, self._place
-        # A graph always reads a row and gives a row of logits: the first chunk hides that, a prefix ignores this.
-        past, wanted = max(start, 1), max(len(choose), 1)
+        past = cache.memory[:, :start] if start else [self._hidden_row] * len(cache.memory)
         cos, sin = self._rotary.tables(chunk.position_ids)
         inputs = {
             "embeds": self._embeds(chunk),
             "cos": torch.tensor(cos, device=device),
             "signed_sin": signed(torch.tensor(sin, device=device))[:, 0],
-            "past_mask": torch.full((1, past), 0.0 if start else float("-inf"), device=device),
+            "past_mask": torch.full((1, max(start, 1)), 0.0 if start else float("-inf"), device=device),
             "new_mask": torch.from_numpy(_causal(count)).to(device),
             "wanted": torch.arange(count - wanted, count, device=device),
-            **{f"past.{layer}": rows for layer, rows in enumerate(cache.memory[:, :past])},
+            **{f"past.{layer}": rows for layer, rows in enumerate(past)},
         }
         logits = torch.empty(wanted, self.vocab_size, device=device)
         log_all = torch.empty(wanted, device=device)
@@ -244,15 +269,32 @@ class OnnxBackend:
         session.run(
             inputs, {"logits": logits, "log_all": log_all, **{f"new.{layer}": rows for layer, rows in enumerate(new)}}
         )
-        choices = self._chooser.choices(logits, log_all, choose, top_k) if choose else None
-        cache.length += count
-        return choices
+        return logits, log_all
 
     def close(self) -> None:
         """Frees weights and buffers; nothing but ``close`` may be called afterwards."""
         self._sessions.clear()
         self._tables.clear()
-        self._embedding = self._embedding[:0]
+        self._embedding = torch.empty(0)
+        self._chooser = Chooser(vocab_size=self.vocab_size, device=self._place, synchronize=self._synchronize)
+
+    @contextmanager
+    def at_work(self, what: str) -> Iterator[None]:
+        """The context in which the graphs run and caches are copied.
+
+        Args:
+            what: is done there, for errors.
+
+        Yields:
+            Nothing.
+        """
+        self._set_threads()
+        with failures_told(what, self._place, self), torch.inference_mode():
+            if self._stream is None:
+                yield
+                return
+            with torch.cuda.stream(self._stream):
+                yield
 
     def _session(self, name: str) -> OnnxSession:
         """A graph, as long as it is there."""
@@ -285,15 +327,40 @@ class OnnxBackend:
 
     def _synchronize(self) -> None:
         """Waits until everything queued is done."""
-        if self._place.type == "cuda":
-            torch.cuda.current_stream(self._place).synchronize()
+        if self._stream is not None:
+            self._stream.synchronize()
 
 
-@lru_cache(maxsize=KEPT_MASKS)
+def check_device(graphs: LanguageModelGraphs, device: torch.device) -> None:
+    """Refuses graphs that cannot be computed on a device.
+
+    Args:
+        graphs: what they are.
+        device: where.
+
+    Raises:
+        BackendError: bfloat16 on a CPU, or ONNX Runtime is not installed.
+    """
+    import_runtime()
+    if device.type == "cpu" and graphs.dtype == "bfloat16":
+        raise BackendError(
+            f"Graphs of {graphs.name}: ONNX Runtime computes no bfloat16 on a CPU; export with --dtype float32 (or "
+            "float16, which is slower here), or use a GPU."
+        )
+
+
 def _causal(tokens: int) -> NDArray[np.float32]:
     """(S, S), not to be changed: what each of some tokens may see of the others, -inf for those behind it."""
+    return _short_causal(tokens) if tokens <= LONGEST_KEPT_MASK else _causal_mask(tokens)
+
+
+def _causal_mask(tokens: int) -> NDArray[np.float32]:
+    """A new mask of ``_causal``."""
     mask: NDArray[np.float32] = np.where(np.tri(tokens, dtype=np.bool_), np.float32(0.0), np.float32("-inf"))
     return mask
+
+
+_short_causal = lru_cache(maxsize=None)(_causal_mask)
 
 
 def _read_embedding(file: Path) -> Tensor:

@@ -17,9 +17,8 @@ from n3d_ros.depth.runner import NetworkViews
 from n3d_ros.depth.torch_runner import usable_cameras
 from n3d_ros.errors import BackendError, ConfigurationError, InputError
 from n3d_ros.geometry.arrays import Float32Array, FloatArray
-from n3d_ros.inference.graphs import DepthGraphs, check_files, read_graphs
-from n3d_ros.inference.onnx_session import OnnxSession
-from n3d_ros.weights.placement import choose_device
+from n3d_ros.inference.graphs import NOT_MADE_FOR, DepthGraphs, check_files, read_graphs
+from n3d_ros.inference.onnx_session import OnnxSession, choose_runtime_device
 
 EXPORTED_REFERENCE = "saddle_balanced"  # the rule that is in graphs of three unposed views and more
 POSE_NUMBERS = 9
@@ -106,27 +105,35 @@ class OnnxDepthRunner:
     def _check(self, images: Float32Array, options: DepthOptions, *, has_poses: bool) -> None:
         """Refuses what the graph is not made for."""
         graphs, (views, _, height, width) = self._graphs, images.shape
-        again = "export the model for it (`n3d export --image WIDTHxHEIGHT --views N`), or load its weights"
         if (height, width) != graphs.network_hw:
-            raise InputError(
+            raise _not_made_for(
                 f"Image: the depth graph is made for {graphs.network_hw[1]}x{graphs.network_hw[0]} px in the network, "
-                f"this one has {width}x{height}; {again}."
+                f"this one has {width}x{height}; export the model for this camera (`n3d export --image WIDTHxHEIGHT`)"
             )
         if not self._is_any_view:
             return
         if views != graphs.views:
-            raise InputError(f"Views: the depth graph is made for {graphs.views} at a time, got {views}; {again}.")
+            raise _not_made_for(
+                f"Views: the depth graph is made for {graphs.views} at a time, got {views}; export the model for them "
+                "(`n3d export --views N`), or give it so many (`n3d depth --views single`: one)"
+            )
         if has_poses != graphs.takes_poses:
-            raise InputError(
-                f"Poses: the depth graph is made {'with' if graphs.takes_poses else 'without'} them; {again}."
+            raise _not_made_for(
+                f"Poses: the depth graph is made {'with' if graphs.takes_poses else 'without'} them; export it "
+                f"{'without' if graphs.takes_poses else 'with'} (`n3d export --poses`)"
             )
         if options.pose_method != "camera":
-            raise InputError(f"Poses by {options.pose_method}: graphs have no ray maps; {again}.")
+            raise _not_made_for(f"Poses by {options.pose_method}: graphs have no ray maps", or_else="")
         chooses = views >= LEAST_VIEWS and not has_poses
         if chooses and options.reference_view != EXPORTED_REFERENCE:
-            raise InputError(
-                f"Reference view: graphs choose it by {EXPORTED_REFERENCE}, got {options.reference_view}; {again}."
+            raise _not_made_for(
+                f"Reference view: graphs choose it by {EXPORTED_REFERENCE}, got {options.reference_view}", or_else=""
             )
+
+
+def _not_made_for(what: str, *, or_else: str = "or ") -> InputError:
+    """The error about what a graph is not made for, and no graph could be where there is nothing else to do."""
+    return InputError(f"{what}; {or_else}load the model's weights in its place.", reason=NOT_MADE_FOR)
 
 
 def load_depth_graphs(
@@ -154,7 +161,7 @@ def load_depth_graphs(
         BackendError: ONNX Runtime is missing or cannot load a graph.
     """
     tell = on_progress or (lambda _sentence, _share: None)
-    where = choose_device(device)
+    where = choose_runtime_device(device)
     folders = [Path(folder).expanduser() for folder in (source, metric) if folder is not None]
     graphs = [read_graphs(folder, DepthGraphs) for folder in folders]
     if len(graphs) == 2 and (graphs[0].single or not graphs[1].single_is_metric):
@@ -177,7 +184,7 @@ def load_depth_graphs(
         single=runners.get("single"),
         single_is_metric=graphs[-1].single_is_metric,
         options=options,
-        facts=[line for each in graphs for line in (*each.lines(), f"licence {each.licence}")],
+        facts=[line for each in graphs for line in each.lines()],
     )
 
 

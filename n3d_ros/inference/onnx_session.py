@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from n3d_ros.errors import BackendError
+from n3d_ros.weights.placement import choose_device
 
 ELEMENT_TYPES: Mapping[torch.dtype, int] = {
     torch.float32: 1,
@@ -19,6 +20,7 @@ ELEMENT_TYPES: Mapping[torch.dtype, int] = {
 }
 """ONNX's numbers of the dtypes that graphs here have."""
 
+CUDA = "CUDAExecutionProvider"
 MEND = "Run `pip install 'n3d_ros[model]'`, or `make setup MODEL=1` in a checkout."
 
 
@@ -44,6 +46,7 @@ class OnnxSession:
         stream: torch.cuda.Stream | None = None,
     ) -> None:
         runtime = import_runtime()
+        providers = _providers(runtime, device, stream)
         self._device, self._file = device, file
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; they come as exceptions too
@@ -54,9 +57,12 @@ class OnnxSession:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False  # shapes change from call to call
         try:
-            self._session = runtime.InferenceSession(str(file), options, providers=_providers(runtime, device, stream))
+            self._session = runtime.InferenceSession(str(file), options, providers=providers)
         except Exception as error:  # ONNX Runtime has no error type of its own
             raise BackendError(f"{file}: ONNX Runtime {runtime.__version__} cannot load it: {_short(error)}") from error
+        used, wanted = self._session.get_providers()[0], providers[0] if device.type == "cpu" else providers[0][0]
+        if used != wanted:
+            raise BackendError(f"{file}: expected ONNX Runtime to compute on {device}, it would do so with {used}.")
         self.input_names = tuple(entry.name for entry in self._session.get_inputs())
         self.output_names = tuple(entry.name for entry in self._session.get_outputs())
 
@@ -71,6 +77,8 @@ class OnnxSession:
             BackendError: an input is missing, a shape does not fit, or the device failed.
         """
         binding = self._session.io_binding()
+        if absent := [name for name in self.input_names if name not in inputs]:
+            raise BackendError(f"{self._file.name}: expected the inputs {', '.join(absent)} too.")
         try:
             read = {name: inputs[name].contiguous() for name in self.input_names}  # kept until it has run
             for name, tensor in read.items():
@@ -82,8 +90,6 @@ class OnnxSession:
             self._session.run_with_iobinding(binding)
         except BackendError:
             raise
-        except KeyError as error:
-            raise BackendError(f"{self._file.name}: expected the tensor {error}, it was not given.") from error
         except Exception as error:
             text = _short(error)
             is_memory = "allocate memory" in text or "out of memory" in text.lower() or "bad_alloc" in text
@@ -96,6 +102,25 @@ def _described(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], int]:
     """Device, its number, element type, shape and address, as ONNX Runtime binds them."""
     device = tensor.device
     return device.type, device.index or 0, ELEMENT_TYPES[tensor.dtype], tuple(tensor.shape), tensor.data_ptr()
+
+
+def choose_runtime_device(device: str) -> torch.device:
+    """The device of that name, for ONNX Runtime.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:i".
+
+    Returns:
+        The device; with "auto" the CPU where ONNX Runtime has no CUDA, though torch may have.
+
+    Raises:
+        ConfigurationError: there is no such device.
+        BackendError: ONNX Runtime is not installed.
+    """
+    chosen = choose_device(device)
+    if device == "auto" and CUDA not in import_runtime().get_available_providers():
+        return torch.device("cpu")
+    return chosen
 
 
 def import_runtime() -> Any:
@@ -120,15 +145,15 @@ def _providers(runtime: Any, device: torch.device, stream: torch.cuda.Stream | N
     """What computes, in ONNX Runtime's words."""
     if device.type == "cpu":
         return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in runtime.get_available_providers():
+    if CUDA not in runtime.get_available_providers():
         raise BackendError(
-            f"onnxruntime {runtime.__version__} has no CUDA; install onnxruntime-gpu in its place, or set "
-            "language_model.device to cpu."
+            f"onnxruntime {runtime.__version__} has no CUDA; install onnxruntime-gpu in its place, or choose the "
+            "device cpu."
         )
     options = {"device_id": str(device.index or 0), "use_tf32": "0"}
     if stream is not None:
         options["user_compute_stream"] = str(stream.cuda_stream)
-    return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+    return [(CUDA, options), "CPUExecutionProvider"]
 
 
 def _short(error: BaseException) -> str:

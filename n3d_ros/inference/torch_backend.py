@@ -19,6 +19,7 @@ from n3d_ros.codec.token_set import TokenSet
 from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.backend import Choices, Chunk, KvCache
 from n3d_ros.inference.torch_choices import Chooser
+from n3d_ros.inference.torch_devices import device_in_words, failures_told
 from n3d_ros.inference.torch_inputs import EncodedImage, check_call, code_of, points_of, visual_of
 from n3d_ros.model.decoder_graph import DecoderGraph
 from n3d_ros.model.static_decoder import CacheSlot, StaticDecoder
@@ -82,7 +83,7 @@ class TorchCache:
             The copy.
         """
         with (
-            _told("a copy of the cache", self._decoder.device, self._decoder),
+            failures_told("a copy of the cache", self._decoder.device, self._decoder),
             torch.inference_mode(),
             self._decoder.on_stream(),
         ):
@@ -130,13 +131,13 @@ class TorchBackend:
         self._mode: Any = loaded.position_code
         self._image_token = int(model.config.image_token_id)
         device = model.lm_head.weight.device
-        with _told("the runtime's view of the model", device):
+        with failures_told("the runtime's view of the model", device):
             vision, graph = VisionGraph(model.model.visual), DecoderGraph(model.model.language_model, model.lm_head)
             decoder = StaticDecoder(graph, capacity=capacity, cuda_graphs=cuda_graphs != "off", compiles=compile)
         self._networks: _Networks | None = _Networks(vision, decoder)
         self.vocab_size = graph.vocab_size
         self.dtype = str(graph.dtype).removeprefix("torch.")
-        self.device = _device_in_words(device)
+        self.device = device_in_words(device)
         self._tables: dict[tuple[int, int], VisionInputs] = {}
         self._chooser = Chooser(vocab_size=self.vocab_size, device=device, synchronize=decoder.synchronize)
 
@@ -165,7 +166,7 @@ class TorchBackend:
     def _at_work(self, what: str) -> Iterator[None]:
         """The context in which the networks run."""
         decoder = self._decoder
-        with _told(what, decoder.device, decoder), torch.inference_mode(), decoder.on_stream():
+        with failures_told(what, decoder.device, decoder), torch.inference_mode(), decoder.on_stream():
             yield
 
     def encode_image(self, image: ImageInput) -> EncodedImage:
@@ -299,43 +300,9 @@ class TorchBackend:
         return cache
 
 
-def _device_in_words(device: torch.device) -> str:
-    """Such as "cuda:0 (NVIDIA H200)" or "cpu (2 threads)"."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Networks:
     """What holds the weights."""
 
     vision: VisionGraph
     decoder: StaticDecoder
-
-
-@contextmanager
-def _told(what: str, device: torch.device, decoder: StaticDecoder | None = None) -> Iterator[None]:
-    """Turns the device's failures into errors that say what helps."""
-    try:
-        yield
-    except RuntimeError as error:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if isinstance(error, torch.cuda.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text:
-            cache = ""
-            if decoder is not None:
-                cache = f" A cache of {decoder.capacity} tokens takes {decoder.slot_bytes() / 2**20:.0f} MiB."
-            raise BackendError(
-                f"Not enough memory for {what}{_memory_in_words(device)}.{cache} Lower `language_model.capacity`, use "
-                "smaller images or load the weights in a smaller dtype (`language_model.dtype`).",
-                reason="out_of_memory",
-            ) from error
-        raise BackendError(f"{what[0].upper()}{what[1:]} failed on {device}: {text}") from error
-
-
-def _memory_in_words(device: torch.device) -> str:
-    """Free and total memory of a GPU."""
-    if device.type != "cuda":
-        return ""
-    free, total = torch.cuda.mem_get_info(device)
-    return f" ({free / 2**30:.1f} of {total / 2**30:.1f} GiB are free on {device})"

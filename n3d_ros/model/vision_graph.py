@@ -90,6 +90,8 @@ class VisionBlock(nn.Module):
         self.proj: nn.Linear = block.attn.proj
         self.mlp = GatedMlp(block.mlp)
         self.heads, self.has_windows = heads, has_windows
+        self.exact_attention = False
+        """Whether attention is computed in float32 whatever the dtype of the weights."""
 
     def forward(
         self, x: Tensor, cos: Tensor, signed_sin: Tensor, gather: Tensor, scatter: Tensor, window_mask: Tensor
@@ -111,11 +113,13 @@ class VisionBlock(nn.Module):
         rotated = rotate(qkv[:, : 2 * self.heads], cos, signed_sin)
         query, key = rotated.chunk(2, dim=1)
         value = qkv[:, 2 * self.heads :]
+        if self.exact_attention:
+            query, key, value, window_mask = (each.float() for each in (query, key, value, window_mask))
         if self.has_windows:
             attended = _windowed(query, key, value, gather, scatter, window_mask)
         else:
             attended = _attend(query[None], key[None], value[None], None)[0]
-        x = add_projection(x, attended.flatten(1), self.proj.weight, self.proj.bias)
+        x = add_projection(x, attended.flatten(1).to(qkv.dtype), self.proj.weight, self.proj.bias)
         return self.mlp(self.norm2(x), x)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from n3d_ros.errors import GroundingError, N3dError, StatusCode
+from n3d_ros.errors import GroundingError, InputError, N3dError, StatusCode
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
 from n3d_ros.inference.depth_source import ColorView, DepthSource, create_depth_source
+from n3d_ros.inference.graphs import NOT_MADE_FOR
 from n3d_ros.inference.grounder import Grounder, GroundingRequest, OnProgress, create_grounder
 from n3d_ros.ros.config import GEOMETRIC, LANGUAGE_MODEL, NodeConfig
 from n3d_ros.ros.plain_text import plain
@@ -208,6 +209,10 @@ def _try_out(model: Grounder | DepthSource, use: Callable[[], object]) -> None:
         use()
     except GroundingError:
         pass  # it finds too little in a made-up frame, or takes it for sky; that is no fault
+    except InputError as error:
+        if error.reason != NOT_MADE_FOR:  # graphs of one image size cannot see a made-up frame of another
+            model.close()
+            raise
     except Exception:
         model.close()
         raise

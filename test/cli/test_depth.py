@@ -19,7 +19,6 @@ from PIL import Image
 from n3d_ros.cli import depth
 from n3d_ros.cli import main as cli
 from n3d_ros.cli.depth_telling import scale_sentence
-from n3d_ros.depth import loading
 from n3d_ros.depth.files.cameras import FrameCamera
 from n3d_ros.depth.files.clouds import Cloud
 from n3d_ros.depth.files.records import FrameRecord
@@ -27,6 +26,7 @@ from n3d_ros.depth.files.run_lock import only_run_in
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.inference import depth_loading
 from ramp_model import RampModel
 
 W, H = 64, 48
@@ -42,7 +42,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> list[RampModel]:
         made.append(RampModel(options=options, gives_poses="mono" not in _source))
         return made[-1]
 
-    monkeypatch.setattr(loading, "load_depth_model", load)
+    monkeypatch.setattr(depth_loading, "load_depth", load)
     return made
 
 
@@ -319,7 +319,7 @@ def test_ctrl_c_leaves_whole_files_and_the_same_command_goes_on(
         made.append(model)
         return model
 
-    monkeypatch.setattr(loading, "load_depth_model", load)
+    monkeypatch.setattr(depth_loading, "load_depth", load)
     assert threading.current_thread() is threading.main_thread()
     images, out = write_images(tmp_path / "in", 6), tmp_path / "out"
     command = [images, "-o", out, "--model", "m", "--views", "single", "--format", "png,preview", *INTRINSICS]
@@ -349,7 +349,7 @@ def test_ctrl_c_while_the_model_loads_is_an_interruption_and_no_error(
         on_progress("Reading weights", 0.5)
         raise AssertionError("loading goes on")
 
-    monkeypatch.setattr(loading, "load_depth_model", load)
+    monkeypatch.setattr(depth_loading, "load_depth", load)
     images = write_images(tmp_path / "in", 2)
     assert run(images, "-o", tmp_path / "out", "--model", "m") == cli.EXIT_INTERRUPTED
     error = capsys.readouterr().err

@@ -14,11 +14,12 @@ pytest.importorskip("onnxscript", reason="the extra [model] is not installed")
 from inference.language_model.scenes import tabletop
 from model_training.models.random_depth_model import write_random_depth_model
 from n3d_ros.cli import main as cli
-from n3d_ros.errors import InputError
+from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.graphs import LanguageModelGraphs, read_graphs
 from n3d_ros.inference.grounder import GroundingRequest
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
+from n3d_ros.inference.language_model.loading import load_runtime
 from n3d_ros.model.packaged import PACKAGED_NAME
 
 pytestmark = pytest.mark.timeout(300)
@@ -66,7 +67,8 @@ def test_half_precision_for_a_gpu_says_that_it_was_not_run(tmp_path: Path, capsy
     out = tmp_path / "half"
     assert cli.main(["export", PACKAGED_NAME, "--out", str(out), "--dtype", "bfloat16", "--image", "320x240"]) == 0
     assert "structure alone: bfloat16 cannot be run on a CPU" in capsys.readouterr().out
-    assert cli.main(["run", "nowhere", "--model", str(out)]) == cli.EXIT_FAILED
+    with pytest.raises(BackendError, match="computes no bfloat16 on a CPU"):
+        load_runtime(LanguageModelConfig(model=str(out), device="cpu"))
 
 
 def test_a_depth_model_is_known_by_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +102,8 @@ def test_an_option_that_cannot_be_is_a_usage_error(
     [
         (PACKAGED_NAME, ["--tensorrt", "8.6"], "expected 10.3"),
         (PACKAGED_NAME, ["--tensorrt", "newest"], "expected two numbers"),
-        (PACKAGED_NAME, ["--views", "2"], "not for it"),
+        (PACKAGED_NAME, ["--views", "0"], "not for it"),
+        (PACKAGED_NAME, ["--attention", "safe"], "float32 graphs compute it so already"),
         ("nobody/nothing-of-this-name/here", [], "here"),
     ],
 )
@@ -111,6 +114,30 @@ def test_what_cannot_be_exported_ends_in_a_sentence_and_leaves_no_folder(
     assert cli.main(["export", model, "--out", str(out), *arguments]) == cli.EXIT_FAILED
     assert named in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_else_lies_in_a_folder_of_graphs_is_not_lost(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", PACKAGED_NAME, "--out", str(exported), "--image", CAMERA]
+    (exported / "notes.txt").write_text("mine")
+    assert cli.main(command) == cli.EXIT_FAILED
+    assert "it holds notes.txt" in capsys.readouterr().err
+    (exported / "notes.txt").unlink()
+    own = (exported / "calibration.json").read_bytes()
+    (exported / "calibration.json").write_text("fitted here")
+    assert cli.main(["export", str(exported), "--out", str(exported)]) == cli.EXIT_FAILED
+    assert "exported graphs already" in capsys.readouterr().err
+    assert cli.main(command) == 0
+    assert (exported / "calibration.former.json").read_text() == "fitted here"
+    assert (exported / "calibration.json").read_bytes() == own
+
+
+def test_the_node_warms_up_with_graphs_of_another_camera(exported: Path) -> None:
+    loading = pytest.importorskip("n3d_ros.ros.loading", reason="needs ROS 2")
+    wide = LanguageModelConfig(model=str(exported), device="cpu", long_side=224)  # no image has the graph's size then
+    grounder = loading.warmed_up(LanguageModelGrounder(wide))
+    with pytest.raises(InputError, match="22x18 patches"):
+        grounder.ground(FRAME, GroundingRequest(up=None))
+    grounder.close()
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

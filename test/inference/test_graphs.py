@@ -21,15 +21,20 @@ from n3d_ros.inference.graphs import (
     write_graphs,
 )
 
+NEEDED = (
+    "vision.onnx", "vision.data", "decoder.onnx", "decoder.data", "embedding.safetensors", "config.json",
+)  # fmt: skip
 LANGUAGE = LanguageModelGraphs(
-    name="n3d-nano", source="n3d-nano", made_with={"torch": "2.13.0"}, dtype="float32", attention="fused",
+    name="n3d-nano", source="n3d-nano", made_with={"torch": "2.13.0"}, dtype="float32", licence="Apache-2.0",
+    attention="fused",
     position_code="aligned", image_token=3303, vocab_size=3328, layers=4, cache_width=320, head_dim=32,
     rope_theta=10000.0, rope_sections=(4, 6, 6), vision_width=128, vision_head_dim=32, vision_window=4, vision_merge=2,
-    vision_theta=10000.0, point_channels=True, grid=None, files={},
+    vision_theta=10000.0, point_channels=True, grid=None, files=dict.fromkeys(NEEDED, "00"),
 )  # fmt: skip
 DEPTH = DepthGraphs(
     name="da3-small", source="small", made_with={}, dtype="float32", licence="Apache-2.0", network_hw=(378, 504),
-    views=2, takes_poses=True, any_view="any_view.onnx", single="", single_is_metric=False, files={},
+    views=2, takes_poses=True, any_view="any_view.onnx", single="", single_is_metric=False,
+    files={"any_view.onnx": "00", "any_view.data": "01"},
 )  # fmt: skip
 
 
@@ -45,6 +50,7 @@ def test_what_was_written_is_read(tmp_path: Path, graphs: Any) -> None:
 
 def test_people_read_what_it_is() -> None:
     assert replace(LANGUAGE, grid=(18, 22)).lines()[1] == "graphs    float32, 22x18 patches, attention fused"
+    assert DEPTH.lines()[2] == "licence   Apache-2.0"
     assert DEPTH.lines()[1] == "graphs    float32, 504x378 px, 2 views at a time with poses"
 
 
@@ -60,6 +66,8 @@ def test_people_read_what_it_is() -> None:
         ({"rope_sections": None}, "rope_sections: expected"),
         ({"files": {"a": 1}}, "files: expected"),
         ({"files": {"../a": "00"}}, "names without folders"),
+        ({"files": {}}, "expected a checksum of config.json, decoder.data"),
+        ({"layers": -1}, "layers: expected int, got -1"),
         ({"attention": "flash"}, "attention: expected fused or safe"),
         ({"surprise": 1}, "surprise"),
         ({"kind": "depth"}, "expected graphs of kind language_model"),
@@ -74,16 +82,26 @@ def test_a_description_that_is_none_is_refused_by_name(tmp_path: Path, change: d
         read_graphs(tmp_path, LanguageModelGraphs)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"{}"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"{}", b"[" * 100_000, b" " * (2 << 20)])
 def test_a_broken_description_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / GRAPHS_FILE).write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"export the model again"):
+    with pytest.raises(ConfigurationError, match=GRAPHS_FILE):
         read_graphs(tmp_path, LanguageModelGraphs)
 
 
 def test_a_folder_without_graphs_is_told_how_to_get_some(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="n3d export MODEL --out FOLDER"):
         read_graphs(tmp_path / "nowhere", LanguageModelGraphs)
+
+
+def test_graphs_outside_of_their_folder_are_not_read(tmp_path: Path) -> None:
+    write_graphs(tmp_path, replace(DEPTH, any_view="../any_view.onnx"))
+    with pytest.raises(ConfigurationError, match="expected a checksum of"):
+        read_graphs(tmp_path, DepthGraphs)
+
+
+def test_a_name_that_no_folder_has_is_none_of_graphs() -> None:
+    assert not has_graphs(Path("x" * 5000))
 
 
 def test_a_file_that_changed_or_is_gone_is_named(tmp_path: Path) -> None:

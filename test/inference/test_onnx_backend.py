@@ -222,6 +222,17 @@ def test_questions_side_by_side_cancel_and_stream_as_with_torch(backend: OnnxBac
     assert stopped.token_ids == together[0].token_ids[: len(told)]
 
 
+def test_a_cache_that_is_used_again_forgets_what_was_in_it(backend: OnnxBackend) -> None:
+    cache, fresh = backend.new_cache(), backend.new_cache()
+    backend.forward(cache, text_chunk(0, 20))
+    with torch.inference_mode():
+        cache.memory[:] = float("nan")  # whatever a sequence before it left
+    cache.truncate(0)
+    np.testing.assert_array_equal(
+        logits_after(backend, cache, text_chunk(0, 6)), logits_after(backend, fresh, text_chunk(0, 6))
+    )
+
+
 def test_graphs_in_safe_attention_and_float16_stay_within_their_tolerance(
     checkpoint: Path, tmp_path: Path, reference: TorchBackend, tokenizer: Tokenizer
 ) -> None:
@@ -282,6 +293,9 @@ def test_a_folder_of_graphs_is_run_by_onnx_runtime_without_being_told(exported: 
     assert told == sorted(told) and len(told) > 5
     assert any("float32, any image size" in fact for fact in runtime.facts)
     runtime.backend.close()
+    noted = load_runtime(config_of(exported, compile=True))
+    assert any("language_model.compile is for PyTorch alone" in fact for fact in noted.facts)
+    noted.backend.close()
     assert load_runtime(config_of(checkpoint)).backend.name == "torch"
 
 
@@ -290,8 +304,13 @@ def test_what_is_not_whole_or_not_wanted_is_refused_before_it_runs(
 ) -> None:
     with pytest.raises(ConfigurationError, match="there is no n3d_graphs.json"):
         load_runtime(config_of(checkpoint, backend="onnx"))
-    with pytest.raises(ConfigurationError, match="export them again with --dtype bfloat16"):
-        load_runtime(config_of(exported, dtype="bfloat16"))
+    for setting in ({"dtype": "bfloat16"}, {"position_code": "reference"}):
+        with pytest.raises(ConfigurationError, match=rf"language_model.{next(iter(setting))}: expected auto or"):
+            load_runtime(config_of(exported, **setting))
+    with pytest.raises(ConfigurationError, match="holds exported graphs, which PyTorch does not run"):
+        load_runtime(config_of(exported, backend="torch"))
+    with pytest.raises(ConfigurationError, match="The model does not fit"):
+        load_runtime(config_of(exported, memory_limit_gb=0.1))
     broken = tmp_path / "broken"
     shutil.copytree(exported, broken)
     with (broken / "decoder.data").open("r+b") as file:

@@ -21,7 +21,7 @@ from n3d_ros.geometry.camera import CameraIntrinsics  # noqa: E402
 from n3d_ros.geometry.transforms import RigidTransform  # noqa: E402
 from n3d_ros.inference.depth_loading import load_depth  # noqa: E402
 from n3d_ros.inference.export.depth import DepthExportOptions, export_depth_model  # noqa: E402
-from n3d_ros.inference.graphs import DepthGraphs  # noqa: E402
+from n3d_ros.inference.graphs import NOT_MADE_FOR, DepthGraphs  # noqa: E402
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -127,7 +127,8 @@ def test_what_a_graph_is_not_made_for_is_refused_with_what_to_do(
 ) -> None:
     with pytest.raises(InputError, match=named) as caught:
         loaded(exported[kind], options=options).estimate(seen)
-    assert "n3d export" in caught.value.message
+    assert "load the model's weights in its place" in caught.value.message
+    assert caught.value.reason == NOT_MADE_FOR
 
 
 def test_what_cannot_be_exported_or_loaded_is_refused(

@@ -11,11 +11,12 @@ from n3d_ros.depth.checkpoint import LoadedNetwork, LoadedPair, load_network
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.preprocess import network_hw
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.inference.export.folders import Exported, check_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.folders import Exported, checked_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.operators import parse_version
 from n3d_ros.inference.export.tracing import trace_of_depth
 from n3d_ros.inference.graphs import DepthGraphs, Progress, file_digest, write_graphs
 from n3d_ros.weights.json_files import CONFIG_FILE
-from n3d_ros.weights.placement import DtypeName
+from n3d_ros.weights.placement import DtypeName, dtype_name
 
 ANY_VIEW_FILE, SINGLE_FILE = "any_view.onnx", "single.onnx"
 MAX_VIEWS = 16
@@ -54,6 +55,7 @@ class DepthExportOptions:
         if self.poses and self.views == 1:
             raise ConfigurationError("Poses: one view has none to another; export for two views or more.")
         DepthOptions(process_res=self.resolution)  # which checks it
+        parse_version(self.tensorrt)
 
 
 def export_depth_model(
@@ -76,7 +78,7 @@ def export_depth_model(
         BackendError: the network cannot be written, or its graph computes something else.
     """
     tell = on_progress or (lambda _sentence, _share: None)
-    check_place(out)
+    out = checked_place(out)
     loaded = load_network(
         source, device="cpu", dtype=options.dtype, on_progress=lambda text, done: tell(text, 0.3 * done)
     )
@@ -110,7 +112,7 @@ def _write(
 ) -> Exported:
     """All files of the folder."""
     image_hw = network_hw((options.image[1], options.image[0]), process_res=options.resolution, method=_METHOD)
-    dtype = str(next(iter(parts.values())).dtype).removeprefix("torch.")
+    dtype = dtype_name(next(iter(parts.values())).dtype)
     differences: dict[str, float] = {}
     for number, (name, part) in enumerate(parts.items()):
         tell(f"Writing {name}, and running it beside the network", number / len(parts))
@@ -128,7 +130,7 @@ def _write(
         source=loaded.source.source,
         made_with=versions(),
         dtype=dtype,
-        licence=loaded.source.licence,
+        licence=loaded.source.terms(),
         network_hw=image_hw,
         views=options.views,
         takes_poses=options.poses,

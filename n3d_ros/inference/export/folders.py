@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,12 +11,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.inference.export.checking import largest_difference
 from n3d_ros.inference.export.tracing import Tracing
 from n3d_ros.inference.export.writing import write_graph
-from n3d_ros.inference.graphs import ExportedGraphs, has_graphs
+from n3d_ros.inference.graphs import GRAPHS_FILE, ExportedGraphs, has_graphs
+from n3d_ros.inference.language_model.calibration import CALIBRATION_FILE
+from n3d_ros.weights.json_files import MAX_CONFIG_BYTES, read_json
+from n3d_ros.whole_files import writer_name
+
+FORMER_CALIBRATION = "calibration.former.json"
+"""Where a calibration is kept that was fitted to graphs which are replaced."""
 
 TOLERANCES: Mapping[str, float] = {"float32": 1e-4, "float16": 2e-2}
 """Largest difference between a network and its graph on ONNX Runtime's CPU, as a share of the largest number of an
@@ -54,34 +60,66 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         ConfigurationError: ``out`` holds something else, or there is no room.
     """
-    check_place(out)
-    partial = out.with_name(f".{out.name}.part-{os.getpid()}")
+    out = checked_place(out)
+    partial, former = (out.with_name(f".{out.name}.{word}-{writer_name()}") for word in ("part", "former"))
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
         if out.exists():
-            shutil.rmtree(out)
+            _keep_calibration(out, partial)
+            out.rename(former)
         partial.rename(out)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{out}: cannot be written ({error.strerror or error}); make room, or name another folder."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        raise ConfigurationError(f"{out}: cannot be written ({error}); make room, or name another folder.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
 
 
-def check_place(out: Path) -> None:
-    """Refuses to replace what no export wrote.
+def checked_place(out: Path) -> Path:
+    """The folder to write, where nothing is replaced that no export wrote.
 
     Args:
-        out: folder to write.
+        out: as the user named it.
+
+    Returns:
+        Its full path, links followed.
 
     Raises:
-        ConfigurationError: it is there and holds something else.
+        ConfigurationError: it is there and holds something else, or no folder can have that name.
     """
-    if out.exists() and not has_graphs(out) and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(f"{out}: expected no such folder, or one of graphs exported before; name another.")
+    try:
+        folder = out.expanduser().resolve()
+        if not folder.name:
+            raise ConfigurationError(f"{out}: expected a folder below the root; name another.")
+        if not folder.exists():
+            return folder
+        found = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigurationError(f"{out}: no folder can be written there ({error}); name another.") from error
+    strangers = sorted(found - _names_of_export(folder))
+    if strangers:
+        raise ConfigurationError(
+            f"{out}: expected no such folder, or one of graphs exported before and nothing else; it holds "
+            f"{', '.join(strangers[:3])}. Name another."
+        )
+    return folder
+
+
+def _names_of_export(folder: Path) -> set[str]:
+    """What an export may have left in a folder; nothing where it is not one of graphs."""
+    if not has_graphs(folder):
+        return set()
+    files = read_json(folder / GRAPHS_FILE, limit=MAX_CONFIG_BYTES).get("files")
+    return {*(files if isinstance(files, dict) else ()), GRAPHS_FILE, CALIBRATION_FILE, FORMER_CALIBRATION}
+
+
+def _keep_calibration(former: Path, folder: Path) -> None:
+    """Keeps a calibration that was fitted to the graphs before, under another name, where it is not the model's own."""
+    fitted, own = former / CALIBRATION_FILE, folder / CALIBRATION_FILE
+    if fitted.is_file() and (not own.is_file() or own.read_bytes() != fitted.read_bytes()):
+        shutil.copyfile(fitted, folder / FORMER_CALIBRATION)
 
 
 def write_checked(tracing: Tracing, file: Path, *, dtype: str, tensorrt: str) -> float | None:

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from n3d_ros.codec.image_patches import PATCH_PX, long_side_size, patch_size
 from n3d_ros.codec.input_options import PREPROCESSOR_FILE, read_input_options
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.inference.export.folders import Exported, check_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.folders import Exported, checked_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.operators import parse_version
 from n3d_ros.inference.export.tracing import trace_of_decoder, trace_of_vision
 from n3d_ros.inference.graphs import (
     DECODER,
@@ -30,7 +31,7 @@ from n3d_ros.model.split_decoder import AttentionForm
 from n3d_ros.model.vision_graph import VisionGraph
 from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.permissions import as_umask_says
-from n3d_ros.weights.placement import DtypeName
+from n3d_ros.weights.placement import DtypeName, dtype_name
 
 COPIED = (
     CONFIG_FILE,
@@ -42,6 +43,8 @@ COPIED = (
     "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
+    "README.md",
+    "LICENSE",
 )
 """Files of a checkpoint that a folder of graphs needs too, where they are there."""
 
@@ -61,6 +64,16 @@ class ExportOptions:
     image: tuple[int, int] | None = None
     attention: AttentionForm = "fused"
     tensorrt: str = "10.3"
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before weights are read.
+
+        Raises:
+            ConfigurationError: no version of TensorRT, or a form that changes nothing.
+        """
+        parse_version(self.tensorrt)
+        if self.attention == "safe" and self.dtype == "float32":
+            raise ConfigurationError("Attention safe: float32 graphs compute it so already; leave it out.")
 
 
 def export_language_model(
@@ -82,7 +95,7 @@ def export_language_model(
         BackendError: the network cannot be written, or its graph computes something else.
     """
     tell = on_progress or (lambda _sentence, _share: None)
-    check_place(out)  # before the weights are read, which may take minutes
+    out = checked_place(out)  # before the weights are read, which may take minutes
     loaded = load_model(source, dtype=options.dtype, device="cpu", on_progress=lambda text, done: tell(text, done / 3))
     with new_folder(out) as folder:
         made = _write(folder, loaded, options, lambda text, done: tell(text, (1 + 2 * done) / 3))
@@ -116,8 +129,11 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
     decoder = DecoderGraph(loaded.model.model.language_model, loaded.model.lm_head)
     tower = VisionGraph(loaded.model.model.visual)
     grid = None if options.image is None else grid_of(loaded.folder, options.image)
-    tracings = {VISION: trace_of_vision(tower, grid), DECODER: trace_of_decoder(decoder, options.attention)}
-    dtype = str(decoder.dtype).removeprefix("torch.")
+    tracings = {
+        VISION: trace_of_vision(tower, grid, options.attention),
+        DECODER: trace_of_decoder(decoder, options.attention),
+    }
+    dtype = dtype_name(decoder.dtype)
     differences: dict[str, float] = {}
     for number, (name, tracing) in enumerate(tracings.items()):
         tell(f"Writing {name}.onnx, and running it beside the network", 0.45 * number)
@@ -135,6 +151,7 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
         source=loaded.card.source,
         made_with=versions(),
         dtype=dtype,
+        licence=f"{loaded.card.licence}. {loaded.card.licence_note}".strip(),
         attention=options.attention,
         position_code=loaded.position_code,
         image_token=int(loaded.config.image_token_id),

@@ -7,7 +7,7 @@ have is refused by name rather than hoped for.
 
 from __future__ import annotations
 
-import json
+import ast
 from collections import Counter
 from collections.abc import Mapping
 
@@ -97,7 +97,7 @@ def _name_nodes(graph: ir.Graph) -> None:
     """Names such as layers.3.norm1/Mul_1: where a profile says that time goes."""
     seen: Counter[str] = Counter()
     for node in graph:
-        scopes = json.loads(node.metadata_props.get(_SCOPES, "[]").replace("'", '"'))
+        scopes = ast.literal_eval(node.metadata_props.get(_SCOPES, "[]"))
         module = scopes[-2] if len(scopes) > 1 else ""
         name = f"{module if module[:1].isalpha() else 'top'}/{node.op_type}"
         node.name = f"{name}_{seen[name]}" if seen[name] else name

@@ -17,7 +17,6 @@ from n3d_ros.errors import BackendError, ConfigurationError
 Version = tuple[int, int]
 
 OLDEST: Version = (10, 3)  # of JetPack 6.2
-NEWEST: Version = (11, 4)  # the newest whose release notes were read
 CHECKED: tuple[Version, ...] = ((10, 3), (10, 13), (10, 16), (11, 4))
 """JetPack 6.2, JetPack 7.0 and Isaac ROS 4.5, JetPack 7.2, and the newest for servers and desktops."""
 

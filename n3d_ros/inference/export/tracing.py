@@ -22,6 +22,7 @@ from n3d_ros.model.vision_graph import VisionGraph, VisionInputs
 
 TRACED_GRID = (12, 20)
 """Patches of the image that a graph for any size is traced with: windows of several sizes, no side equal to another."""
+OTHER_GRID = (4, 6)  # of the image that such a graph is run with besides: smaller than a window
 TRACED_TOKENS, TRACED_PAST, TRACED_WANTED = 5, 7, 3
 
 
@@ -35,6 +36,7 @@ class Tracing:
         listed: names and tensors of the list that is the last argument; empty: there is none.
         outputs: names.
         named: of each input, axis and name of dimensions that may differ from call to call.
+        others: names and tensors of other sizes that the graph must take too, to be run with; empty: there are none.
     """
 
     module: nn.Module
@@ -42,6 +44,7 @@ class Tracing:
     outputs: Sequence[str]
     listed: Mapping[str, Tensor] = field(default_factory=dict)
     named: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    others: Mapping[str, Tensor] = field(default_factory=dict)
 
     def arguments(self) -> tuple[Any, ...]:
         """The positional arguments of ``forward``.
@@ -72,20 +75,15 @@ def trace_of_decoder(decoder: DecoderGraph, form: AttentionForm = "fused") -> Tr
         Its tracing: inputs embeds, cos, signed_sin, past_mask, new_mask, wanted and past.0, past.1, ...; outputs
         logits, log_all and new.0, new.1, ...; see ``SplitDecoder``.
     """
-    tokens, past, layers = TRACED_TOKENS, TRACED_PAST, len(decoder.layers)
+    layers = len(decoder.layers)
+    inputs = _decoder_inputs(decoder, TRACED_TOKENS, TRACED_PAST, TRACED_WANTED)
+    # The first step of a sequence: one token, and the one earlier row that is always there is hidden.
+    first = {**_decoder_inputs(decoder, 1, 1, 1), "past_mask": torch.full((1, 1), float("-inf"))}
     return Tracing(
         module=SplitDecoder(decoder, form=form).eval(),
-        inputs={
-            "embeds": torch.zeros(tokens, decoder.hidden_size, dtype=decoder.dtype),
-            "cos": torch.zeros(tokens, decoder.head_dim),
-            "signed_sin": torch.zeros(tokens, decoder.head_dim),
-            "past_mask": torch.zeros(1, past),
-            "new_mask": torch.zeros(tokens, tokens),
-            "wanted": torch.arange(TRACED_WANTED),
-        },
-        listed={
-            f"past.{layer}": torch.zeros(past, decoder.cache_width, dtype=decoder.dtype) for layer in range(layers)
-        },
+        inputs={name: value for name, value in inputs.items() if not name.startswith("past.")},
+        listed={name: value for name, value in inputs.items() if name.startswith("past.")},
+        others=first,
         outputs=("logits", "log_all", *(f"new.{layer}" for layer in range(layers))),
         named={
             **{name: {0: "tokens"} for name in ("embeds", "cos", "signed_sin")},
@@ -97,36 +95,65 @@ def trace_of_decoder(decoder: DecoderGraph, form: AttentionForm = "fused") -> Tr
     )
 
 
-def trace_of_vision(tower: VisionGraph, grid: tuple[int, int] | None = None) -> Tracing:
+def _decoder_inputs(decoder: DecoderGraph, tokens: int, past: int, wanted: int) -> dict[str, Tensor]:
+    """Inputs of the language model in some sizes, earlier rows last."""
+    return {
+        "embeds": torch.zeros(tokens, decoder.hidden_size, dtype=decoder.dtype),
+        "cos": torch.zeros(tokens, decoder.head_dim),
+        "signed_sin": torch.zeros(tokens, decoder.head_dim),
+        "past_mask": torch.zeros(1, past),
+        "new_mask": torch.zeros(tokens, tokens),
+        "wanted": torch.arange(wanted),
+        **{
+            f"past.{layer}": torch.zeros(past, decoder.cache_width, dtype=decoder.dtype)
+            for layer in range(len(decoder.layers))
+        },
+    }
+
+
+def trace_of_vision(tower: VisionGraph, grid: tuple[int, int] | None = None, form: AttentionForm = "fused") -> Tracing:
     """The vision tower, for one size of image or for any.
 
     Args:
-        tower: of a loaded model.
+        tower: of a loaded model; its attention takes the form.
         grid: rows and columns of patches, whose tables become constants; None: tables are inputs.
+        form: of attention.
 
     Returns:
         Its tracing: inputs pixels, code, point_values where the tower takes them, and without a grid the tables of
         ``VisionInputs``; output embeds.
     """
-    shown = grid or TRACED_GRID
-    patches = shown[0] * shown[1]
-    tables = VisionInputs.from_tables(
-        vision_tables(shown, tower.geometry), device=torch.device("cpu"), dtype=tower.dtype
-    )
-    inputs = {
-        "pixels": torch.zeros(patches, tower.patch_embed.weight[0].numel()),
-        "code": torch.zeros(patches, tower.width),
-    }
-    points = {} if tower.point_embed is None else {"point_values": torch.zeros(patches, POINT_VALUES)}
+    for block in tower.blocks:
+        block.exact_attention = form == "safe"
+    inputs = _vision_inputs(tower, grid or TRACED_GRID)
+    data = {name: value for name, value in inputs.items() if name not in _TABLE_AXES}
     if grid is not None:
-        return Tracing(module=_OfOneSize(tower, tables).eval(), inputs={**inputs, **points}, outputs=("embeds",))
+        tables = VisionInputs(**{name: inputs[name] for name in _TABLE_AXES})
+        return Tracing(module=_OfOneSize(tower, tables).eval(), inputs=data, outputs=("embeds",))
+    points = [name for name in data if name not in ("pixels", "code")]
     return Tracing(
         module=_OfAnySize(tower).eval(),
-        inputs=inputs,
-        listed={**{name: getattr(tables, name) for name in _TABLE_AXES}, **points},
+        inputs={name: data[name] for name in ("pixels", "code")},
+        listed={name: inputs[name] for name in (*_TABLE_AXES, *points)},
         outputs=("embeds",),
-        named={**{name: {0: "patches"} for name in (*inputs, *points)}, **_TABLE_AXES},
+        named={**{name: {0: "patches"} for name in data}, **_TABLE_AXES},
+        others=_vision_inputs(tower, OTHER_GRID),
     )
+
+
+def _vision_inputs(tower: VisionGraph, grid: tuple[int, int]) -> dict[str, Tensor]:
+    """Inputs of the vision tower for an image of some size, tables among them."""
+    patches = grid[0] * grid[1]
+    tables = VisionInputs.from_tables(
+        vision_tables(grid, tower.geometry), device=torch.device("cpu"), dtype=tower.dtype
+    )
+    points = {} if tower.point_embed is None else {"point_values": torch.zeros(patches, POINT_VALUES)}
+    return {
+        "pixels": torch.zeros(patches, tower.patch_embed.weight[0].numel()),
+        "code": torch.zeros(patches, tower.width),
+        **{name: getattr(tables, name) for name in _TABLE_AXES},
+        **points,
+    }
 
 
 _TABLE_AXES: dict[str, Mapping[int, str]] = {

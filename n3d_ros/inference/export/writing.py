@@ -42,7 +42,10 @@ def write_graph(tracing: Tracing, file: Path, *, tensorrt: str) -> tuple[Path, P
     ir.save(model, file, external_data=data.name, size_threshold_bytes=SMALLEST_EXTERNAL)
     if not data.exists():  # everything was small
         data.touch()
-    onnx.checker.check_model(str(file), full_check=True)
+    try:
+        onnx.checker.check_model(str(file), full_check=True)
+    except Exception as error:  # of several kinds without a common one
+        raise BackendError(f"Export: {file.name} is no valid graph: {' '.join(str(error).split())[:400]}") from error
     return file, data
 
 

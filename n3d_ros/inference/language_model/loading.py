@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from n3d_ros.codec.input_options import InputOptions, read_input_options
 from n3d_ros.codec.tokenizer import Tokenizer, load_tokenizer
@@ -16,6 +16,10 @@ from n3d_ros.inference.language_model.calibration import DEFAULT_CALIBRATION, Ca
 from n3d_ros.inference.language_model.config import BACKENDS, LanguageModelConfig
 from n3d_ros.inference.replay_backend import ReplayBackend
 from n3d_ros.inference.replay_records import REPLAY_FILE, read_records
+
+if TYPE_CHECKING:
+    from n3d_ros.inference.graphs import LanguageModelGraphs
+    from n3d_ros.weights.memory import MemoryPlan
 
 Progress = Callable[[str, float], None]
 """Told a sentence and the share done, 0 to 1; it may raise to stop."""
@@ -112,12 +116,18 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         BackendError: a package is missing, or the device failed.
     """
     try:
+        from n3d_ros.inference.graphs import has_graphs
         from n3d_ros.inference.torch_backend import TorchBackend
         from n3d_ros.model.checkpoint import load_model, resolve_source
         from n3d_ros.model.memory import RuntimeRoom
     except ImportError as error:
         raise _missing(error) from error
     on_progress(f"Looking for {config.model}", 0.0)
+    if has_graphs(Path(config.model).expanduser()):
+        raise ConfigurationError(
+            f"model: {config.model} holds exported graphs, which PyTorch does not run; set language_model.backend to "
+            "auto or onnx, or name the weights they were made of."
+        )
     # First what is small: a wrong folder, or a tokenizer of another model, is named before anything large is fetched.
     folder = resolve_source(
         config.model, on_progress=lambda sentence, _share: on_progress(sentence, 0.0), weights=False
@@ -165,32 +175,82 @@ def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     """
     try:
         from n3d_ros.inference.graphs import LanguageModelGraphs, check_files, read_graphs
-        from n3d_ros.inference.onnx_backend import OnnxBackend
-        from n3d_ros.weights.placement import choose_device
+        from n3d_ros.inference.onnx_backend import OnnxBackend, check_device
+        from n3d_ros.inference.onnx_session import choose_runtime_device
     except ImportError as error:
         raise _missing(error) from error
     folder = Path(config.model).expanduser()
     on_progress(f"Looking for graphs in {folder}", 0.0)
     graphs = read_graphs(folder, LanguageModelGraphs)
-    if config.dtype not in ("auto", graphs.dtype):
-        raise ConfigurationError(
-            f"language_model.dtype: expected auto or {graphs.dtype}, which the graphs of {folder} are made in, got "
-            f"{config.dtype}; export them again with --dtype {config.dtype}."
-        )
+    for name, wanted, made in (
+        ("dtype", config.dtype, graphs.dtype),
+        ("position_code", config.position_code, graphs.position_code),
+    ):
+        if wanted not in ("auto", made):
+            raise ConfigurationError(
+                f"language_model.{name}: expected auto or {made}, which the graphs of {folder} are made with, got "
+                f"{wanted}; export the model anew, or name its weights."
+            )
+    device, stored = choose_runtime_device(config.device), read_input_options(folder)
+    check_device(graphs, device)
     tokenizer = load_tokenizer(folder)
     check_tokenizer(tokenizer, folder)
+    memory_plan_of_graphs(folder, graphs, config, device).check()
     check_files(folder, graphs.files, lambda sentence, share: on_progress(sentence, share * _WEIGHTS_SHARE))
-    stored = read_input_options(folder)
     on_progress("Building the runtime", _WEIGHTS_SHARE)
-    backend = OnnxBackend(folder, graphs, capacity=config.capacity, device=choose_device(config.device))
+    backend = OnnxBackend(folder, graphs, capacity=config.capacity, device=device)
     return Runtime(
         backend=backend,
         tokenizer=tokenizer,
         calibration=read_calibration(folder),
         position_code=graphs.position_code,
         options=stored,
-        facts=(*graphs.lines(), f"{'images':9} {input_options(config, stored).long_side} px long"),
+        facts=(*graphs.lines(), f"{'images':9} {input_options(config, stored).long_side} px long", *_without(config)),
     )
+
+
+def memory_plan_of_graphs(
+    folder: Path, graphs: LanguageModelGraphs, config: LanguageModelConfig, device: Any
+) -> MemoryPlan:
+    """What exported graphs take, and what there is.
+
+    Args:
+        folder: of the graphs.
+        graphs: what they are.
+        config: with the caches and a limit.
+        device: torch device where they go.
+
+    Returns:
+        The plan.
+    """
+    from n3d_ros.model.config import build_config, read_config
+    from n3d_ros.model.memory import RuntimeRoom
+    from n3d_ros.model.placement import CACHE_ADVICE
+    from n3d_ros.weights.memory import MemoryPlan, available_bytes, place_name
+
+    shape = build_config(read_config(folder), name=str(folder))
+    long_side = input_options(config, read_input_options(folder)).long_side
+    room = RuntimeRoom(caches=config.kept_images, capacity=config.capacity, long_side=long_side)
+    itemsize = 4 if graphs.dtype == "float32" else 2
+    weights = [folder / name for name in graphs.files if name.endswith((".data", ".safetensors"))]
+    weight_bytes = sum(file.stat().st_size for file in weights if file.is_file())  # a missing one is named later
+    return MemoryPlan(
+        parameters=weight_bytes // itemsize,
+        weight_bytes=weight_bytes,
+        available_bytes=available_bytes(device, limit_bytes=int(config.memory_limit_gb * 1e9) or None),
+        place=place_name(device),
+        cache_bytes=room.cache_bytes(shape, itemsize),
+        working_bytes=room.working_bytes(shape),
+        advice=CACHE_ADVICE,
+    )
+
+
+def _without(config: LanguageModelConfig) -> tuple[str, ...]:
+    """What was asked for and is of no use to graphs."""
+    asked = [
+        name for name, value in (("compile", config.compile), ("cuda_graphs", config.cuda_graphs == "on")) if value
+    ]
+    return tuple(f"{'note':9} language_model.{name} is for PyTorch alone; graphs run without it" for name in asked)
 
 
 def load_replay(config: LanguageModelConfig, on_progress: Progress) -> Runtime:

@@ -28,7 +28,7 @@ def test_the_defaults_are_valid() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("backend", "onnx"),
+        ("backend", "jax"),
         ("dtype", "int4"),
         ("position_code", "mine"),
         ("yaw", "some"),
