@@ -13,11 +13,11 @@ from n3d_ros.errors import BackendError, ConfigurationError
 if TYPE_CHECKING:
     from n3d_ros.inference.export.folders import Exported
 
-SUMMARY = "write a model as ONNX graphs, which ONNX Runtime and TensorRT run"
+SUMMARY = "write a model as ONNX graphs for ONNX Runtime (and, later, TensorRT)"
 EXAMPLES = """\
   n3d export n3d-nano --out ~/graphs/n3d-nano                          # any camera, float32: for ONNX Runtime
   n3d export n3d-nano --out ~/graphs/n3d-nano-640 --image 640x480      # for one camera: all tables are constants
-  n3d export yuxinhk/N3D-VLM --out ~/graphs/n3d-vlm --dtype bfloat16   # for TensorRT on a GPU
+  n3d export yuxinhk/N3D-VLM --out ~/graphs/n3d-vlm --dtype bfloat16   # for a GPU; no CPU runs it
   n3d export depth-anything/DA3-SMALL --out ~/graphs/da3 --image 640x480
   n3d export depth-anything/DA3-SMALL --out ~/graphs/da3-pair --image 640x480 --views 2 --poses
   n3d run bag --model ~/graphs/n3d-nano                                # or model:= of the node
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image",
         type=_size,
         metavar="WxH",
-        help="size of the camera's images, such as 640x480; other sizes are refused then (default: any size, which "
+        help="size of the camera's images, such as 640x480; other shapes are refused then (default: any size, which "
         "depth models cannot have)",
     )
     parser.add_argument(

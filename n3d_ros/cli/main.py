@@ -108,9 +108,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "depth eval": CommandEntry(
         summary="compare estimated depth and poses with the truth", module="n3d_ros.cli.depth_eval"
     ),
-    "export": CommandEntry(
-        summary="write a model as ONNX graphs, for ONNX Runtime and TensorRT", module="n3d_ros.cli.export"
-    ),
+    "export": CommandEntry(summary="write a model as ONNX graphs, for ONNX Runtime", module="n3d_ros.cli.export"),
     "bench": CommandEntry(summary="measure accuracy, latency and load", module="n3d_ros.cli.bench"),
 }
 

@@ -108,14 +108,13 @@ def add_depth_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-model",
         metavar="MODEL",
-        help="find depth in the colour image with this Depth Anything 3: a folder, or a hub id such as "
-        "depth-anything/DA3-SMALL, which is downloaded",
+        help="find depth in the colour image with this Depth Anything 3: a folder of weights or exported "
+        "graphs, or a hub id such as depth-anything/DA3-SMALL, which is downloaded",
     )
     parser.add_argument(
         "--metric-model",
         metavar="MODEL",
-        help="gives metres to a depth model that knows none: a folder, or a hub id such as "
-        "depth-anything/DA3METRIC-LARGE",
+        help="gives metres to a depth model that knows none: likewise, such as depth-anything/DA3METRIC-LARGE",
     )
 
 

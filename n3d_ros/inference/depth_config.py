@@ -34,9 +34,9 @@ class DepthModelConfig:
     )
     metric_model: str = _text(
         "",
-        "the model that gives metres to one that knows none: a folder or a hub id such as "
-        "depth-anything/DA3METRIC-LARGE; empty for models that are metric themselves, and with depth_source fused, "
-        "where the camera gives the metres",
+        "the model that gives metres to one that knows none: a folder (of exported graphs where model is) or a hub "
+        "id such as depth-anything/DA3METRIC-LARGE; empty for models that are metric themselves, and with "
+        "depth_source fused, where the camera gives the metres",
     )
     device: str = _text("auto", 'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is')
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = field(
@@ -48,7 +48,8 @@ class DepthModelConfig:
     )
     resolution: int = number(
         DEFAULT_RESOLUTION_PX,
-        "longer side of the image in the network, a multiple of 14; fewer are faster and coarser",
+        "longer side of the image in the network, a multiple of 14; fewer are faster and coarser; exported graphs have "
+        "one",
         unit="px",
         minimum=56,
         maximum=1932,

@@ -61,10 +61,15 @@ class LanguageModelConfig:
         "replay.json and a tokenizer",
         *BACKENDS,
     )
-    device: str = _text("auto", 'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is')
+    device: str = _text(
+        "auto",
+        'where it computes: "cpu", "cuda", "cuda:1"; "auto" takes the first GPU there is, and for exported graphs the '
+        "CPU where ONNX Runtime has no CUDA",
+    )
     dtype: str = _choice(
         "auto",
-        'numbers of the weights; "auto" takes those of the files on a GPU that has them, and float32 on a CPU',
+        'numbers of the weights; "auto" takes those of the files on a GPU that has them, and float32 on a CPU; '
+        "exported graphs are made in one",
         *("auto", "bfloat16", "float16", "float32"),
     )
     position_code: str = _choice(
@@ -94,8 +99,13 @@ class LanguageModelConfig:
         minimum=0.0,
         maximum=4096.0,
     )
-    cuda_graphs: str = _choice("auto", "decode steps as CUDA graphs, where there is a GPU", "auto", "on", "off")
-    compile: bool = _flag("compile the network with torch.compile; takes minutes at the start", default=False)
+    cuda_graphs: str = _choice(
+        "auto", "decode steps as CUDA graphs, where there is a GPU; of no use to exported graphs", "auto", "on", "off"
+    )
+    compile: bool = _flag(
+        "compile the network with torch.compile; takes minutes at the start; of no use to exported graphs",
+        default=False,
+    )
     prompt: str = _text(
         "",
         'what is looked for when nobody asks: phrases separated by ";" ("mug; red box"); empty: everything',
