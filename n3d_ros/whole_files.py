@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO
 from n3d_ros.errors import ConfigurationError
 
 PART_SUFFIX = ".part"
+BLOCK_BYTES = 1 << 20  # read at a time
 LONGEST_HOST = 32  # characters of a machine's name; a file's name has 255 in all
 START_AGAIN = (
     "What was written before it is whole; make room or choose another folder, and give the same command again."
@@ -84,6 +86,22 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
         The file's bytes.
     """
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file, whatever its size.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -13,7 +13,6 @@ A file that lacks a byte is named as such instead of answering nonsense.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
@@ -21,13 +20,12 @@ from typing import Any, ClassVar, TypeVar
 
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.weights.json_files import CONFIG_FILE, MAX_CONFIG_BYTES, read_json
-from n3d_ros.whole_files import write_json
+from n3d_ros.whole_files import file_digest, write_json
 
 GRAPHS_FILE = "n3d_graphs.json"
 FORMAT = 1
 VISION, DECODER = "vision", "decoder"
 EMBEDDING_FILE = "embedding.safetensors"
-BLOCK_BYTES = 1 << 22
 
 NOT_MADE_FOR = "not_made_for"
 """Reason of the error about an image of a size or number that graphs are not made for."""
@@ -277,22 +275,6 @@ def check_files(folder: Path, files: Mapping[str, str], on_progress: Progress | 
                 f"{folder / name}: expected sha256 {wanted[:16]}..., got {found[:16]}...; export the model again."
             )
         done += sizes[name]
-
-
-def file_digest(file: Path) -> str:
-    """The sha256 of a file.
-
-    Args:
-        file: to read.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _size(file: Path) -> int:

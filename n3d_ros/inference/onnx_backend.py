@@ -8,7 +8,6 @@ GPU; that has never been run by us.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -30,13 +29,20 @@ from n3d_ros.inference.graphs import DECODER, EMBEDDING_FILE, NOT_MADE_FOR, VISI
 from n3d_ros.inference.onnx_session import OnnxSession, import_runtime
 from n3d_ros.inference.torch_choices import Chooser
 from n3d_ros.inference.torch_devices import device_in_words, failures_told
-from n3d_ros.inference.torch_inputs import EncodedImage, check_call, code_of, points_of, visual_of
+from n3d_ros.inference.torch_inputs import (
+    EncodedImage,
+    ImageTables,
+    ThreadCount,
+    check_call,
+    code_of,
+    points_of,
+    visual_of,
+)
 from n3d_ros.model.fused import signed
-from n3d_ros.model.tables import TextRotary, VisionGeometry, vision_tables
+from n3d_ros.model.tables import TextRotary, VisionGeometry
 from n3d_ros.model.vision_graph import VisionInputs
 
 SMALLEST_CAPACITY = 16  # tokens
-KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
 LONGEST_KEPT_MASK = 64  # new tokens; steps and drafts have fewer, a prompt's mask is made once
 
 
@@ -118,7 +124,7 @@ class OnnxBackend:
         self.dtype = graphs.dtype
         self._number: torch.dtype = getattr(torch, graphs.dtype)
         check_device(graphs, self._place)
-        self._threads, self._thread_of_setting = threads, 0
+        self._thread_count = ThreadCount(threads)
         # ONNX Runtime takes the default stream for none, and would make one that does not wait for torch's.
         self._stream = torch.cuda.Stream(self._place) if self._place.type == "cuda" else None
         self._sessions = {
@@ -133,7 +139,7 @@ class OnnxBackend:
             head_dim=graphs.vision_head_dim,
             theta=graphs.vision_theta,
         )
-        self._tables: dict[tuple[int, int], VisionInputs] = {}
+        self._tables = ImageTables(self._geometry, device=self._place, dtype=self._number)
         self._hidden_row = torch.zeros(1, graphs.cache_width, dtype=self._number, device=self._place)
         self._chooser = Chooser(vocab_size=self.vocab_size, device=self._place, synchronize=self._synchronize)
         self.device = device_in_words(self._place)
@@ -178,7 +184,7 @@ class OnnxBackend:
         if graphs.point_channels:
             inputs["point_values"] = points_of(image, merge=graphs.vision_merge, device=device).contiguous()
         if graphs.grid is None:
-            tables = self._vision_inputs(image.grid)
+            tables = self._tables.of(image.grid)
             inputs |= {name: getattr(tables, name) for name in VisionInputs.__slots__}
         embeds = torch.empty(image.token_count, self._embedding.shape[1], dtype=self._number, device=device)
         session.run(inputs, {"embeds": embeds})
@@ -288,7 +294,7 @@ class OnnxBackend:
         Yields:
             Nothing.
         """
-        self._set_threads()
+        self._thread_count.set()
         with failures_told(what, self._place, self), torch.inference_mode():
             if self._stream is None:
                 yield
@@ -309,21 +315,6 @@ class OnnxBackend:
         if visual is not None:
             embeds[torch.tensor(visual[0], device=self._place)] = visual[1].to(embeds.dtype)
         return embeds
-
-    def _vision_inputs(self, grid: tuple[int, int]) -> VisionInputs:
-        """Tables of an image size on the device; the last few are kept."""
-        if grid not in self._tables:
-            while len(self._tables) >= KEPT_IMAGE_SIZES:
-                self._tables.pop(next(iter(self._tables)))
-            tables = vision_tables(grid, self._geometry)
-            self._tables[grid] = VisionInputs.from_tables(tables, device=self._place, dtype=self._number)
-        return self._tables[grid]
-
-    def _set_threads(self) -> None:
-        """Sets the number of torch's CPU threads once per calling thread, of which torch keeps it."""
-        if self._threads is not None and self._thread_of_setting != threading.get_ident():
-            torch.set_num_threads(self._threads)
-            self._thread_of_setting = threading.get_ident()
 
     def _synchronize(self) -> None:
         """Waits until everything queued is done."""

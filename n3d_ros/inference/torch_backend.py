@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,16 +19,22 @@ from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.backend import Choices, Chunk, KvCache
 from n3d_ros.inference.torch_choices import Chooser
 from n3d_ros.inference.torch_devices import device_in_words, failures_told
-from n3d_ros.inference.torch_inputs import EncodedImage, check_call, code_of, points_of, visual_of
+from n3d_ros.inference.torch_inputs import (
+    EncodedImage,
+    ImageTables,
+    ThreadCount,
+    check_call,
+    code_of,
+    points_of,
+    visual_of,
+)
 from n3d_ros.model.decoder_graph import DecoderGraph
 from n3d_ros.model.static_decoder import CacheSlot, StaticDecoder
-from n3d_ros.model.tables import vision_tables
-from n3d_ros.model.vision_graph import VisionGraph, VisionInputs
+from n3d_ros.model.vision_graph import VisionGraph
 
 logger = logging.getLogger(__name__)
 
 SMALLEST_CAPACITY = 16  # tokens
-KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
 
 
 class HasModel(Protocol):
@@ -125,8 +130,8 @@ class TorchBackend:
                 f"TorchBackend: expected a capacity of {SMALLEST_CAPACITY} tokens or more, got {capacity}."
             )
         model = loaded.model
-        self._threads, self._thread_of_setting = threads, 0
-        self._set_threads()
+        self._thread_count = ThreadCount(threads)
+        self._thread_count.set()
         self.capacity = capacity
         self._mode: Any = loaded.position_code
         self._image_token = int(model.config.image_token_id)
@@ -138,7 +143,7 @@ class TorchBackend:
         self.vocab_size = graph.vocab_size
         self.dtype = str(graph.dtype).removeprefix("torch.")
         self.device = device_in_words(device)
-        self._tables: dict[tuple[int, int], VisionInputs] = {}
+        self._tables = ImageTables(vision.geometry, device=decoder.device, dtype=vision.dtype)
         self._chooser = Chooser(vocab_size=self.vocab_size, device=device, synchronize=decoder.synchronize)
 
     @property
@@ -197,13 +202,13 @@ class TorchBackend:
 
     def _encoded(self, image: ImageInput, make_code: Callable[[], Tensor]) -> EncodedImage:
         """The image through the vision tower with the code that is made there, where its errors are told."""
-        self._set_threads()
+        self._thread_count.set()
         with self._at_work("the vision tower"):
             pixels = torch.tensor(image.pixel_values, device=self._decoder.device)
             further = None
             if self._vision.point_embed is not None:
                 further = points_of(image, merge=self._vision.merge, device=self._decoder.device)
-            embeds = self._vision.encode(pixels, make_code(), self._vision_inputs(image.grid), further)
+            embeds = self._vision.encode(pixels, make_code(), self._tables.of(image.grid), further)
             self._decoder.synchronize()  # its time is this call's, not the next one's; once per frame
             return EncodedImage(embeds)
 
@@ -243,7 +248,7 @@ class TorchBackend:
         Returns:
             L rows of choices; None when ``choose`` is empty.
         """
-        self._set_threads()
+        self._thread_count.set()
         cache = self._checked(cache, chunk, choose, top_k)
         with self._at_work("the language model"):
             following = self._decoder.run(
@@ -275,21 +280,6 @@ class TorchBackend:
         del self._chooser
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _set_threads(self) -> None:
-        """Sets the number of CPU threads once per calling thread, of which torch keeps it."""
-        if self._threads is not None and self._thread_of_setting != threading.get_ident():
-            torch.set_num_threads(self._threads)
-            self._thread_of_setting = threading.get_ident()
-
-    def _vision_inputs(self, grid: tuple[int, int]) -> VisionInputs:
-        """Tables of an image size on the device; the last few are kept."""
-        if grid not in self._tables:
-            while len(self._tables) >= KEPT_IMAGE_SIZES:
-                self._tables.pop(next(iter(self._tables)))
-            tables = vision_tables(grid, self._vision.geometry)
-            self._tables[grid] = VisionInputs.from_tables(tables, device=self._decoder.device, dtype=self._vision.dtype)
-        return self._tables[grid]
 
     def _checked(self, cache: KvCache, chunk: Chunk, choose: Sequence[TokenSet | None], top_k: int) -> TorchCache:
         """The cache, when the call is allowed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.backend import MAX_TOP_K, Chunk, KvCache
 from n3d_ros.model.point_channels import point_values
 from n3d_ros.model.position_code import position_code
-from n3d_ros.model.tables import VisionGeometry
+from n3d_ros.model.tables import VisionGeometry, vision_tables
+from n3d_ros.model.vision_graph import VisionInputs
+
+KEPT_IMAGE_SIZES = 4  # whose tables stay on the device
 
 
 class EncodedImage:
@@ -33,6 +37,57 @@ class EncodedImage:
     def count(self) -> int:
         """How many visual tokens it is."""
         return int(self.embeds.shape[0])
+
+
+class ImageTables:
+    """The vision tower's tables on the device, of the image sizes used last.
+
+    Args:
+        geometry: of the tower.
+        device: where it is.
+        dtype: of the tower.
+    """
+
+    def __init__(self, geometry: VisionGeometry, *, device: torch.device, dtype: torch.dtype) -> None:
+        self._geometry, self._device, self._dtype = geometry, device, dtype
+        self._kept: dict[tuple[int, int], VisionInputs] = {}
+
+    def of(self, grid: tuple[int, int]) -> VisionInputs:
+        """The tables of one size.
+
+        Args:
+            grid: rows and columns of patches.
+
+        Returns:
+            The tensors.
+        """
+        if grid not in self._kept:
+            while len(self._kept) >= KEPT_IMAGE_SIZES:
+                self._kept.pop(next(iter(self._kept)))
+            tables = vision_tables(grid, self._geometry)
+            self._kept[grid] = VisionInputs.from_tables(tables, device=self._device, dtype=self._dtype)
+        return self._kept[grid]
+
+    def clear(self) -> None:
+        """Drops all."""
+        self._kept.clear()
+
+
+class ThreadCount:
+    """The number of CPU threads that torch uses, which it keeps for every thread that calls.
+
+    Args:
+        threads: how many; None: as torch is set.
+    """
+
+    def __init__(self, threads: int | None) -> None:
+        self._threads, self._thread_of_setting = threads, 0
+
+    def set(self) -> None:
+        """Sets it, once per calling thread."""
+        if self._threads is not None and self._thread_of_setting != threading.get_ident():
+            torch.set_num_threads(self._threads)
+            self._thread_of_setting = threading.get_ident()
 
 
 def code_of(image: ImageInput, *, mode: Any, width: int, geometry: VisionGeometry, device: torch.device) -> Tensor:

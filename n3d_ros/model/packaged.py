@@ -6,18 +6,16 @@ copy that lacks a byte is named as such instead of answering nonsense.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.whole_files import write_whole
+from n3d_ros.whole_files import file_digest, write_whole
 
 PACKAGED_NAME = "n3d-nano"
 PACKAGED_FOLDER = Path(__file__).resolve().parent.parent / "models" / "n3d_nano"
 SUMS_FILE = "SHA256SUMS"
 MAX_SUMS_BYTES = 65_536
-BLOCK_BYTES = 1 << 20
 _MEND = "Install the package again, or restore the checkout's file with `git checkout`."
 
 
@@ -51,7 +49,9 @@ def write_sums(folder: Path) -> None:
     Args:
         folder: of a checkpoint that is complete.
     """
-    _write({file.name: _sum(file) for file in folder.iterdir() if file.is_file() and file.name != SUMS_FILE}, folder)
+    _write(
+        {file.name: file_digest(file) for file in folder.iterdir() if file.is_file() and file.name != SUMS_FILE}, folder
+    )
 
 
 def drop_sum(folder: Path, name: str) -> None:
@@ -71,7 +71,7 @@ def add_sum(folder: Path, name: str) -> None:
         folder: of a checkpoint with its list.
         name: of the file.
     """
-    _write({**_read_sums(folder / SUMS_FILE), name: _sum(folder / name)}, folder)
+    _write({**_read_sums(folder / SUMS_FILE), name: file_digest(folder / name)}, folder)
 
 
 def check_sums(folder: Path) -> None:
@@ -87,7 +87,7 @@ def check_sums(folder: Path) -> None:
         file = folder / name
         if not file.is_file():
             raise ConfigurationError(f"{file}: expected this file of the packaged checkpoint, it is not there. {_MEND}")
-        found = _sum(file)
+        found = file_digest(file)
         if found != wanted:
             raise ConfigurationError(f"{file}: expected sha256 {wanted[:16]}..., got {found[:16]}... {_MEND}")
 
@@ -114,12 +114,3 @@ def _read_sums(file: Path) -> dict[str, str]:
             )
         sums[name] = wanted
     return sums
-
-
-def _sum(file: Path) -> str:
-    """The sha256 of a file."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -15,11 +15,11 @@ from n3d_ros.inference.graphs import (
     DepthGraphs,
     LanguageModelGraphs,
     check_files,
-    file_digest,
     has_graphs,
     read_graphs,
     write_graphs,
 )
+from n3d_ros.whole_files import file_digest
 
 NEEDED = (
     "vision.onnx", "vision.data", "decoder.onnx", "decoder.data", "embedding.safetensors", "config.json",

@@ -14,9 +14,10 @@ from n3d_ros.errors import ConfigurationError
 from n3d_ros.inference.export.folders import Exported, checked_place, new_folder, versions, write_checked
 from n3d_ros.inference.export.operators import parse_version
 from n3d_ros.inference.export.tracing import trace_of_depth
-from n3d_ros.inference.graphs import DepthGraphs, Progress, file_digest, write_graphs
+from n3d_ros.inference.graphs import DepthGraphs, Progress, write_graphs
 from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.placement import DtypeName, dtype_name
+from n3d_ros.whole_files import file_digest
 
 ANY_VIEW_FILE, SINGLE_FILE = "any_view.onnx", "single.onnx"
 MAX_VIEWS = 16

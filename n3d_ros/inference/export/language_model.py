@@ -20,7 +20,6 @@ from n3d_ros.inference.graphs import (
     VISION,
     LanguageModelGraphs,
     Progress,
-    file_digest,
     write_graphs,
 )
 from n3d_ros.inference.language_model.calibration import CALIBRATION_FILE
@@ -32,6 +31,7 @@ from n3d_ros.model.vision_graph import VisionGraph
 from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.permissions import as_umask_says
 from n3d_ros.weights.placement import DtypeName, dtype_name
+from n3d_ros.whole_files import file_digest
 
 COPIED = (
     CONFIG_FILE,
