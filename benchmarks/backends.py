@@ -11,21 +11,20 @@ JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.figure import Figure, markdown
+from benchmarks.figure import Figure, told
 from model_training.scenes.dataset import SceneDatasetConfig, scene_records
 from model_training.yaml_config import from_mapping
 from n3d_ros.frame import RgbdFrame
@@ -170,11 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.frames < 2:
         parser.error("--frames: at least 2, since what a runtime keeps of an image would be used again")
-    rows = measure(options.model, options.frames, options.repeats)
-    print(markdown(rows))
-    told = [asdict(row) | {"value": None if math.isnan(row.value) else row.value} for row in rows]
-    print(json.dumps({"figures": told}))
-    return 0 if all(row.is_kept is not False for row in rows) else 1
+    return told(measure(options.model, options.frames, options.repeats))
 
 
 if __name__ == "__main__":

@@ -11,18 +11,16 @@ one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figure import Figure, markdown
+from benchmarks.figure import Figure, told
 from model_training.evaluation.cases import AskedQuestion, Case, ListedCases
 from model_training.evaluation.evaluate import evaluate
 from model_training.evaluation.journal import Journal
@@ -128,11 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=DEFAULT_FRAMES, help="how many (default: %(default)s)")
     options = parser.parse_args(arguments)
-    rows = figures(options.frames)
-    print(markdown(rows))
-    told = [asdict(row) | {"value": None if math.isnan(row.value) else row.value} for row in rows]
-    print(json.dumps({"figures": told}))
-    return 0 if all(row.is_kept is not False for row in rows) else 1
+    return told(figures(options.frames))
 
 
 if __name__ == "__main__":

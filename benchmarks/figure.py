@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +57,18 @@ def markdown(figures: Sequence[Figure]) -> str:
     header = ["figure", "measured", "promised", "kept", "how"]
     rows = [header, ["---"] * len(header), *(figure.row for figure in figures)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def told(figures: Sequence[Figure]) -> int:
+    """Prints the table, and as the last line one JSON object.
+
+    Args:
+        figures: rows.
+
+    Returns:
+        0 when every promise is kept; 1 otherwise.
+    """
+    print(markdown(figures))
+    rows = [asdict(figure) | {"value": None if math.isnan(figure.value) else figure.value} for figure in figures]
+    print(json.dumps({"figures": rows}))
+    return 0 if all(figure.is_kept is not False for figure in figures) else 1

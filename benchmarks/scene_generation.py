@@ -12,16 +12,15 @@ machine does; those per second of processor time less so. The last line is one J
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.figure import Figure, markdown
+from benchmarks.figure import Figure, told
 from model_training.scenes.dataset import PlaceConfig, SceneDatasetConfig, ViewConfig, scene_records
 
 DEFAULT_SCENES = 8
@@ -158,11 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--workers", default="1,2", help="numbers of processes (default: %(default)s)")
     options = parser.parse_args(arguments)
-    rows = figures(options.scenes, [int(part) for part in options.workers.split(",")])
-    print(markdown(rows))
-    told = [asdict(row) | {"value": None if math.isnan(row.value) else row.value} for row in rows]
-    print(json.dumps({"figures": told}))
-    return 0 if all(row.is_kept is not False for row in rows) else 1
+    return told(figures(options.scenes, [int(part) for part in options.workers.split(",")]))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ last line is one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import cv2
 import torch
 
-from benchmarks.figure import Figure, markdown
+from benchmarks.figure import Figure, told
 from model_training.data.records import FrameRecord, QuestionRecord
 from model_training.examples.config import AugmentConfig, ExampleConfig
 from model_training.examples.example import Mix
@@ -251,9 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(1)
     name = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     rows = figures(args.shape, args.frames, args.steps, torch.device(name))
-    print(markdown(rows))
-    told = [asdict(row) | {"value": None if math.isnan(row.value) else row.value} for row in rows]
-    print(json.dumps({"figures": told}))
+    told(rows)
     return 0
 
 

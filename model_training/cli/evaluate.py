@@ -239,16 +239,11 @@ def _looker(args: argparse.Namespace) -> Looker:
 def _model_looker(args: argparse.Namespace) -> Any:
     """The node's language model grounder, loaded with a bar."""
     from model_training.evaluation.looking import GrounderLooker
-    from n3d_ros.cli.console import progress
+    from n3d_ros.cli.console import told_progress
     from n3d_ros.inference.grounder import create_grounder
     from n3d_ros.inference.language_model.config import LanguageModelConfig
 
     config = LanguageModelConfig(model=args.model, device=args.device, dtype=args.dtype, refine=not args.no_refine)
-    with progress(1.0, "loading", bar_format="{l_bar}{bar}| {elapsed}") as bar:
-
-        def tell(sentence: str, share: float) -> None:
-            bar.set_description_str(sentence[:60])
-            bar.update(max(share - bar.n, 0))
-
+    with told_progress("loading") as tell:
         grounder = create_grounder("language_model", config, on_progress=tell if sys.stderr.isatty() else None)
     return GrounderLooker(grounder, with_up=not args.no_up, seconds=args.seconds)

@@ -96,6 +96,26 @@ def progress(total: float | None, description: str, **options: Any) -> Any:
 
 
 @contextlib.contextmanager
+def told_progress(description: str) -> Iterator[Callable[[str, float], None]]:
+    """A progress bar that moves by what it is told.
+
+    Args:
+        description: what is done, until it is told.
+
+    Yields:
+        Takes a sentence, which stands beside the bar on a terminal, and the share done, 0 to 1.
+    """
+    with progress(1.0, description, bar_format="{l_bar}{bar}| {elapsed}") as bar:
+
+        def tell(sentence: str, share: float) -> None:
+            if sys.stderr.isatty():
+                bar.set_description_str(sentence[:60])
+            bar.update(max(share - bar.n, 0))
+
+        yield tell
+
+
+@contextlib.contextmanager
 def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
     """Calls ``stop`` on the first SIGINT or SIGTERM within the block; a second SIGINT interrupts as usual.
 

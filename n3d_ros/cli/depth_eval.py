@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from n3d_ros.cli.console import progress
+from n3d_ros.cli.console import progress, told_progress
 
 if TYPE_CHECKING:
     from n3d_ros.depth.evaluation.benchmark_settings import BenchmarkSettings
@@ -307,12 +307,7 @@ class _Run:
         options = DepthOptions(
             process_res=self._args.resolution, reference_view="first", max_views=self._settings.max_images
         )
-        with progress(1.0, "loading", bar_format="{l_bar}{bar}| {elapsed}") as bar:
-
-            def tell(sentence: str, share: float) -> None:
-                bar.set_description_str(sentence[:60])
-                bar.update(max(share - bar.n, 0))
-
+        with told_progress("loading") as tell:
             return load_depth(
                 self._args.model,
                 metric=self._args.metric,

@@ -1,13 +1,13 @@
-"""``n3d export``: writes a model as ONNX graphs, for ONNX Runtime and TensorRT."""
+"""``n3d export``: writes a model as ONNX graphs, for ONNX Runtime and, later, TensorRT."""
 
 from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from n3d_ros.cli.console import told_progress
 from n3d_ros.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ def _export_language_model(args: argparse.Namespace) -> Exported:
     if args.resolution is not None or args.views is not None or args.poses:
         raise ConfigurationError(f"{args.model} is a language model: --resolution, --views and --poses are not for it.")
     options = ExportOptions(dtype=args.dtype, image=args.image, attention=args.attention, tensorrt=args.tensorrt)
-    with _Bar() as bar:
-        return export_language_model(args.model, args.out, options, bar.tell)
+    with told_progress("export") as tell:
+        return export_language_model(args.model, args.out, options, tell)
 
 
 def _export_depth(args: argparse.Namespace) -> Exported:
@@ -134,8 +134,8 @@ def _export_depth(args: argparse.Namespace) -> Exported:
         dtype=args.dtype,
         tensorrt=args.tensorrt,
     )
-    with _Bar() as bar:
-        return export_depth_model(args.model, args.out, options, bar.tell)
+    with told_progress("export") as tell:
+        return export_depth_model(args.model, args.out, options, tell)
 
 
 def _is_depth_model(source: str) -> bool:
@@ -148,32 +148,6 @@ def _is_depth_model(source: str) -> bool:
     if source == PACKAGED_NAME or not file.is_file():
         return source.startswith(f"{OWNER}/")
     return "model_type" not in (data := read_json(file, limit=MAX_CONFIG_BYTES)) and "text_config" not in data
-
-
-class _Bar:
-    """A progress bar that sentences and shares are told to."""
-
-    def __enter__(self) -> _Bar:
-        """Shows it."""
-        from n3d_ros.cli.console import progress
-
-        self._bar = progress(1.0, "export", bar_format="{l_bar}{bar}| {elapsed}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Ends it."""
-        self._bar.close()
-
-    def tell(self, sentence: str, share: float) -> None:
-        """Moves it.
-
-        Args:
-            sentence: what is done.
-            share: 0 to 1.
-        """
-        if sys.stderr.isatty():
-            self._bar.set_description_str(sentence[:60])
-        self._bar.update(max(share - self._bar.n, 0))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from n3d_ros.inference.onnx_session import OnnxSession, import_runtime
 from n3d_ros.inference.torch_choices import Chooser
 from n3d_ros.inference.torch_devices import device_in_words, failures_told
 from n3d_ros.inference.torch_inputs import (
+    CountedRows,
     EncodedImage,
     ImageTables,
     ThreadCount,
@@ -46,7 +47,7 @@ SMALLEST_CAPACITY = 16  # tokens
 LONGEST_KEPT_MASK = 64  # new tokens; steps and drafts have fewer, a prompt's mask is made once
 
 
-class OnnxCache:
+class OnnxCache(CountedRows):
     """A sequence's keys and values.
 
     Args:
@@ -54,27 +55,14 @@ class OnnxCache:
     """
 
     def __init__(self, backend: OnnxBackend) -> None:
+        super().__init__()
         self._backend = backend
         self.memory = backend.new_rows()
-        self.length = 0
 
     @property
     def capacity(self) -> int:
         """Tokens it can hold."""
         return int(self.memory.shape[1])
-
-    def truncate(self, length: int) -> None:
-        """Forgets all tokens from ``length`` on.
-
-        Args:
-            length: 0 to the present length.
-
-        Raises:
-            InputError: a length outside of that.
-        """
-        if not 0 <= length <= self.length:
-            raise InputError(f"KvCache.truncate: expected 0 to {self.length}, got {length}.")
-        self.length = length
 
     def fork(self) -> OnnxCache:
         """A second cache that begins with the same tokens.
@@ -179,10 +167,10 @@ class OnnxBackend:
                 width=graphs.vision_width,
                 geometry=self._geometry,
                 device=device,
-            ).contiguous(),
+            ),
         }
         if graphs.point_channels:
-            inputs["point_values"] = points_of(image, merge=graphs.vision_merge, device=device).contiguous()
+            inputs["point_values"] = points_of(image, merge=graphs.vision_merge, device=device)
         if graphs.grid is None:
             tables = self._tables.of(image.grid)
             inputs |= {name: getattr(tables, name) for name in VisionInputs.__slots__}

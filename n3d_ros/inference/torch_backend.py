@@ -20,6 +20,7 @@ from n3d_ros.inference.backend import Choices, Chunk, KvCache
 from n3d_ros.inference.torch_choices import Chooser
 from n3d_ros.inference.torch_devices import device_in_words, failures_told
 from n3d_ros.inference.torch_inputs import (
+    CountedRows,
     EncodedImage,
     ImageTables,
     ThreadCount,
@@ -51,7 +52,7 @@ class HasModel(Protocol):
         ...
 
 
-class TorchCache:
+class TorchCache(CountedRows):
     """A sequence's keys and values.
 
     Args:
@@ -59,27 +60,14 @@ class TorchCache:
     """
 
     def __init__(self, decoder: StaticDecoder) -> None:
+        super().__init__()
         self._decoder = decoder
         self.slot: CacheSlot = decoder.take_slot(self)
-        self.length = 0
 
     @property
     def capacity(self) -> int:
         """Tokens it can hold."""
         return self._decoder.capacity
-
-    def truncate(self, length: int) -> None:
-        """Forgets all tokens from ``length`` on.
-
-        Args:
-            length: 0 to the present length.
-
-        Raises:
-            InputError: a length outside of that.
-        """
-        if not 0 <= length <= self.length:
-            raise InputError(f"KvCache.truncate: expected 0 to {self.length}, got {length}.")
-        self.length = length
 
     def fork(self) -> TorchCache:
         """A second cache that begins with the same tokens.

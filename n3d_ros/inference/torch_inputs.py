@@ -39,6 +39,26 @@ class EncodedImage:
         return int(self.embeds.shape[0])
 
 
+class CountedRows:
+    """How many rows of a cache of fixed size are filled."""
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    def truncate(self, length: int) -> None:
+        """Forgets all tokens from ``length`` on.
+
+        Args:
+            length: 0 to the present length.
+
+        Raises:
+            InputError: a length outside of that.
+        """
+        if not 0 <= length <= self.length:
+            raise InputError(f"KvCache.truncate: expected 0 to {self.length}, got {length}.")
+        self.length = length
+
+
 class ImageTables:
     """The vision tower's tables on the device, of the image sizes used last.
 

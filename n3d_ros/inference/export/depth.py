@@ -11,7 +11,7 @@ from n3d_ros.depth.checkpoint import LoadedNetwork, LoadedPair, load_network
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.preprocess import network_hw
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.inference.export.folders import Exported, checked_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.folders import Exported, check_image, checked_place, new_folder, versions, write_checked
 from n3d_ros.inference.export.operators import parse_version
 from n3d_ros.inference.export.tracing import trace_of_depth
 from n3d_ros.inference.graphs import DepthGraphs, Progress, write_graphs
@@ -49,8 +49,7 @@ class DepthExportOptions:
         Raises:
             ConfigurationError: naming the option, what is allowed and the value.
         """
-        if min(self.image) < 1:
-            raise ConfigurationError(f"Image size: expected width and height above 0, got {self.image}.")
+        check_image(self.image)
         if not 1 <= self.views <= MAX_VIEWS:
             raise ConfigurationError(f"Views: expected 1 to {MAX_VIEWS}, got {self.views}.")
         if self.poses and self.views == 1:

@@ -52,7 +52,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """A folder to write into, which becomes ``out`` once all is written.
 
     Args:
-        out: folder to write; one that an export wrote before is replaced.
+        out: folder to write, of ``checked_place``; one that an export wrote before is replaced.
 
     Yields:
         An empty folder beside it.
@@ -60,13 +60,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         ConfigurationError: ``out`` holds something else, or there is no room.
     """
-    out = checked_place(out)
     partial, former = (out.with_name(f".{out.name}.{word}-{writer_name()}") for word in ("part", "former"))
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
-        if out.exists():
+        if checked_place(out).exists():  # once more: minutes may have passed, and what is there is going to be removed
             _keep_calibration(out, partial)
             out.rename(former)
         partial.rename(out)
@@ -120,6 +119,19 @@ def _keep_calibration(former: Path, folder: Path) -> None:
     fitted, own = former / CALIBRATION_FILE, folder / CALIBRATION_FILE
     if fitted.is_file() and (not own.is_file() or own.read_bytes() != fitted.read_bytes()):
         shutil.copyfile(fitted, folder / FORMER_CALIBRATION)
+
+
+def check_image(image: tuple[int, int]) -> None:
+    """Refuses a size that no camera has.
+
+    Args:
+        image: width and height in pixels.
+
+    Raises:
+        ConfigurationError: naming it.
+    """
+    if min(image) < 1:
+        raise ConfigurationError(f"Image size: expected width and height above 0, got {image[0]}x{image[1]}.")
 
 
 def write_checked(tracing: Tracing, file: Path, *, dtype: str, tensorrt: str) -> float | None:

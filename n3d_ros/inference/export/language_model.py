@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from n3d_ros.codec.image_patches import PATCH_PX, long_side_size, patch_size
 from n3d_ros.codec.input_options import PREPROCESSOR_FILE, read_input_options
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.inference.export.folders import Exported, checked_place, new_folder, versions, write_checked
+from n3d_ros.inference.export.folders import Exported, check_image, checked_place, new_folder, versions, write_checked
 from n3d_ros.inference.export.operators import parse_version
 from n3d_ros.inference.export.tracing import trace_of_decoder, trace_of_vision
 from n3d_ros.inference.graphs import (
@@ -69,9 +69,11 @@ class ExportOptions:
         """Checks what can be checked before weights are read.
 
         Raises:
-            ConfigurationError: no version of TensorRT, or a form that changes nothing.
+            ConfigurationError: no version of TensorRT, a size that no camera has, or a form that changes nothing.
         """
         parse_version(self.tensorrt)
+        if self.image is not None:
+            check_image(self.image)
         if self.attention == "safe" and self.dtype == "float32":
             raise ConfigurationError("Attention safe: float32 graphs compute it so already; leave it out.")
 
@@ -112,12 +114,7 @@ def grid_of(folder: Path, image: tuple[int, int]) -> tuple[int, int]:
 
     Returns:
         Rows and columns.
-
-    Raises:
-        ConfigurationError: a size that no camera has.
     """
-    if min(image) < 1:
-        raise ConfigurationError(f"Image size: expected width and height above 0, got {image[0]}x{image[1]}.")
     options = read_input_options(folder)
     shown = long_side_size(*image, options.long_side)
     width, height = patch_size(*shown, min_pixels=options.min_pixels, max_pixels=options.max_pixels)

@@ -195,7 +195,8 @@ def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     check_device(graphs, device)
     tokenizer = load_tokenizer(folder)
     check_tokenizer(tokenizer, folder)
-    memory_plan_of_graphs(folder, graphs, config, device).check()
+    options = input_options(config, stored)
+    memory_plan_of_graphs(folder, graphs, config, device, options.long_side).check()
     check_files(folder, graphs.files, lambda sentence, share: on_progress(sentence, share * _WEIGHTS_SHARE))
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     backend = OnnxBackend(folder, graphs, capacity=config.capacity, device=device)
@@ -205,12 +206,12 @@ def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         calibration=read_calibration(folder),
         position_code=graphs.position_code,
         options=stored,
-        facts=(*graphs.lines(), f"{'images':9} {input_options(config, stored).long_side} px long", *_without(config)),
+        facts=(*graphs.lines(), f"{'images':9} {options.long_side} px long", *_without(config)),
     )
 
 
 def memory_plan_of_graphs(
-    folder: Path, graphs: LanguageModelGraphs, config: LanguageModelConfig, device: Any
+    folder: Path, graphs: LanguageModelGraphs, config: LanguageModelConfig, device: Any, long_side: int
 ) -> MemoryPlan:
     """What exported graphs take, and what there is.
 
@@ -219,6 +220,7 @@ def memory_plan_of_graphs(
         graphs: what they are.
         config: with the caches and a limit.
         device: torch device where they go.
+        long_side: longer side of the images, pixels.
 
     Returns:
         The plan.
@@ -229,7 +231,6 @@ def memory_plan_of_graphs(
     from n3d_ros.weights.memory import MemoryPlan, available_bytes, place_name
 
     shape = build_config(read_config(folder), name=str(folder))
-    long_side = input_options(config, read_input_options(folder)).long_side
     room = RuntimeRoom(caches=config.kept_images, capacity=config.capacity, long_side=long_side)
     itemsize = 4 if graphs.dtype == "float32" else 2
     weights = [folder / name for name in graphs.files if name.endswith((".data", ".safetensors"))]
