@@ -70,7 +70,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "weights": {"numpy", "torch", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "safetensors", "open3d", "trimesh", "tqdm"},
-    "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime"},
+    "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime", "tensorrt"},
 }
 """Packages outside the standard library that the layers without ROS may import."""
 
@@ -84,6 +84,7 @@ EXTRA_PACKAGES: dict[str, tuple[str, ...]] = {
     "onnx": ("inference/export/*",),
     "onnx_ir": ("inference/export/*",),
     "onnxruntime": ("inference/onnx_*",),
+    "tensorrt": ("inference/tensorrt/*",),
     "huggingface_hub": ("weights/*", "model/*"),
     "psutil": ("weights/*", "model/*"),
     "open3d": ("depth/evaluation/*",),

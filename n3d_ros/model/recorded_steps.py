@@ -73,6 +73,60 @@ class StepBuffers:
         self.device_block.copy_(self.host_block, non_blocking=True)
 
 
+class StagedSteps:
+    """The buffers of steps of several sizes, filled without overtaking the transfer before.
+
+    Args:
+        head_dim: channels per head.
+        device: of the model.
+        stream: on which steps are queued; None without a GPU.
+    """
+
+    def __init__(self, head_dim: int, device: torch.device, stream: torch.cuda.Stream | None) -> None:
+        self._head_dim, self._device, self._stream = head_dim, device, stream
+        self._buffers: dict[int, StepBuffers] = {}
+        self._sent: Any = None
+
+    def buffers(self, size: int) -> StepBuffers:
+        """The buffers of steps of a size, which stay where they are.
+
+        Args:
+            size: tokens.
+
+        Returns:
+            The same ones each time.
+        """
+        if size not in self._buffers:
+            self._buffers[size] = StepBuffers(size, self._head_dim, self._device)
+        return self._buffers[size]
+
+    def staged(
+        self, size: int, token_ids: NDArray[np.int64], start: int, cos: NDArray[np.float32], sin: NDArray[np.float32]
+    ) -> StepBuffers:
+        """The buffers of a step, filled. Waits until the transfer before has left the host's memory.
+
+        Args:
+            size: tokens, padding among them.
+            token_ids: (T,) with T <= size.
+            start: row of the first one.
+            cos: (T, D).
+            sin: (T, D).
+
+        Returns:
+            The buffers.
+        """
+        buffers = self.buffers(size)
+        if self._stream is None:
+            buffers.fill(token_ids, start, cos, sin)
+            return buffers
+        if self._sent is None:
+            self._sent = torch.cuda.Event()
+        self._sent.synchronize()
+        buffers.fill(token_ids, start, cos, sin)
+        self._sent.record(self._stream)
+        return buffers
+
+
 class CudaRecorder:
     """Records steps as CUDA graphs that share one pool of memory, and are replayed one after the other.
 

@@ -75,7 +75,7 @@ class SplitDecoder(nn.Module):
             rows.append(written)
             x = layer.finish(x, self._attend(query, before, written, past_mask, new_mask))
         logits = decoder.logits(x.index_select(0, wanted))
-        return (logits, torch.logsumexp(logits, dim=-1), *rows)
+        return (logits, _log_sum_exp(logits), *rows)
 
     def _attend(self, query: Tensor, past: Tensor, new: Tensor, past_mask: Tensor, new_mask: Tensor) -> Tensor:
         """(S, heads x D) of (S, heads, D) scaled queries over earlier and new rows."""
@@ -102,3 +102,9 @@ class SplitDecoder(nn.Module):
         """Twice (kv heads, R, D) of (R, 2 x kv heads x D)."""
         key, value = rows.unflatten(1, (2, self.decoder.kv_heads, self.decoder.head_dim)).permute(1, 2, 0, 3).unbind(0)
         return key, value
+
+
+def _log_sum_exp(logits: Tensor) -> Tensor:
+    """(L,) of (L, V), without the one operator: TensorRT takes no maximum out first, and overflows above 88."""
+    peak = logits.amax(dim=-1, keepdim=True)
+    return (logits - peak).exp().sum(dim=-1).log() + peak[:, 0]

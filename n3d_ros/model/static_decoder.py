@@ -21,7 +21,7 @@ from torch import Tensor
 
 from n3d_ros.model.decoder_graph import AttentionKind, DecoderGraph
 from n3d_ros.model.fused import signed
-from n3d_ros.model.recorded_steps import CudaRecorder, Recorder, Replay, StepBuffers
+from n3d_ros.model.recorded_steps import CudaRecorder, Recorder, Replay, StagedSteps, StepBuffers
 
 logger = logging.getLogger(__name__)
 
@@ -114,10 +114,9 @@ class StaticDecoder:
             record = CudaRecorder(self.stream)
         self._record = record
         self._free: list[CacheSlot] = []
-        self._buffers: dict[int, StepBuffers] = {}
+        self._steps = StagedSteps(graph.head_dim, self.device, self.stream)
         self._outputs: NextLogits | None = None
         self._compiled: Callable[..., Tensor] | None = None
-        self._sent: Any = None
 
     @property
     def records(self) -> bool:
@@ -194,7 +193,7 @@ class StaticDecoder:
         cos, sin = self.graph.rotary.tables(position_ids)
         size = next((size for size in GRAPH_SIZES if size >= len(token_ids)), 0)
         if self.records and size and visual is None and start + size <= self.capacity:
-            buffers = self._staged(size, token_ids, start, cos, sin)
+            buffers = self._steps.staged(size, token_ids, start, cos, sin)
             step = self._recorded(slot, size, self.bucket(start + size), buffers)
             if step is not None:
                 step()
@@ -294,27 +293,6 @@ class StaticDecoder:
                 return self.graph(*args)
 
         return step
-
-    def _staged(
-        self,
-        size: int,
-        token_ids: NDArray[np.int64],
-        start: int,
-        cos: NDArray[np.float32],
-        sin: NDArray[np.float32],
-    ) -> StepBuffers:
-        """The buffers of a step, filled. Waits until the transfer before has left the host's memory."""
-        if size not in self._buffers:
-            self._buffers[size] = StepBuffers(size, self.graph.head_dim, self.device)
-        if self.stream is None:
-            self._buffers[size].fill(token_ids, start, cos, sin)
-            return self._buffers[size]
-        if self._sent is None:
-            self._sent = torch.cuda.Event()
-        self._sent.synchronize()
-        self._buffers[size].fill(token_ids, start, cos, sin)
-        self._sent.record(self.stream)
-        return self._buffers[size]
 
     def _static_outputs(self) -> NextLogits:
         """What recorded steps write: rows for the largest of them."""
