@@ -74,7 +74,13 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 """Packages outside the standard library that the layers without ROS may import."""
 
-GRAPHS = ("inference/onnx_*", "inference/graph_backend.py", "inference/export/*", "inference/tensorrt/*")
+GRAPHS = (
+    "inference/onnx_*",
+    "inference/graph_backend.py",
+    "inference/self_test.py",
+    "inference/export/*",
+    "inference/tensorrt/*",
+)
 """What makes graphs and runs them."""
 
 EXTRA_PACKAGES: dict[str, tuple[str, ...]] = {

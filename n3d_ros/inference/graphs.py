@@ -5,6 +5,8 @@
     n3d_graphs.json      what the graphs are, made with what, and the files' checksums
     vision.onnx .data    the vision tower: structure and weights
     decoder.onnx .data   the language model over a cache
+    vision_safe.onnx decoder_safe.onnx    in half precision: the same with attention in float32, the same weights
+    goldens.safetensors  what the network says of a drawn scene, for self-tests
     embedding.safetensors
     config.json tokenizer.json ...    as in the checkpoint
 
@@ -26,6 +28,8 @@ GRAPHS_FILE = "n3d_graphs.json"
 FORMAT = 1
 VISION, DECODER = "vision", "decoder"
 EMBEDDING_FILE = "embedding.safetensors"
+SAFE = "_safe"
+"""Behind the name of a graph in its safe form, which reads the weights of the other one."""
 
 NOT_MADE_FOR = "not_made_for"
 """Reason of the error about an image of a size or number that graphs are not made for."""
@@ -136,6 +140,11 @@ class LanguageModelGraphs(ExportedGraphs):
             Their names.
         """
         return (*_with_data(f"{VISION}.onnx", f"{DECODER}.onnx"), EMBEDDING_FILE, CONFIG_FILE)
+
+    @property
+    def has_safe_form(self) -> bool:
+        """Whether the same graphs are there in the safe form too."""
+        return all(f"{name}{SAFE}.onnx" in self.files for name in (VISION, DECODER))
 
     def size_text(self) -> str:
         """Which images the graphs take.

@@ -134,7 +134,9 @@ def check_image(image: tuple[int, int]) -> None:
         raise ConfigurationError(f"Image size: expected width and height above 0, got {image[0]}x{image[1]}.")
 
 
-def write_checked(tracing: Tracing, file: Path, *, dtype: str, tensorrt: str) -> float | None:
+def write_checked(
+    tracing: Tracing, file: Path, *, dtype: str, tensorrt: str, weights_of: Path | None = None
+) -> float | None:
     """Writes a graph and runs it beside its network.
 
     Args:
@@ -142,6 +144,7 @@ def write_checked(tracing: Tracing, file: Path, *, dtype: str, tensorrt: str) ->
         file: of the graph.
         dtype: of the weights.
         tensorrt: oldest version that shall read it.
+        weights_of: graph in the same folder whose weights it takes.
 
     Returns:
         The largest difference, as a share of an output's largest number; None where this machine cannot run it.
@@ -149,7 +152,7 @@ def write_checked(tracing: Tracing, file: Path, *, dtype: str, tensorrt: str) ->
     Raises:
         BackendError: it cannot be written, or computes something else.
     """
-    write_graph(tracing, file, tensorrt=tensorrt)
+    write_graph(tracing, file, tensorrt=tensorrt, weights_of=weights_of)
     if dtype not in TOLERANCES:
         return None
     difference, output = largest_difference(tracing, file)

@@ -6,10 +6,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from n3d_ros.codec.image_patches import PATCH_PX, long_side_size, patch_size
 from n3d_ros.codec.input_options import PREPROCESSOR_FILE, read_input_options
+from n3d_ros.codec.tokenizer import load_tokenizer
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.inference.export.folders import Exported, check_image, checked_place, new_folder, versions, write_checked
 from n3d_ros.inference.export.operators import parse_version
@@ -17,12 +19,15 @@ from n3d_ros.inference.export.tracing import trace_of_decoder, trace_of_vision
 from n3d_ros.inference.graphs import (
     DECODER,
     EMBEDDING_FILE,
+    SAFE,
     VISION,
     LanguageModelGraphs,
     Progress,
     write_graphs,
 )
 from n3d_ros.inference.language_model.calibration import CALIBRATION_FILE
+from n3d_ros.inference.self_test import GOLDEN_CAPACITY, GOLDENS_FILE, USUAL_SIZE, record_goldens, write_goldens
+from n3d_ros.inference.torch_backend import TorchBackend
 from n3d_ros.model.card import CARD_FILE
 from n3d_ros.model.checkpoint import LoadedModel, load_model
 from n3d_ros.model.decoder_graph import DecoderGraph
@@ -126,17 +131,10 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
     decoder = DecoderGraph(loaded.model.model.language_model, loaded.model.lm_head)
     tower = VisionGraph(loaded.model.model.visual)
     grid = None if options.image is None else grid_of(loaded.folder, options.image)
-    tracings = {
-        VISION: trace_of_vision(tower, grid, options.attention),
-        DECODER: trace_of_decoder(decoder, options.attention),
-    }
     dtype = dtype_name(decoder.dtype)
-    differences: dict[str, float] = {}
-    for number, (name, tracing) in enumerate(tracings.items()):
-        tell(f"Writing {name}.onnx, and running it beside the network", 0.45 * number)
-        difference = write_checked(tracing, folder / f"{name}.onnx", dtype=dtype, tensorrt=options.tensorrt)
-        if difference is not None:
-            differences[name] = difference
+    differences = _write_graphs(folder, tower, decoder, grid, options, lambda text, done: tell(text, 0.7 * done))
+    tell("Keeping what the network says, for self-tests", 0.7)
+    _write_goldens(folder, loaded, options, lambda text, done: tell(text, 0.7 + 0.2 * done))
     tell("Writing the embedding and checksums", 0.9)
     save_file({"embedding": decoder.embedding.weight.detach().clone()}, folder / EMBEDDING_FILE)
     as_umask_says(folder / EMBEDDING_FILE)
@@ -169,3 +167,49 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
     )
     write_graphs(folder, graphs)
     return Exported(folder=folder, graphs=graphs, differences=differences)
+
+
+def _write_graphs(
+    folder: Path,
+    tower: VisionGraph,
+    decoder: DecoderGraph,
+    grid: tuple[int, int] | None,
+    options: ExportOptions,
+    tell: Progress,
+) -> dict[str, float]:
+    """The graphs, in half precision in the safe form too; how far each is from its network, where that can be run."""
+    forms: tuple[AttentionForm, ...] = (options.attention,)
+    if options.attention == "fused" and decoder.dtype != torch.float32:
+        forms = ("fused", "safe")
+    differences: dict[str, float] = {}
+    for number, form in enumerate(forms):
+        for place, name in enumerate((VISION, DECODER)):
+            tell(f"Writing {name}.onnx, and running it beside the network", (number + place / 2) / len(forms))
+            tracing = trace_of_vision(tower, grid, form) if name == VISION else trace_of_decoder(decoder, form)
+            file = folder / f"{name}.onnx"
+            own = file if number == 0 else file.with_name(f"{name}{SAFE}.onnx")
+            difference = write_checked(
+                tracing,
+                own,
+                dtype=dtype_name(decoder.dtype),
+                tensorrt=options.tensorrt,
+                weights_of=None if number == 0 else file,
+            )
+            if difference is not None:
+                differences[own.stem] = difference
+    return differences
+
+
+def _write_goldens(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Progress) -> None:
+    """What PyTorch says, computed in the dtype of the graphs."""
+    tokenizer = load_tokenizer(loaded.folder)
+    backend = TorchBackend(loaded, capacity=GOLDEN_CAPACITY)
+    goldens = record_goldens(
+        backend,
+        tokenizer,
+        read_input_options(loaded.folder),
+        yaw="zero" if loaded.position_code == "reference" else "free",
+        size=USUAL_SIZE if options.image is None else options.image,
+        on_progress=tell,
+    )
+    write_goldens(folder / GOLDENS_FILE, goldens)

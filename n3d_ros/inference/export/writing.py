@@ -21,16 +21,17 @@ TRACED_OPSET = 18  # the oldest that torch writes
 SMALLEST_EXTERNAL = 256  # bytes; smaller tensors, such as shapes, stay in the graph's own file
 
 
-def write_graph(tracing: Tracing, file: Path, *, tensorrt: str) -> tuple[Path, Path]:
+def write_graph(tracing: Tracing, file: Path, *, tensorrt: str, weights_of: Path | None = None) -> Path:
     """Traces a network and writes it, weights in a file of their own.
 
     Args:
         tracing: what to trace.
         file: to write, ending in .onnx; the weights go beside it, ending in .data.
         tensorrt: oldest version that shall read it, such as "10.3".
+        weights_of: graph in the same folder that has the same weights, which are not written again.
 
     Returns:
-        Both files.
+        The file of the weights.
 
     Raises:
         BackendError: torch cannot trace it, or it needs an operator that this TensorRT does not have.
@@ -38,15 +39,34 @@ def write_graph(tracing: Tracing, file: Path, *, tensorrt: str) -> tuple[Path, P
     model = traced(tracing)
     lower(model)
     check_operators(model.graph, tensorrt)
-    data = file.with_suffix(".data")
-    ir.save(model, file, external_data=data.name, size_threshold_bytes=SMALLEST_EXTERNAL)
+    data = (weights_of or file).with_suffix(".data")
+    if weights_of is None:
+        ir.save(model, file, external_data=data.name, size_threshold_bytes=SMALLEST_EXTERNAL)
+    else:
+        _take_weights(model, weights_of)
+        ir.save(model, file)
     if not data.exists():  # everything was small
         data.touch()
     try:
         onnx.checker.check_model(str(file), full_check=True)
     except Exception as error:  # of several kinds without a common one
         raise BackendError(f"Export: {file.name} is no valid graph: {' '.join(str(error).split())[:400]}") from error
-    return file, data
+    return data
+
+
+def _take_weights(model: ir.Model, other: Path) -> None:
+    """Lets a graph read its weights where those of another graph lie, as far as they are the same."""
+    stored = {
+        name: value.const_value
+        for name, value in ir.load(other).graph.initializers.items()
+        if isinstance(value.const_value, ir.ExternalTensor)
+    }
+    for name, value in model.graph.initializers.items():
+        own, found = value.const_value, stored.get(name)
+        if own is None or found is None or own.shape != found.shape or own.dtype != found.dtype:
+            continue
+        if own.tobytes() == found.tobytes():
+            value.const_value = found
 
 
 def traced(tracing: Tracing) -> ir.Model:

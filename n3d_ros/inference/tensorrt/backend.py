@@ -142,9 +142,7 @@ class TensorRtBackend(GraphBackend):
             row_bytes = graphs.cache_width * self._number.itemsize
             rows = next(rows for rows in range(self.capacity, 2 * self.capacity) if rows * row_bytes % ALIGNMENT == 0)
             with self.at_work("a cache"):
-                block = aligned_empty(
-                    graphs.layers, rows, graphs.cache_width, dtype=self._number, device=self._place
-                )
+                block = aligned_empty(graphs.layers, rows, graphs.cache_width, dtype=self._number, device=self._place)
                 self._free.append(block[:, : self.capacity])  # of which every layer begins at an aligned address
         memory = self._free.pop()
         weakref.finalize(owner, self._free.append, memory).atexit = False
