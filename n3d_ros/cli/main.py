@@ -108,7 +108,17 @@ COMMANDS: dict[str, CommandEntry] = {
     "depth eval": CommandEntry(
         summary="compare estimated depth and poses with the truth", module="n3d_ros.cli.depth_eval"
     ),
-    "export": CommandEntry(summary="write a model as ONNX graphs, for ONNX Runtime", module="n3d_ros.cli.export"),
+    "export": CommandEntry(summary="write a model as ONNX graphs", module="n3d_ros.cli.export"),
+    "engine build": CommandEntry(
+        summary="build a TensorRT engine of exported graphs for this machine", module="n3d_ros.cli.engine_build"
+    ),
+    "engine list": CommandEntry(summary="list the TensorRT engines that are there", module="n3d_ros.cli.engine_list"),
+    "engine verify": CommandEntry(
+        summary="check engines, or test a runtime against the exported network", module="n3d_ros.cli.engine_verify"
+    ),
+    "engine clean": CommandEntry(
+        summary="remove TensorRT engines that are not needed", module="n3d_ros.cli.engine_clean"
+    ),
     "bench": CommandEntry(summary="measure accuracy, latency and load", module="n3d_ros.cli.bench"),
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ class GraphBackend(ABC):
         ConfigurationError: the embedding cannot be read.
     """
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(
         self,

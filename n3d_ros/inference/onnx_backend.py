@@ -8,7 +8,6 @@ CUDA build and a torch with CUDA are there, a GPU; that has never been run by us
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,7 +34,7 @@ class OnnxBackend(GraphBackend):
         ConfigurationError: the embedding cannot be read.
     """
 
-    name: ClassVar[str] = "onnx"
+    name = "onnx"
 
     def __init__(
         self,

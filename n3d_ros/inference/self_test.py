@@ -264,7 +264,7 @@ def measure(
     ):
         cache, golden = backend.new_cache(), goldens.places[str(length)]
         _forward_text(backend, cache, text[:length])
-        for number, (way, size) in enumerate(ways):
+        for way, size in ways:
             tell(f"Self-test: text of {length} tokens, {size} at a time", 0.4 + 0.5 * length / GOLDEN_CAPACITY)
             cache.truncate(length)
             read = _text_chunk(text, length, STEPS)
@@ -340,7 +340,8 @@ def _visual(backend: InferenceBackend, image: ImageInput) -> Any:
 def _numbers(visual: Any) -> Float32Array:
     """(M, h) of encoded images."""
     embeds: torch.Tensor = visual.embeds
-    return embeds.float().cpu().numpy()
+    found: Float32Array = embeds.float().cpu().numpy()
+    return found
 
 
 def _recorded(backend: InferenceBackend, cache: KvCache, chunk: Chunk) -> Places:

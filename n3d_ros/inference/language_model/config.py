@@ -18,7 +18,8 @@ MIN_LONG_SIDE_PX = 112  # one attention window of the released vision tower
 
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {
-        "auto": "n3d_ros.inference.language_model.loading:load_fitting",
+        "auto": "n3d_ros.inference.language_model.ladder:load_fitting",
+        "tensorrt": "n3d_ros.inference.language_model.engine_loading:load_tensorrt",
         "torch": "n3d_ros.inference.language_model.loading:load_torch",
         "onnx": "n3d_ros.inference.language_model.loading:load_onnx",
         "replay": "n3d_ros.inference.language_model.loading:load_replay",
@@ -56,8 +57,9 @@ class LanguageModelConfig:
     )
     backend: str = _choice(
         "auto",
-        'what computes: "torch" a checkpoint in PyTorch, "onnx" a folder that `n3d export` wrote in ONNX Runtime; '
-        '"auto" takes the one that the model\'s files are for; "replay" plays recorded answers from a folder with '
+        'what computes: "torch" a checkpoint in PyTorch, "onnx" a folder that `n3d export` wrote in ONNX Runtime, '
+        '"tensorrt" the engine that `n3d engine build` made of such a folder; "auto" takes the fastest that files and '
+        'machine allow, and the next one where that fails; "replay" plays recorded answers from a folder with '
         "replay.json and a tokenizer",
         *BACKENDS,
     )
@@ -102,6 +104,12 @@ class LanguageModelConfig:
     cuda_graphs: str = _choice(
         "auto", "decode steps as CUDA graphs, where there is a GPU; of no use to exported graphs", "auto", "on", "off"
     )
+    build_engine: bool = _flag(
+        "build a TensorRT engine of exported graphs at the start where the cache has none; takes minutes, which "
+        "/diagnostics counts",
+        default=False,
+    )
+    engine_cache: str = _text("", "folder of TensorRT engines; empty: n3d_ros in the user's cache folder")
     compile: bool = _flag(
         "compile the network with torch.compile; takes minutes at the start; of no use to exported graphs",
         default=False,

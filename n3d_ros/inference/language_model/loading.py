@@ -32,7 +32,7 @@ _TOKEN_KEYS = {
     "vision_end_token_id": "vision_end",
 }
 """Key of config.json and the special token that it means."""
-_USUAL_LENGTH = 600  # tokens of a 640x480 image, a prompt and some boxes, for which short steps are recorded on a GPU
+USUAL_LENGTH = 600  # tokens of a 640x480 image, a prompt and some boxes, for which short steps are recorded on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,26 +81,6 @@ def load_runtime(config: LanguageModelConfig, on_progress: Progress | None = Non
     return runtime
 
 
-def load_fitting(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
-    """The runtime that the model's files are for: ONNX Runtime for exported graphs, PyTorch for a checkpoint.
-
-    Args:
-        config: the settings.
-        on_progress: told how far loading is.
-
-    Returns:
-        The runtime.
-
-    Raises:
-        ConfigurationError: the model's files are not usable.
-        BackendError: a package is missing, or the device failed.
-    """
-    from n3d_ros.inference.graphs import has_graphs
-
-    load = load_onnx if has_graphs(Path(config.model).expanduser()) else load_torch
-    return load(config, on_progress)
-
-
 def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     """The model in PyTorch.
 
@@ -121,7 +101,7 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         from n3d_ros.model.checkpoint import load_model, resolve_source
         from n3d_ros.model.memory import RuntimeRoom
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing_package(error) from error
     on_progress(f"Looking for {config.model}", 0.0)
     if has_graphs(Path(config.model).expanduser()):
         raise ConfigurationError(
@@ -148,7 +128,7 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     graphs: Any = config.cuda_graphs
     backend = TorchBackend(loaded, capacity=config.capacity, cuda_graphs=graphs, compile=config.compile)
-    backend.warm_up(min(_USUAL_LENGTH, config.capacity), caches=config.kept_images)
+    backend.warm_up(min(USUAL_LENGTH, config.capacity), caches=config.kept_images)
     return Runtime(
         backend=backend,
         tokenizer=tokenizer,
@@ -178,10 +158,39 @@ def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         from n3d_ros.inference.onnx_backend import OnnxBackend, check_device
         from n3d_ros.inference.onnx_session import choose_runtime_device
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing_package(error) from error
     folder = Path(config.model).expanduser()
     on_progress(f"Looking for graphs in {folder}", 0.0)
     graphs = read_graphs(folder, LanguageModelGraphs)
+    device = choose_runtime_device(config.device)
+    check_device(graphs, device)
+    opened = open_graphs(folder, graphs, config, device)
+    check_files(folder, graphs.files, lambda sentence, share: on_progress(sentence, share * _WEIGHTS_SHARE))
+    on_progress("Building the runtime", _WEIGHTS_SHARE)
+    backend = OnnxBackend(folder, graphs, capacity=config.capacity, device=device)
+    unused = [
+        name for name, value in (("compile", config.compile), ("cuda_graphs", config.cuda_graphs == "on")) if value
+    ]
+    notes = [f"{'note':9} language_model.{name} is for PyTorch alone; graphs run without it" for name in unused]
+    return replace(opened, backend=backend, facts=(*opened.facts, *notes))
+
+
+def open_graphs(folder: Path, graphs: LanguageModelGraphs, config: LanguageModelConfig, device: Any) -> Runtime:
+    """All that is needed beside a runtime of exported graphs, when the settings are for them.
+
+    Args:
+        folder: of the graphs.
+        graphs: what they are.
+        config: the settings.
+        device: torch device where they go.
+
+    Returns:
+        A runtime that lacks its backend.
+
+    Raises:
+        ConfigurationError: settings that the graphs are not made for, or files that are not usable.
+        BackendError: too little memory.
+    """
     for name, wanted, made in (
         ("dtype", config.dtype, graphs.dtype),
         ("position_code", config.position_code, graphs.position_code),
@@ -191,22 +200,18 @@ def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
                 f"language_model.{name}: expected auto or {made}, which the graphs of {folder} are made with, got "
                 f"{wanted}; export the model anew, or name its weights."
             )
-    device, stored = choose_runtime_device(config.device), read_input_options(folder)
-    check_device(graphs, device)
-    tokenizer = load_tokenizer(folder)
+    tokenizer, stored = load_tokenizer(folder), read_input_options(folder)
     check_tokenizer(tokenizer, folder)
     options = input_options(config, stored)
     memory_plan_of_graphs(folder, graphs, config, device, options.long_side).check()
-    check_files(folder, graphs.files, lambda sentence, share: on_progress(sentence, share * _WEIGHTS_SHARE))
-    on_progress("Building the runtime", _WEIGHTS_SHARE)
-    backend = OnnxBackend(folder, graphs, capacity=config.capacity, device=device)
+    absent: Any = None  # the caller fills it in
     return Runtime(
-        backend=backend,
+        backend=absent,
         tokenizer=tokenizer,
         calibration=read_calibration(folder),
         position_code=graphs.position_code,
         options=stored,
-        facts=(*graphs.lines(), f"{'images':9} {options.long_side} px long", *_without(config)),
+        facts=(*graphs.lines(), f"{'images':9} {options.long_side} px long"),
     )
 
 
@@ -244,14 +249,6 @@ def memory_plan_of_graphs(
         working_bytes=room.working_bytes(shape),
         advice=CACHE_ADVICE,
     )
-
-
-def _without(config: LanguageModelConfig) -> tuple[str, ...]:
-    """What was asked for and is of no use to graphs."""
-    asked = [
-        name for name, value in (("compile", config.compile), ("cuda_graphs", config.cuda_graphs == "on")) if value
-    ]
-    return tuple(f"{'note':9} language_model.{name} is for PyTorch alone; graphs run without it" for name in asked)
 
 
 def load_replay(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
@@ -331,8 +328,15 @@ def check_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         )
 
 
-def _missing(error: ImportError) -> BackendError:
-    """What to do about a package that does not import."""
+def missing_package(error: ImportError) -> BackendError:
+    """What to do about a package that does not import.
+
+    Args:
+        error: of the import.
+
+    Returns:
+        The error to raise.
+    """
     return BackendError(
         f"The language model needs the package {error.name}, which is not installed. Run "
         "`pip install 'n3d_ros[model]'`, or `make setup MODEL=1` in a checkout."

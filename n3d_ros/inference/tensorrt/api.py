@@ -325,7 +325,7 @@ class Context:
 def _logger(trt: Any, log: Callable[[str], None]) -> Any:
     """A logger that passes warnings on and keeps errors for messages."""
 
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the module is not there to be looked at
+    class Log(trt.ILogger):  # type: ignore[misc]  # the module is not there to be looked at
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
@@ -383,9 +383,9 @@ def _timing_cache(config: Any, file: Path) -> Any:
     """The timing cache of a file in a configuration; a new one where it cannot be used."""
     known = file.read_bytes() if file.is_file() else b""
     cache = config.create_timing_cache(known)
-    if cache is None or not config.set_timing_cache(cache, False):
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, False)
+        config.set_timing_cache(cache, ignore_mismatch=False)
     return cache
 
 
@@ -400,7 +400,7 @@ def _keep_timing(cache: Any, file: Path) -> None:
 def _monitor(trt: Any, tell: Callable[[float], None]) -> Any:
     """A progress monitor: phases are nested, and each says how many steps it has."""
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._lock = threading.Lock()  # TensorRT calls from several threads
@@ -445,8 +445,8 @@ def _not_built(trt: Any, logger: Any) -> str:
     text = logger.last()
     if "is not supported by this TensorRT release" in text:
         text += (
-            " This build of TensorRT has no code for this GPU: in a container take the TensorRT of the JetPack below it "
-            "(Isaac ROS 4.5 brings 10.13.3, which has none for Orin)."
+            " This build of TensorRT has no code for this GPU: in a container take the TensorRT of the JetPack below "
+            "it (Isaac ROS 4.5 brings 10.13.3, which has none for Orin)."
         )
     if "memory" in text.lower():
         text += " Close other programs, lower --workspace-gb, or export in a smaller dtype."

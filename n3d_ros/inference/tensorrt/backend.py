@@ -1,9 +1,9 @@
 """The language model's engines in TensorRT, behind the boundary of ``n3d_ros.inference.backend``.
 
-A cache's first R rows are read where they lie, for R of few sizes (``profiles``); a mask hides those that are not filled
-yet. New rows are written beside the cache and copied behind its last one: TensorRT promises nothing for memory that is
-read and written at once. Short chunks behind earlier rows are padded to few sizes and recorded as CUDA graphs, each with
-a context of its own: embedding, mask, engine and copy are one launch. Everything else is queued call by call.
+A cache's first R rows are read where they lie, for R of few sizes (``profiles``); a mask hides those that are not
+filled yet. New rows are written beside the cache and copied behind its last one: TensorRT promises nothing for memory
+that is read and written at once. Short chunks behind earlier rows are padded to few sizes and recorded as CUDA graphs,
+each with a context of its own: embedding, mask, engine and copy are one launch. All else is queued call by call.
 
 Never run by us with TensorRT. The tests run this file with a stand-in that computes each call in ONNX Runtime from the
 same shapes and addresses.
@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class TensorRtBackend(GraphBackend):
         ConfigurationError: the embedding cannot be read.
     """
 
-    name: ClassVar[str] = "tensorrt"
+    name = "tensorrt"
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What of a machine an engine depends on: it is built for one GPU, one TensorRT and one driver, and runs there alone."""
+"""What of a machine an engine depends on: it is built for one GPU, one TensorRT and one driver."""
 
 from __future__ import annotations
 

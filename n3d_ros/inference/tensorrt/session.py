@@ -28,7 +28,8 @@ class Arena:
     @property
     def address(self) -> int:
         """Its first aligned byte."""
-        return self._block.data_ptr() + -self._block.data_ptr() % ALIGNMENT
+        start = int(self._block.data_ptr())
+        return start + -start % ALIGNMENT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,8 @@ class EngineSession:
 
 
 def _is_aligned(tensor: Tensor) -> bool:
-    return tensor.data_ptr() % ALIGNMENT == 0 and tensor.data_ptr() != 0
+    address = int(tensor.data_ptr())
+    return address != 0 and address % ALIGNMENT == 0
 
 
 def aligned_empty(*shape: int, dtype: torch.dtype, device: torch.device) -> Tensor:

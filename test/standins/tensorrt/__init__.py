@@ -281,8 +281,8 @@ class Runtime:
         if tuple(content[24:28]) != (*_NUMBERS, 0, 0, 0, 0)[:4]:
             self._logger.log(
                 ILogger.ERROR,
-                "deserializeCudaEngine: Error Code 1: Serialization (Version tag does not match. Note: Current Version: "
-                "237, Serialized Engine Version: 239)",
+                "deserializeCudaEngine: Error Code 1: Serialization (Version tag does not match. Note: Current "
+                "Version: 237, Serialized Engine Version: 239)",
             )
             return None
         return ICudaEngine(json.loads(content[28:]), self._logger)

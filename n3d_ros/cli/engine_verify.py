@@ -1,0 +1,116 @@
+"""``n3d engine verify``: is every byte the one that was tested, and does a runtime say what the network says?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from n3d_ros.cli.console import told_progress
+from n3d_ros.cli.engines import add_target_arguments, options_of, self_test_lines, store_of
+
+if TYPE_CHECKING:
+    from n3d_ros.inference.graphs import LanguageModelGraphs, Progress
+
+SUMMARY = "check the engines that are there, or test a runtime against the exported network"
+EXAMPLES = """\
+  n3d engine verify                              # checksums of all engines
+  n3d engine verify ~/graphs/n3d-vlm             # and the self-test of the engine built of these graphs
+  n3d engine verify ~/graphs/n3d-nano --backend onnx    # the same test of ONNX Runtime, on any machine
+"""
+NEEDS_ROS = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``n3d engine verify``.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument(
+        "graphs", type=Path, nargs="?", metavar="FOLDER", help="that `n3d export` wrote; without it checksums alone"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("tensorrt", "onnx"),
+        default="tensorrt",
+        help="what is tested (default tensorrt)",
+    )
+    add_target_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verifies.
+
+    Args:
+        args: parsed arguments.
+
+    Returns:
+        0 when all is right; 1 otherwise.
+
+    Raises:
+        BackendError: what is to be tested cannot run here.
+        ConfigurationError: no folder of graphs.
+    """
+    bad = _check_files(args) if args.backend == "tensorrt" else 0
+    if args.graphs is None:
+        return 1 if bad else 0
+    return 1 if _self_test(args) or bad else 0
+
+
+def _check_files(args: argparse.Namespace) -> int:
+    """How many engines are not whole; each is told."""
+    from n3d_ros.inference.tensorrt.store import file_problem
+
+    store = store_of(args)
+    entries = store.entries()
+    problems = 0
+    for entry in entries:
+        problem = file_problem(entry)
+        problems += bool(problem)
+        name = entry.record.name if entry.record is not None else "?"
+        print(f"{entry.folder.name[:12]}  {name}: {problem or 'every byte is the one that was tested'}")
+    if not entries:
+        print(f"No engine in {store.folder}.")
+    if problems:
+        print(f"{problems} of {len(entries)} engines cannot be used; remove them (`n3d engine clean --damaged`).")
+    return problems
+
+
+def _self_test(args: argparse.Namespace) -> bool:
+    """Whether a runtime says something else than the network; it is told."""
+    options, folder = options_of(args), args.graphs.expanduser()
+    from n3d_ros.inference.graphs import LanguageModelGraphs, read_graphs
+    from n3d_ros.inference.self_test import failures
+
+    graphs = read_graphs(folder, LanguageModelGraphs)
+    with told_progress("self-test") as tell:
+        if args.backend == "tensorrt":
+            from n3d_ros.inference.tensorrt.engines import find_target, measure_engine
+
+            found = measure_engine(find_target(folder, options), store_of(args), tell)
+        else:
+            found = _of_onnx(args, folder, graphs, tell)
+    print("\n".join(self_test_lines(found)))
+    bad = failures(found, graphs.dtype)
+    print("\n".join(f"not the network: {each}" for each in bad) or f"{args.backend} says what the network says")
+    return bool(bad)
+
+
+def _of_onnx(args: argparse.Namespace, folder: Path, graphs: LanguageModelGraphs, tell: Progress) -> dict[str, float]:
+    """The self-test of ONNX Runtime."""
+    from n3d_ros.codec.input_options import read_input_options
+    from n3d_ros.codec.tokenizer import load_tokenizer
+    from n3d_ros.inference.graphs import check_files
+    from n3d_ros.inference.onnx_backend import OnnxBackend
+    from n3d_ros.inference.onnx_session import choose_runtime_device
+    from n3d_ros.inference.self_test import GOLDENS_FILE, measure, read_goldens
+
+    check_files(folder, graphs.files)
+    device = choose_runtime_device(args.device)
+    backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device)
+    try:
+        goldens = read_goldens(folder / GOLDENS_FILE)
+        return measure(backend, load_tokenizer(folder), read_input_options(folder), goldens, tell)
+    finally:
+        backend.close()

@@ -1,0 +1,63 @@
+"""From the settings to a runtime of TensorRT engines: taken from the cache, or built where that is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from n3d_ros.errors import BackendError
+from n3d_ros.inference.language_model.config import LanguageModelConfig
+from n3d_ros.inference.language_model.loading import USUAL_LENGTH, Progress, Runtime, missing_package, open_graphs
+
+_BUILD_SHARE = 0.7  # of the time of loading, where an engine is built first
+
+
+def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
+    """A model's exported graphs as TensorRT engines.
+
+    Args:
+        config: the settings; ``model`` is a folder that ``n3d export`` wrote.
+        on_progress: told how far loading, and building where that is wanted, is.
+
+    Returns:
+        The runtime.
+
+    Raises:
+        ConfigurationError: the model's files are not usable.
+        BackendError: no TensorRT, no GPU, no engine that has passed its self-test, or too little memory.
+    """
+    try:
+        from n3d_ros.inference.tensorrt.engines import EngineOptions, build_engine, find_target, load_engine
+        from n3d_ros.inference.tensorrt.store import ENGINE_REASON, EngineStore
+    except ImportError as error:
+        raise missing_package(error) from error
+    folder = Path(config.model).expanduser()
+    on_progress(f"Looking for an engine of {folder}", 0.0)
+    options = EngineOptions(capacity=config.capacity, long_side=config.long_side, device=config.device)
+    target = find_target(folder, options)
+    opened = open_graphs(folder, target.graphs, config, target.device)
+    store = EngineStore(Path(config.engine_cache) if config.engine_cache else None)
+    begin = 0.0
+    try:
+        store.find(target.key())
+    except BackendError as error:
+        if error.reason != ENGINE_REASON or not config.build_engine:
+            raise
+        build_engine(target, store, lambda text, done: on_progress(text, _BUILD_SHARE * done))
+        begin = _BUILD_SHARE
+    backend, record = load_engine(
+        target,
+        store,
+        cuda_graphs=config.cuda_graphs != "off",
+        on_progress=lambda text, done: on_progress(text, begin + (1 - begin) * done),
+    )
+    backend.warm_up(min(USUAL_LENGTH, config.capacity), caches=config.kept_images)
+    return replace(
+        opened,
+        backend=backend,
+        facts=(
+            *opened.facts,
+            f"{'engine':9} {record.form} attention, {target.machine.in_words()}",
+            *(f"{'note':9} {note}" for note in (*record.notes, *backend.notes)),
+        ),
+    )
