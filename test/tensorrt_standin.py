@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent / "standins"
 OLDEST, NEWEST = "10.3.0.26", "11.1.0.106"
+RANGES = {"rows": (1, 4, 8)}
+"""Of the graph that ``write_graph`` writes."""
 
 
 def load_standin(monkeypatch: pytest.MonkeyPatch, version: str = OLDEST, mode: str = "") -> Any:
@@ -30,3 +33,24 @@ def load_standin(monkeypatch: pytest.MonkeyPatch, version: str = OLDEST, mode: s
     spec.loader.exec_module(module)
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     return module
+
+
+def write_graph(file: Path, operator: str = "MatMul") -> Path:
+    """A graph of one operator: y (rows, 3) of x (rows, 2) and a constant.
+
+    Args:
+        file: to write.
+        operator: which.
+
+    Returns:
+        The file.
+    """
+    import onnx
+
+    helper = onnx.helper
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["rows", 2])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["rows", 3])
+    weight = onnx.numpy_helper.from_array(np.arange(6, dtype=np.float32).reshape(2, 3), "w")
+    graph = helper.make_graph([helper.make_node(operator, ["x", "w"], ["y"])], "g", [x], [y], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
