@@ -10,7 +10,7 @@ from n3d_ros.cli.console import told_progress
 from n3d_ros.cli.engines import add_target_arguments, options_of, self_test_lines, store_of
 
 if TYPE_CHECKING:
-    from n3d_ros.inference.graphs import LanguageModelGraphs, Progress
+    from n3d_ros.inference.graphs import Progress
 
 SUMMARY = "check the engines that are there, or test a runtime against the exported network"
 EXAMPLES = """\
@@ -80,37 +80,50 @@ def _check_files(args: argparse.Namespace) -> int:
 def _self_test(args: argparse.Namespace) -> bool:
     """Whether a runtime says something else than the network; it is told."""
     options, folder = options_of(args), args.graphs.expanduser()
-    from n3d_ros.inference.graphs import LanguageModelGraphs, read_graphs
-    from n3d_ros.inference.self_test import failures
-
-    graphs = read_graphs(folder, LanguageModelGraphs)
     with told_progress("self-test") as tell:
         if args.backend == "tensorrt":
             from n3d_ros.inference.tensorrt.engines import find_target, measure_engine
 
-            found = measure_engine(find_target(folder, options), store_of(args), tell)
+            target = find_target(folder, options)
+            found = measure_engine(target, store_of(args), tell)
+            bad = target.failures(found)
         else:
-            found = _of_onnx(args, folder, graphs, tell)
+            found, bad = _of_onnx(args, folder, tell)
     print("\n".join(self_test_lines(found)))
-    bad = failures(found, graphs.dtype)
     print("\n".join(f"not the network: {each}" for each in bad) or f"{args.backend} says what the network says")
     return bool(bad)
 
 
-def _of_onnx(args: argparse.Namespace, folder: Path, graphs: LanguageModelGraphs, tell: Progress) -> dict[str, float]:
-    """The self-test of ONNX Runtime."""
+def _of_onnx(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[dict[str, float], list[str]]:
+    """The self-test of ONNX Runtime, and what fails."""
     from n3d_ros.codec.input_options import read_input_options
     from n3d_ros.codec.tokenizer import load_tokenizer
-    from n3d_ros.inference.graphs import check_files
+    from n3d_ros.inference.depth_self_test import depth_failures, measure_depth
+    from n3d_ros.inference.graphs import (
+        GOLDENS_FILE,
+        DepthGraphs,
+        LanguageModelGraphs,
+        check_files,
+        kind_of,
+        read_graphs,
+    )
     from n3d_ros.inference.onnx_backend import OnnxBackend
-    from n3d_ros.inference.onnx_session import choose_runtime_device
-    from n3d_ros.inference.self_test import GOLDENS_FILE, measure, read_goldens
+    from n3d_ros.inference.onnx_session import OnnxSession, choose_runtime_device
+    from n3d_ros.inference.self_test import failures, measure, read_goldens
 
+    graphs, device = read_graphs(folder, kind_of(folder)), choose_runtime_device(args.device)
     check_files(folder, graphs.files)
-    device = choose_runtime_device(args.device)
+    goldens = folder / GOLDENS_FILE
+    if isinstance(graphs, DepthGraphs):
+        figures: dict[str, float] = {}
+        for file in filter(None, (graphs.any_view, graphs.single)):
+            session = OnnxSession(folder / file, device=device)
+            figures |= measure_depth(session, graphs, Path(file).stem, goldens, device=device)
+        return figures, depth_failures(figures, graphs.dtype)
+    assert isinstance(graphs, LanguageModelGraphs)
     backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device)
     try:
-        goldens = read_goldens(folder / GOLDENS_FILE)
-        return measure(backend, load_tokenizer(folder), read_input_options(folder), goldens, tell)
+        found = measure(backend, load_tokenizer(folder), read_input_options(folder), read_goldens(goldens), tell)
     finally:
         backend.close()
+    return found, failures(found, graphs.dtype)

@@ -123,8 +123,7 @@ def lines_of(entry: StoredEngine) -> list[str]:
         return [f"{key}  damaged: {entry.problem}, {size_text(entry.bytes)}"]
     facts = record.facts
     lines = [
-        f"{key}  {record.name}, {facts.get('precision', '?')}, {record.form} attention, up to "
-        f"{facts.get('capacity', '?')} tokens, {size_text(entry.bytes)}",
+        f"{key}  {record.name}, {facts.get('precision', '?')}, {_built_for(entry)}, {size_text(entry.bytes)}",
         f"{'':14}{facts.get('gpu', '?')} ({facts.get('compute_capability', '?')}), TensorRT "
         f"{facts.get('tensorrt', '?')}, driver {facts.get('driver', '?')}",
         f"{'':14}built {_day(record.built)} in {record.build_s:.0f} s, used {_day(entry.used)}, of {record.source}",
@@ -142,6 +141,11 @@ def self_test_lines(found: Mapping[str, float]) -> list[str]:
         Lines of text.
     """
     lines = [f"{'compared with the network':36} {'cosine':>9} {'least':>9} {'same choice':>12}"]
+    for name, value in found.items():
+        if name.endswith("_error"):
+            lines.append(f"{name.replace('_', ' '):36} {100 * value:8.4f} %")
+        elif f"{name.removesuffix('_cosine')}_least_cosine" not in found and name.endswith("_cosine"):
+            lines.append(f"{name.removesuffix('_cosine').replace('_', ' '):36} {value:9.6f}")
     for name, words in FIGURES.items():
         if f"{name}_cosine" not in found:
             continue
@@ -153,6 +157,15 @@ def self_test_lines(found: Mapping[str, float]) -> list[str]:
     if "box_mm" in found:
         lines.append(f"{'boxes':36} moved by {found['box_mm']:.2f} mm, {100 * found['same_boxes']:.0f} % as before")
     return lines
+
+
+def _built_for(entry: StoredEngine) -> str:
+    """Sizes and form of an engine."""
+    assert entry.record is not None
+    facts = entry.record.facts
+    if "capacity" in facts:
+        return f"{entry.record.form} attention, up to {facts['capacity']} tokens"
+    return facts.get("images", "?")
 
 
 def _day(seconds: float) -> str:

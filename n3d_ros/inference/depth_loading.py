@@ -59,7 +59,7 @@ def load_depth(
             f"--dtype {dtype}."
         )
     try:
-        from n3d_ros.inference.onnx_depth import load_depth_graphs
+        from n3d_ros.inference.graph_depth import load_depth_graphs
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"depth model: {error.name} is not installed; depth from a model needs the extra [model]: "

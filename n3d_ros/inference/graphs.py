@@ -28,6 +28,7 @@ GRAPHS_FILE = "n3d_graphs.json"
 FORMAT = 1
 VISION, DECODER = "vision", "decoder"
 EMBEDDING_FILE = "embedding.safetensors"
+GOLDENS_FILE = "goldens.safetensors"
 SAFE = "_safe"
 """Behind the name of a graph in its safe form, which reads the weights of the other one."""
 
@@ -261,6 +262,20 @@ def read_graphs(folder: Path, kind: type[GraphsT]) -> GraphsT:
     except TypeError as error:
         raise ConfigurationError(f"{file}: {error}; export the model again.") from error
     return _checked(graphs, file)
+
+
+def kind_of(folder: Path) -> type[ExportedGraphs]:
+    """What kind of graphs a folder holds.
+
+    Args:
+        folder: that ``n3d export`` wrote.
+
+    Returns:
+        The class of their description; that of language models where there is none to read.
+    """
+    file = folder / GRAPHS_FILE
+    data = read_json(file, limit=MAX_CONFIG_BYTES) if file.is_file() else {}
+    return DepthGraphs if data.get("kind") == DepthGraphs.KIND else LanguageModelGraphs
 
 
 def check_files(folder: Path, files: Mapping[str, str], on_progress: Progress | None = None) -> None:

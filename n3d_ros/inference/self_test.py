@@ -44,7 +44,6 @@ from n3d_ros.inference.graphs import Progress
 from n3d_ros.inference.positions import next_position, prompt_positions, text_positions
 from n3d_ros.weights.permissions import as_umask_says
 
-GOLDENS_FILE = "goldens.safetensors"
 FORMAT = 1
 USUAL_SIZE = (640, 480)  # of the drawn scene, where graphs take any
 ANSWER_TOKENS = 160  # of the scene, at most: four boxes

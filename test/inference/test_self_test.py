@@ -17,9 +17,9 @@ from n3d_ros.codec.input_options import InputOptions, read_input_options
 from n3d_ros.codec.tokenizer import Tokenizer, load_tokenizer
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError
 from n3d_ros.inference.backend import Choices, Chunk
+from n3d_ros.inference.graphs import GOLDENS_FILE
 from n3d_ros.inference.self_test import (
     GOLDEN_CAPACITY,
-    GOLDENS_FILE,
     LIMITS,
     PREFIXES,
     STEPS,

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from n3d_ros.depth.checkpoint import LoadedNetwork, LoadedPair, load_network
 from n3d_ros.depth.options import DepthOptions
 from n3d_ros.depth.preprocess import network_hw
 from n3d_ros.errors import ConfigurationError
+from n3d_ros.inference.depth_self_test import golden_inputs, write_depth_goldens
 from n3d_ros.inference.export.folders import Exported, check_image, checked_place, new_folder, versions, write_checked
 from n3d_ros.inference.export.operators import parse_version
 from n3d_ros.inference.export.tracing import trace_of_depth
-from n3d_ros.inference.graphs import DepthGraphs, Progress, write_graphs
+from n3d_ros.inference.graphs import GOLDENS_FILE, DepthGraphs, Progress, write_graphs
 from n3d_ros.weights.json_files import CONFIG_FILE
 from n3d_ros.weights.placement import DtypeName, dtype_name
 from n3d_ros.whole_files import file_digest
@@ -114,6 +118,7 @@ def _write(
     image_hw = network_hw((options.image[1], options.image[0]), process_res=options.resolution, method=_METHOD)
     dtype = dtype_name(next(iter(parts.values())).dtype)
     differences: dict[str, float] = {}
+    goldens: dict[str, dict[str, Tensor]] = {}
     for number, (name, part) in enumerate(parts.items()):
         tell(f"Writing {name}, and running it beside the network", number / len(parts))
         sees_all = name == ANY_VIEW_FILE
@@ -123,6 +128,11 @@ def _write(
         difference = write_checked(tracing, folder / name, dtype=dtype, tensorrt=options.tensorrt)
         if difference is not None:
             differences[name.removesuffix(".onnx")] = difference
+        inputs = golden_inputs(image_hw, options.views if sees_all else 1, poses=sees_all and options.poses)
+        with torch.no_grad():
+            said = tracing.module(*inputs.values())
+        goldens[name.removesuffix(".onnx")] = dict(zip(tracing.outputs, said, strict=True))
+    write_depth_goldens(folder / GOLDENS_FILE, goldens)
     shutil.copyfile(loaded.source.folder / CONFIG_FILE, folder / CONFIG_FILE)
     single = parts.get(SINGLE_FILE)
     graphs = DepthGraphs(

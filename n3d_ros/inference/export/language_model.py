@@ -19,6 +19,7 @@ from n3d_ros.inference.export.tracing import trace_of_decoder, trace_of_vision
 from n3d_ros.inference.graphs import (
     DECODER,
     EMBEDDING_FILE,
+    GOLDENS_FILE,
     SAFE,
     VISION,
     LanguageModelGraphs,
@@ -26,7 +27,7 @@ from n3d_ros.inference.graphs import (
     write_graphs,
 )
 from n3d_ros.inference.language_model.calibration import CALIBRATION_FILE
-from n3d_ros.inference.self_test import GOLDEN_CAPACITY, GOLDENS_FILE, USUAL_SIZE, record_goldens, write_goldens
+from n3d_ros.inference.self_test import GOLDEN_CAPACITY, USUAL_SIZE, record_goldens, write_goldens
 from n3d_ros.inference.torch_backend import TorchBackend
 from n3d_ros.model.card import CARD_FILE
 from n3d_ros.model.checkpoint import LoadedModel, load_model

@@ -27,14 +27,14 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
         BackendError: no TensorRT, no GPU, no engine that has passed its self-test, or too little memory.
     """
     try:
-        from n3d_ros.inference.tensorrt.engines import EngineOptions, build_engine, find_target, load_engine
+        from n3d_ros.inference.tensorrt.engines import EngineOptions, build_engine, find_language_model, load_engine
         from n3d_ros.inference.tensorrt.store import ENGINE_REASON, EngineStore
     except ImportError as error:
         raise missing_package(error) from error
     folder = Path(config.model).expanduser()
     on_progress(f"Looking for an engine of {folder}", 0.0)
     options = EngineOptions(capacity=config.capacity, long_side=config.long_side, device=config.device)
-    target = find_target(folder, options)
+    target = find_language_model(folder, options)
     opened = open_graphs(folder, target.graphs, config, target.device)
     store = EngineStore(Path(config.engine_cache) if config.engine_cache else None)
     begin = 0.0

@@ -6,8 +6,9 @@ import json
 import logging
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,31 @@ import torch
 from n3d_ros.codec.input_options import InputOptions, read_input_options
 from n3d_ros.codec.tokenizer import load_tokenizer
 from n3d_ros.errors import BackendError, ConfigurationError
+from n3d_ros.inference.depth_self_test import depth_failures, measure_depth
 from n3d_ros.inference.graphs import (
     DECODER,
     EMBEDDING_FILE,
+    GOLDENS_FILE,
     SAFE,
     VISION,
+    DepthGraphs,
+    ExportedGraphs,
     LanguageModelGraphs,
     Progress,
     check_files,
+    kind_of,
     read_graphs,
 )
-from n3d_ros.inference.self_test import GOLDENS_FILE, failures, measure, read_goldens
+from n3d_ros.inference.self_test import failures, measure, read_goldens
 from n3d_ros.inference.tensorrt import api
+from n3d_ros.inference.tensorrt.api import Engine
 from n3d_ros.inference.tensorrt.backend import TensorRtBackend
 from n3d_ros.inference.tensorrt.building import build_in_child
 from n3d_ros.inference.tensorrt.job import BuildJob
 from n3d_ros.inference.tensorrt.known_bad import warnings_about
 from n3d_ros.inference.tensorrt.machine import Machine, choose_gpu, this_machine
 from n3d_ros.inference.tensorrt.profiles import Profile, decoder_profiles, vision_profiles
+from n3d_ros.inference.tensorrt.session import Arena, OwnStream
 from n3d_ros.inference.tensorrt.store import (
     ENGINE_REASON,
     EngineKey,
@@ -89,12 +97,11 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Target:
+class Target(ABC):
     """Graphs and the machine on which engines of them are built or looked for.
 
     Args:
         folder: of the graphs.
-        graphs: what they are.
         options: for which they are built.
         trt: the module tensorrt.
         device: the GPU.
@@ -102,11 +109,99 @@ class Target:
     """
 
     folder: Path
-    graphs: LanguageModelGraphs
     options: EngineOptions
     trt: Any
     device: torch.device
     machine: Machine
+
+    @property
+    @abstractmethod
+    def about(self) -> ExportedGraphs:
+        """What the graphs are."""
+
+    @abstractmethod
+    def profiles(self) -> dict[str, tuple[Profile, ...]]:
+        """For which sizes each graph is built.
+
+        Returns:
+            By graph, without ``.onnx``; empty for a graph of one size.
+        """
+
+    @abstractmethod
+    def sizes(self) -> dict[str, str]:
+        """For what it is built, in words of the key.
+
+        Returns:
+            By name.
+        """
+
+    @abstractmethod
+    def measured(self, plans: Path, tell: Progress) -> dict[str, float]:
+        """The self-test of some plans.
+
+        Args:
+            plans: their folder.
+            tell: told how far it is.
+
+        Returns:
+            What was measured.
+        """
+
+    @abstractmethod
+    def failures(self, found: Mapping[str, float]) -> list[str]:
+        """What plans do not reach.
+
+        Args:
+            found: of ``measured``.
+
+        Returns:
+            Sentences; empty where they pass.
+        """
+
+    def forms(self) -> tuple[tuple[str, str], ...]:
+        """Forms of attention to try in turn.
+
+        Returns:
+            Each with what stands behind the graphs' names in it.
+        """
+        return (("as exported", ""),)
+
+    def key(self) -> EngineKey:
+        """Everything an engine depends on.
+
+        Returns:
+            The key.
+        """
+        files = self.about.files
+        sizes = {name: [(each.name, dict(each.dimensions)) for each in of] for name, of in self.profiles().items()}
+        return EngineKey(
+            facts={
+                "graphs": graphs_fact(files, [name for name in files if name.endswith(".onnx")]),
+                "weights": graphs_fact(files, [name for name in files if name.endswith((".data", EMBEDDING_FILE))]),
+                "goldens": files.get(GOLDENS_FILE, ""),
+                "profiles": json.dumps(sizes, sort_keys=True),
+                **self.sizes(),
+                "precision": self.about.dtype,
+                "n3d_ros": version("n3d_ros"),
+                **self.machine.facts(),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LanguageModelTarget(Target):
+    """The graphs of a language model.
+
+    Args:
+        graphs: what they are.
+    """
+
+    graphs: LanguageModelGraphs
+
+    @property
+    def about(self) -> ExportedGraphs:
+        """What the graphs are."""
+        return self.graphs
 
     def input_options(self) -> InputOptions:
         """How frames are shown to the model.
@@ -115,12 +210,7 @@ class Target:
             As its folder says, with the image size that the engine is for.
         """
         stored = read_input_options(self.folder)
-        return InputOptions(
-            long_side=self.options.long_side or stored.long_side,
-            normalization=stored.normalization,
-            min_pixels=stored.min_pixels,
-            max_pixels=stored.max_pixels,
-        )
+        return replace(stored, long_side=self.options.long_side or stored.long_side)
 
     def profiles(self) -> dict[str, tuple[Profile, ...]]:
         """For which sizes each graph is built.
@@ -133,26 +223,156 @@ class Target:
             DECODER: decoder_profiles(self.options.capacity),
         }
 
-    def key(self) -> EngineKey:
-        """Everything an engine depends on.
+    def sizes(self) -> dict[str, str]:
+        """The longest sequence and the image size that it is built for.
 
         Returns:
-            The key.
+            By name.
         """
-        files = self.graphs.files
-        sizes = {name: [(each.name, dict(each.dimensions)) for each in of] for name, of in self.profiles().items()}
-        return EngineKey(
-            facts={
-                "graphs": graphs_fact(files, [name for name in files if name.endswith(".onnx")]),
-                "weights": graphs_fact(files, [name for name in files if name.endswith((".data", EMBEDDING_FILE))]),
-                "goldens": files.get(GOLDENS_FILE, ""),
-                "profiles": json.dumps(sizes, sort_keys=True),
-                "capacity": str(self.options.capacity),
-                "precision": self.graphs.dtype,
-                "n3d_ros": version("n3d_ros"),
-                **self.machine.facts(),
-            }
+        return {"capacity": str(self.options.capacity), "long_side": str(self.input_options().long_side)}
+
+    def forms(self) -> tuple[tuple[str, str], ...]:
+        """Forms of attention to try in turn.
+
+        Returns:
+            The exported one, and the safe one where it is there.
+        """
+        own = (self.graphs.attention, "")
+        return (own, ("safe", SAFE)) if self.graphs.has_safe_form else (own,)
+
+    def measured(self, plans: Path, tell: Progress) -> dict[str, float]:
+        """The self-test of some plans.
+
+        Args:
+            plans: their folder.
+            tell: told how far it is.
+
+        Returns:
+            What was measured.
+        """
+        goldens = read_goldens(self.folder / GOLDENS_FILE)
+        backend = self.runtime(plans, cuda_graphs=True)
+        try:
+            return measure(backend, load_tokenizer(self.folder), self.input_options(), goldens, tell)
+        finally:
+            backend.close()
+
+    def failures(self, found: Mapping[str, float]) -> list[str]:
+        """What plans do not reach.
+
+        Args:
+            found: of ``measured``.
+
+        Returns:
+            Sentences; empty where they pass.
+        """
+        return failures(found, self.graphs.dtype)
+
+    def runtime(self, plans: Path, *, cuda_graphs: bool) -> TensorRtBackend:
+        """Some plans, loaded.
+
+        Args:
+            plans: their folder.
+            cuda_graphs: whether short steps are recorded.
+
+        Returns:
+            The runtime.
+        """
+        return TensorRtBackend(
+            self.folder,
+            plans,
+            self.graphs,
+            self.trt,
+            capacity=self.options.capacity,
+            device=self.device,
+            cuda_graphs=cuda_graphs,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DepthTarget(Target):
+    """The graphs of a depth model.
+
+    Args:
+        graphs: what they are.
+    """
+
+    graphs: DepthGraphs
+
+    @property
+    def about(self) -> ExportedGraphs:
+        """What the graphs are."""
+        return self.graphs
+
+    def names(self) -> tuple[str, ...]:
+        """The graphs that there are.
+
+        Returns:
+            Without ``.onnx``.
+        """
+        return tuple(Path(name).stem for name in (self.graphs.any_view, self.graphs.single) if name)
+
+    def profiles(self) -> dict[str, tuple[Profile, ...]]:
+        """Depth graphs are of one size.
+
+        Returns:
+            By graph, nothing.
+        """
+        return dict.fromkeys(self.names(), ())
+
+    def sizes(self) -> dict[str, str]:
+        """The images that it is built for.
+
+        Returns:
+            By name.
+        """
+        return {"images": self.graphs.size_text()}
+
+    def measured(self, plans: Path, tell: Progress) -> dict[str, float]:
+        """The self-test of some plans.
+
+        Args:
+            plans: their folder.
+            tell: told how far it is.
+
+        Returns:
+            What was measured.
+        """
+        found: dict[str, float] = {}
+        for number, name in enumerate(self.names()):
+            tell(f"Self-test: {name}", number / len(self.names()))
+            session = depth_session(self, plans, name)
+            found |= measure_depth(session, self.graphs, name, self.folder / GOLDENS_FILE, device=self.device)
+        return found
+
+    def failures(self, found: Mapping[str, float]) -> list[str]:
+        """What plans do not reach.
+
+        Args:
+            found: of ``measured``.
+
+        Returns:
+            Sentences; empty where they pass.
+        """
+        return depth_failures(found, self.graphs.dtype)
+
+
+def depth_session(target: DepthTarget, plans: Path, name: str) -> OwnStream:
+    """A depth engine on a stream of its own, beside the language model's.
+
+    Args:
+        target: whose it is.
+        plans: folder of the engines.
+        name: of the graph.
+
+    Returns:
+        The session.
+
+    Raises:
+        BackendError: TensorRT cannot load it.
+    """
+    engine = Engine(target.trt, plans / f"{name}.plan")
+    return OwnStream(engine, Arena({name: engine}, target.device), device=target.device)
 
 
 def find_target(folder: Path, options: EngineOptions) -> Target:
@@ -167,13 +387,43 @@ def find_target(folder: Path, options: EngineOptions) -> Target:
 
     Raises:
         BackendError: no TensorRT, or no GPU.
-        ConfigurationError: no folder of a language model's graphs.
+        ConfigurationError: no folder of exported graphs.
     """
-    graphs = read_graphs(folder, LanguageModelGraphs)
+    kind = kind_of(folder)
+    graphs = read_graphs(folder, kind)
     trt = api.import_tensorrt()
     device = choose_gpu(choose_device(options.device))
-    machine = this_machine(str(trt.__version__), device)
-    return Target(folder=folder, graphs=graphs, options=options, trt=trt, device=device, machine=machine)
+    shared: dict[str, Any] = {
+        "folder": folder,
+        "options": options,
+        "trt": trt,
+        "device": device,
+        "machine": this_machine(str(trt.__version__), device),
+    }
+    if isinstance(graphs, DepthGraphs):
+        return DepthTarget(graphs=graphs, **shared)
+    assert isinstance(graphs, LanguageModelGraphs)
+    return LanguageModelTarget(graphs=graphs, **shared)
+
+
+def find_language_model(folder: Path, options: EngineOptions) -> LanguageModelTarget:
+    """The graphs of a language model on this machine.
+
+    Args:
+        folder: that ``n3d export`` wrote.
+        options: what engines are for.
+
+    Returns:
+        The target.
+
+    Raises:
+        BackendError: no TensorRT, or no GPU.
+        ConfigurationError: no folder of a language model's graphs.
+    """
+    read_graphs(folder, LanguageModelGraphs)
+    target = find_target(folder, options)
+    assert isinstance(target, LanguageModelTarget)
+    return target
 
 
 def build_engine(
@@ -201,24 +451,24 @@ def build_engine(
             return store.checked(key)
         except BackendError as error:
             logger.info("An engine is built: %s", error.message)
-    if GOLDENS_FILE not in target.graphs.files:
+    if GOLDENS_FILE not in target.about.files:
         raise ConfigurationError(
             f"{target.folder}: expected {GOLDENS_FILE}, against which engines are tested; export the model again."
         )
-    check_files(target.folder, target.graphs.files, lambda text, done: tell(text, 0.02 * done))
-    notes = list(warnings_about(target.machine, target.graphs.dtype))
+    check_files(target.folder, target.about.files, lambda text, done: tell(text, 0.02 * done))
+    notes = list(warnings_about(target.machine, target.about.dtype))
     for note in notes:
         logger.warning(note)
     with store.building() as staging:
         _check_room(target, staging)
         began = time.time()
-        forms = _forms(target.graphs)
+        forms = target.forms()
         for number, (form, suffix) in enumerate(forms):
             share = (0.02 + 0.98 * number / len(forms), 0.98 / len(forms))
             tell_form = _part(tell, *share)
             _build_plans(target, staging, suffix, store, _part(tell_form, 0.0, 1.0 - _TEST_SHARE))
-            found = _tested(target, staging, _part(tell_form, 1.0 - _TEST_SHARE, _TEST_SHARE))
-            bad = failures(found, target.graphs.dtype)
+            found = target.measured(staging, _part(tell_form, 1.0 - _TEST_SHARE, _TEST_SHARE))
+            bad = target.failures(found)
             if not bad:
                 record = _record(target, key, staging, form, time.time() - began, found, tuple(notes))
                 entry = store.keep(staging, key, record)
@@ -227,14 +477,14 @@ def build_engine(
             notes.append(f"the {form} form computes something else than the network: {'; '.join(bad[:4])}")
             logger.warning("TensorRT %s: %s.", target.machine.tensorrt, notes[-1])
     raise BackendError(
-        f"TensorRT {target.machine.tensorrt} computes something else than {target.graphs.name} on this machine, so no "
-        f"engine is kept: {'; '.join(notes[-len(forms) :])}. {_advice(target.graphs)}",
+        f"TensorRT {target.machine.tensorrt} computes something else than {target.about.name} on this machine, so no "
+        f"engine is kept: {'; '.join(notes[-len(forms) :])}. {_advice(target.about)}",
         reason=ENGINE_REASON,
     )
 
 
 def load_engine(
-    target: Target, store: EngineStore, *, cuda_graphs: bool = True, on_progress: Progress | None = None
+    target: LanguageModelTarget, store: EngineStore, *, cuda_graphs: bool = True, on_progress: Progress | None = None
 ) -> tuple[TensorRtBackend, EngineRecord]:
     """The runtime of the engine that the cache has for a target.
 
@@ -256,7 +506,7 @@ def load_engine(
     entry = store.checked(target.key())
     assert entry.record is not None
     tell("Loading the engine", 0.5)
-    return _runtime(target, entry.folder, cuda_graphs=cuda_graphs), entry.record
+    return target.runtime(entry.folder, cuda_graphs=cuda_graphs), entry.record
 
 
 def measure_engine(target: Target, store: EngineStore, on_progress: Progress | None = None) -> dict[str, float]:
@@ -273,13 +523,7 @@ def measure_engine(target: Target, store: EngineStore, on_progress: Progress | N
     Raises:
         BackendError: there is none, it is damaged, or TensorRT cannot run it.
     """
-    return _tested(target, store.checked(target.key()).folder, on_progress or (lambda _sentence, _share: None))
-
-
-def _forms(graphs: LanguageModelGraphs) -> tuple[tuple[str, str], ...]:
-    """Forms to try in turn, and what stands behind the graphs' names in each."""
-    own = (graphs.attention, "")
-    return (own, ("safe", SAFE)) if graphs.has_safe_form else (own,)
+    return target.measured(store.checked(target.key()).folder, on_progress or (lambda _sentence, _share: None))
 
 
 def _build_plans(target: Target, staging: Path, suffix: str, store: EngineStore, tell: Progress) -> None:
@@ -288,8 +532,11 @@ def _build_plans(target: Target, staging: Path, suffix: str, store: EngineStore,
     if target.options.uses_timing_cache:
         facts = target.machine.facts()
         timing = str(store.timing_cache({name: facts[name] for name in MACHINE_FACTS}))
-    shares = {VISION: (0.0, 0.25), DECODER: (0.25, 0.75)}
-    for name, profiles in target.profiles().items():
+    graphs = target.profiles()
+    # Of the time, by what a graph has to be built for.
+    weights = {name: 1 + len(profiles) for name, profiles in graphs.items()}
+    begin, whole = 0.0, sum(weights.values())
+    for name, profiles in graphs.items():
         job = BuildJob(
             graph=str((target.folder / f"{name}{suffix}.onnx").resolve()),
             plan=str(staging / f"{name}.plan"),
@@ -298,29 +545,8 @@ def _build_plans(target: Target, staging: Path, suffix: str, store: EngineStore,
             timing_cache=timing,
             level=target.options.level,
         )
-        build_in_child(job, _part(tell, *shares[name], prefix=f"{name}: "))
-
-
-def _tested(target: Target, plans: Path, tell: Progress) -> dict[str, float]:
-    """What the self-test of some plans measures."""
-    goldens = read_goldens(target.folder / GOLDENS_FILE)
-    backend = _runtime(target, plans, cuda_graphs=True)
-    try:
-        return measure(backend, load_tokenizer(target.folder), target.input_options(), goldens, tell)
-    finally:
-        backend.close()
-
-
-def _runtime(target: Target, plans: Path, *, cuda_graphs: bool) -> TensorRtBackend:
-    return TensorRtBackend(
-        target.folder,
-        plans,
-        target.graphs,
-        target.trt,
-        capacity=target.options.capacity,
-        device=target.device,
-        cuda_graphs=cuda_graphs,
-    )
+        build_in_child(job, _part(tell, begin, weights[name] / whole, prefix=f"{name}: "))
+        begin += weights[name] / whole
 
 
 def _record(
@@ -335,7 +561,7 @@ def _record(
     """What is to be known of an engine that was built."""
     plans = sorted(staging.glob("*.plan"))
     return EngineRecord(
-        name=target.graphs.name,
+        name=target.about.name,
         source=str(target.folder),
         facts=dict(key.facts),
         form=form,
@@ -350,7 +576,7 @@ def _record(
 
 def _check_room(target: Target, staging: Path) -> None:
     """Refuses a build that the disk has no room for, before minutes have passed."""
-    weights = sum((target.folder / name).stat().st_size for name in target.graphs.files if name.endswith(".data"))
+    weights = sum((target.folder / name).stat().st_size for name in target.about.files if name.endswith(".data"))
     free = shutil.disk_usage(staging).free
     if free < _ROOM * weights:
         raise ConfigurationError(
@@ -359,7 +585,7 @@ def _check_room(target: Target, staging: Path) -> None:
         )
 
 
-def _advice(graphs: LanguageModelGraphs) -> str:
+def _advice(graphs: ExportedGraphs) -> str:
     if graphs.dtype != "float32":
         return "Take another TensorRT, export in float32, or use ONNX Runtime or PyTorch."
     return "Take another TensorRT, or use ONNX Runtime or PyTorch."

@@ -146,6 +146,40 @@ class EngineSession:
         self._read = bound  # kept until the next run is queued behind this one
 
 
+class OwnStream:
+    """An engine that is run beside others: on a stream of its own, and done when ``run`` comes back.
+
+    Args:
+        engine: that is loaded.
+        arena: memory for what it computes in between, which no other engine uses.
+        device: the GPU.
+    """
+
+    def __init__(self, engine: Engine, arena: Arena, *, device: torch.device) -> None:
+        self._cuda = torch.cuda.Stream(device) if device.type == "cuda" else None
+        handle = 0 if self._cuda is None else int(self._cuda.cuda_stream)
+        self._session = EngineSession(engine, arena, device=device, stream=lambda: handle)
+        self.output_names = self._session.output_names
+
+    def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """Computes.
+
+        Args:
+            inputs: every input of the graph, on the device.
+            outputs: every output of the graph, contiguous, of the right shape, to be written.
+
+        Raises:
+            BackendError: a tensor is missing or of another kind, or TensorRT failed.
+        """
+        if self._cuda is None:
+            self._session.run(inputs, outputs)
+            return
+        self._cuda.wait_stream(torch.cuda.current_stream(self._cuda.device))  # on which the tensors were made
+        with torch.cuda.stream(self._cuda):
+            self._session.run(inputs, outputs)
+        self._cuda.synchronize()
+
+
 def _is_aligned(tensor: Tensor) -> bool:
     address = int(tensor.data_ptr())
     return address != 0 and address % ALIGNMENT == 0

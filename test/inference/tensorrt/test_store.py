@@ -278,6 +278,7 @@ def test_a_description_of_another_engine_is_not_believed(store: EngineStore) -> 
 def test_a_folder_renamed_to_another_key_is_not_believed(store: EngineStore) -> None:
     entry = keep(store, key_of(driver="535.0"))
     entry.folder.rename(store.folder / key_of().digest)
+    assert [each.problem for each in store.entries()] == ["its description is of another engine"]
     with pytest.raises(BackendError, match="its description is of another engine"):
         store.find(key_of())
 

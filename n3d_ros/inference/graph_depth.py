@@ -1,8 +1,12 @@
-"""Exported graphs of a depth model in ONNX Runtime, behind the boundary of ``n3d_ros.depth.runner``."""
+"""Exported graphs of a depth model, behind the boundary of ``n3d_ros.depth.runner``.
+
+TensorRT runs them where the cache has an engine of them for this machine, else ONNX Runtime.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +21,18 @@ from n3d_ros.depth.runner import NetworkViews
 from n3d_ros.depth.torch_runner import usable_cameras
 from n3d_ros.errors import BackendError, ConfigurationError, InputError
 from n3d_ros.geometry.arrays import Float32Array, FloatArray
-from n3d_ros.inference.graphs import NOT_MADE_FOR, DepthGraphs, check_files, read_graphs
+from n3d_ros.inference.graph_backend import GraphSession
+from n3d_ros.inference.graphs import NOT_MADE_FOR, DepthGraphs, Progress, check_files, read_graphs
 from n3d_ros.inference.onnx_session import OnnxSession, choose_runtime_device
+from n3d_ros.weights.placement import choose_device
+
+logger = logging.getLogger(__name__)
 
 EXPORTED_REFERENCE = "saddle_balanced"  # the rule that is in graphs of three unposed views and more
 POSE_NUMBERS = 9
 
 
-class OnnxDepthRunner:
+class GraphDepthRunner:
     """Runs one graph.
 
     Args:
@@ -34,8 +42,8 @@ class OnnxDepthRunner:
         is_any_view: whether it sees views together.
     """
 
-    def __init__(self, session: OnnxSession, graphs: DepthGraphs, *, device: torch.device, is_any_view: bool) -> None:
-        self._session: OnnxSession | None = session
+    def __init__(self, session: GraphSession, graphs: DepthGraphs, *, device: torch.device, is_any_view: bool) -> None:
+        self._session: GraphSession | None = session
         self._graphs, self._device, self._is_any_view = graphs, device, is_any_view
 
     @property
@@ -161,7 +169,6 @@ def load_depth_graphs(
         BackendError: ONNX Runtime is missing or cannot load a graph.
     """
     tell = on_progress or (lambda _sentence, _share: None)
-    where = choose_runtime_device(device)
     folders = [Path(folder).expanduser() for folder in (source, metric) if folder is not None]
     graphs = [read_graphs(folder, DepthGraphs) for folder in folders]
     if len(graphs) == 2 and (graphs[0].single or not graphs[1].single_is_metric):
@@ -169,23 +176,64 @@ def load_depth_graphs(
             "depth model: expected graphs of an any-view model such as da3-small, and beside them those of a metric "
             f"one such as da3metric-large, got {graphs[0].name} and {graphs[1].name}."
         )
-    runners: dict[str, OnnxDepthRunner] = {}
+    runners: dict[str, GraphDepthRunner] = {}
+    facts: list[str] = []
+    places: list[torch.device] = []
     for number, (folder, each) in enumerate(zip(folders, graphs, strict=True)):
-        check_files(folder, each.files, lambda text, done, n=number: tell(text, (n + done) / len(graphs)))  # type: ignore[misc]
-        for kind in ("any_view", "single"):
-            if name := getattr(each, kind):
-                session = OnnxSession(folder / name, device=where)
-                runners[kind] = OnnxDepthRunner(session, each, device=where, is_any_view=kind == "any_view")
+        sessions, place, told = _sessions(
+            folder,
+            each,
+            device,
+            lambda text, done, n=number: tell(text, (n + done) / len(graphs)),  # type: ignore[misc]
+        )
+        facts += [*each.lines(), *told]
+        places.append(place)
+        for kind, session in sessions.items():
+            runners[kind] = GraphDepthRunner(session, each, device=place, is_any_view=kind == "any_view")
     tell("The depth graphs are ready", 1.0)
     return DepthModel(
         name=" + ".join(each.name for each in graphs),
-        device=str(where),
+        device=str(places[0]),
         any_view=runners.get("any_view"),
         single=runners.get("single"),
         single_is_metric=graphs[-1].single_is_metric,
         options=options,
-        facts=[line for each in graphs for line in each.lines()],
+        facts=facts,
     )
+
+
+def _sessions(
+    folder: Path, graphs: DepthGraphs, device: str, tell: Progress
+) -> tuple[dict[str, GraphSession], torch.device, list[str]]:
+    """The graphs of a folder, loaded, where they compute, and what is to be said of it."""
+    kinds = {kind: name for kind in ("any_view", "single") if (name := getattr(graphs, kind))}
+    notes: list[str] = []
+    if choose_device(device).type == "cuda":
+        try:
+            found, place, engine = _engines(folder, kinds, device)
+        except BackendError as error:
+            notes.append(f"{'note':9} not TensorRT: {error.message}")
+            logger.warning("Depth model: not TensorRT: %s", error.message)
+        else:
+            tell("The depth engine is loaded", 1.0)
+            return found, place, [f"{'engine':9} {engine}"]
+    check_files(folder, graphs.files, tell)
+    place = choose_runtime_device(device)
+    return {kind: OnnxSession(folder / name, device=place) for kind, name in kinds.items()}, place, notes
+
+
+def _engines(folder: Path, kinds: Mapping[str, str], device: str) -> tuple[dict[str, GraphSession], torch.device, str]:
+    """The engines that the cache has of the graphs of a folder."""
+    from n3d_ros.inference.tensorrt.engines import DepthTarget, EngineOptions, depth_session, find_target
+    from n3d_ros.inference.tensorrt.store import EngineStore
+
+    target = find_target(folder, EngineOptions(device=device))
+    assert isinstance(target, DepthTarget)
+    plans = EngineStore().checked(target.key()).folder
+    sessions: dict[str, GraphSession] = {
+        kind: depth_session(target, plans, Path(name).stem) for kind, name in kinds.items()
+    }
+    return sessions, target.device, target.machine.in_words()
 
 
 def _tensor(array: Float32Array | FloatArray, device: torch.device) -> Tensor:
