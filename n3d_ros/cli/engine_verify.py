@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from n3d_ros.cli.console import told_progress
 from n3d_ros.cli.engines import add_target_arguments, options_of, self_test_lines, store_of
+from n3d_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from n3d_ros.inference.graphs import Progress
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         BackendError: what is to be tested cannot run here.
         ConfigurationError: no folder of graphs.
     """
+    if args.graphs is None and args.backend != "tensorrt":
+        raise ConfigurationError(f"n3d engine verify --backend {args.backend}: name the folder of graphs to test.")
     bad = _check_files(args) if args.backend == "tensorrt" else 0
     if args.graphs is None:
         return 1 if bad else 0

@@ -29,6 +29,7 @@ GRAPHS = LanguageModelGraphs(
     rope_theta=10000.0, rope_sections=(4, 6, 6), vision_width=128, vision_head_dim=32, vision_window=4, vision_merge=2,
     vision_theta=10000.0, point_channels=True, grid=None, files=dict.fromkeys(NEEDED, "00"),
 )  # fmt: skip
+GOLDENS_FILE = "goldens.safetensors"
 DAY_S = 24 * 3600
 
 
@@ -292,7 +293,7 @@ def verify_onnx(folder: Path) -> int:
 
 def replaced_goldens(exported: Path, out: Path, kind: str) -> Path:
     """A copy of a folder of graphs whose self-test expects other numbers, and whose checksums are right."""
-    from n3d_ros.inference.self_test import GOLDENS_FILE, read_goldens, write_goldens
+    from n3d_ros.inference.self_test import read_goldens, write_goldens
 
     shutil.copytree(exported, out)
     goldens = read_goldens(out / GOLDENS_FILE)

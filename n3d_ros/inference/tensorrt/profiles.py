@@ -12,13 +12,13 @@ hides those that are not filled yet. Fixed numbers of rows are what CUDA graphs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from n3d_ros.codec.image_patches import PATCH_PX, patch_size
 from n3d_ros.codec.input_options import InputOptions
 from n3d_ros.inference.graphs import LanguageModelGraphs
-from n3d_ros.model.tables import VisionGeometry, VisionTables, vision_tables
+from n3d_ros.model.tables import VisionGeometry
 
 Range = tuple[int, int, int]
 """Least, usual and most."""
@@ -29,6 +29,7 @@ them would cost minutes of building each, and save a third of a percent of a ste
 LONGEST_EXTEND = 64  # tokens; a longer chunk behind earlier rows goes in pieces
 USUAL_PREFILL, USUAL_EXTEND = 512, 16
 SMALLEST_GRID = (2, 2)  # patches: one merged token
+LONGEST_STRIP = 16  # times as long as wide: images up to this fit an engine for any image
 PREFILL = "prefill"
 
 
@@ -145,32 +146,60 @@ def vision_profiles(graphs: LanguageModelGraphs, options: InputOptions) -> tuple
     """
     if graphs.grid is not None:
         return ()
-    limits = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
-    side = options.long_side
-    sizes = [
-        SMALLEST_GRID,
-        *(
-            (height // PATCH_PX, width // PATCH_PX)
-            for width, height in (patch_size(side, side * 3 // 4, **limits), patch_size(side, side, **limits))
-        ),
-    ]
     geometry = VisionGeometry(
         window=graphs.vision_window,
         merge=graphs.vision_merge,
         head_dim=graphs.vision_head_dim,
         theta=graphs.vision_theta,
     )
-    found = [dict(_vision_dimensions(vision_tables(grid, geometry), grid)) for grid in sizes]
-    ranges = {name: sorted(each[name] for each in found) for name in found[0]}
-    dimensions = {name: (least, usual, most) for name, (least, usual, most) in ranges.items()}
-    return (Profile(name="images", dimensions=dimensions),)
+    usual = _grid_of((options.long_side, options.long_side * 3 // 4), options)
+    least, middle, most = (
+        vision_dimensions(grid, geometry) for grid in (SMALLEST_GRID, usual, _largest_grid(options, geometry))
+    )
+    return (Profile(name="images", dimensions={name: (least[name], middle[name], most[name]) for name in least}),)
 
 
-def _vision_dimensions(tables: VisionTables, grid: tuple[int, int]) -> Iterator[tuple[str, int]]:
-    """Sizes of an image by the names in the graph; see ``export.tracing``."""
-    windows, places = tables.is_patch.shape
-    yield "patches", grid[0] * grid[1]
-    yield "merged", len(tables.window_index)
-    yield "padded", windows * places
-    yield "windows", windows
-    yield "places", places
+def vision_dimensions(grid: tuple[int, int], geometry: VisionGeometry) -> dict[str, int]:
+    """Sizes of an image by the names of the graph's dimensions; see ``export.tracing``.
+
+    Args:
+        grid: rows and columns of patches.
+        geometry: of the tower.
+
+    Returns:
+        By name.
+    """
+    rows, columns = (side // geometry.merge for side in grid)
+    windows = -(-rows // geometry.window) * -(-columns // geometry.window)
+    places = min(rows, geometry.window) * min(columns, geometry.window) * geometry.merge**2
+    return {
+        "patches": grid[0] * grid[1],
+        "merged": rows * columns,
+        "padded": windows * places,
+        "windows": windows,
+        "places": places,
+    }
+
+
+def _grid_of(size: tuple[int, int], options: InputOptions) -> tuple[int, int]:
+    """Rows and columns of patches of an image of some width and height."""
+    width, height = patch_size(*size, min_pixels=options.min_pixels, max_pixels=options.max_pixels)
+    return height // PATCH_PX, width // PATCH_PX
+
+
+def _largest_grid(options: InputOptions, geometry: VisionGeometry) -> tuple[int, int]:
+    """A square that is as large, in every dimension, as all images of that longer side.
+
+    Usually it is the square image itself; where an area bounds images, others have more patches or windows.
+    """
+    side = options.long_side
+    heights = range(max(side // LONGEST_STRIP, 1), side + 1)
+    grids = {_grid_of(size, options) for height in heights for size in ((side, height), (height, side))}
+    found = [vision_dimensions(grid, geometry) for grid in grids]
+    needed = {name: max(each[name] for each in found) for name in found[0]}
+    length = min(max(grid) for grid in grids) // geometry.merge * geometry.merge
+    while True:
+        dimensions = vision_dimensions((length, length), geometry)
+        if all(dimensions[name] >= size for name, size in needed.items()):
+            return length, length
+        length += geometry.merge

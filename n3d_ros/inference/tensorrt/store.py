@@ -12,6 +12,7 @@ has another key, so it is never loaded by mistake; it is listed with what differ
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -38,6 +39,10 @@ ENGINE_REASON = "engine"
 
 _LOCK_FILE = ".lock"
 _STAGING = ".part-"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_LARGEST = 1e12  # bytes and seconds
+_MAX_LIMIT_GB = 1e6
+_TOLD_DIFFERENCES = 4
 _STALE_STAGING_S = 24 * 3600  # a build of a day is none that goes on
 
 
@@ -144,9 +149,14 @@ class EngineStore:
     Args:
         cache: its folder; None: the user's own.
         limit_gb: above which the engines that were not used for longest are removed; 0: never.
+
+    Raises:
+        ConfigurationError: a limit that is none.
     """
 
     def __init__(self, cache: Path | None = None, *, limit_gb: float = DEFAULT_LIMIT_GB) -> None:
+        if not 0 <= limit_gb <= _MAX_LIMIT_GB:  # NaN too
+            raise ConfigurationError(f"Engine cache: expected a limit of 0 to {_MAX_LIMIT_GB:g} GB, got {limit_gb}.")
         self.folder = (default_cache_folder() if cache is None else cache.expanduser()) / ENGINES_FOLDER
         self._limit_bytes = int(limit_gb * 1e9)
 
@@ -212,11 +222,14 @@ class EngineStore:
     def _absent(self, key: EngineKey) -> str:
         """Why no engine fits."""
         text = "No engine is built of these graphs for this machine; run `n3d engine build FOLDER` once (minutes)."
-        for entry in self.entries():
-            if entry.record is not None and entry.record.facts.get("graphs") == key.facts.get("graphs"):
-                differences = "; ".join(key.differences(entry.record.facts)[:4])
-                return f"{text} There is one for something else: {differences}."
-        return text
+        records = [entry.record for entry in self.entries() if entry.record is not None]
+        same = [each for each in records if each.facts.get("graphs") == key.facts.get("graphs")]
+        others = [key.differences(each.facts) for each in same]
+        if not others:
+            return text
+        nearest = min(others, key=len)
+        more = f"; {len(nearest) - _TOLD_DIFFERENCES} more" if len(nearest) > _TOLD_DIFFERENCES else ""
+        return f"{text} There is one for something else: {'; '.join(nearest[:_TOLD_DIFFERENCES])}{more}."
 
     @contextmanager
     def building(self) -> Iterator[Path]:
@@ -232,11 +245,15 @@ class EngineStore:
         staging = self.folder / f"{_STAGING}{writer_name()}"
         with self._locked("Another process builds an engine"):
             self._sweep()
+            shutil.rmtree(staging, ignore_errors=True)
+            is_made = False
             try:
-                shutil.rmtree(staging, ignore_errors=True)
                 staging.mkdir(parents=True)
+                is_made = True
                 yield staging
             except OSError as error:
+                if is_made and error.errno not in _NO_ROOM:
+                    raise
                 raise ConfigurationError(
                     f"{staging.parent}: cannot be written ({error}); make room (`n3d engine clean`), or name another "
                     "cache."
@@ -254,13 +271,21 @@ class EngineStore:
 
         Returns:
             The entry.
+
+        Raises:
+            ConfigurationError: the cache cannot be written.
         """
         write_json(staging / ENGINE_FILE, {"format": FORMAT, **asdict(record)})
         place = self.folder / key.digest
         former = self.folder / f"{_STAGING}former-{writer_name()}"
-        if place.exists():
-            place.rename(former)
-        staging.rename(place)
+        try:
+            if place.exists():
+                place.rename(former)
+            staging.rename(place)
+        except OSError as error:
+            with suppress(OSError):
+                former.rename(place)  # what was there stays
+            raise ConfigurationError(f"{place}: cannot be written ({error}); name another cache.") from error
         shutil.rmtree(former, ignore_errors=True)
         self._bound(place)
         return _entry(place)
@@ -322,9 +347,13 @@ class EngineStore:
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise BackendError(
                     f"{otherwise} in {self.folder}; wait until it is done.", reason=ENGINE_REASON
+                ) from error
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{self.folder}: cannot be locked ({error}); name a cache on this machine's own disk."
                 ) from error
             yield
 
@@ -342,10 +371,13 @@ def file_problem(entry: StoredEngine) -> str:
         return entry.problem
     for name, wanted in entry.record.files.items():
         file = entry.folder / name
-        if not file.is_file():
-            return f"{name} is not there"
-        if file_digest(file) != wanted:
-            return f"{name} is not the file that was tested"
+        try:
+            if not file.is_file():
+                return f"{name} is not there"
+            if file_digest(file) != wanted:
+                return f"{name} is not the file that was tested"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror or error})"
     return ""
 
 
@@ -371,7 +403,7 @@ def _entry(folder: Path) -> StoredEngine:
         return StoredEngine(folder=folder, record=None, problem="it is of another version of n3d_ros")
     try:
         record = _record(data)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError) as error:
         return StoredEngine(folder=folder, record=None, problem=f"{ENGINE_FILE}: {error}")
     if EngineKey(facts=record.facts).digest != folder.name:
         return StoredEngine(folder=folder, record=record, problem="its description is of another engine")
@@ -381,21 +413,30 @@ def _entry(folder: Path) -> StoredEngine:
 def _record(data: Mapping[str, Any]) -> EngineRecord:
     """A description whose values are of their kinds."""
     record = EngineRecord(**data)
+    if not all(isinstance(data.get(name, {}), dict) for name in ("facts", "files", "self_test")):
+        raise ValueError("expected facts, files and a self-test by name")
     words = [*record.facts.items(), *record.files.items()]
     if not all(isinstance(word, str) for pair in words for word in pair):
         raise ValueError("expected facts and files of words")
-    if any(Path(name).name != name for name in record.files):
-        raise ValueError("expected files without folders")
-    numbers = (record.bytes, record.built, record.build_s, *record.self_test.values())
-    if not all(isinstance(number, (int, float)) for number in numbers):
-        raise ValueError("expected numbers")
+    if not all(re.fullmatch(r"\w[\w.-]{0,79}", name) for name in record.files):
+        raise ValueError("expected names of files without folders")
+    times: tuple[Any, ...] = (record.bytes, record.built, record.build_s)
+    if not all(isinstance(number, (int, float)) and 0 <= number < _LARGEST for number in times):
+        raise ValueError("expected numbers of bytes and seconds")
+    if not all(isinstance(number, (int, float)) for number in record.self_test.values()):
+        raise ValueError("expected a self-test of numbers")
+    if not isinstance(data.get("notes", []), list):
+        raise ValueError("expected a list of notes")
     if not all(isinstance(word, str) for word in (record.name, record.source, record.form, *record.notes)):
         raise ValueError("expected words")
     return record
 
 
 def _short(value: str) -> str:
-    return f"{value[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", value) else value[:60]
+    if re.fullmatch(r"[0-9a-f]{64}", value):
+        return f"{value[:12]}..."
+    # Long ones, such as profiles, begin alike.
+    return value if len(value) <= 60 else f"#{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
 def _is_alive(name: str) -> bool:

@@ -154,6 +154,27 @@ def test_whatever_an_image_measures_its_tables_fit(
     assert fits(sizes_of(grid, window), images_profile(long_side, replace(GRAPHS, vision_window=window)))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        InputOptions(long_side=1280, max_pixels=1_003_520),
+        InputOptions(max_pixels=300_000),
+        InputOptions(max_pixels=200_000),
+        InputOptions(long_side=224, min_pixels=200_000),
+        InputOptions(long_side=28),
+        InputOptions(long_side=56),
+        InputOptions(long_side=112),
+    ],
+)
+def test_where_an_area_bounds_images_every_one_of_them_fits_too(options: InputOptions) -> None:
+    (profile,) = vision_profiles(GRAPHS, options)
+    for width, height in (*ASPECTS, (3, 2), (5, 4), (3, 1), (16, 1), (1, 16)):
+        shown = long_side_size(100 * width, 100 * height, options.long_side)
+        pixels = patch_size(*shown, min_pixels=options.min_pixels, max_pixels=options.max_pixels)
+        columns, rows = (side // PATCH_PX for side in pixels)
+        assert fits(sizes_of((rows, columns)), profile), (width, height)
+
+
 def test_an_image_of_a_longer_side_does_not_fit() -> None:
     assert not fits(sizes_of(grid_of(640, 480, 640)), images_profile(448))
 

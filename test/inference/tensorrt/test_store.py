@@ -245,12 +245,12 @@ def test_a_description_that_ends_early_is_damage(store: EngineStore, share: floa
         ({"surprise": 1}, "surprise"),
         ({"facts": FACTS | {"multiprocessors": 16}}, "expected facts and files of words"),
         ({"files": {"decoder.plan": None}}, "expected facts and files of words"),
-        ({"files": {"../decoder.plan": "00"}}, "expected files without folders"),
-        ({"files": {"/etc/passwd": "00"}}, "expected files without folders"),
-        ({"files": {"plans/decoder.plan": "00"}}, "expected files without folders"),
-        ({"bytes": "1000"}, "expected numbers"),
+        ({"files": {"../decoder.plan": "00"}}, "expected names of files without folders"),
+        ({"files": {"/etc/passwd": "00"}}, "expected names of files without folders"),
+        ({"files": {"plans/decoder.plan": "00"}}, "expected names of files without folders"),
+        ({"bytes": "1000"}, "expected numbers of bytes"),
         ({"built": None}, "expected numbers"),
-        ({"self_test": {"box_mm": "far"}}, "expected numbers"),
+        ({"self_test": {"box_mm": "far"}}, "a self-test of numbers"),
         ({"name": 5}, "expected words"),
         ({"notes": [1]}, "expected words"),
         ({"notes": None}, ENGINE_FILE),
@@ -264,6 +264,52 @@ def test_a_description_of_another_shape_is_damage_that_is_named(
     assert entry.record is None and named in entry.problem
     with pytest.raises(BackendError, match=named):
         store.find(key_of())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"format": 1, "facts": []}',
+        '{"format": 1, "files": "x"}',
+        '{"format": 1, "self_test": []}',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+    ],
+)
+def test_a_description_that_is_nonsense_spoils_no_list(store: EngineStore, text: str) -> None:
+    keep(store, key_of())
+    (entry,) = store.entries()
+    (entry.folder / ENGINE_FILE).write_text(text)
+    (entry,) = store.entries()
+    assert entry.record is None and entry.problem
+    with pytest.raises(BackendError, match="No engine is built"):
+        store.find(key_of(driver="other"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"built": 1e300}, {"built": float("inf")}, {"build_s": -1}, {"files": {"x" * 5000: "00"}}]
+)
+def test_numbers_and_names_that_cannot_be_are_damage(store: EngineStore, change: dict[str, object]) -> None:
+    entry = keep(store, key_of())
+    file = entry.folder / ENGINE_FILE
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    (entry,) = store.entries()
+    assert entry.record is None and "expected" in entry.problem
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, limit: float) -> None:
+    with pytest.raises(ConfigurationError, match="expected a limit of 0 to"):
+        EngineStore(tmp_path, limit_gb=limit)
+
+
+def test_the_nearest_engine_is_told_and_long_facts_that_begin_alike_are_told_apart(store: EngineStore) -> None:
+    sizes = json.dumps({"decoder": [["prefill", {"past": [1, 1, 1], "tokens": [1, 512, 2048]}]]})
+    wanted = key_of(profiles=sizes)
+    keep(store, key_of(profiles=sizes.replace("2048", "4096"), driver="1", gpu="another"))
+    keep(store, key_of(profiles=sizes.replace("2048", "4096")))
+    with pytest.raises(BackendError, match=r"something else: profiles (#\w{8}), here (?!\1)#\w{8}\.$"):
+        store.find(wanted)
 
 
 def test_a_description_of_another_engine_is_not_believed(store: EngineStore) -> None:
