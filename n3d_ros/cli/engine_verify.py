@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import told_progress
 from n3d_ros.cli.engines import add_target_arguments, options_of, self_test_lines, store_of
 from n3d_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from n3d_ros.inference.graphs import Progress
+    from n3d_ros.inference.backend import InferenceBackend
+    from n3d_ros.inference.graphs import LanguageModelGraphs, Progress
 
 SUMMARY = "check the engines that are there, or test a runtime against the exported network"
 EXAMPLES = """\
   n3d engine verify                              # checksums of all engines
   n3d engine verify ~/graphs/n3d-vlm             # and the self-test of the engine built of these graphs
   n3d engine verify ~/graphs/n3d-nano --backend onnx    # the same test of ONNX Runtime, on any machine
+  n3d engine verify ~/graphs/n3d-nano --backend torch --device cuda    # and of PyTorch with CUDA graphs
 """
 NEEDS_ROS = False
 
@@ -33,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--backend",
-        choices=("tensorrt", "onnx"),
+        choices=("tensorrt", "onnx", "torch"),
         default="tensorrt",
-        help="what is tested (default tensorrt)",
+        help="what is tested (default tensorrt); torch with the weights that the graphs were made of",
     )
     add_target_arguments(parser)
 
@@ -91,14 +93,14 @@ def _self_test(args: argparse.Namespace) -> bool:
             found = measure_engine(target, store_of(args), tell)
             bad = target.failures(found)
         else:
-            found, bad = _of_onnx(args, folder, tell)
+            found, bad = _of_other(args, folder, tell)
     print("\n".join(self_test_lines(found)))
     print("\n".join(f"not the network: {each}" for each in bad) or f"{args.backend} says what the network says")
     return bool(bad)
 
 
-def _of_onnx(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[dict[str, float], list[str]]:
-    """The self-test of ONNX Runtime, and what fails."""
+def _of_other(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[dict[str, float], list[str]]:
+    """The self-test of ONNX Runtime or PyTorch, and what fails."""
     from n3d_ros.codec.input_options import read_input_options
     from n3d_ros.codec.tokenizer import load_tokenizer
     from n3d_ros.inference.depth_self_test import depth_failures, measure_depth
@@ -114,19 +116,44 @@ def _of_onnx(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[di
     from n3d_ros.inference.onnx_session import OnnxSession, choose_runtime_device
     from n3d_ros.inference.self_test import failures, measure, read_goldens
 
-    graphs, device = read_graphs(folder, kind_of(folder)), choose_runtime_device(args.device)
+    graphs = read_graphs(folder, kind_of(folder))
+    device = choose_runtime_device(args.device if args.backend == "onnx" else "cpu")
     check_files(folder, graphs.files)
     goldens = folder / GOLDENS_FILE
     if isinstance(graphs, DepthGraphs):
+        if args.backend != "onnx":
+            raise ConfigurationError(f"n3d engine verify --backend {args.backend}: depth graphs take tensorrt or onnx.")
         figures: dict[str, float] = {}
         for file in filter(None, (graphs.any_view, graphs.single)):
             session = OnnxSession(folder / file, device=device)
             figures |= measure_depth(session, graphs, Path(file).stem, goldens, device=device)
         return figures, depth_failures(figures, graphs.dtype)
     assert isinstance(graphs, LanguageModelGraphs)
-    backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device)
+    backend: InferenceBackend
+    if args.backend == "onnx":
+        backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device)
+    else:
+        backend = _torch_backend(args, graphs)
     try:
         found = measure(backend, load_tokenizer(folder), read_input_options(folder), read_goldens(goldens), tell)
     finally:
         backend.close()
     return found, failures(found, graphs.dtype)
+
+
+def _torch_backend(args: argparse.Namespace, graphs: LanguageModelGraphs) -> InferenceBackend:
+    """PyTorch with the weights that graphs were made of, in their precision."""
+    from n3d_ros.inference.language_model.ladder import weights_of
+    from n3d_ros.inference.torch_backend import TorchBackend
+    from n3d_ros.model.checkpoint import load_model
+
+    weights = weights_of(graphs)
+    if not weights:
+        raise ConfigurationError(
+            f"n3d engine verify --backend torch: the weights of {graphs.source} are not on this machine; export from a "
+            "folder that stays."
+        )
+    dtype: Any = graphs.dtype
+    code: Any = graphs.position_code
+    loaded = load_model(weights, dtype=dtype, device=args.device, position_code=code)
+    return TorchBackend(loaded, capacity=args.capacity)
