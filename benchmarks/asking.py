@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frames import BenchFrames, bench_frames
-from benchmarks.latency import NODE_MODULE, ROOT, SESSIONS, wait_until_ready
+from benchmarks.latency import NODE_MODULE
+from n3d_ros.cli.live_session import camera_command, session_name, wait_until_ready
 from n3d_ros.errors import BackendError, StatusCode
 
 QUESTIONS = (
@@ -117,9 +116,8 @@ def running_camera(
     """
     from n3d_ros.cli.start import started
 
-    command = [sys.executable, "-m", "benchmarks.camera", str(frames), "--seconds", str(seconds)]
-    command += ["--rate", str(rate_hz), "--namespace", namespace]
-    with started(command, cwd=ROOT) as process:
+    command = camera_command(frames, seconds=seconds, rate_hz=rate_hz, namespace=namespace)
+    with started(command) as process:
         yield process
 
 
@@ -149,7 +147,7 @@ def measure_asking(
     from n3d_ros.cli.start import node_command, started
     from n3d_ros.ros.session import ros_node
 
-    namespace = f"asking_{os.getpid()}_{next(SESSIONS)}"
+    namespace = session_name("asking")
     figures = AskingFigures()
     with tempfile.TemporaryDirectory() as folder, ros_node("bench_asker") as node:
         images, log = Path(folder, "frames.npz"), Path(folder, "node.log")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import re
 import signal
 import subprocess
@@ -23,10 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.asking import Asker, FrameAccount
-from benchmarks.camera import FRAME_ID, TOPICS
 from benchmarks.frames import BenchFrames, bench_frames
-from benchmarks.latency import ROOT, SESSIONS, wait_until_ready
+from n3d_ros.bench.process import resident_bytes
+from n3d_ros.cli.live_session import camera_command, session_name, wait_until_ready
+from n3d_ros.ros.measuring.topics import FRAME_ID, TOPICS
 
+ROOT = Path(__file__).resolve().parents[1]
 CAMERA_S, SILENCE_S, BAG_S = 30.0, 2.0, 12.0  # the parts of a round
 BAG_FRAMES = 45  # one and a half seconds at 30 Hz, so that a round holds several loops
 BAG_BEGIN_NS = 1_700_000_000_000_000_000
@@ -74,22 +75,6 @@ class EnduranceFigures:
         return float(np.median(counted[-n:]) - np.median(counted[:n]))
 
 
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process (proc(5), VmRSS).
-
-    Args:
-        pid: of the process.
-
-    Returns:
-        MiB; NaN when it is gone.
-    """
-    try:
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        found = None
-    return int(found[1]) / 1024 if found else math.nan
-
-
 def measure_endurance(
     *,
     minutes: float,
@@ -112,7 +97,7 @@ def measure_endurance(
     from n3d_ros.cli.start import node_command, started
     from n3d_ros.ros.session import ros_node
 
-    namespace = f"endurance_{os.getpid()}_{next(SESSIONS)}"
+    namespace = session_name("endurance")
     figures = EnduranceFigures()
     chosen = frames or bench_frames()
     with tempfile.TemporaryDirectory() as folder, ros_node("bench_endurance") as node:
@@ -159,7 +144,7 @@ class _Session:
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
             if now >= self._next_sample_s:
-                self._figures.memory_mib.append((now - self._begin_s, resident_mib(self._pid)))
+                self._figures.memory_mib.append((now - self._begin_s, resident_bytes(self._pid) / 2**20))
                 self._next_sample_s = now + SAMPLE_S
             if now >= self._next_question_s:
                 self.asker.ask_and_count(self._figures.answers)
@@ -169,8 +154,8 @@ class _Session:
 
     def camera(self, namespace: str, images: Path) -> None:
         """A camera at work that is killed."""
-        command = [sys.executable, "-m", "benchmarks.camera", str(images), "--seconds", str(10 * CAMERA_S)]
-        self._publisher([*command, "--rate", str(RATE_HZ), "--namespace", namespace], CAMERA_S)
+        command = camera_command(images, seconds=10 * CAMERA_S, rate_hz=RATE_HZ, namespace=namespace)
+        self._publisher(command, CAMERA_S)
         self._figures.camera_starts += 1
 
     def bag(self, namespace: str, bag: Path) -> None:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from n3d_ros.bench.table import markdown_table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -55,8 +57,8 @@ def markdown(figures: Sequence[Figure]) -> str:
         Lines.
     """
     header = ["figure", "measured", "promised", "kept", "how"]
-    rows = [header, ["---"] * len(header), *(figure.row for figure in figures)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    rows = [figure.row for figure in figures]
+    return markdown_table(header, rows)
 
 
 def told(figures: Sequence[Figure]) -> int:

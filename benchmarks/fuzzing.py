@@ -7,7 +7,6 @@ node over DDS, which must go on answering.
 from __future__ import annotations
 
 import math
-import os
 import random
 import subprocess
 import tempfile
@@ -288,14 +287,15 @@ def fuzz_messages(count: int, *, seed: int = 0, tell: Callable[[int], None] = la
         BackendError: the node did not come up.
     """
     from benchmarks.asking import Asker, running_camera
-    from benchmarks.endurance import FAULT, resident_mib
+    from benchmarks.endurance import FAULT
     from benchmarks.frames import bench_frames
-    from benchmarks.latency import SESSIONS, wait_until_ready
     from benchmarks.mutated_messages import mutated_messages
+    from n3d_ros.bench.process import resident_bytes
+    from n3d_ros.cli.live_session import session_name, wait_until_ready
     from n3d_ros.cli.start import node_command, started
     from n3d_ros.ros.session import ros_node
 
-    namespace, result = f"fuzzing_{os.getpid()}_{next(SESSIONS)}", FuzzedMessages()
+    namespace, result = session_name("fuzzing"), FuzzedMessages()
     with tempfile.TemporaryDirectory() as folder, ros_node("bench_fuzzer") as node:
         images, log = Path(folder, "frames.npz"), Path(folder, "node.log")
         bench_frames().save(images)
@@ -314,12 +314,12 @@ def fuzz_messages(count: int, *, seed: int = 0, tell: Callable[[int], None] = la
                     result.sent += 1
                     asker.spin(0.001)
                 if math.isnan(half_mib) and result.sent >= count / 2:
-                    half_mib = resident_mib(process.pid)
+                    half_mib = resident_bytes(process.pid) / 2**20
                 if i % 100 == 0:
                     tell(min(result.sent, count))
                 if result.sent >= count or process.poll() is not None:
                     break
-            result.growth_mib = resident_mib(process.pid) - half_mib
+            result.growth_mib = resident_bytes(process.pid) / 2**20 - half_mib
             with running_camera(namespace, images, seconds=60.0, rate_hz=10.0):
                 result.lived = process.poll() is None and asker.is_answered()
             result.dropped = asker.settled().dropped

@@ -33,10 +33,10 @@ from benchmarks.language_model_setup import (
     make_image,
     make_subject,
     recorded_answer,
-    run_transformers,
-    transformers_inputs,
 )
 from benchmarks.report import Figure, machine, markdown
+from n3d_ros.bench.torch_device import NOMINAL_BYTES_PER_S, bandwidth
+from n3d_ros.bench.torch_generate import run_transformers, transformers_inputs
 from n3d_ros.codec.grammar import box_grammar
 from n3d_ros.codec.model_input import ImageInput, Prompt
 from n3d_ros.codec.prompts import build_prompt, detection_text, grounding_text
@@ -50,7 +50,6 @@ SIZES = ("small", "3b", "7b")
 CAPACITY = 2048
 DECODE_STEPS = 48  # of one token, at the length of the prompt
 BOXES = 5
-NOMINAL_BYTES_PER_S = {"H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12, "4090": 1.008e12}  # vendors' data sheets
 LEAST_BANDWIDTH_SHARE = {"3b": 0.55, "7b": 0.70}
 
 
@@ -69,7 +68,7 @@ class Bench:
         self.prompt = build_prompt(tokenizer, detection_text(), self.image.token_count)
         self.second = build_prompt(tokenizer, grounding_text(["person"]), self.image.token_count)
         self.answer, self.first_box = recorded_answer(tokenizer)
-        self.inputs = transformers_inputs(subject, self.image, self.prompt.token_ids)
+        self.inputs = transformers_inputs(self.image, self.prompt.token_ids, subject.device)
         self.results: dict[str, list[float]] = {}
         self.generators: dict[str, tuple[RecordedBackend, Generator]] = {}
 
@@ -170,7 +169,9 @@ class Bench:
 
     def theirs(self) -> None:
         """One answer of transformers; its times are kept."""
-        start, at_s, written = run_transformers(self.subject, self.inputs, self.answer)
+        start, at_s, written = run_transformers(
+            self.subject.model, self.inputs, self.answer, end_token=self.subject.tokenizer.im_end
+        )
         if written != list(self.answer):
             raise N3dError("transformers wrote other tokens than recorded.")
         self.keep("transformers total", (at_s[-1] - start) * 1e3)
@@ -233,35 +234,6 @@ class Bench:
         return layers + head.weight.nbytes + rows * head.weight.itemsize
 
 
-def bandwidth(device: torch.device) -> dict[str, float]:
-    """Memory bandwidth of the device in bytes per second: reading alone, and read plus write of a copy.
-
-    Args:
-        device: to measure.
-
-    Returns:
-        "read" and "copy".
-    """
-    count = 1_000_000_000 if device.type == "cuda" else 100_000_000
-    source = torch.ones(count, dtype=torch.float32, device=device)
-    target = torch.empty_like(source)
-
-    def seconds(call: Callable[[], Any]) -> float:
-        times = []
-        for _ in range(6):
-            start = time.perf_counter()
-            call()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - start)
-        return min(times[1:])
-
-    return {
-        "read": source.nbytes / seconds(lambda: source.sum()),
-        "copy": 2 * source.nbytes / seconds(lambda: target.copy_(source)),
-    }
-
-
 def measure_size(size: str, args: argparse.Namespace, tell: Callable[[str], None]) -> tuple[list[Figure], Any]:
     """All figures of one size.
 
@@ -276,7 +248,6 @@ def measure_size(size: str, args: argparse.Namespace, tell: Callable[[str], None
     device = torch.device(args.device)
     speed = bandwidth(device)
     if device.type == "cuda":
-        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     start = time.monotonic()
     subject = make_subject(size, device=args.device, dtype=args.dtype)

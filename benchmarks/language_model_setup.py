@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, Qwen2_5_VLConfig
+from transformers import Qwen2_5_VLConfig
 
 from model_training.models.random_model import random_config, random_state
 from model_training.models.stand_in_tokenizer import train_stand_in_tokenizer
+from n3d_ros.bench.torch_device import synchronize
 from n3d_ros.codec.box_code import BoxCode
 from n3d_ros.codec.box_text import format_boxes
 from n3d_ros.codec.model_input import ImageInput
@@ -67,8 +67,7 @@ class Subject:
 
     def synchronize(self) -> None:
         """Waits for what is queued on a GPU."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
 
 
 def make_tokenizer() -> Tokenizer:
@@ -218,84 +217,3 @@ class RecordedBackend:
     def close(self) -> None:
         """Frees the backend."""
         self._backend.close()
-
-
-class _Forced(LogitsProcessor):  # type: ignore[misc]
-    """Makes ``generate`` write recorded tokens."""
-
-    def __init__(self, answer: Sequence[int], begin: int) -> None:
-        self._answer, self._begin = answer, begin
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores[:, self._answer[input_ids.shape[1] - self._begin]] = torch.inf
-        return scores
-
-
-class TokenTimes:
-    """A streamer of ``generate`` that keeps when each token came."""
-
-    def __init__(self) -> None:
-        self.at_s: list[float] = []
-        self._is_prompt = True
-
-    def put(self, _value: torch.Tensor) -> None:
-        """Called with the prompt and then with each token, which is on the host by then."""
-        if not self._is_prompt:
-            self.at_s.append(time.perf_counter())
-        self._is_prompt = False
-
-    def end(self) -> None:
-        """Called after the last token."""
-
-
-def transformers_inputs(subject: Subject, image: ImageInput, token_ids: Sequence[int]) -> dict[str, Any]:
-    """What transformers' forward and generate take.
-
-    Args:
-        subject: the model.
-        image: patches and points.
-        token_ids: of the whole prompt.
-
-    Returns:
-        Keyword arguments on the model's device.
-    """
-    ids = torch.tensor([list(token_ids)])
-    pixels = torch.tensor(image.pixel_values)
-    inputs = {
-        "input_ids": ids,
-        "attention_mask": torch.ones_like(ids),
-        "pixel_values": pixels,
-        "image_grid_thw": torch.tensor([[1, *image.grid]]),
-    }
-    moved: dict[str, Any] = {name: value.to(subject.device) for name, value in inputs.items()}
-    moved["point_clouds"] = [torch.tensor(image.points, device=subject.device)]
-    return moved
-
-
-def run_transformers(
-    subject: Subject, inputs: dict[str, Any], answer: Sequence[int]
-) -> tuple[float, list[float], list[int]]:
-    """One answer of ``generate``.
-
-    Args:
-        subject: the model.
-        inputs: of ``transformers_inputs``.
-        answer: tokens it is made to write.
-
-    Returns:
-        Its beginning and the time of each token, seconds; and the tokens.
-    """
-    begin, times = inputs["input_ids"].shape[1], TokenTimes()
-    subject.synchronize()
-    start = time.perf_counter()
-    with torch.inference_mode():
-        written = subject.model.generate(
-            **inputs,
-            max_new_tokens=len(answer),
-            do_sample=False,
-            eos_token_id=subject.tokenizer.im_end,
-            pad_token_id=subject.tokenizer.im_end,
-            logits_processor=LogitsProcessorList([_Forced(answer, begin)]),
-            streamer=times,
-        )
-    return start, times.at_s, written[0, begin:].tolist()

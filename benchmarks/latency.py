@@ -6,30 +6,24 @@ of a frame when its processing begins, the time until the node listens, and what
 
 from __future__ import annotations
 
-import itertools
-import os
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.camera import TOPICS
 from benchmarks.frames import BenchFrames, bench_frames
-from n3d_ros.errors import BackendError
+from n3d_ros.bench.process import cpu_share
+
+if TYPE_CHECKING:
+    from n3d_ros.ros.measuring.observer import Observer
 
 NODE_MODULE, TRIVIAL_MODULE = "n3d_ros.ros.node", "benchmarks.trivial_node"
-READY_TIMEOUT_S = 60.0
-POLL_S = 0.01
 SETTLE_S = 2.0  # after the start, before idling is measured
 WARM_UP_S = 1.0  # of results that do not count: caches, first allocations
-ROOT = Path(__file__).resolve().parents[1]
-SESSIONS = itertools.count()
 CORE_STAGES = ("ground", "scene")  # what is not the ROS side of a frame
 
 
@@ -96,11 +90,12 @@ def measure_live(
     Raises:
         BackendError: the node did not come up.
     """
+    from n3d_ros.cli.live_session import camera_command, session_name, wait_until_ready
     from n3d_ros.cli.start import node_command, started
+    from n3d_ros.ros.measuring.observer import observing
     from n3d_ros.ros.session import ros_node
 
-    # A namespace of its own: a node of an earlier session that DDS still remembers must not be taken for this one.
-    namespace = f"bench_{os.getpid()}_{next(SESSIONS)}"
+    namespace = session_name("bench")
     command = node_command(namespace=namespace)
     command[command.index("-m") + 1] = module
     figures = LiveFigures(images=round(seconds * rate_hz))
@@ -117,92 +112,26 @@ def measure_live(
             if idle_s:
                 time.sleep(SETTLE_S)
                 figures.idle_share = cpu_share(process.pid, idle_s)
-            camera = [sys.executable, "-m", "benchmarks.camera", str(path)]
-            camera += ["--seconds", str(seconds), "--rate", str(rate_hz), "--namespace", namespace]
-            with started(camera, cwd=ROOT) as publisher:
-                _observe(node, namespace, figures, lambda: publisher.poll() is None)
+            camera = camera_command(path, seconds=seconds, rate_hz=rate_hz, namespace=namespace)
+            with started(camera) as publisher, observing(node, namespace) as observer:
+                observer.spin_while(lambda: publisher.poll() is None)
+                _take(figures, observer)
     return figures
 
 
-def wait_until_ready(node: Any, namespace: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Waits until both images have a subscriber.
-
-    Args:
-        node: the observer.
-        namespace: of the node that is waited for.
-        process: of that node.
-        log: what it wrote.
-
-    Raises:
-        BackendError: it ended, or did not come up in time.
-    """
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    images = [f"/{namespace}/{topic}" for topic in (TOPICS[0], TOPICS[2])]
-    while not all(node.count_subscribers(topic) for topic in images):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise BackendError(f"The node did not come up:\n{log.read_text(errors='replace')[-2000:]}")
-        time.sleep(POLL_S)
-
-
-def _observe(node: Any, namespace: str, figures: LiveFigures, is_running: Callable[[], bool]) -> None:
-    """Receives results until the camera is done."""
-    from n3d_msgs.msg import FrameReport, Object3DArray
-    from rclpy.executors import SingleThreadedExecutor
-
-    from n3d_ros.ros.conversions import stamp_to_ns
-
-    first_ns: list[int] = []
-    latency_by_stamp: dict[int, float] = {}
-    core_by_stamp: dict[int, float] = {}
-
-    def counts(stamp_ns: int) -> bool:
-        first_ns[:] = first_ns or [stamp_ns]
-        return stamp_ns - first_ns[0] > WARM_UP_S * 1e9
-
-    def on_objects(message: Any) -> None:
-        now_ns, stamp_ns = time.time_ns(), stamp_to_ns(message.header.stamp)
-        if counts(stamp_ns):
-            latency_by_stamp[stamp_ns] = (now_ns - stamp_ns) / 1e6
-
-    def on_report(message: Any) -> None:
-        stamp_ns = stamp_to_ns(message.header.stamp)
-        if counts(stamp_ns):
-            figures.age_at_start_ms.append(float(message.age_at_start_ms))
-            core_by_stamp[stamp_ns] = sum(s.duration_ms for s in message.stages if s.name in CORE_STAGES)
-            for stage in message.stages:
-                figures.stages.setdefault(stage.name, []).append(float(stage.duration_ms))
-        figures.dropped = {item.name: int(item.count) for item in message.frames_dropped}
-
-    node.create_subscription(Object3DArray, f"/{namespace}/n3d/objects", on_objects, 10)
-    node.create_subscription(FrameReport, f"/{namespace}/n3d/frame_report", on_report, 10)
-    executor = SingleThreadedExecutor(context=node.context)
-    executor.add_node(node)
-    try:
-        while is_running():
-            executor.spin_once(timeout_sec=0.05)
-    finally:
-        executor.shutdown()
-    figures.latency_ms = list(latency_by_stamp.values())
-    figures.ros_side_ms = [ms - core_by_stamp[at] for at, ms in latency_by_stamp.items() if at in core_by_stamp]
-
-
-def cpu_share(pid: int, seconds: float) -> float:
-    """The share of one core that a process takes.
-
-    Args:
-        pid: of the process.
-        seconds: how long to watch.
-
-    Returns:
-        0 for nothing, 1 for a whole core.
-    """
-    begin, start = time.monotonic(), _cpu_seconds(pid)
-    time.sleep(seconds)
-    return (_cpu_seconds(pid) - start) / (time.monotonic() - begin)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far, all threads (proc(5), fields utime and stime)."""
-    content = Path(f"/proc/{pid}/stat").read_text()
-    fields = content.rpartition(")")[2].split()  # the name before it may hold spaces
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _take(figures: LiveFigures, observer: Observer) -> None:
+    """What was observed after the first second."""
+    first_ns = min(observer.seen, default=0)
+    for stamp_ns, seen in observer.seen.items():
+        if stamp_ns - first_ns <= WARM_UP_S * 1e9:
+            continue
+        if seen.objects_ms is not None:
+            figures.latency_ms.append(seen.objects_ms)
+        if seen.age_at_start_ms is not None:
+            figures.age_at_start_ms.append(seen.age_at_start_ms)
+            for name, duration_ms in seen.stage_ms.items():
+                figures.stages.setdefault(name, []).append(duration_ms)
+            if seen.objects_ms is not None:
+                core_ms = sum(seen.stage_ms.get(name, 0.0) for name in CORE_STAGES)
+                figures.ros_side_ms.append(seen.objects_ms - core_ms)
+    figures.dropped = observer.counts.dropped

@@ -19,6 +19,7 @@ from benchmarks.figure import markdown as markdown
 from benchmarks.frames import REAL_FRAMES, bench_frames
 from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
 from benchmarks.robustness import asking_figures, endurance_figures, fuzzing_figures
+from n3d_ros.bench.machine import cpu_name
 from n3d_ros.errors import N3dError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -386,15 +387,8 @@ def machine() -> dict[str, Any]:
     Returns:
         Plain values.
     """
-    model = platform.processor()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0] if names else model
     return {
-        "cpu": model,
+        "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 2),

@@ -37,7 +37,17 @@ LAYERS: dict[str, set[str]] = {
         "model",
         "depth",
     },
-    "ros": {"errors", "settings", "geometry", "frame", "detection", "scene", "refine", "codec", "inference"},
+    "bench": {
+        "errors",
+        "geometry",
+        "frame",
+        "detection",
+        "codec",
+        "weights",
+        "model",
+        "inference",
+    },
+    "ros": {"errors", "settings", "geometry", "frame", "detection", "scene", "refine", "codec", "inference", "bench"},
     "cli": {
         "errors",
         "settings",
@@ -52,6 +62,7 @@ LAYERS: dict[str, set[str]] = {
         "model",
         "depth",
         "inference",
+        "bench",
         "ros",
     },
 }
@@ -71,6 +82,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "safetensors", "open3d", "trimesh", "tqdm"},
     "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime", "tensorrt"},
+    "bench": {"numpy", "torch", "transformers"},
 }
 """Packages outside the standard library that the layers without ROS may import."""
 
@@ -84,8 +96,8 @@ GRAPHS = (
 """What makes graphs and runs them."""
 
 EXTRA_PACKAGES: dict[str, tuple[str, ...]] = {
-    "torch": ("weights/*", "model/*", "depth/*", "depth/network/*", "inference/torch_*", *GRAPHS),
-    "transformers": ("model/*",),
+    "torch": ("weights/*", "model/*", "depth/*", "depth/network/*", "inference/torch_*", "bench/torch_*", *GRAPHS),
+    "transformers": ("model/*", "bench/torch_generate.py"),
     "safetensors": ("weights/*", "model/*", "depth/*", *GRAPHS),
     "onnx": ("inference/export/*",),
     "onnx_ir": ("inference/export/*",),

@@ -1,6 +1,6 @@
 """A camera in a process of its own: publishes colour, depth and calibrations at a steady rate, stamped with the clock.
 
-``python -m benchmarks.camera FRAMES.npz --seconds 10 --rate 30``
+``python -m n3d_ros.ros.measuring.camera FRAMES.npz --seconds 10 --rate 30``
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
 
-from benchmarks.frames import BenchFrames
+from n3d_ros.bench.frames import BenchFrames
+from n3d_ros.ros.conversions import fill_stamp, intrinsics_to_camera_info
+from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
+from n3d_ros.ros.measuring.topics import FRAME_ID, TOPICS
+from n3d_ros.ros.session import ros_node
+from n3d_ros.ros.transport import apply_transport_profile
 
-FRAME_ID = "camera_color_optical_frame"
-TOPICS = ("rgb/image", "rgb/camera_info", "depth/image", "depth/camera_info")
+COUNTED_BYTES = 3  # the first pixel of the colour image holds its number
 DISCOVERY_S = 10.0  # longest wait for somebody to subscribe
 
 
@@ -46,20 +51,11 @@ def publish(frames: BenchFrames, seconds: float, rate_hz: float, *, namespace: s
         rate_hz: pairs per second.
         namespace: of the topics; empty: the root.
     """
-    from rclpy.qos import qos_profile_sensor_data
-    from sensor_msgs.msg import CameraInfo, Image
-
-    from n3d_ros.ros.conversions import fill_stamp, intrinsics_to_camera_info
-    from n3d_ros.ros.image_codec import depth_to_image_msg, rgb_to_image_msg
-    from n3d_ros.ros.session import ros_node
-    from n3d_ros.ros.transport import apply_transport_profile
-
     apply_transport_profile()
     # The images are made beforehand: while it publishes, the camera must not take the processor from the node.
     where = {"stamp_ns": 0, "frame_id": FRAME_ID}
     colors = [rgb_to_image_msg(rgb, **where) for rgb in frames.rgb]  # type: ignore[arg-type]
-    metres = np.where(frames.depth_mm > 0, frames.depth_mm.astype(np.float32) / 1000, np.nan)
-    depths = [depth_to_image_msg(depth, **where) for depth in metres]  # type: ignore[arg-type]
+    depths = [depth_to_image_msg(depth, **where) for depth in frames.depth_m]  # type: ignore[arg-type]
     info = intrinsics_to_camera_info(frames.intrinsics, stamp_ns=0, frame_id=FRAME_ID)
     prefix = f"/{namespace}" if namespace else ""
     with ros_node("bench_camera") as node:
@@ -75,6 +71,8 @@ def publish(frames: BenchFrames, seconds: float, rate_hz: float, *, namespace: s
         for i in range(round(seconds * rate_hz)):
             time.sleep(max(0.0, begin + i / rate_hz - time.monotonic()))
             color, depth = colors[i % len(colors)], depths[i % len(depths)]
+            for place in range(COUNTED_BYTES):  # no two images are the same: what is kept of one serves no other
+                color.data[place] = i >> 8 * place & 255
             messages = (color, info, depth, info)
             now_ns = time.time_ns()
             for message in messages:
