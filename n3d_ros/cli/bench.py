@@ -18,6 +18,7 @@ EXAMPLES = """\
   n3d bench endurance --minutes 30
   n3d bench language_model
   n3d bench depth_quality --depth-model ~/models/DA3-SMALL
+  n3d bench speed                         # a command of its own, which needs no checkout
 """
 NEEDS_ROS = True
 
@@ -78,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     if importlib.util.find_spec("benchmarks") is None:
-        raise ConfigurationError("n3d bench: the measurements are not installed; run it in a checkout of n3d_ros.")
+        raise ConfigurationError(
+            "n3d bench: the measurements are not installed; run it in a checkout of n3d_ros (`n3d bench speed` needs "
+            "none)."
+        )
     from benchmarks.report import json_line, markdown, measure
 
     figures = measure(

@@ -85,11 +85,18 @@ def model_parameters(args: argparse.Namespace) -> dict[str, str]:
     Returns:
         Value by name, in YAML; empty without a model. A folder by its full path.
     """
-    return {"model": _quoted_source(args.model)} if args.model else {}
+    return {"model": quoted_source(args.model)} if args.model else {}
 
 
-def _quoted_source(model: str) -> str:
-    """A folder by its full path, or a hub id, in YAML; quoted: a name such as 7 or yes is text, too."""
+def quoted_source(model: str) -> str:
+    """A model as a parameter's value; quoted: a name such as 7 or yes is text, too.
+
+    Args:
+        model: a folder, a hub id or a packaged model.
+
+    Returns:
+        YAML; a folder by its full path.
+    """
     folder = Path(model).expanduser()
     return json.dumps(str(folder.resolve()) if folder.is_dir() else model, ensure_ascii=False)
 
@@ -133,7 +140,7 @@ def depth_parameters(args: argparse.Namespace) -> dict[str, str]:
     if args.depth_model and not source:
         source = implied_depth_source(args.params, getattr(args, "name", None) or "n3d")
     named = {"depth_model.model": args.depth_model, "depth_model.metric_model": args.metric_model}
-    values = {name: _quoted_source(model) for name, model in named.items() if model}
+    values = {name: quoted_source(model) for name, model in named.items() if model}
     return {**({"depth_source": source} if source else {}), **values}
 
 

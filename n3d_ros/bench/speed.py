@@ -1,0 +1,245 @@
+"""The bare part of the speed measurement: loads runtimes, lets them take turns, and gives the rows of the table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from n3d_ros.bench.answers import TRANSFORMERS, Answerer, TransformersAnswerer, answer_in_turn, answer_rows
+from n3d_ros.bench.frames import BenchFrames
+from n3d_ros.bench.looks import energy_rows, look_in_turn, look_rows
+from n3d_ros.bench.power import meters
+from n3d_ros.bench.process import resident_bytes
+from n3d_ros.bench.subjects import Subject, Wanted, check_backend, load_subject, titled
+from n3d_ros.bench.table import Row
+from n3d_ros.bench.torch_device import NOMINAL_BYTES_PER_S, bandwidth, device_of, used_on_device
+from n3d_ros.errors import BackendError, InputError, N3dError
+from n3d_ros.inference.graphs import has_graphs
+from n3d_ros.inference.language_model.config import LanguageModelConfig
+
+LEAST_FRAMES = 2  # of the latest image the computation is kept
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured.
+
+    Args:
+        models: as users name them.
+        backends: of each; "auto" is what the model's files are for. A checkpoint's graphs are made for "onnx".
+        device: where all of them compute.
+        dtype: of the weights.
+        repeats: looks and answers at each frame, after one that warms up.
+        transformers: whether ``generate`` is measured beside checkpoints.
+    """
+
+    models: tuple[str, ...]
+    backends: tuple[str, ...] = ("auto",)
+    device: str = "auto"
+    dtype: str = "auto"
+    repeats: int = 3
+    transformers: bool = True
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuses what cannot be measured, before anything is loaded.
+
+    Args:
+        plan: what is to be measured.
+
+    Raises:
+        ConfigurationError: an unknown backend or device, or a setting out of its range.
+    """
+    for backend in plan.backends:
+        check_backend(backend)
+    for model in plan.models:
+        LanguageModelConfig(model=model, device=plan.device, dtype=plan.dtype)
+    device_of(plan.device)
+
+
+@contextmanager
+def planned(plan: Plan, tell: Progress) -> Iterator[tuple[list[Wanted], list[Row]]]:
+    """The runtimes of a plan; graphs are made of checkpoints where they are asked for, and removed after the body.
+
+    Args:
+        plan: what is to be measured.
+        tell: told how far it is.
+
+    Yields:
+        Runtimes to load, and rows about those that cannot be.
+    """
+    with tempfile.TemporaryDirectory(prefix="n3d_speed_") as folder:
+        wanted: list[Wanted] = []
+        rows: list[Row] = []
+        for model, title in zip(plan.models, titled(plan.models), strict=True):
+            for backend in plan.backends:
+                config = LanguageModelConfig(model=model, backend=backend, device=plan.device, dtype=plan.dtype)
+                checkpoint = "" if has_graphs(Path(model).expanduser()) else model
+                if backend == "onnx" and checkpoint:
+                    out = Path(folder) / str(len(wanted))
+                    try:
+                        _export(model, out, plan, lambda text, _share: tell(text, 0.0))
+                    except N3dError as error:
+                        rows.append(Row(figure="whole frame", of=f"{title}, {backend}", note=error.message))
+                        continue
+                    config, checkpoint = replace(config, model=str(out)), ""
+                wanted.append(Wanted(title=title, config=config, checkpoint=checkpoint))
+        yield wanted, rows
+
+
+def _export(model: str, out: Path, plan: Plan, tell: Progress) -> None:
+    """A checkpoint as graphs."""
+    try:
+        from n3d_ros.inference.export.language_model import ExportOptions, export_language_model
+    except ImportError as error:
+        raise BackendError(f"Graphs are made with {error.name}, which is not installed.") from error
+    dtype = "float32" if plan.dtype == "auto" else plan.dtype
+    export_language_model(model, out, ExportOptions(dtype=dtype), tell)  # type: ignore[arg-type]  # checked
+
+
+def measure_bare(
+    wanted: Sequence[Wanted], frames: BenchFrames, plan: Plan, tell: Progress
+) -> tuple[list[tuple[str, Wanted]], list[Row]]:
+    """All figures that need no node.
+
+    Args:
+        wanted: runtimes; loaded here and closed at the end.
+        frames: two at least.
+        plan: what is to be measured.
+        tell: told how far it is.
+
+    Returns:
+        The runtimes that could be loaded, each with its name in the table, and the rows.
+
+    Raises:
+        N3dError: none could be loaded, or the frames cannot be used.
+    """
+    if len(frames) < LEAST_FRAMES:
+        raise InputError(f"{frames.source}: expected at least {LEAST_FRAMES} images with depth, got {len(frames)}.")
+    subjects: list[Subject] = []
+    failed: list[tuple[Wanted, N3dError]] = []
+    with ExitStack() as stack:
+        for one in wanted:
+            try:
+                subject = load_subject(one, lambda text, _share: tell(text, 0.0))
+            except N3dError as error:
+                failed.append((one, error))
+                continue
+            stack.callback(subject.grounder.close)
+            subjects.append(subject)
+        if not subjects:
+            raise failed[0][1] if failed else BackendError("None of the models could be made ready.")
+        rows = [
+            Row(figure="whole frame", of=f"{one.title}, {one.config.backend}", note=error.message)
+            for one, error in failed
+        ]
+        return [(one.name, one.wanted) for one in subjects], [*rows, *bare_rows(subjects, frames, plan, tell)]
+
+
+def bare_rows(subjects: Sequence[Subject], frames: BenchFrames, plan: Plan, tell: Progress) -> list[Row]:
+    """All figures that need no node.
+
+    Args:
+        subjects: loaded runtimes.
+        frames: two at least.
+        plan: what is to be measured.
+        tell: told how far it is.
+
+    Returns:
+        Rows.
+
+    Raises:
+        GroundingError: no frame has usable depth.
+    """
+    shown, device = frames.rgbd_frames(), device_of(plan.device)
+    tell("Measuring the memory's bandwidth", 0.0)
+    limit, rows = _bandwidth_rows(plan)
+    total = 2 * (plan.repeats + 1) * len(shown)
+    done = 0
+
+    def advance(what: str) -> None:
+        nonlocal done
+        done += 1
+        tell(what, done / total)
+
+    times = look_in_turn(subjects, shown, plan.repeats, lambda: advance("Looking at frames"))
+    note = f"{frames.source}; {plan.repeats} looks at each, in turn"
+    rows += [*load_rows(subjects), *look_rows(times, note)]
+    answerers = [Answerer(subject, shown) for subject in subjects]
+    theirs, skipped = _transformers_beside(answerers, plan)
+    answer_in_turn(answerers, theirs, plan.repeats, lambda: advance("Writing answers"))
+    rows += [*answer_rows(answerers, theirs, limit), *skipped]
+    host = Row(figure="memory of the process, peak", p50=resident_bytes(peak=True) / 2**20, unit="MiB",
+               note=f"all of {len(subjects) + len(theirs)} together, since the last was loaded")  # fmt: skip
+    rows.append(host)
+    if device.type == "cuda":
+        rows.append(Row(figure="memory of the GPU in use", p50=used_on_device(device) / 2**20, unit="MiB",
+                        note="of everything on it, at the end"))  # fmt: skip
+    tell("Measuring power", 1.0)
+    gpu = (device.index or 0) if device.type == "cuda" else None
+    return [*rows, *energy_rows(subjects, shown, meters(gpu=gpu))]
+
+
+def load_rows(subjects: Sequence[Subject]) -> list[Row]:
+    """What loading took.
+
+    Args:
+        subjects: loaded runtimes.
+
+    Returns:
+        Rows.
+    """
+    rows = [
+        Row(figure="loading", of=one.name, p50=one.load_s, unit="s", note=f"on {one.runtime.backend.device}")
+        for one in subjects
+    ]
+    for figure, part in (("memory, loading", "host_bytes"), ("memory of the GPU, loading", "device_bytes")):
+        rows += [
+            Row(figure=figure, of=one.name, p50=value / 2**20, unit="MiB", note="most that was added meanwhile")
+            for one in subjects
+            if (value := getattr(one, part)) == value
+        ]
+    return rows
+
+
+def _bandwidth_rows(plan: Plan) -> tuple[float, list[Row]]:
+    """What the memory gives, and the rows about it."""
+    device = device_of(plan.device)
+    speed = bandwidth(device)
+    rows = [
+        Row(figure=f"memory bandwidth, {name}", p50=value / 1e9, unit="GB/s", note=f"measured in this run on {device}")
+        for name, value in speed.items()
+    ]
+    known = _nominal(str(device)) if device.type == "cuda" else None
+    if known is not None:
+        rows.append(Row(figure="memory bandwidth, data sheet", p50=known / 1e9, unit="GB/s", note="taken as the limit"))
+    return known or speed["read"], rows
+
+
+def _nominal(device: str) -> float | None:
+    """The data sheet's bandwidth of a GPU that is known."""
+    from n3d_ros.inference.torch_devices import device_in_words
+
+    words = device_in_words(device_of(device))
+    return next((value for name, value in NOMINAL_BYTES_PER_S.items() if name in words), None)
+
+
+def _transformers_beside(answerers: Sequence[Answerer], plan: Plan) -> tuple[list[TransformersAnswerer], list[Row]]:
+    """``generate`` over each checkpoint's weights, once, and rows about models beside which it cannot be."""
+    theirs: list[TransformersAnswerer] = []
+    rows = []
+    for title in dict.fromkeys(one.subject.wanted.title for one in answerers):
+        of = [one for one in answerers if one.subject.wanted.title == title and one.subject.wanted.checkpoint]
+        why = "" if of else "exported graphs, which transformers does not run; name the weights too"
+        why = why if plan.transformers else "not asked for"
+        if not why:
+            try:
+                theirs.append(TransformersAnswerer(of[0]))
+            except N3dError as error:
+                why = error.message
+        rows += [Row(figure="answer alone", of=f"{title}, {TRANSFORMERS}", note=why)] if why else []
+    return theirs, rows
