@@ -32,6 +32,11 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "/").split())
 
 
+def _number(value: float) -> str:
+    """Four digits, or as many as there are before the point."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def percentiles(samples: Sequence[float]) -> tuple[float, float, float]:
     """Median, 95th and 99th percentile, between samples where they fall between two.
 
@@ -96,7 +101,7 @@ class Row:
         """Cells for the table."""
         if math.isnan(self.p50):
             return [self.figure, self.of, "not measured", "", "", "", self.note]
-        values = [f"{value:.4g}" if math.isfinite(value) else "" for value in (self.p50, self.p95, self.p99)]
+        values = [_number(value) if math.isfinite(value) else "" for value in (self.p50, self.p95, self.p99)]
         values[0] = f"{values[0]} {self.unit}".strip()
         return [self.figure, self.of, *values, str(self.count or ""), self.note]
 

@@ -40,6 +40,7 @@ NEEDS_ROS = False  # the bare part runs without; the node's part enters the envi
 
 MAX_MODELS, MAX_RATES = 8, 8
 PACKAGED = "n3d-nano"
+BARE_SHARE = 0.5  # of the progress bar
 Progress = Callable[[str, float], None]
 
 
@@ -105,10 +106,15 @@ def run(args: argparse.Namespace) -> int:
             f"n3d bench speed needs the package {error.name}, which is not installed. Run `pip install "
             "'n3d_ros[model]'`, or `make setup MODEL=1` in a checkout."
         ) from error
+    load = _load_row()
     plan, frames = _plan(args), _frames(args)
     with told_progress("speed") as tell, planned(plan, tell) as (wanted, failed):
-        measured, rows = measure_bare(wanted, frames, plan, tell)
-        rows = [*failed, *rows, *_node_rows(args, measured, frames, why_no_node, tell)]
+        part = 1.0 if why_no_node else BARE_SHARE
+        measured, rows = measure_bare(wanted, frames, plan, lambda text, share: tell(text, part * share))
+        live = _node_rows(
+            args, measured, frames, why_no_node, lambda text, share: tell(text, part + share * (1 - part))
+        )
+        rows = [load, *failed, *rows, *live]
     line = json.dumps(_document(frames, rows), ensure_ascii=False)
     print(markdown(rows))
     print(line)
@@ -178,6 +184,14 @@ def _frames(args: argparse.Namespace) -> BenchFrames:
     from n3d_ros.bench.made_frames import made_frames
 
     return made_frames(args.frames)
+
+
+def _load_row() -> Row:
+    """How busy the machine is with other programs, before anything is measured."""
+    from n3d_ros.bench.table import Row
+
+    note = f"processes at work before the start, mean of a minute, on {len(os.sched_getaffinity(0))} cores"
+    return Row(figure="load of the machine", p50=os.getloadavg()[0], note=note)
 
 
 def _node_rows(

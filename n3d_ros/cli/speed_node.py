@@ -264,9 +264,17 @@ def node_rows(
         Rows.
     """
     rows: list[Row] = []
-    for name, config in named:
+    for number, (name, config) in enumerate(named):
+        done = number / len(named)
         try:
-            rows += measure_node(name, config, frames, rates_hz, seconds, tell)
-        except BackendError as error:  # noqa: PERF203 - a node per turn, seconds each
+            rows += measure_node(
+                name,
+                config,
+                frames,
+                rates_hz,
+                seconds,
+                lambda text, share, done=done: tell(text, done + share / len(named)),  # type: ignore[misc]
+            )
+        except BackendError as error:
             rows.append(Row(figure="node", of=name, note=error.message))
     return rows

@@ -33,6 +33,7 @@ def test_a_ratio_says_how_many_times_as_fast_the_second_is() -> None:
 def test_a_single_number_has_no_further_percentiles() -> None:
     row = Row(figure="power", p50=12.3456789, unit="W")
     assert row.cells[2:6] == ["12.35 W", "", "", ""]
+    assert Row(figure="latency", p50=18149.6, unit="ms").cells[2] == "18150 ms"
     assert row.plain["p50"] == 12.3457 and row.plain["p95"] is None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from n3d_ros.cli import bench_speed
+from n3d_ros.cli import bench_speed, environment
 from n3d_ros.cli import main as cli
 
 NAMED = "n3d: "
@@ -45,6 +45,12 @@ def test_without_ros_a_recording_is_refused_with_what_helps(
     monkeypatch.setattr(bench_speed, "_enter_ros", lambda: "Source your ROS distribution.")
     assert cli.main(["bench", "speed", "--bag", "my_bag"]) == cli.EXIT_FAILED
     assert "--bag: a recording is read with ROS's messages. Source your ROS distribution." in told(capsys)
+
+
+def test_why_there_is_no_ros_is_told_in_the_words_that_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "missing_modules", lambda: ("rclpy",))
+    monkeypatch.setenv(environment.GUARD_VARIABLE, "1")
+    assert "rclpy missing. Source your ROS distribution" in bench_speed._enter_ros()
 
 
 class TestWithTheModel:
