@@ -144,7 +144,7 @@ def self_test_lines(found: Mapping[str, float]) -> list[str]:
     for name, value in found.items():
         if name.endswith("_error"):
             lines.append(f"{name.replace('_', ' '):36} {100 * value:8.4f} %")
-        elif f"{name.removesuffix('_cosine')}_least_cosine" not in found and name.endswith("_cosine"):
+        elif name.endswith("_cosine") and name.removesuffix("_cosine").removesuffix("_least") not in FIGURES:
             lines.append(f"{name.removesuffix('_cosine').replace('_', ' '):36} {value:9.6f}")
     for name, words in FIGURES.items():
         if f"{name}_cosine" not in found:

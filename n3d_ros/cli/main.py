@@ -118,7 +118,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "engine clean": CommandEntry(
         summary="remove TensorRT engines that are not needed", module="n3d_ros.cli.engine_clean"
-    "export": CommandEntry(summary="write a model as ONNX graphs, for ONNX Runtime", module="n3d_ros.cli.export"),
+    ),
     "bench speed": CommandEntry(
         summary="measure how fast models are on this machine, bare and through the node",
         module="n3d_ros.cli.bench_speed",
