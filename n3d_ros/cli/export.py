@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from n3d_ros.cli.console import told_progress
+from n3d_ros.cli.console import table, told_progress
 from n3d_ros.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
+    from model_training.evaluation.weights_gate import WeightsGate
     from n3d_ros.inference.export.folders import Exported
 
 SUMMARY = "write a model as ONNX graphs for ONNX Runtime (and, later, TensorRT)"
@@ -18,15 +19,23 @@ EXAMPLES = """\
   n3d export n3d-nano --out ~/graphs/n3d-nano                          # any camera, float32: for ONNX Runtime
   n3d export n3d-nano --out ~/graphs/n3d-nano-640 --image 640x480      # for one camera: all tables are constants
   n3d export yuxinhk/N3D-VLM --out ~/graphs/n3d-vlm --dtype bfloat16   # for a GPU; no CPU runs it
+  n3d export n3d-nano --out ~/graphs/n3d-int8 --weights int8           # and tells what boxes and answers lose by it
+  n3d export yuxinhk/N3D-VLM --out ~/graphs/n3d-int4 --dtype float16 --weights int4 --data my_bag --frames 40
   n3d export depth-anything/DA3-SMALL --out ~/graphs/da3 --image 640x480
   n3d export depth-anything/DA3-SMALL --out ~/graphs/da3-pair --image 640x480 --views 2 --poses
   n3d run bag --model ~/graphs/n3d-nano                                # or model:= of the node
 
 Every graph is run beside the network it was made of, and refused where it computes something else (bfloat16 cannot be
 run on a CPU). A language model's folder holds its tokenizer too: it is all that the node needs.
+
+Quantised weights (--weights) are those of the language model's attention and MLP; vision tower, embedding and output
+layer stay as --dtype says. Frames are looked at and asked about before and after; where boxes or answers lose more than
+--max-loss, nothing is written. Of a recording, what the model finds before is taken for the truth.
 """
 NEEDS_ROS = False
 MAX_SIDE_PX = 16_384
+GATE_OPTIONS = ("data", "frames", "max_loss")
+BAG_FILES = (".mcap", ".db3")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +75,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="safe: all of attention in float32, meant to be out of reach of fused kernels that compute wrongly; for "
         "float16 and bfloat16 (default fused)",
     )
+    language.add_argument(
+        "--weights",
+        choices=("float", "int8", "int4", "fp8"),
+        default="float",
+        help="numbers of attention and MLP (default float, as --dtype says): int8 or fp8 with a scale per output, int4 "
+        "with one per 128 inputs",
+    )
+    language.add_argument(
+        "--data", metavar="DATA", help="frames that the loss of --weights is measured on: a data set or a recording "
+        "(default: generated tabletops)"
+    )  # fmt: skip
+    language.add_argument("--frames", type=int, metavar="N", help="how many of them at most (24)")
+    language.add_argument(
+        "--max-loss", type=float, metavar="SHARE", help="largest fall of F1 of the boxes, and of the share of right "
+        "answers (0.05)"
+    )  # fmt: skip
     depth = parser.add_argument_group("depth models")
     depth.add_argument("--resolution", type=int, metavar="PX", help="longer side of the image in the network (504)")
     depth.add_argument("--views", type=int, metavar="N", help="views that are seen together (1)")
@@ -110,11 +135,45 @@ def _export_language_model(args: argparse.Namespace) -> Exported:
     """Graphs of a language model."""
     from n3d_ros.inference.export.language_model import ExportOptions, export_language_model
 
+    if args.weights == "float":
+        _refuse_gate_options(args, "--weights is needed to quantise")
     if args.resolution is not None or args.views is not None or args.poses:
         raise ConfigurationError(f"{args.model} is a language model: --resolution, --views and --poses are not for it.")
-    options = ExportOptions(dtype=args.dtype, image=args.image, attention=args.attention, tensorrt=args.tensorrt)
+    options = ExportOptions(
+        dtype=args.dtype, image=args.image, attention=args.attention, tensorrt=args.tensorrt, weights=args.weights
+    )
+    gate = None if args.weights == "float" else _gate(args)
     with told_progress("export") as tell:
-        return export_language_model(args.model, args.out, options, tell)
+        made = export_language_model(args.model, args.out, options, tell, gate)
+    if gate is not None:
+        from model_training.evaluation.weights_gate import HEADER
+
+        print(table(HEADER, gate.rows()))
+    return made
+
+
+def _gate(args: argparse.Namespace) -> WeightsGate:
+    """What judges quantised weights. Its measures are those of ``n3d eval``, beside which it lies."""
+    from model_training.evaluation.gate_frames import DEFAULT_FRAMES, GENERATED_SIZE, cases_of
+    from model_training.evaluation.weights_gate import DEFAULT_MAX_LOSS, WeightsGate
+    from n3d_ros.ros.bag import is_bag_folder
+
+    if args.data and (Path(args.data).suffix in BAG_FILES or is_bag_folder(Path(args.data).expanduser())):
+        from n3d_ros.cli.environment import ensure_ros_environment
+
+        ensure_ros_environment()
+    count = DEFAULT_FRAMES if args.frames is None else args.frames
+    return WeightsGate(
+        cases=cases_of(args.data or "", count, args.image or GENERATED_SIZE),
+        max_loss=DEFAULT_MAX_LOSS if args.max_loss is None else args.max_loss,
+    )
+
+
+def _refuse_gate_options(args: argparse.Namespace, why: str) -> None:
+    """Refuses options that would do nothing."""
+    names = [f"--{name.replace('_', '-')}" for name in GATE_OPTIONS if getattr(args, name) is not None]
+    if names:
+        raise ConfigurationError(f"{', '.join(names)}: only for quantised weights; {why}.")
 
 
 def _export_depth(args: argparse.Namespace) -> Exported:
@@ -124,8 +183,9 @@ def _export_depth(args: argparse.Namespace) -> Exported:
 
     if args.image is None:
         raise ConfigurationError(f"{args.model} is a depth model: name its camera's size, such as --image 640x480.")
-    if args.attention != "fused":
-        raise ConfigurationError(f"{args.model} is a depth model: --attention is not for it.")
+    if args.attention != "fused" or args.weights != "float":
+        raise ConfigurationError(f"{args.model} is a depth model: --attention and --weights are not for it.")
+    _refuse_gate_options(args, f"{args.model} is a depth model")
     options = DepthExportOptions(
         image=args.image,
         resolution=DEFAULT_RESOLUTION_PX if args.resolution is None else args.resolution,

@@ -15,8 +15,9 @@ A file that lacks a byte is named as such instead of answering nonsense.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -113,6 +114,9 @@ class LanguageModelGraphs(ExportedGraphs):
         vision_theta: base of its rotary frequencies.
         point_channels: whether it takes point values.
         grid: rows and columns of patches that the vision graph is made for; None: any.
+        weights: of the decoder's projections: "float" (as ``dtype`` says), "int8", "int4" or "fp8".
+        losses: what boxes and answers lost by that, see ``model_training.evaluation.weights_gate``; empty where
+            nothing is quantised, or nothing was measured.
     """
 
     KIND: ClassVar[str] = "language_model"
@@ -133,6 +137,17 @@ class LanguageModelGraphs(ExportedGraphs):
     vision_theta: float
     point_channels: bool
     grid: tuple[int, int] | None
+    weights: str = "float"
+    losses: dict[str, float] = field(default_factory=dict)
+
+    def lines(self) -> tuple[str, ...]:
+        """For a console.
+
+        Returns:
+            Lines of text.
+        """
+        told = ", ".join(f"{name} {value:.3g}" for name, value in self.losses.items()) or "not measured"
+        return (*ExportedGraphs.lines(self), *((f"{'losses':9} {told}",) if self.weights != "float" else ()))
 
     def required(self) -> tuple[str, ...]:
         """Files that the runtime reads.
@@ -153,9 +168,9 @@ class LanguageModelGraphs(ExportedGraphs):
         Returns:
             A few words.
         """
-        if self.grid is None:
-            return f"any image size, attention {self.attention}"
-        return f"{self.grid[1]}x{self.grid[0]} patches, attention {self.attention}"
+        images = "any image size" if self.grid is None else f"{self.grid[1]}x{self.grid[0]} patches"
+        weights = "" if self.weights == "float" else f"{self.weights} weights in the language model, "
+        return f"{weights}{images}, attention {self.attention}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +327,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "float16", "bfloat16"),
     "attention": ("fused", "safe"),
     "position_code": ("reference", "aligned", "none"),
+    "weights": ("float", "int8", "int4", "fp8"),
 }
 
 
@@ -333,6 +349,10 @@ def _value(entry: Field[Any], value: Any, file: Path) -> Any:
     if kind in _PLAIN:
         is_right = isinstance(value, _PLAIN[kind]) and isinstance(value, bool) == (kind == "bool")
         is_right = is_right and (kind not in ("int", "float") or value > 0)
+    elif kind == "dict[str, float]":
+        is_right = isinstance(value, dict) and all(
+            type(number) in (int, float) and math.isfinite(number) for number in value.values()
+        )
     elif kind.startswith("dict"):
         is_right = isinstance(value, dict) and all(isinstance(word, str) for word in value.values())
     elif value is None:

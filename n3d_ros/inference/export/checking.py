@@ -30,7 +30,7 @@ def largest_difference(tracing: Tracing, file: Path, *, seed: int = 0) -> tuple[
     Raises:
         BackendError: the graph or the network cannot be run here.
     """
-    session = OnnxSession(file, device=torch.device("cpu"))
+    session = OnnxSession(file, device=torch.device("cpu"), exact=True)
     traced = {**tracing.inputs, **tracing.listed}
     found = [_compared(tracing, session, given, seed) for given in (traced, tracing.others) if given]
     shares = {name: max(each[name] for each in found) for name in tracing.outputs}

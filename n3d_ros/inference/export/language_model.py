@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors.torch import save_file
@@ -15,6 +17,7 @@ from n3d_ros.codec.tokenizer import load_tokenizer
 from n3d_ros.errors import ConfigurationError
 from n3d_ros.inference.export.folders import Exported, check_image, checked_place, new_folder, versions, write_checked
 from n3d_ros.inference.export.operators import parse_version
+from n3d_ros.inference.export.quantizing import QuantizedWeight, WeightKind, quantize_decoder
 from n3d_ros.inference.export.tracing import trace_of_decoder, trace_of_vision
 from n3d_ros.inference.graphs import (
     DECODER,
@@ -64,12 +67,14 @@ class ExportOptions:
         image: width and height in pixels of the camera whose images alone will be shown; None: any size.
         attention: form of it.
         tensorrt: oldest TensorRT that shall read the graphs.
+        weights: of the decoder's attention and MLP; vision tower, embedding, norms and head keep ``dtype``.
     """
 
     dtype: DtypeName = "float32"
     image: tuple[int, int] | None = None
     attention: AttentionForm = "fused"
     tensorrt: str = "10.3"
+    weights: WeightKind = "float"
 
     def __post_init__(self) -> None:
         """Checks what can be checked before weights are read.
@@ -84,8 +89,37 @@ class ExportOptions:
             raise ConfigurationError("Attention safe: float32 graphs compute it so already; leave it out.")
 
 
+class Gate(Protocol):
+    """Looks at frames with a model before and after its weights are quantised, and refuses what lost too much."""
+
+    def before(self, loaded: LoadedModel, on_progress: Progress) -> None:
+        """Looks with the network as it is.
+
+        Args:
+            loaded: the model; it may be given other weights that compute the same.
+            on_progress: told how far it is, 0 to 1.
+        """
+        ...
+
+    def after(self, loaded: LoadedModel, folder: Path, on_progress: Progress) -> Mapping[str, float]:
+        """Looks once more.
+
+        Args:
+            loaded: the model, whose network computes with the rounded weights.
+            folder: of its graphs, complete.
+            on_progress: told how far it is, 0 to 1.
+
+        Returns:
+            What was lost, by name.
+
+        Raises:
+            BackendError: too much.
+        """
+        ...
+
+
 def export_language_model(
-    source: str, out: Path, options: ExportOptions, on_progress: Progress | None = None
+    source: str, out: Path, options: ExportOptions, on_progress: Progress | None = None, gate: Gate | None = None
 ) -> Exported:
     """Writes a model's graphs whole, or no folder.
 
@@ -94,21 +128,36 @@ def export_language_model(
         out: folder to write; one that an export wrote before is replaced.
         options: how.
         on_progress: told how far it is; what it raises ends it.
+        gate: of quantised weights; None: they are written unseen.
 
     Returns:
         What was made.
 
     Raises:
         ConfigurationError: files that cannot be used, no room, or ``out`` holds something else.
-        BackendError: the network cannot be written, or its graph computes something else.
+        BackendError: the network cannot be written, its graph computes something else, or the gate refuses it.
     """
     tell = on_progress or (lambda _sentence, _share: None)
+    gate = gate if options.weights != "float" else None
     out = checked_place(out)  # before the weights are read, which may take minutes
-    loaded = load_model(source, dtype=options.dtype, device="cpu", on_progress=lambda text, done: tell(text, done / 3))
+    parts = 3 if gate is None else 9
+    loaded = load_model(source, dtype=options.dtype, device="cpu", on_progress=_from(tell, 0, 1 / parts))
+    if gate is not None:
+        gate.before(loaded, _from(tell, 1 / 9, 4 / 9))
     with new_folder(out) as folder:
-        made = _write(folder, loaded, options, lambda text, done: tell(text, (1 + 2 * done) / 3))
+        made = _write(folder, loaded, options, _from(tell, *((1 / 3, 1.0) if gate is None else (4 / 9, 6 / 9))))
+        if gate is not None:
+            losses = gate.after(loaded, folder, _from(tell, 6 / 9, 1.0))
+            assert isinstance(made.graphs, LanguageModelGraphs)
+            made = replace(made, graphs=replace(made.graphs, losses=dict(losses)))
+            write_graphs(folder, made.graphs)
     tell(f"Exported to {out}", 1.0)
     return Exported(folder=out, graphs=made.graphs, differences=made.differences)
+
+
+def _from(tell: Progress, begin: float, end: float) -> Progress:
+    """The same listener, told of a part of the whole."""
+    return lambda sentence, done: tell(sentence, begin + (end - begin) * done)
 
 
 def grid_of(folder: Path, image: tuple[int, int]) -> tuple[int, int]:
@@ -133,7 +182,8 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
     tower = VisionGraph(loaded.model.model.visual)
     grid = None if options.image is None else grid_of(loaded.folder, options.image)
     dtype = dtype_name(decoder.dtype)
-    differences = _write_graphs(folder, tower, decoder, grid, options, lambda text, done: tell(text, 0.7 * done))
+    quantized = quantize_decoder(decoder, options.weights)
+    differences = _write_graphs(folder, tower, decoder, quantized, grid, options, lambda text, done: tell(text, 0.7 * done))
     tell("Keeping what the network says, for self-tests", 0.7)
     _write_goldens(folder, loaded, options, lambda text, done: tell(text, 0.7 + 0.2 * done))
     tell("Writing the embedding and checksums", 0.9)
@@ -164,6 +214,7 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
         vision_theta=tower.geometry.theta,
         point_channels=tower.point_embed is not None,
         grid=grid,
+        weights=options.weights,
         files={file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.name != CALIBRATION_FILE},
     )
     write_graphs(folder, graphs)
@@ -174,6 +225,7 @@ def _write_graphs(
     folder: Path,
     tower: VisionGraph,
     decoder: DecoderGraph,
+    quantized: Mapping[str, QuantizedWeight],
     grid: tuple[int, int] | None,
     options: ExportOptions,
     tell: Progress,
@@ -186,7 +238,10 @@ def _write_graphs(
     for number, form in enumerate(forms):
         for place, name in enumerate((VISION, DECODER)):
             tell(f"Writing {name}.onnx, and running it beside the network", (number + place / 2) / len(forms))
-            tracing = trace_of_vision(tower, grid, form) if name == VISION else trace_of_decoder(decoder, form)
+            if name == VISION:
+                tracing = trace_of_vision(tower, grid, form)
+            else:
+                tracing = replace(trace_of_decoder(decoder, form), quantized=quantized)
             file = folder / f"{name}.onnx"
             own = file if number == 0 else file.with_name(f"{name}{SAFE}.onnx")
             difference = write_checked(

@@ -1,5 +1,8 @@
 """From what torch traces to a graph that every TensorRT since 10.3 reads: operator set 17, tidy names, nothing else.
 
+Graphs with quantised weights stay in a later set, since their codes have no type in 17: what torch writes in 18 means
+the same in 19 and 21.
+
 torch writes operator set 18. What a network here uses of it differs from 17 in two respects only: reductions take
 their axes as an input, and ``Split`` knows a number of parts. Both are written back, and anything else that 17 does not
 have is refused by name rather than hoped for.
@@ -16,7 +19,9 @@ import onnx_ir as ir
 from n3d_ros.errors import BackendError
 
 OPSET = 17
-IR_VERSION = 8  # of onnx 1.12, which brought operator set 17
+IR_VERSIONS: Mapping[int, int] = {OPSET: 8, 19: 9, 21: 10}
+"""Operator sets that are written, and the file format that came with each (onnx 1.12, 1.14, 1.16)."""
+
 REDUCTIONS = frozenset({"ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceLogSumExp", "ReduceProd"})
 NEW_IN_18: Mapping[str, Mapping[str, object]] = {
     "Resize": {"antialias": 0, "keep_aspect_ratio_policy": "stretch", "axes": None},
@@ -32,26 +37,28 @@ LATER = frozenset({"BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Col2I
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def lower(model: ir.Model) -> None:
-    """Writes a model of operator set 18 in the words of 17.
+def lower(model: ir.Model, opset: int = OPSET) -> None:
+    """Writes a model of operator set 18 in the words of 17, or of a later set.
 
     Its nodes are named by the modules they come from; what tracing left behind, such as paths of source files, is gone.
 
     Args:
         model: changed in place.
+        opset: one of ``IR_VERSIONS``.
 
     Raises:
-        BackendError: an operator, or a use of one, that 17 does not have.
+        BackendError: an operator, or a use of one, that the set does not have.
     """
     if model.functions:
         raise BackendError(f"Export: expected a graph without functions, got {sorted(map(str, model.functions))}.")
-    for node in model.graph:
-        _lower_node(node)
+    if opset == OPSET:
+        for node in model.graph:
+            _lower_node(node)
     _name_nodes(model.graph)
     _forget_origins(model)
     model.graph.opset_imports.clear()
-    model.graph.opset_imports[""] = OPSET
-    model.ir_version = IR_VERSION
+    model.graph.opset_imports[""] = opset
+    model.ir_version = IR_VERSIONS[opset]
 
 
 def _lower_node(node: ir.Node) -> None:

@@ -2,6 +2,10 @@
 
 Sources: operators.md of onnx-tensorrt 10.1 for what there has been since 10.0, and the release notes of TensorRT 10.14,
 10.15 and 11.0 for what came later. None of these parsers was run here.
+
+Weights in codes: the parser of 10.1 lists ``DequantizeLinear`` of int8, fp8 and int4, takes the size of int4's blocks
+from the shape of the scales, wants symmetric codes and an even last axis, and asks no operator set of it. Its list ends
+at set 20 all the same, and int4 needs 21: no TensorRT has read such a graph of ours.
 """
 
 from __future__ import annotations
@@ -50,6 +54,12 @@ UNFIT: Mapping[str, str] = MappingProxyType(
 """Standard operators that are read, and computed in a way that networks here cannot use."""
 
 
+CODES_SINCE: Mapping[str, Version] = MappingProxyType(
+    {"INT8": (10, 0), "FLOAT8E4M3FN": (10, 0), "INT4": (10, 0), "FLOAT4E2M1": (10, 8)}
+)
+"""Types of codes that ``DequantizeLinear`` reads, and the first version that does."""
+
+
 def parse_version(text: str) -> Version:
     """The first two numbers of a version.
 
@@ -88,15 +98,22 @@ def check_operators(nodes: Iterable[ir.Node], tensorrt: str) -> None:
     version = parse_version(tensorrt)
     missing: dict[str, str] = {}
     for node in nodes:
-        name = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
-        if name in SINCE_10 or SINCE.get(name, (1000, 0)) <= version:
-            continue
-        since = SINCE.get(name)
-        newer = "no version that is known" if since is None else f"TensorRT {since[0]}.{since[1]} or newer"
-        missing[name] = UNFIT.get(name, newer)
+        name, since = _needs(node)
+        if since is None or since > version:
+            newer = "no version that is known" if since is None else f"TensorRT {since[0]}.{since[1]} or newer"
+            missing[name] = UNFIT.get(name, newer)
     if missing:
         raise BackendError(
             f"The graph cannot be read by TensorRT {tensorrt}: "
             + "; ".join(f"{name} needs {wanted}" for name, wanted in sorted(missing.items()))
             + ". Export for a newer TensorRT, or in another form."
         )
+
+
+def _needs(node: ir.Node) -> tuple[str, Version | None]:
+    """A node's operator, with the type of its codes where it reads some, and the first version that has it."""
+    name = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
+    codes = node.inputs[0] if name == "DequantizeLinear" else None
+    if codes is not None and codes.dtype is not None:
+        return f"{name} of {codes.dtype.name}", CODES_SINCE.get(codes.dtype.name)
+    return name, (10, 0) if name in SINCE_10 else SINCE.get(name)

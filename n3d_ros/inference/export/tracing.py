@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from n3d_ros.depth.network import DepthNetwork
+from n3d_ros.inference.export.quantizing import QuantizedWeight
 from n3d_ros.model.decoder_graph import DecoderGraph
 from n3d_ros.model.point_channels import POINT_VALUES
 from n3d_ros.model.split_decoder import AttentionForm, SplitDecoder
@@ -37,6 +38,7 @@ class Tracing:
         outputs: names.
         named: of each input, axis and name of dimensions that may differ from call to call.
         others: names and tensors of other sizes that the graph must take too, to be run with; empty: there are none.
+        quantized: weights that stand in the graph as codes, by the name of the parameter; its numbers are theirs.
     """
 
     module: nn.Module
@@ -45,6 +47,7 @@ class Tracing:
     listed: Mapping[str, Tensor] = field(default_factory=dict)
     named: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     others: Mapping[str, Tensor] = field(default_factory=dict)
+    quantized: Mapping[str, QuantizedWeight] = field(default_factory=dict)
 
     def arguments(self) -> tuple[Any, ...]:
         """The positional arguments of ``forward``.

@@ -15,6 +15,7 @@ import torch
 from n3d_ros.errors import BackendError
 from n3d_ros.inference.export.lowering import lower
 from n3d_ros.inference.export.operators import check_operators
+from n3d_ros.inference.export.quantized_graph import opset_for, put_codes
 from n3d_ros.inference.export.tracing import Tracing
 
 TRACED_OPSET = 18  # the oldest that torch writes
@@ -37,7 +38,8 @@ def write_graph(tracing: Tracing, file: Path, *, tensorrt: str, weights_of: Path
         BackendError: torch cannot trace it, or it needs an operator that this TensorRT does not have.
     """
     model = traced(tracing)
-    lower(model)
+    lower(model, opset_for(tracing.quantized))
+    put_codes(model.graph, tracing.quantized)
     check_operators(model.graph, tensorrt)
     data = (weights_of or file).with_suffix(".data")
     if weights_of is None:
