@@ -81,7 +81,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "weights": {"numpy", "torch", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "safetensors", "open3d", "trimesh", "tqdm"},
-    "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime", "tensorrt"},
+    "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime", "tensorrt", "modelopt"},
     "bench": {"numpy", "torch", "transformers"},
 }
 """Packages outside the standard library that the layers without ROS may import."""
@@ -103,6 +103,7 @@ EXTRA_PACKAGES: dict[str, tuple[str, ...]] = {
     "onnx_ir": ("inference/export/*",),
     "onnxruntime": ("inference/onnx_*",),
     "tensorrt": ("inference/tensorrt/*",),
+    "modelopt": ("inference/export/smoothing.py",),
     "huggingface_hub": ("weights/*", "model/*"),
     "psutil": ("weights/*", "model/*"),
     "open3d": ("depth/evaluation/*",),

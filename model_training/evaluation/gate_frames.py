@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,8 +19,31 @@ from n3d_ros.errors import ConfigurationError
 from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
 
 DEFAULT_FRAMES = 24
+LEARNT_FRAMES = 8  # that ModelOpt learns from
 QUESTIONS = 4  # per frame
 GENERATED_SIZE = (640, 480)  # pixels
+
+
+def divided(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Frames to judge by, and others to learn from, which lie evenly among them.
+
+    Args:
+        cases: all frames.
+
+    Returns:
+        Judged, learnt.
+
+    Raises:
+        ConfigurationError: fewer than two.
+    """
+    if len(cases) < 2:
+        raise ConfigurationError("ModelOpt learns from other frames than those that judge it: name 2 or more.")
+    count = min(LEARNT_FRAMES, len(cases) // 2)
+    learnt = set(np.linspace(0, len(cases) - 1, count).round().astype(int).tolist())
+    return (
+        tuple(one for k, one in enumerate(cases) if k not in learnt),
+        tuple(one for k, one in enumerate(cases) if k in learnt),
+    )
 
 
 def cases_of(data: str, count: int, size: tuple[int, int]) -> tuple[Case, ...]:

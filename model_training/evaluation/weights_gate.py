@@ -32,11 +32,13 @@ from n3d_ros.codec.input_options import read_input_options
 from n3d_ros.codec.tokenizer import load_tokenizer
 from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.inference.export.smoothing import PACKAGE, SeenInputs, modelopt_version, smooth
 from n3d_ros.inference.language_model.calibration import read_calibration
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
 from n3d_ros.inference.language_model.loading import Runtime
 from n3d_ros.inference.torch_backend import TorchBackend
+from n3d_ros.model.decoder_graph import DecoderGraph
 
 if TYPE_CHECKING:
     from n3d_ros.model.checkpoint import LoadedModel
@@ -99,12 +101,14 @@ class WeightsGate:
 
     Args:
         cases: frames; where none has a known object, what the unquantised model finds is taken for the truth.
+        learnt: frames that ModelOpt learns from, none of ``cases``; empty: weights are rounded as they are.
         max_loss: most that F1 and the share of right answers may fall, 0 to 1.
         capacity: longest sequence, tokens.
         seen: what the unquantised and the quantised model made of the frames, once they have looked.
     """
 
     cases: Sequence[Case]
+    learnt: Sequence[Case] = ()
     max_loss: float = DEFAULT_MAX_LOSS
     capacity: int = LanguageModelConfig().capacity
     seen: list[Looks] = field(default_factory=list)
@@ -125,17 +129,24 @@ class WeightsGate:
         """Whether frames come with their objects."""
         return any(case.record.objects for case in self.cases)
 
+    @property
+    def made_with(self) -> Mapping[str, str]:
+        """What besides rounding had a part in the weights: its version, by name."""
+        return {PACKAGE: str(modelopt_version())} if self.learnt else {}
+
     def before(self, loaded: LoadedModel, on_progress: Tell) -> None:
-        """Looks with the network as it is.
+        """Looks with the network as it is; before, ModelOpt prepares it, where frames to learn from are given.
 
         Args:
-            loaded: the model.
+            loaded: the model; prepared, it computes the same.
             on_progress: told how far it is, 0 to 1.
 
         Raises:
             BackendError: it finds nothing, so that nothing could be lost.
         """
-        looker = self._looker(_in_torch(loaded, self.capacity))
+        if self.learnt:
+            self._prepare(loaded, on_progress)
+        looker = self._looker(_in_torch(loaded, TorchBackend(loaded, capacity=self.capacity)))
         try:
             if not self.has_truth:
                 self.cases = tuple(_taken_for_true(case, looker) for case in self.cases)
@@ -163,7 +174,9 @@ class WeightsGate:
             BackendError: more is lost than may be.
         """
         in_torch = str(loaded.model.lm_head.weight.dtype) == "torch.bfloat16"
-        looker = self._looker(_in_torch(loaded, self.capacity) if in_torch else None, str(folder))
+        looker = self._looker(
+            _in_torch(loaded, TorchBackend(loaded, capacity=self.capacity)) if in_torch else None, str(folder)
+        )
         try:
             self.seen.append(self._look(looker, "after", on_progress))
         finally:
@@ -225,6 +238,20 @@ class WeightsGate:
         measures = [(BOXES, Looks.f1, before, after)]
         return measures + ([(ANSWERS, Looks.answers, before, after)] if before.counts[:, 4].any() else [])
 
+    def _prepare(self, loaded: LoadedModel, tell: Tell) -> None:
+        """Shows frames to the model, and lets ModelOpt make its weights easier to round on what they came to."""
+        backend = _WatchedBackend(loaded, capacity=self.capacity)
+        seen, looker = SeenInputs(backend.graph), self._looker(_in_torch(loaded, backend))
+        try:
+            for number, case in enumerate(self.learnt, start=1):
+                tell(f"Learning from frame {number} of {len(self.learnt)}", 0.0)
+                looker.look(case.record)
+        finally:
+            seen.close()
+            looker.close()
+        tell("Preparing weights with ModelOpt", 0.0)
+        smooth(loaded.model.model.language_model, seen)
+
     def _looker(self, runtime: Runtime | None, model: str = "") -> GrounderLooker:
         config = LanguageModelConfig(model=model, device="cpu", capacity=self.capacity, kept_images=1)
         return GrounderLooker(LanguageModelGrounder(config, runtime=runtime))
@@ -250,10 +277,19 @@ def _counts(figures: Mapping[str, Any]) -> list[float]:
     return [boxes["hits"], boxes["found"], boxes["truths"], answers["right"], answers["judged"]]
 
 
-def _in_torch(loaded: LoadedModel, capacity: int) -> Runtime:
+class _WatchedBackend(TorchBackend):
+    """A runtime whose network can be watched."""
+
+    @property
+    def graph(self) -> DecoderGraph:
+        """The language model."""
+        return self._decoder.graph
+
+
+def _in_torch(loaded: LoadedModel, backend: TorchBackend) -> Runtime:
     """The network itself, ready to be asked."""
     return Runtime(
-        backend=TorchBackend(loaded, capacity=capacity),
+        backend=backend,
         tokenizer=load_tokenizer(loaded.folder),
         calibration=read_calibration(loaded.folder),
         position_code=loaded.position_code,

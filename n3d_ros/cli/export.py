@@ -34,7 +34,7 @@ layer stay as --dtype says. Frames are looked at and asked about before and afte
 """
 NEEDS_ROS = False
 MAX_SIDE_PX = 16_384
-GATE_OPTIONS = ("data", "frames", "max_loss")
+GATE_OPTIONS = ("quantizer", "data", "frames", "max_loss")
 BAG_FILES = (".mcap", ".db3")
 
 
@@ -81,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float",
         help="numbers of attention and MLP (default float, as --dtype says): int8 or fp8 with a scale per output, int4 "
         "with one per 128 inputs",
+    )
+    language.add_argument(
+        "--quantizer",
+        choices=("auto", "round", "modelopt"),
+        help="how int4 is made: by NVIDIA ModelOpt's AWQ, which learns from further frames of --data, or rounded to "
+        "nearest; auto (default): with ModelOpt where it is installed. int8 and fp8 are rounded to nearest",
     )
     language.add_argument(
         "--data", metavar="DATA", help="frames that the loss of --weights is measured on: a data set or a recording "
@@ -154,7 +160,7 @@ def _export_language_model(args: argparse.Namespace) -> Exported:
 
 def _gate(args: argparse.Namespace) -> WeightsGate:
     """What judges quantised weights. Its measures are those of ``n3d eval``, beside which it lies."""
-    from model_training.evaluation.gate_frames import DEFAULT_FRAMES, GENERATED_SIZE, cases_of
+    from model_training.evaluation.gate_frames import DEFAULT_FRAMES, GENERATED_SIZE, LEARNT_FRAMES, cases_of, divided
     from model_training.evaluation.weights_gate import DEFAULT_MAX_LOSS, WeightsGate
     from n3d_ros.ros.bag import is_bag_folder
 
@@ -162,11 +168,27 @@ def _gate(args: argparse.Namespace) -> WeightsGate:
         from n3d_ros.cli.environment import ensure_ros_environment
 
         ensure_ros_environment()
+    learns = _takes_modelopt(args)
     count = DEFAULT_FRAMES if args.frames is None else args.frames
-    return WeightsGate(
-        cases=cases_of(args.data or "", count, args.image or GENERATED_SIZE),
-        max_loss=DEFAULT_MAX_LOSS if args.max_loss is None else args.max_loss,
-    )
+    found = cases_of(args.data or "", count + LEARNT_FRAMES * learns, args.image or GENERATED_SIZE)
+    judged, learnt = divided(found) if learns else (found, ())
+    max_loss = DEFAULT_MAX_LOSS if args.max_loss is None else args.max_loss
+    return WeightsGate(cases=judged, learnt=learnt, max_loss=max_loss)
+
+
+def _takes_modelopt(args: argparse.Namespace) -> bool:
+    """Whether ModelOpt has a part in the weights."""
+    from n3d_ros.inference.export.smoothing import PACKAGE, modelopt_version
+
+    asked = args.quantizer or "auto"
+    if asked == "modelopt" and args.weights != "int4":
+        raise ConfigurationError(
+            f"--quantizer modelopt: for --weights int4; in {args.weights} the largest weight settles every scale, with "
+            "ModelOpt as with rounding. Leave it out."
+        )
+    if asked == "modelopt" and modelopt_version() is None:
+        raise BackendError(f"--quantizer modelopt needs the package {PACKAGE}; run `pip install {PACKAGE}`.")
+    return args.weights == "int4" and asked != "round" and modelopt_version() is not None
 
 
 def _refuse_gate_options(args: argparse.Namespace, why: str) -> None:

@@ -92,6 +92,11 @@ class ExportOptions:
 class Gate(Protocol):
     """Looks at frames with a model before and after its weights are quantised, and refuses what lost too much."""
 
+    @property
+    def made_with(self) -> Mapping[str, str]:
+        """What besides rounding had a part in the weights: its version, by name."""
+        ...
+
     def before(self, loaded: LoadedModel, on_progress: Progress) -> None:
         """Looks with the network as it is.
 
@@ -149,7 +154,8 @@ def export_language_model(
         if gate is not None:
             losses = gate.after(loaded, folder, _from(tell, 6 / 9, 1.0))
             assert isinstance(made.graphs, LanguageModelGraphs)
-            made = replace(made, graphs=replace(made.graphs, losses=dict(losses)))
+            made_with = {**made.graphs.made_with, **gate.made_with}
+            made = replace(made, graphs=replace(made.graphs, losses=dict(losses), made_with=made_with))
             write_graphs(folder, made.graphs)
     tell(f"Exported to {out}", 1.0)
     return Exported(folder=out, graphs=made.graphs, differences=made.differences)
