@@ -22,7 +22,15 @@ from model_training.evaluation.asked import same_class
 from model_training.evaluation.cases import Case, ListedCases
 from model_training.evaluation.detection import BY_CLASS, LEVELS
 from model_training.evaluation.found import Found
-from model_training.evaluation.gate_frames import QUESTIONS, with_questions
+from model_training.evaluation.gate_frames import (
+    DEFAULT_FRAMES,
+    GENERATED_SIZE,
+    LEARNT_FRAMES,
+    QUESTIONS,
+    cases_of,
+    divided,
+    with_questions,
+)
 from model_training.evaluation.looking import GrounderLooker
 from model_training.evaluation.matching import match
 from model_training.evaluation.overlap import aligned_iou
@@ -32,6 +40,7 @@ from n3d_ros.codec.input_options import read_input_options
 from n3d_ros.codec.tokenizer import load_tokenizer
 from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.geometry.arrays import FloatArray
+from n3d_ros.inference.export.quantizing import WeightKind
 from n3d_ros.inference.export.smoothing import PACKAGE, SeenInputs, modelopt_version, smooth
 from n3d_ros.inference.language_model.calibration import read_calibration
 from n3d_ros.inference.language_model.config import LanguageModelConfig
@@ -123,6 +132,11 @@ class WeightsGate:
             raise ConfigurationError("Quantised weights: expected frames to measure their loss on, got none.")
         if not 0 <= self.max_loss <= 1:
             raise ConfigurationError(f"--max-loss: expected a share from 0 to 1, got {self.max_loss:g}.")
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Of the table that ``rows`` fills."""
+        return HEADER
 
     @property
     def has_truth(self) -> bool:
@@ -217,7 +231,7 @@ class WeightsGate:
         return float(np.std([measure(before, frames) - measure(after, frames) for frames in draws]))
 
     def rows(self) -> list[list[str]]:
-        """What was measured, for a table under ``HEADER``.
+        """What was measured, for a table under ``header``.
 
         Returns:
             Cells.
@@ -268,6 +282,50 @@ class WeightsGate:
             found.append(Found.from_dict(line["found"]))
             problems += filter(None, [found[-1].problem])
         return Looks(counts=np.array(counts), found=tuple(found), problems=tuple(problems))
+
+
+def gate_for(
+    weights: WeightKind,
+    *,
+    size: tuple[int, int] | None = None,
+    quantizer: str = "auto",
+    data: str = "",
+    frames: int = DEFAULT_FRAMES,
+    max_loss: float = DEFAULT_MAX_LOSS,
+) -> WeightsGate:
+    """The gate that the options of ``n3d export`` describe.
+
+    Args:
+        weights: what they become.
+        size: of generated images, pixels; None: as cameras usually have it.
+        quantizer: "auto", "round" or "modelopt".
+        data: a data set or a recording; empty: generated tabletops.
+        frames: that judge, at most.
+        max_loss: see ``WeightsGate``.
+
+    Returns:
+        The gate.
+
+    Raises:
+        ConfigurationError: no frames, or options that do not go together.
+        BackendError: ModelOpt is asked for and not installed.
+    """
+    learns = _takes_modelopt(weights, quantizer)
+    found = cases_of(data, frames + LEARNT_FRAMES * learns if frames > 0 else frames, size or GENERATED_SIZE)
+    judged, learnt = divided(found) if learns else (found, ())
+    return WeightsGate(cases=judged, learnt=learnt, max_loss=max_loss)
+
+
+def _takes_modelopt(weights: WeightKind, asked: str) -> bool:
+    """Whether ModelOpt has a part in the weights."""
+    if asked == "modelopt" and weights != "int4":
+        raise ConfigurationError(
+            f"--quantizer modelopt: for --weights int4; in {weights} the largest weight settles every scale, with "
+            "ModelOpt as with rounding. Leave it out."
+        )
+    if asked == "modelopt" and modelopt_version() is None:
+        raise BackendError(f"--quantizer modelopt needs the package {PACKAGE}; run `pip install {PACKAGE}`.")
+    return weights == "int4" and asked != "round" and modelopt_version() is not None
 
 
 def _counts(figures: Mapping[str, Any]) -> list[float]:

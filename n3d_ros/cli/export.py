@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from n3d_ros.cli.console import table, told_progress
 from n3d_ros.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
-    from model_training.evaluation.weights_gate import WeightsGate
     from n3d_ros.inference.export.folders import Exported
 
 SUMMARY = "write a model as ONNX graphs for ONNX Runtime (and, later, TensorRT)"
@@ -35,6 +35,7 @@ layer stay as --dtype says. Frames are looked at and asked about before and afte
 NEEDS_ROS = False
 MAX_SIDE_PX = 16_384
 GATE_OPTIONS = ("quantizer", "data", "frames", "max_loss")
+GATE = "model_training.evaluation.weights_gate:gate_for"
 BAG_FILES = (".mcap", ".db3")
 
 
@@ -148,47 +149,26 @@ def _export_language_model(args: argparse.Namespace) -> Exported:
     options = ExportOptions(
         dtype=args.dtype, image=args.image, attention=args.attention, tensorrt=args.tensorrt, weights=args.weights
     )
-    gate = None if args.weights == "float" else _gate(args)
+    gate: Any = None if args.weights == "float" else _gate(args)
     with told_progress("export") as tell:
         made = export_language_model(args.model, args.out, options, tell, gate)
     if gate is not None:
-        from model_training.evaluation.weights_gate import HEADER
-
-        print(table(HEADER, gate.rows()))
+        print(table(gate.header, gate.rows()))
     return made
 
 
-def _gate(args: argparse.Namespace) -> WeightsGate:
-    """What judges quantised weights. Its measures are those of ``n3d eval``, beside which it lies."""
-    from model_training.evaluation.gate_frames import DEFAULT_FRAMES, GENERATED_SIZE, LEARNT_FRAMES, cases_of, divided
-    from model_training.evaluation.weights_gate import DEFAULT_MAX_LOSS, WeightsGate
+def _gate(args: argparse.Namespace) -> Any:
+    """What judges quantised weights: its measures are those of ``n3d eval``, and it lies beside them."""
     from n3d_ros.ros.bag import is_bag_folder
 
     if args.data and (Path(args.data).suffix in BAG_FILES or is_bag_folder(Path(args.data).expanduser())):
         from n3d_ros.cli.environment import ensure_ros_environment
 
         ensure_ros_environment()
-    learns = _takes_modelopt(args)
-    count = DEFAULT_FRAMES if args.frames is None else args.frames
-    found = cases_of(args.data or "", count + LEARNT_FRAMES * learns, args.image or GENERATED_SIZE)
-    judged, learnt = divided(found) if learns else (found, ())
-    max_loss = DEFAULT_MAX_LOSS if args.max_loss is None else args.max_loss
-    return WeightsGate(cases=judged, learnt=learnt, max_loss=max_loss)
-
-
-def _takes_modelopt(args: argparse.Namespace) -> bool:
-    """Whether ModelOpt has a part in the weights."""
-    from n3d_ros.inference.export.smoothing import PACKAGE, modelopt_version
-
-    asked = args.quantizer or "auto"
-    if asked == "modelopt" and args.weights != "int4":
-        raise ConfigurationError(
-            f"--quantizer modelopt: for --weights int4; in {args.weights} the largest weight settles every scale, with "
-            "ModelOpt as with rounding. Leave it out."
-        )
-    if asked == "modelopt" and modelopt_version() is None:
-        raise BackendError(f"--quantizer modelopt needs the package {PACKAGE}; run `pip install {PACKAGE}`.")
-    return args.weights == "int4" and asked != "round" and modelopt_version() is not None
+    module, _, function = GATE.partition(":")
+    make = getattr(importlib.import_module(module), function)
+    given = {name: value for name in GATE_OPTIONS if (value := getattr(args, name)) is not None}
+    return make(args.weights, size=args.image, **given)
 
 
 def _refuse_gate_options(args: argparse.Namespace, why: str) -> None:

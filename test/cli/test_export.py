@@ -71,11 +71,40 @@ def test_half_precision_for_a_gpu_says_that_it_was_not_run(tmp_path: Path, capsy
         load_runtime(LanguageModelConfig(model=str(out), device="cpu"))
 
 
+def test_quantised_weights_are_judged_told_kept_in_the_folder_and_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "int8"
+    command = ["export", PACKAGED_NAME, "--out", str(out), "--weights", "int8", "--frames", "2", "--max-loss", "1"]
+    assert cli.main([*command, "--image", CAMERA]) == 0
+    told = capsys.readouterr().out
+    assert "boxes (F1 at IoU 0.25)" in told and "int8 weights in the language model" in told
+    graphs = read_graphs(out, LanguageModelGraphs)
+    assert graphs.weights == "int8" and {"boxes", "corners_mm"} <= set(graphs.losses)
+    grounder = LanguageModelGrounder(LanguageModelConfig(model=str(out), device="cpu"))
+    assert grounder.ground(FRAME, GroundingRequest(up=None)).raw_detections
+    grounder.close()
+
+
+def test_weights_that_lose_what_the_model_knew_are_refused_and_leave_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from n3d_ros.inference.export import quantizing
+
+    monkeypatch.setattr(quantizing, "LARGEST_CODE", {"int8": 1.0})  # -1, 0 and 1 are all that is left
+    command = ["export", PACKAGED_NAME, "--out", str(tmp_path / "bad"), "--weights", "int8", "--frames", "2"]
+    assert cli.main([*command, "--image", CAMERA]) == cli.EXIT_FAILED
+    assert "at most 0.05 may be lost" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_depth_model_is_known_by_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_random_depth_model(tmp_path / "model", "tiny", seed=1)
     command = ["export", str(model), "--out", str(tmp_path / "graphs")]
     assert cli.main(command) == cli.EXIT_FAILED
     assert "--image 640x480" in capsys.readouterr().err
+    assert cli.main([*command, "--image", "160x120", "--weights", "int8"]) == cli.EXIT_FAILED
+    assert "--attention and --weights are not for it" in capsys.readouterr().err
     assert cli.main([*command, "--image", "160x120", "--resolution", "112"]) == 0
     assert "112x84 px" in capsys.readouterr().out
 
@@ -86,6 +115,7 @@ def test_a_depth_model_is_known_by_its_files(tmp_path: Path, capsys: pytest.Capt
         (["--image", "640"], "640x480"),
         (["--image", "0x480"], "640x480"),
         (["--dtype", "int8"], "invalid choice"),
+        (["--weights", "int3"], "invalid choice"),
     ],
 )
 def test_an_option_that_cannot_be_is_a_usage_error(
@@ -104,6 +134,11 @@ def test_an_option_that_cannot_be_is_a_usage_error(
         (PACKAGED_NAME, ["--tensorrt", "newest"], "expected two numbers"),
         (PACKAGED_NAME, ["--views", "0"], "not for it"),
         (PACKAGED_NAME, ["--attention", "safe"], "float32 graphs compute it so already"),
+        (PACKAGED_NAME, ["--max-loss", "0.1"], "--max-loss: only for quantised weights"),
+        (PACKAGED_NAME, ["--weights", "int8", "--max-loss", "7"], "expected a share from 0 to 1"),
+        (PACKAGED_NAME, ["--weights", "int8", "--frames", "0"], "expected 1 or more"),
+        (PACKAGED_NAME, ["--weights", "int8", "--data", "no/such/place"], "nothing is there"),
+        (PACKAGED_NAME, ["--weights", "int8", "--quantizer", "modelopt"], "for --weights int4"),
         ("nobody/nothing-of-this-name/here", [], "here"),
     ],
 )

@@ -38,8 +38,13 @@ DEPTH = DepthGraphs(
 )  # fmt: skip
 
 
+QUANTIZED = replace(LANGUAGE, weights="int4", losses={"boxes": 0.01, "corners_mm": 3})
+
+
 @pytest.mark.parametrize(
-    "graphs", [LANGUAGE, replace(LANGUAGE, grid=(18, 22)), DEPTH], ids=["any size", "one size", "depth"]
+    "graphs",
+    [LANGUAGE, replace(LANGUAGE, grid=(18, 22)), QUANTIZED, DEPTH],
+    ids=["any size", "one size", "quantised", "depth"],
 )
 def test_what_was_written_is_read(tmp_path: Path, graphs: Any) -> None:
     assert not has_graphs(tmp_path)
@@ -50,6 +55,12 @@ def test_what_was_written_is_read(tmp_path: Path, graphs: Any) -> None:
 
 def test_people_read_what_it_is() -> None:
     assert replace(LANGUAGE, grid=(18, 22)).lines()[1] == "graphs    float32, 22x18 patches, attention fused"
+    assert QUANTIZED.lines()[1] == (
+        "graphs    float32, int4 weights in the language model, any image size, attention fused"
+    )
+    assert QUANTIZED.lines()[-1] == "losses    boxes 0.01, corners_mm 3"
+    assert replace(QUANTIZED, losses={}).lines()[-1] == "losses    not measured"
+    assert not any("losses" in line for line in LANGUAGE.lines())
     assert DEPTH.lines()[2] == "licence   Apache-2.0"
     assert DEPTH.lines()[1] == "graphs    float32, 504x378 px, 2 views at a time with poses"
 
@@ -69,6 +80,10 @@ def test_people_read_what_it_is() -> None:
         ({"files": {}}, "expected a checksum of config.json, decoder.data"),
         ({"layers": -1}, "layers: expected int, got -1"),
         ({"attention": "flash"}, "attention: expected fused or safe"),
+        ({"weights": "int3"}, "weights: expected float or int8 or int4 or fp8, got 'int3'"),
+        ({"losses": {"boxes": "0.1"}}, "losses: expected"),
+        ({"losses": {"boxes": float("nan")}}, "losses: expected"),
+        ({"losses": [0.1]}, "losses: expected"),
         ({"surprise": 1}, "surprise"),
         ({"kind": "depth"}, "expected graphs of kind language_model"),
         ({"format": 99}, "in 99"),

@@ -1,8 +1,9 @@
 """Rounded weights in a graph: their codes as constants, and ``DequantizeLinear`` before the product that reads them.
 
-Standard operators only, each with the type that its operator set gives it. The codes lie with inputs first, (K, N), and
-are read by ``MatMul``: the pattern that ONNX Runtime (1.29 and 1.31 were looked at) replaces by a product that reads
-the codes themselves, and the one that ModelOpt writes for TensorRT.
+Standard operators only, each with the type that its operator set gives it. The codes lie with inputs first, (K, N),
+as ModelOpt writes them for TensorRT, and are read by ``Gemm``: ONNX Runtime (1.29 and 1.31 were looked at) replaces
+that by a product that reads the codes themselves. With outputs first it does not, nor with ``MatMul`` before the sum of
+a residual, which it joins to the product; then all weights are made anew in each step.
 """
 
 from __future__ import annotations
@@ -61,10 +62,8 @@ def put_codes(graph: ir.Graph, weights: Mapping[str, QuantizedWeight]) -> None:
         if node.op_type == "Transpose":
             _replace(graph, node, [codes])
         elif node.op_type == "Gemm" and index == 1 and _attributes(node) == TURNED:
-            bias = node.inputs[2] if len(node.inputs) > 2 else None
-            product = ir.node("MatMul", [node.inputs[0], codes.outputs[0]], name=f"{node.name}/MatMul")
-            added = [] if bias is None else [ir.node("Add", [product.outputs[0], bias], name=f"{node.name}/Add")]
-            _replace(graph, node, [codes, product, *added])
+            product = ir.node("Gemm", [node.inputs[0], codes.outputs[0], *node.inputs[2:]], name=node.name)
+            _replace(graph, node, [codes, product])
         else:
             raise BackendError(f"Export: expected a product with {name}, got {node.op_type} (node {node.name}).")
         del graph.initializers[name]

@@ -135,6 +135,25 @@ def test_a_graph_of_codes_computes_what_its_network_does_and_states_its_operator
     assert {node.domain for node in model.graph.node} == {""}
 
 
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_onnx_runtime_reads_the_codes_themselves(tmp_path: Path, kind: Any) -> None:
+    runtime = pytest.importorskip("onnxruntime", minversion="1.29")
+    written(tmp_path, kind)
+    options = runtime.SessionOptions()
+    options.log_severity_level, options.optimized_model_filepath = 3, str(tmp_path / "optimized.onnx")
+    runtime.InferenceSession(str(tmp_path / f"{kind}.onnx"), options, providers=["CPUExecutionProvider"])
+    found = [node.op_type for node in onnx.load(str(tmp_path / "optimized.onnx")).graph.node]
+    assert found.count("MatMulNBits") == 8 and "DequantizeLinear" not in found
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        written(tmp_path / folder, "int4")
+    for name in ("int4.onnx", "int4.data"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
 def test_codes_take_the_room_that_they_say(tmp_path: Path) -> None:
     sizes = {}
     for kind in ("float", "int8", "int4"):
