@@ -81,7 +81,18 @@ THIRD_PARTY: dict[str, set[str]] = {
     "weights": {"numpy", "torch", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "model": {"numpy", "torch", "transformers", "safetensors", "huggingface_hub", "psutil", "tqdm"},
     "depth": {"numpy", "scipy", "cv2", "PIL", "torch", "safetensors", "open3d", "trimesh", "tqdm"},
-    "inference": {"numpy", "scipy", "cv2", "torch", "safetensors", "onnx", "onnx_ir", "onnxruntime", "tensorrt", "modelopt"},
+    "inference": {
+        "numpy",
+        "scipy",
+        "cv2",
+        "torch",
+        "safetensors",
+        "onnx",
+        "onnx_ir",
+        "onnxruntime",
+        "tensorrt",
+        "modelopt",
+    },
     "bench": {"numpy", "torch", "transformers"},
 }
 """Packages outside the standard library that the layers without ROS may import."""

@@ -82,9 +82,9 @@ LIMITS: Mapping[str, Limits] = {
     "float16": Limits(cosine=0.999, least_cosine=0.97, same_choice=0.98, box_mm=10.0, same_boxes=0.75),
     "bfloat16": Limits(cosine=0.98, least_cosine=0.8, same_choice=0.95, box_mm=25.0, same_boxes=0.75),
 }
-"""By the dtype of the weights. Half precision: about twice as far as n3d-nano in that dtype is from itself in float32, with
-PyTorch on a CPU (bfloat16: mean cosine 0.992, least 0.91, 97.7 % the same, 7.5 mm; float16: 0.9999, 0.9987, 100 %, 3.4
-mm). Nothing of it was measured on a GPU. Wrong kernels are much farther away."""
+"""By the dtype of the weights. Half precision: about twice as far as n3d-nano in that dtype is from itself in float32,
+with PyTorch on a CPU (bfloat16: mean cosine 0.992, least 0.91, 97.7 % the same, 7.5 mm; float16: 0.9999, 0.9987, 100 %,
+3.4 mm). Nothing of it was measured on a GPU. Wrong kernels are much farther away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

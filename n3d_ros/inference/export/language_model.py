@@ -189,7 +189,9 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
     grid = None if options.image is None else grid_of(loaded.folder, options.image)
     dtype = dtype_name(decoder.dtype)
     quantized = quantize_decoder(decoder, options.weights)
-    differences = _write_graphs(folder, tower, decoder, quantized, grid, options, lambda text, done: tell(text, 0.7 * done))
+    differences = _write_graphs(
+        folder, tower, decoder, quantized, grid, options, lambda text, done: tell(text, 0.7 * done)
+    )
     tell("Keeping what the network says, for self-tests", 0.7)
     _write_goldens(folder, loaded, options, lambda text, done: tell(text, 0.7 + 0.2 * done))
     tell("Writing the embedding and checksums", 0.9)
