@@ -99,8 +99,8 @@ THIRD_PARTY: dict[str, set[str]] = {
 
 GRAPHS = (
     "inference/onnx_*",
-    "inference/graph_backend.py",
-    "inference/self_test.py",
+    "inference/graph_*",
+    "inference/*self_test.py",
     "inference/export/*",
     "inference/tensorrt/*",
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from n3d_ros.bench.frames import BenchFrames
-from n3d_ros.geometry.arrays import Float32Array, FloatArray
+from n3d_ros.geometry.arrays import Float32Array
 from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.inference.drawn_blocks import Block, draw, rays_of
 
 CAMERA = CameraIntrinsics(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)
 SEED = 7
@@ -24,17 +23,6 @@ COLORS = (
 )  # fmt: skip
 TABLE_COLOR, FLOOR_COLOR, WALL_COLOR = (150, 110, 75), (105, 105, 110), (190, 190, 185)
 WALL_M = 3.5  # depth where no ray meets anything
-LIGHT = np.array([0.35, -0.3, 0.89])  # towards the light, table axes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Solid:
-    """A box: centre in table axes (m), half sides (m), turn about the vertical (rad), colour."""
-
-    center: FloatArray
-    half: FloatArray
-    yaw: float
-    color: tuple[int, int, int]
 
 
 def made_frames(count: int) -> BenchFrames:
@@ -57,45 +45,28 @@ def made_frames(count: int) -> BenchFrames:
 
 def _shot(random: np.random.Generator) -> tuple[np.ndarray, Float32Array]:
     """Colour (H, W, 3) uint8 and depth (H, W) float32 in metres of one table."""
-    origin, rays = _view(random)
-    nearest = np.full(rays.shape[:2], WALL_M)
-    color = np.broadcast_to(np.array(WALL_COLOR, dtype=np.float64), rays.shape).copy()
-    for solid in _solids(random):
-        depth, normal = _met(solid, origin, rays)
-        hit = depth < nearest
-        shade = 0.45 + 0.55 * np.clip(normal @ LIGHT, 0.0, 1.0)
-        nearest = np.where(hit, depth, nearest)
-        color = np.where(hit[..., None], shade[..., None] * np.array(solid.color), color)
-    noisy = nearest + random.normal(size=nearest.shape) * NOISE_1_PER_M * nearest**2
+    pitch, distance, around = random.uniform(*PITCH_RAD), random.uniform(*DISTANCE_M), random.uniform(-np.pi, np.pi)
+    ahead, rays = rays_of(CAMERA, pitch_rad=pitch, around_rad=around)
+    color, depth = draw(_solids(random), -distance * ahead, rays, behind_m=WALL_M, behind_color=WALL_COLOR)
+    noisy = depth + random.normal(size=depth.shape) * NOISE_1_PER_M * depth**2
     grain = random.normal(scale=4.0, size=color.shape)
     return np.clip(color + grain, 0, 255).astype(np.uint8), noisy.astype(np.float32)
 
 
-def _view(random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Where the camera is (3,), and the ray of each pixel (H, W, 3) of depth one; table axes, z up."""
-    pitch, distance, around = random.uniform(*PITCH_RAD), random.uniform(*DISTANCE_M), random.uniform(-np.pi, np.pi)
-    ahead = np.array([np.cos(pitch) * np.cos(around), np.cos(pitch) * np.sin(around), -np.sin(pitch)])
-    right = np.cross(ahead, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    down = np.cross(ahead, right)
-    v, u = np.mgrid[0 : CAMERA.height, 0 : CAMERA.width].astype(np.float64)
-    across, along = (u - CAMERA.cx) / CAMERA.fx, (v - CAMERA.cy) / CAMERA.fy
-    return -distance * ahead, ahead + across[..., None] * right + along[..., None] * down
-
-
-def _solids(random: np.random.Generator) -> list[_Solid]:
+def _solids(random: np.random.Generator) -> list[Block]:
     """Floor, table top and the boxes on it, which keep apart."""
-    flat = np.array([*TABLE_M, 0.04]) / 2
+    top = np.array([*TABLE_M, 0.04])
     solids = [
-        _Solid(np.array([0.0, 0.0, FLOOR_M - 0.02]), np.array([4.0, 4.0, 0.02]), 0.0, FLOOR_COLOR),
-        _Solid(np.array([0.0, 0.0, -flat[2]]), flat, 0.0, TABLE_COLOR),
+        Block(center=np.array([0.0, 0.0, FLOOR_M - 0.02]), size=np.array([8.0, 8.0, 0.04]), color=FLOOR_COLOR),
+        Block(center=np.array([0.0, 0.0, -top[2] / 2]), size=top, color=TABLE_COLOR),
     ]
     places: list[tuple[float, float]] = []
     for color in random.permutation(len(COLORS))[: random.integers(OBJECTS[0], OBJECTS[1] + 1)]:
         half = np.array([*random.uniform(0.02, 0.055, 2), random.uniform(0.03, 0.09)])
         place = _free_place(random, places)
         places.append(place)
-        solids.append(_Solid(np.array([*place, half[2]]), half, random.uniform(-np.pi, np.pi), COLORS[color]))
+        center, yaw = np.array([*place, half[2]]), random.uniform(-np.pi, np.pi)
+        solids.append(Block(center=center, size=2 * half, color=COLORS[color], yaw_rad=yaw))
     return solids
 
 
@@ -106,18 +77,3 @@ def _free_place(random: np.random.Generator, taken: list[tuple[float, float]]) -
         if all(np.hypot(x - left, y - other) > 0.14 for left, other in taken):
             break
     return float(x), float(y)
-
-
-def _met(solid: _Solid, origin: FloatArray, rays: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Depth (H, W) where rays meet a box, inf where they do not, and the normals there (H, W, 3), by slabs."""
-    cos, sin = np.cos(solid.yaw), np.sin(solid.yaw)
-    solid_R_table = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    start, ways = solid_R_table @ (origin - solid.center), rays @ solid_R_table.T
-    with np.errstate(divide="ignore"):
-        first = (-np.copysign(solid.half, ways) - start) / ways
-        last = (np.copysign(solid.half, ways) - start) / ways
-    entry = first.max(axis=-1)
-    depth = np.where((entry > 0) & (entry <= last.min(axis=-1)), entry, np.inf)
-    face = first.argmax(axis=-1)
-    normal = np.where(np.arange(3) == face[..., None], -np.sign(ways), 0.0)
-    return depth, normal @ solid_R_table

@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
         ConfigurationError: no folder of graphs, or no room.
     """
     options, folder = options_of(args), args.graphs.expanduser()
-    from n3d_ros.inference.tensorrt.engines import build_engine, find_target
+    from n3d_ros.inference.tensorrt.engines import build_engine
+    from n3d_ros.inference.tensorrt.targets import find_target
 
     target = find_target(folder, options)
     print(f"{'machine':9} {target.machine.in_words()}")

@@ -87,7 +87,8 @@ def _self_test(args: argparse.Namespace) -> bool:
     options, folder = options_of(args), args.graphs.expanduser()
     with told_progress("self-test") as tell:
         if args.backend == "tensorrt":
-            from n3d_ros.inference.tensorrt.engines import find_target, measure_engine
+            from n3d_ros.inference.tensorrt.engines import measure_engine
+            from n3d_ros.inference.tensorrt.targets import find_target
 
             target = find_target(folder, options)
             found = measure_engine(target, store_of(args), tell)

@@ -12,8 +12,8 @@ from n3d_ros.cli.console import size_text
 from n3d_ros.errors import BackendError
 
 if TYPE_CHECKING:
-    from n3d_ros.inference.tensorrt.engines import EngineOptions
     from n3d_ros.inference.tensorrt.store import EngineStore, StoredEngine
+    from n3d_ros.inference.tensorrt.targets import EngineOptions
 
 FIGURES = {
     "vision": "picture",
@@ -79,7 +79,7 @@ def options_of(args: argparse.Namespace) -> EngineOptions:
         BackendError: a package is missing.
     """
     try:
-        from n3d_ros.inference.tensorrt.engines import EngineOptions
+        from n3d_ros.inference.tensorrt.targets import EngineOptions
     except ImportError as error:
         raise BackendError(
             f"n3d engine needs the package {error.name}, which is not installed. Run `pip install 'n3d_ros[model]'`, "

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.geometry.camera import CameraIntrinsics
+from n3d_ros.inference.drawn_blocks import Block, draw, rays_of
 
 _PITCH_RAD = 0.6  # of the camera, down
 _HEIGHT_M = 0.45  # of the camera above the table
-_TABLE_RGB = (150, 120, 90)
-_LIGHT = np.array([0.4, -0.5, 0.77])  # towards it; right, forward, up
+_FARTHEST_M = 5.0  # of what has depth
+_CHECK_PX, _CHECK_SHARE = 8, 0.1  # a pattern over everything, so that no patch is of one colour
 
 # Centre on the table and size (right, forward, up) in metres, and colour.
+_TABLE = Block(center=np.array([0.0, 0.0, -1.0]), size=np.array([100.0, 100.0, 2.0]), color=(150, 120, 90))
 _BLOCKS: tuple[tuple[tuple[float, float], tuple[float, float, float], tuple[int, int, int]], ...] = (
     ((-0.16, 0.58), (0.10, 0.08, 0.12), (200, 40, 40)),
     ((0.05, 0.70), (0.06, 0.06, 0.18), (40, 90, 200)),
@@ -35,42 +36,20 @@ def golden_frame(width: int, height: int) -> RgbdFrame:
     intrinsics = CameraIntrinsics(
         fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2, width=width, height=height
     )
-    u, v = np.meshgrid(np.arange(width), np.arange(height))
-    x, y = (u - intrinsics.cx) / focal, (v - intrinsics.cy) / focal  # of rays of z-depth 1: right and down
-    sine, cosine = np.sin(_PITCH_RAD), np.cos(_PITCH_RAD)
-    rays = np.stack([x, cosine - y * sine, -sine - y * cosine], axis=-1)  # right, forward, up
-    origin = np.array([0.0, 0.0, _HEIGHT_M])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        depth = np.where(rays[..., 2] < -1e-3, -origin[2] / rays[..., 2], np.inf)
-        normal = np.broadcast_to(np.array([0.0, 0.0, 1.0]), rays.shape).copy()
-        color = np.broadcast_to(np.array(_TABLE_RGB, dtype=np.float64), rays.shape).copy()
-        for (right, forward), size, rgb in _BLOCKS:
-            low = np.array([right - size[0] / 2, forward - size[1] / 2, 0.0])
-            entry, face = _entry_of_block(origin, rays, low, low + np.array(size))
-            nearer = entry < depth
-            depth, normal[nearer], color[nearer] = np.where(nearer, entry, depth), face[nearer], rgb
-    light = 0.4 + 0.6 * np.clip(normal @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
-    checks = 1.0 - 0.1 * (((u // 8) + (v // 8)) % 2)  # so that no patch is of one colour
-    is_near = depth < 5.0
-    rgb8 = np.where(is_near[..., None], color * light[..., None] * checks[..., None], 60.0 * checks[..., None])
+    _, rays = rays_of(intrinsics, pitch_rad=_PITCH_RAD)
+    blocks = [
+        Block(center=np.array([*place, size[2] / 2]), size=np.array(size), color=color)
+        for place, size, color in _BLOCKS
+    ]
+    color, depth = draw([_TABLE, *blocks], np.array([0.0, 0.0, _HEIGHT_M]), rays)
+    v, u = np.mgrid[0:height, 0:width]
+    checks = 1.0 - _CHECK_SHARE * (((u // _CHECK_PX) + (v // _CHECK_PX)) % 2)
+    is_near = depth < _FARTHEST_M
+    shown = np.where(is_near[..., None], color, 60.0) * checks[..., None]
     return RgbdFrame(
-        rgb=rgb8.round().astype(np.uint8),
+        rgb=shown.round().astype(np.uint8),
         depth_m=np.where(is_near, depth, np.nan).astype(np.float32),
         intrinsics=intrinsics,
         stamp_ns=0,
         frame_id="golden_optical_frame",
     )
-
-
-def _entry_of_block(
-    origin: NDArray[np.float64], rays: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where rays enter a block, as multiples of the rays and infinite where they miss it, and the normals there."""
-    to_low, to_high = (low - origin) / rays, (high - origin) / rays
-    near, far = np.fmin(to_low, to_high), np.fmax(to_low, to_high)
-    axis = near.argmax(axis=-1)
-    entry = near.max(axis=-1)
-    hits = (entry > 0) & (entry <= far.min(axis=-1))
-    normal = np.zeros_like(rays)
-    np.put_along_axis(normal, axis[..., None], -np.sign(np.take_along_axis(rays, axis[..., None], -1)), axis=-1)
-    return np.where(hits, entry, np.inf), normal

@@ -224,8 +224,8 @@ def _sessions(
 
 def _engines(folder: Path, kinds: Mapping[str, str], device: str) -> tuple[dict[str, GraphSession], torch.device, str]:
     """The engines that the cache has of the graphs of a folder."""
-    from n3d_ros.inference.tensorrt.engines import DepthTarget, EngineOptions, depth_session, find_target
     from n3d_ros.inference.tensorrt.store import EngineStore
+    from n3d_ros.inference.tensorrt.targets import DepthTarget, EngineOptions, depth_session, find_target
 
     target = find_target(folder, EngineOptions(device=device))
     assert isinstance(target, DepthTarget)

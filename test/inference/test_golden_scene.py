@@ -96,8 +96,8 @@ def test_blocks_stand_on_the_table_where_they_should(size: tuple[int, int]) -> N
 def test_the_pixel_in_the_middle_is_where_the_axis_meets_the_table() -> None:
     frame = golden_frame(641, 481)
     assert frame.depth_m[240, 320] == pytest.approx(HEIGHT_M / math.sin(PITCH_RAD), abs=1e-6)
-    # Light from (0.4, -0.5, 0.77) on a face that looks up; a light field of the checks: 320 // 8 + 240 // 8 is even.
-    light = 0.4 + 0.6 * 0.77 / math.hypot(0.4, 0.5, 0.77)
+    # Light of which 0.89 falls on a face that looks up; a light field of the checks: 320 // 8 + 240 // 8 is even.
+    light = 0.45 + 0.55 * 0.89
     assert frame.rgb[240, 320].tolist() == [round(value * light) for value in TABLE]
 
 

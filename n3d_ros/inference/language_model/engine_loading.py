@@ -27,8 +27,9 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
         BackendError: no TensorRT, no GPU, no engine that has passed its self-test, or too little memory.
     """
     try:
-        from n3d_ros.inference.tensorrt.engines import EngineOptions, build_engine, find_language_model, load_engine
+        from n3d_ros.inference.tensorrt.engines import build_engine, load_engine
         from n3d_ros.inference.tensorrt.store import ENGINE_REASON, EngineStore
+        from n3d_ros.inference.tensorrt.targets import EngineOptions, find_language_model
     except ImportError as error:
         raise missing_package(error) from error
     folder = Path(config.model).expanduser()

@@ -41,7 +41,7 @@ def _exported(factory: pytest.TempPathFactory, dtype: Any, source: str = "n3d-na
 def with_standin(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Puts the stand-in, on a machine of its own, in place of TensorRT and a GPU; gives what changes either."""
     torch = pytest.importorskip("torch", reason="the extra [model] is not installed")
-    from n3d_ros.inference.tensorrt import engines
+    from n3d_ros.inference.tensorrt import targets
     from n3d_ros.inference.tensorrt.machine import Machine
 
     def put(version: str = "10.3.0.26", mode: str = "", **facts: Any) -> Any:
@@ -53,9 +53,9 @@ def with_standin(monkeypatch: pytest.MonkeyPatch) -> Any:
             "multiprocessors": 16,
             "jetpack": "R36.4.3",
         }
-        monkeypatch.setattr(engines, "choose_gpu", lambda _device: torch.device("cpu"))
+        monkeypatch.setattr(targets, "choose_gpu", lambda _device: torch.device("cpu"))
         monkeypatch.setattr(
-            engines, "this_machine", lambda tensorrt, _device: Machine(tensorrt=tensorrt, **{**usual, **facts})
+            targets, "this_machine", lambda tensorrt, _device: Machine(tensorrt=tensorrt, **{**usual, **facts})
         )
         return trt
 

@@ -25,8 +25,9 @@ from n3d_ros.inference.golden_scene import golden_frame  # noqa: E402
 from n3d_ros.inference.graph_depth import load_depth_graphs  # noqa: E402
 from n3d_ros.inference.graphs import GOLDENS_FILE, DepthGraphs, read_graphs  # noqa: E402
 from n3d_ros.inference.onnx_session import OnnxSession  # noqa: E402
-from n3d_ros.inference.tensorrt.engines import EngineOptions, build_engine, find_target  # noqa: E402
+from n3d_ros.inference.tensorrt.engines import build_engine  # noqa: E402
 from n3d_ros.inference.tensorrt.store import EngineStore  # noqa: E402
+from n3d_ros.inference.tensorrt.targets import EngineOptions, find_target  # noqa: E402
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -74,7 +75,7 @@ def test_an_engine_is_built_and_taken_where_the_model_is_named(
     trt = with_standin()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("n3d_ros.inference.graph_depth.choose_device", lambda _device: torch.device("cuda", 0))
-    monkeypatch.setattr("n3d_ros.inference.tensorrt.engines.choose_device", lambda _device: CPU)
+    monkeypatch.setattr("n3d_ros.inference.tensorrt.targets.choose_device", lambda _device: CPU)
     camera = golden_frame(160, 120)
     views = [
         View(rgb=camera.rgb, intrinsics=camera.intrinsics),

@@ -17,13 +17,12 @@ from n3d_ros.errors import BackendError, CancelledError, ConfigurationError  # n
 from n3d_ros.inference.language_model.config import LanguageModelConfig  # noqa: E402
 from n3d_ros.inference.language_model.loading import load_runtime  # noqa: E402
 from n3d_ros.inference.tensorrt.engines import (  # noqa: E402
-    EngineOptions,
     build_engine,
-    find_target,
     load_engine,
     measure_engine,
 )
 from n3d_ros.inference.tensorrt.store import ENGINE_FILE, EngineStore  # noqa: E402
+from n3d_ros.inference.tensorrt.targets import EngineOptions, find_target  # noqa: E402
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -222,7 +221,7 @@ def test_with_auto_the_engine_is_taken_and_else_the_next_runtime_with_the_reason
     from n3d_ros.inference.language_model import ladder
 
     monkeypatch.setattr("n3d_ros.weights.placement.choose_device", lambda _device: torch.device("cuda", 0))
-    monkeypatch.setattr("n3d_ros.inference.tensorrt.engines.choose_device", lambda _device: torch.device("cpu"))
+    monkeypatch.setattr("n3d_ros.inference.tensorrt.targets.choose_device", lambda _device: torch.device("cpu"))
     with_standin()
     config = config_of(nano_graphs, tmp_path)
     names = [rung.name for rung in ladder.ladder(config)]
