@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -253,10 +253,12 @@ def measure(
     tell("Self-test: the picture", 0.0)
     visual = _visual(backend, scene.image)
     found = _cosines("vision", _cosine(_numbers(visual), goldens.visual))
-    chunk, golden = scene.read(goldens.answer), goldens.places[_PICTURE]
+    goldens = _fitting(goldens, scene, backend.capacity)
+    golden = goldens.places[_PICTURE]
     ways = (("steps", 1), ("pieces", PIECE))
-    for number, (way, size) in enumerate(ways):
+    for number, (way, size) in enumerate(ways if len(golden.token_ids) else ()):
         tell(f"Self-test: the answer, {size} at a time", 0.1 + 0.1 * number)
+        chunk = scene.read(goldens.answer)
         found |= _compared(f"{_PICTURE}_{way}", golden, _logits(backend, scene.begin(visual), chunk, golden, size))
     found |= _boxes(backend, scene, visual, goldens)
     text = _text(backend.vocab_size)
@@ -332,6 +334,18 @@ class _Scene:
         """The words behind the image, and an answer."""
         ids = np.concatenate([self.prompt.suffix_ids, answer])
         return Chunk(token_ids=ids, position_ids=text_positions(next_position(self._positions), len(ids)))
+
+
+def _fitting(goldens: Goldens, scene: _Scene, capacity: int) -> Goldens:
+    """As much of the answer about the scene as a capacity holds behind the prompt; none where that does not fit."""
+    room = capacity - len(scene.prompt.prefix_ids) - len(scene.prompt.suffix_ids)
+    if room >= len(goldens.answer):
+        return goldens
+    answer = goldens.answer[: max(room, 0)]
+    kept = len(scene.prompt.suffix_ids) + len(answer) if room >= 0 else 0
+    whole = goldens.places[_PICTURE]
+    part = Places(token_ids=whole.token_ids[:kept], top_ids=whole.top_ids[:kept], logits=whole.logits[:kept])
+    return replace(goldens, answer=answer, places={**goldens.places, _PICTURE: part})
 
 
 def _visual(backend: InferenceBackend, image: ImageInput) -> Any:

@@ -160,6 +160,18 @@ def test_a_short_capacity_leaves_the_long_text_out(
     assert not any(name.startswith("text1472") for name in found)
 
 
+def test_a_prompt_that_leaves_little_room_is_compared_as_far_as_it_goes(
+    loaded: LoadedModel, tokenizer: Tokenizer, options: InputOptions, goldens: Goldens
+) -> None:
+    prompt = len(goldens.places["picture"].token_ids) - len(goldens.answer)
+    image = len(goldens.visual)
+    for capacity, has_answer in ((image + prompt + 60, True), (image + 10, False)):
+        found = measure(TorchBackend(loaded, capacity=capacity), tokenizer, options, goldens)
+        assert failures(found, "float32") == []
+        assert any(name.startswith("picture_steps") for name in found) is has_answer
+        assert ("box_mm" in found) is has_answer
+
+
 def test_numbers_of_another_tokenizer_or_image_size_are_told(
     backend: TorchBackend, tokenizer: Tokenizer, options: InputOptions, goldens: Goldens
 ) -> None:

@@ -36,7 +36,7 @@ from n3d_ros.inference.tensorrt.profiles import (
     decoder_profiles,
     extend_profile,
 )
-from n3d_ros.inference.tensorrt.session import Arena, EngineSession, aligned_empty
+from n3d_ros.inference.tensorrt.session import Arena, EngineSession, aligned_empty, current_gpu
 from n3d_ros.model.recorded_steps import CudaRecorder, Recorder, Replay, StagedSteps, StepBuffers
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,8 @@ class TensorRtBackend(GraphBackend):
         record: Recorder | None = None,
     ) -> None:
         super().__init__(folder, graphs, capacity=capacity, device=device)
-        engines = {name: Engine(trt, plans / f"{name}.plan") for name in (VISION, DECODER)}
+        with current_gpu(device):
+            engines = {name: Engine(trt, plans / f"{name}.plan") for name in (VISION, DECODER)}
         arena = Arena(engines, device)
         self._engines = {
             name: EngineSession(engine, arena, device=device, stream=self._handle) for name, engine in engines.items()
@@ -114,6 +115,8 @@ class TensorRtBackend(GraphBackend):
         self._steps = StagedSteps(graphs.head_dim, device, self._stream)
         self._static: dict[int, _StepTensors] = {}
         self._places = torch.arange(capacity, device=device)
+        if self._stream is not None:
+            self._stream.wait_stream(torch.cuda.current_stream(device))  # on which the places were made
 
     def _vision(self) -> GraphSession:
         return self._session(VISION)

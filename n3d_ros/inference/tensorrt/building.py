@@ -46,7 +46,11 @@ def build_in_child(job: BuildJob, on_progress: Progress) -> dict[str, Any]:
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,  # Ctrl-C is this process's to answer
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "CUDA_VISIBLE_DEVICES": visible_gpu(job.gpu, os.environ.get("CUDA_VISIBLE_DEVICES", "")),
+            },
         )
         assert child.stdin is not None and child.stdout is not None
         try:
@@ -62,6 +66,20 @@ def build_in_child(job: BuildJob, on_progress: Progress) -> dict[str, Any]:
             raise BackendError(_ended(child, said))
         finally:
             _end(child)
+
+
+def visible_gpu(number: int, visible: str) -> str:
+    """The one GPU that a child shall see, in the words of ``CUDA_VISIBLE_DEVICES``.
+
+    Args:
+        number: of the GPU among those that this process sees.
+        visible: what this process was told to see; empty: all.
+
+    Returns:
+        Its name or number on the machine.
+    """
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return names[number] if number < len(names) else str(number)
 
 
 def _answers(stream: IO[bytes], on_progress: Progress) -> Iterator[dict[str, Any]]:

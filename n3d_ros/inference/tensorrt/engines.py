@@ -157,6 +157,7 @@ def _build_plans(target: Target, staging: Path, suffix: str, store: EngineStore,
             workspace_bytes=int(target.options.workspace_gb * 2**30),
             timing_cache=timing,
             level=target.options.level,
+            gpu=target.device.index or 0,
         )
         build_in_child(job, _part(tell, begin, weights[name] / whole, prefix=f"{name}: "))
         begin += weights[name] / whole

@@ -21,6 +21,7 @@ class BuildJob:
         workspace_bytes: most memory that a kernel may take for itself.
         timing_cache: file of what is known of kernels' speed, read and written; empty: none.
         level: how long is looked for fast kernels, 0 to 5; None: as TensorRT is set.
+        gpu: number of the GPU to build on, among those that this process sees.
     """
 
     graph: str
@@ -29,6 +30,7 @@ class BuildJob:
     workspace_bytes: int = 0
     timing_cache: str = ""
     level: int | None = None
+    gpu: int = 0
 
     def to_json(self) -> str:
         """For the child.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +32,18 @@ class Arena:
         """Its first aligned byte."""
         start = int(self._block.data_ptr())
         return start + -start % ALIGNMENT
+
+
+def current_gpu(device: torch.device) -> AbstractContextManager[Any]:
+    """The context in which engines are loaded and contexts made: TensorRT takes the GPU that is current.
+
+    Args:
+        device: the GPU.
+
+    Returns:
+        A context that does nothing without a GPU.
+    """
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +133,8 @@ class EngineSession:
         self._contexts.clear()
 
     def _new_context(self, profile: int) -> Context:
-        return self._engine.context(profile, self._stream(), self._arena.address)
+        with current_gpu(self._device):
+            return self._engine.context(profile, self._stream(), self._arena.address)
 
     def _bind(
         self, context: Context, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], *, moves: bool = True

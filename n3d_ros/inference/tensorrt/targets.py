@@ -35,7 +35,7 @@ from n3d_ros.inference.tensorrt.api import Engine
 from n3d_ros.inference.tensorrt.backend import TensorRtBackend
 from n3d_ros.inference.tensorrt.machine import Machine, choose_gpu, this_machine
 from n3d_ros.inference.tensorrt.profiles import Profile, decoder_profiles, vision_profiles
-from n3d_ros.inference.tensorrt.session import Arena, OwnStream
+from n3d_ros.inference.tensorrt.session import Arena, OwnStream, current_gpu
 from n3d_ros.inference.tensorrt.store import (
     EngineKey,
     graphs_fact,
@@ -51,7 +51,7 @@ class EngineOptions:
 
     Args:
         capacity: longest sequence, tokens; as ``language_model.capacity``.
-        long_side: longer side of the images, pixels; 0: as the model's folder says.
+        long_side: longer side of the largest images, pixels; those of the model's folder fit always.
         device: "auto", "cuda" or "cuda:i".
         workspace_gb: most memory that a kernel may take for itself; 0: TensorRT decides.
         level: how long is looked for fast kernels, 0 to 5; None: TensorRT's own.
@@ -187,13 +187,13 @@ class LanguageModelTarget(Target):
         return self.graphs
 
     def input_options(self) -> InputOptions:
-        """How frames are shown to the model.
+        """The largest images that the engine is for.
 
         Returns:
-            As its folder says, with the image size that the engine is for.
+            As the model's folder says, which the self-test shows, or larger where that is wanted.
         """
         stored = read_input_options(self.folder)
-        return replace(stored, long_side=self.options.long_side or stored.long_side)
+        return replace(stored, long_side=max(self.options.long_side, stored.long_side))
 
     def profiles(self) -> dict[str, tuple[Profile, ...]]:
         """For which sizes each graph is built.
@@ -236,7 +236,7 @@ class LanguageModelTarget(Target):
         goldens = read_goldens(self.folder / GOLDENS_FILE)
         backend = self.runtime(plans, cuda_graphs=True)
         try:
-            return measure(backend, load_tokenizer(self.folder), self.input_options(), goldens, tell)
+            return measure(backend, load_tokenizer(self.folder), read_input_options(self.folder), goldens, tell)
         finally:
             backend.close()
 
@@ -354,7 +354,8 @@ def depth_session(target: DepthTarget, plans: Path, name: str) -> OwnStream:
     Raises:
         BackendError: TensorRT cannot load it.
     """
-    engine = Engine(target.trt, plans / f"{name}.plan")
+    with current_gpu(target.device):
+        engine = Engine(target.trt, plans / f"{name}.plan")
     return OwnStream(engine, Arena({name: engine}, target.device), device=target.device)
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="the extra [model] is not installed")
 pytest.importorskip("onnx", reason="the extra [model] is not installed")
 
 from n3d_ros.errors import BackendError, CancelledError
-from n3d_ros.inference.tensorrt.building import WORKER, build_in_child
+from n3d_ros.inference.tensorrt.building import WORKER, build_in_child, visible_gpu
 from n3d_ros.inference.tensorrt.job import BuildJob
 from tensorrt_standin import FOLDER, RANGES, load_standin, write_graph
 
@@ -61,6 +61,14 @@ def test_a_plan_is_built_while_progress_is_told(tmp_path: Path, monkeypatch: pyt
     shares = [share for _, share in told]
     assert shares == sorted(shares) and told[0] == ("Reading g.onnx", 0.0) and told[-1][0] == "Writing the engine"
     assert len({text for text, _ in told}) == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "visible", "expected"),
+    [(0, "", "0"), (1, "", "1"), (0, "2,3", "2"), (1, "2, GPU-5f", "GPU-5f"), (3, "2", "3")],
+)
+def test_a_builder_sees_the_one_gpu_that_is_built_for(number: int, visible: str, expected: str) -> None:
+    assert visible_gpu(number, visible) == expected
 
 
 def test_an_error_of_the_builder_comes_back_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

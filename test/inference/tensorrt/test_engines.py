@@ -114,9 +114,13 @@ def test_other_sizes_and_other_weights_are_other_engines(
     store = EngineStore(tmp_path)
     target = find_target(nano_graphs, OPTIONS)
     build_engine(target, store)
-    for options in (EngineOptions(capacity=700), EngineOptions(capacity=600, long_side=224)):
+    for options in (EngineOptions(capacity=700), EngineOptions(capacity=600, long_side=448)):
         with pytest.raises(BackendError, match="for something else: .*profiles"):
             load_engine(find_target(nano_graphs, options), store)
+    larger = build_engine(find_target(nano_graphs, EngineOptions(capacity=600, long_side=448)), store)
+    assert larger.record is not None and larger.record.self_test["vision_cosine"] > 0.9999
+    smaller = find_target(nano_graphs, EngineOptions(capacity=600, long_side=112))
+    assert smaller.key().digest == target.key().digest  # smaller images fit the same engine
     with pytest.raises(BackendError, match=r"run `n3d engine build FOLDER` once \(minutes\)\.$"):
         load_engine(find_target(half_graphs, OPTIONS), store)
     changed = json.loads((nano_graphs / "n3d_graphs.json").read_text())
