@@ -7,6 +7,7 @@ from pathlib import Path
 
 from n3d_ros.cli.console import told_progress
 from n3d_ros.cli.engines import add_target_arguments, lines_of, options_of, self_test_lines, store_of
+from n3d_ros.errors import ConfigurationError
 
 SUMMARY = "build a TensorRT engine of exported graphs for this machine, and test it"
 EXAMPLES = """\
@@ -73,12 +74,22 @@ def run(args: argparse.Namespace) -> int:
     """
     options, folder = options_of(args), args.graphs.expanduser()
     from n3d_ros.inference.tensorrt.engines import build_engine
-    from n3d_ros.inference.tensorrt.targets import find_target
+    from n3d_ros.inference.tensorrt.store import file_problem
+    from n3d_ros.inference.tensorrt.targets import DepthTarget, find_target
 
     target = find_target(folder, options)
+    if args.cache is not None and isinstance(target, DepthTarget):
+        raise ConfigurationError(
+            f"{folder} is a depth model, whose engines are looked for in the user's cache alone; leave out --cache, or "
+            "set XDG_CACHE_HOME for this command and the node."
+        )
     print(f"{'machine':9} {target.machine.in_words()}")
+    store = store_of(args)
+    was_there = {each.folder.name for each in store.entries() if not file_problem(each)} if not args.again else set()
     with told_progress("engine") as tell:
-        entry = build_engine(target, store_of(args), tell, again=args.again)
+        entry = build_engine(target, store, tell, again=args.again)
+    if entry.folder.name in was_there:
+        print(f"{'note':9} it was there already; --again builds it anew (with other --level or --workspace-gb)")
     assert entry.record is not None
     for line in [*self_test_lines(entry.record.self_test), *lines_of(entry)]:
         print(line)

@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if not (args.names or args.all or args.damaged or args.unused_days is not None):
         raise ConfigurationError("n3d engine clean: name engines, or say --all, --damaged or --unused-days N.")
+    if args.unused_days is not None and not args.unused_days >= 0:  # NaN too
+        raise ConfigurationError(f"--unused-days: expected 0 or more, got {args.unused_days}.")
     store = store_of(args)
     chosen = _chosen(store.entries(), args)
     for entry in chosen:

@@ -132,7 +132,8 @@ def _of_other(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[d
     assert isinstance(graphs, LanguageModelGraphs)
     backend: InferenceBackend
     if args.backend == "onnx":
-        backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device)
+        # What the network said is compared, which rounds no inputs; what rounding them loses is measured at the export.
+        backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device, exact=True)
     else:
         backend = _torch_backend(args, graphs)
     try:
@@ -148,6 +149,10 @@ def _torch_backend(args: argparse.Namespace, graphs: LanguageModelGraphs) -> Inf
     from n3d_ros.inference.torch_backend import TorchBackend
     from n3d_ros.model.checkpoint import load_model
 
+    if graphs.weights != "float":
+        raise ConfigurationError(
+            f"n3d engine verify --backend torch: PyTorch does not run weights in {graphs.weights}; take --backend onnx."
+        )
     weights = weights_of(graphs)
     if not weights:
         raise ConfigurationError(

@@ -60,7 +60,8 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="PX",
-        help="the node's language_model.long_side, where it is not 0 (default: as the model says)",
+        help="the node's language_model.long_side, where it is larger than the model's own (default: as the model "
+        "says; smaller images fit too)",
     )
     parser.add_argument("--device", default="auto", help="GPU: auto, cuda, cuda:1 (default auto)")
     add_cache_argument(parser)

@@ -132,7 +132,8 @@ class GraphBackend(ABC):
         # A runtime takes the default stream for none, and would make one that does not wait for torch's.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._sessions: dict[str, GraphSession] = {}
-        self._embedding = _read_embedding(folder / EMBEDDING_FILE).to(device, self._number)
+        with failures_told("the embedding", device):
+            self._embedding = _read_embedding(folder / EMBEDDING_FILE).to(device, self._number)
         self._rotary = TextRotary(head_dim=graphs.head_dim, theta=graphs.rope_theta, sections=graphs.rope_sections)
         self._geometry = VisionGeometry(
             window=graphs.vision_window,
@@ -187,7 +188,9 @@ class GraphBackend(ABC):
             )
         session = self._vision()
         with self.at_work("the vision tower"):
-            return EncodedImage(self._encoded(session, image))
+            encoded = EncodedImage(self._encoded(session, image))
+            self._synchronize()  # its time is this call's, and others may read it on their own stream; once per frame
+            return encoded
 
     def _encoded(self, session: GraphSession, image: ImageInput) -> Tensor:
         """(M, h) visual tokens."""
@@ -274,6 +277,8 @@ class GraphBackend(ABC):
         with self.at_work("the language model"):
             logits, log_all = self._append(cache, chunk, max(len(choose), 1))
             choices = self._chooser.choices(logits, log_all, choose, top_k) if choose else None
+            if choices is None:
+                self._synchronize()  # as after an image: a prefix, once per frame
         cache.length += len(chunk.token_ids)
         return choices
 

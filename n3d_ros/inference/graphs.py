@@ -115,6 +115,7 @@ class LanguageModelGraphs(ExportedGraphs):
         point_channels: whether it takes point values.
         grid: rows and columns of patches that the vision graph is made for; None: any.
         weights: of the decoder's projections: "float" (as ``dtype`` says), "int8", "int4" or "fp8".
+        weights_files: sha256 of the weights that the graphs were made of, by file; empty in graphs of before.
         losses: what boxes and answers lost by that, see ``model_training.evaluation.weights_gate``; empty where
             nothing is quantised, or nothing was measured.
     """
@@ -139,6 +140,7 @@ class LanguageModelGraphs(ExportedGraphs):
     grid: tuple[int, int] | None
     weights: str = "float"
     losses: dict[str, float] = field(default_factory=dict)
+    weights_files: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> tuple[str, ...]:
         """For a console.

@@ -28,6 +28,7 @@ class OnnxBackend(GraphBackend):
         capacity: longest sequence, tokens.
         device: where it computes.
         threads: of the CPU; None: as torch is set.
+        exact: whether inputs of products with quantised weights stay as they are; see ``OnnxSession``.
 
     Raises:
         BackendError: ONNX Runtime is missing or cannot load the graphs, or a capacity that is too small.
@@ -44,12 +45,13 @@ class OnnxBackend(GraphBackend):
         capacity: int = 2048,
         device: torch.device | None = None,
         threads: int | None = None,
+        exact: bool = False,
     ) -> None:
         place = torch.device("cpu") if device is None else device
         check_device(graphs, place)
         super().__init__(folder, graphs, capacity=capacity, device=place, threads=threads)
         self._sessions = {
-            name: OnnxSession(folder / f"{name}.onnx", device=place, threads=threads, stream=self._stream)
+            name: OnnxSession(folder / f"{name}.onnx", device=place, threads=threads, stream=self._stream, exact=exact)
             for name in (VISION, DECODER)
         }
 

@@ -6,7 +6,8 @@ wrongly without a word, so no engine is used that has not passed. Three things a
 
 * the visual tokens of the scene;
 * the likeliest tokens after every place of the scene's answer, and of text after 448 and after 1472 other tokens, one
-  token at a time and 16 at a time (the profiles of an engine): cosines of their logits, and which is the likeliest;
+  token at a time and several at a time (the profiles of an engine): cosines of their logits, which is the likeliest,
+  and the sum over the whole vocabulary that scores are shares of;
 * the boxes that these choices write, in millimetres.
 
 The tokens that are read are always the recorded ones, so one close call does not change what comes after it.
@@ -15,7 +16,7 @@ The tokens that are read are always the recorded ones, so one close call does no
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,13 @@ ANSWER_TOKENS = 160  # of the scene, at most: four boxes
 TOP = 32  # likeliest tokens whose logits are kept
 STEPS = 64  # places of text that are compared
 PREFIXES = (448, 1472)  # tokens before them; with the places 512, which every capacity holds, and 1536
-PIECE = 16  # tokens at a time, the other way of reading them
+WAYS: Mapping[str, tuple[int, ...]] = {"steps": (1,), "pieces": (16, 2, 4, 8, 34)}
+"""Ways of reading text: so many tokens at a time, in turn."""
 CLEAR_MARGIN = 0.02  # of the range of a place's logits: by so much the likeliest must lead to count
 GOLDEN_CAPACITY = PREFIXES[-1] + STEPS
 
 _SEED = 7
+_LARGEST_HALF = 6e4
 _PICTURE = "picture"
 
 
@@ -66,6 +69,7 @@ class Limits:
         cosine: mean over places or visual tokens.
         least_cosine: of every single one.
         same_choice: share of the clear places at which the likeliest token is the same.
+        log_sum: largest difference of the logarithm of the sum over the vocabulary.
         box_mm: mean distance that corners of boxes may move.
         same_boxes: share of boxes that are still boxes of the same name.
     """
@@ -73,14 +77,15 @@ class Limits:
     cosine: float
     least_cosine: float
     same_choice: float
+    log_sum: float
     box_mm: float
     same_boxes: float
 
 
 LIMITS: Mapping[str, Limits] = {
-    "float32": Limits(cosine=0.9999, least_cosine=0.999, same_choice=1.0, box_mm=1.0, same_boxes=1.0),
-    "float16": Limits(cosine=0.999, least_cosine=0.97, same_choice=0.98, box_mm=10.0, same_boxes=0.75),
-    "bfloat16": Limits(cosine=0.98, least_cosine=0.8, same_choice=0.95, box_mm=25.0, same_boxes=0.75),
+    "float32": Limits(cosine=0.9999, least_cosine=0.999, same_choice=1.0, log_sum=0.01, box_mm=1.0, same_boxes=1.0),
+    "float16": Limits(cosine=0.999, least_cosine=0.97, same_choice=0.98, log_sum=0.1, box_mm=10.0, same_boxes=0.75),
+    "bfloat16": Limits(cosine=0.98, least_cosine=0.8, same_choice=0.95, log_sum=1.0, box_mm=25.0, same_boxes=0.75),
 }
 """By the dtype of the weights. Half precision: about twice as far as n3d-nano in that dtype is from itself in float32,
 with PyTorch on a CPU (bfloat16: mean cosine 0.992, least 0.91, 97.7 % the same, 7.5 mm; float16: 0.9999, 0.9987, 100 %,
@@ -95,11 +100,29 @@ class Places:
         token_ids: (T,) int64 tokens that are read.
         top_ids: (T, K) int64 likeliest tokens after each.
         logits: (T, K) float32 of them.
+        log_sums: (T,) float32 log-sum-exp over the vocabulary.
     """
 
     token_ids: NDArray[np.int64]
     top_ids: NDArray[np.int64]
     logits: Float32Array
+    log_sums: Float32Array
+
+    def first(self, count: int) -> Places:
+        """The first of them.
+
+        Args:
+            count: how many.
+
+        Returns:
+            A part.
+        """
+        return Places(
+            token_ids=self.token_ids[:count],
+            top_ids=self.top_ids[:count],
+            logits=self.logits[:count],
+            log_sums=self.log_sums[:count],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,16 +194,24 @@ def write_goldens(file: Path, goldens: Goldens) -> None:
 
     Args:
         file: to write.
-        goldens: what to write; visual tokens in half precision.
+        goldens: what to write; visual tokens in half precision where it holds them.
+
+    Raises:
+        BackendError: they are not finite.
     """
     tensors: dict[str, NDArray[Any]] = {
-        "visual": goldens.visual.astype(np.float16),
+        "visual": goldens.visual.astype(np.float16 if np.abs(goldens.visual).max() < _LARGEST_HALF else np.float32),
         "answer": goldens.answer.astype(np.int32),
     }
     for name, places in goldens.places.items():
         tensors[f"{name}.token_ids"] = places.token_ids.astype(np.int32)
         tensors[f"{name}.top_ids"] = places.top_ids.astype(np.int32)
         tensors[f"{name}.logits"] = places.logits
+        tensors[f"{name}.log_sums"] = places.log_sums
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise BackendError(
+            "The network says of the drawn scene what is no number; export in bfloat16 or float32, or check the weights."
+        )
     about = {"format": FORMAT, "size": goldens.size, "yaw": goldens.yaw}
     save_file(tensors, file, metadata={"n3d_goldens": json.dumps(about)})
     as_umask_says(file)
@@ -219,6 +250,7 @@ def read_goldens(file: Path) -> Goldens:
                 token_ids=tensors[f"{name}.token_ids"].astype(np.int64),
                 top_ids=tensors[f"{name}.top_ids"].astype(np.int64),
                 logits=tensors[f"{name}.logits"],
+                log_sums=tensors[f"{name}.log_sums"],
             )
             for name in names
         },
@@ -243,7 +275,7 @@ def measure(
 
     Returns:
         By name: for "vision", "picture" and each text ``..._cosine`` and ``..._least_cosine``; of the texts
-        ``..._same_choice``; "box_mm" and "same_boxes" where the answer has boxes.
+        ``..._same_choice`` and ``..._log_sum``; "box_mm" and "same_boxes" where the answer has boxes.
 
     Raises:
         BackendError: the runtime failed.
@@ -255,24 +287,63 @@ def measure(
     found = _cosines("vision", _cosine(_numbers(visual), goldens.visual))
     goldens = _fitting(goldens, scene, backend.capacity)
     golden = goldens.places[_PICTURE]
-    ways = (("steps", 1), ("pieces", PIECE))
-    for number, (way, size) in enumerate(ways if len(golden.token_ids) else ()):
-        tell(f"Self-test: the answer, {size} at a time", 0.1 + 0.1 * number)
+    for number, (way, sizes) in enumerate(WAYS.items() if len(golden.token_ids) else ()):
+        tell(f"Self-test: the answer, {_told(sizes)}", 0.1 + 0.1 * number)
         chunk = scene.read(goldens.answer)
-        found |= _compared(f"{_PICTURE}_{way}", golden, _logits(backend, scene.begin(visual), chunk, golden, size))
+        found |= _compared(f"{_PICTURE}_{way}", golden, *_logits(backend, scene.begin(visual), chunk, golden, sizes))
     found |= _boxes(backend, scene, visual, goldens)
-    text = _text(backend.vocab_size)
-    for length in (
-        length for length in PREFIXES if length + STEPS <= backend.capacity and str(length) in goldens.places
-    ):
-        cache, golden = backend.new_cache(), goldens.places[str(length)]
-        _forward_text(backend, cache, text[:length])
-        for way, size in ways:
-            tell(f"Self-test: text of {length} tokens, {size} at a time", 0.4 + 0.5 * length / GOLDEN_CAPACITY)
-            cache.truncate(length)
-            read = _text_chunk(text, length, STEPS)
-            found |= _compared(f"text{length}_{way}", golden, _logits(backend, cache, read, golden, size))
+    lengths = [length for length in PREFIXES if length + STEPS <= backend.capacity]
+    if not lengths:
+        raise BackendError(
+            f"Self-test: expected room for {PREFIXES[0] + STEPS} tokens, got {backend.capacity}; raise the capacity."
+        )
+    for number, length in enumerate(lengths):
+        tell(f"Self-test: text of {length} tokens", 0.4 + 0.6 * number / len(lengths))
+        found |= measure_text(backend, goldens, length, f"text{length}")
     return found
+
+
+def measure_text(backend: InferenceBackend, goldens: Goldens, length: int, name: str) -> dict[str, float]:
+    """How far a runtime is from the numbers of one text.
+
+    Args:
+        backend: to be tested.
+        goldens: of the same model.
+        length: tokens before the places that are compared, one of ``PREFIXES``.
+        name: of the figures.
+
+    Returns:
+        As ``measure``.
+
+    Raises:
+        BackendError: the runtime failed, or the numbers lack this text.
+    """
+    if str(length) not in goldens.places:
+        raise BackendError(f"Self-test: the kept numbers lack the text of {length} tokens; export the model again.")
+    text, golden, cache = _text(backend.vocab_size), goldens.places[str(length)], backend.new_cache()
+    _forward_text(backend, cache, text[:length])
+    found: dict[str, float] = {}
+    for way, sizes in WAYS.items():
+        cache.truncate(length)
+        read = _text_chunk(text, length, STEPS)
+        found |= _compared(f"{name}_{way}", golden, *_logits(backend, cache, read, golden, sizes))
+    return found
+
+
+def golden_capacity(tokenizer: Tokenizer, options: InputOptions, size: tuple[int, int]) -> int:
+    """How long a sequence a runtime must hold to record the numbers.
+
+    Args:
+        tokenizer: of the model.
+        options: how frames are shown to it.
+        size: of the drawn scene.
+
+    Returns:
+        Tokens.
+    """
+    image, _ = encode_frame(golden_frame(*size), options)
+    prompt = build_prompt(tokenizer, detection_text(), image.token_count)
+    return max(GOLDEN_CAPACITY, len(prompt.token_ids) + ANSWER_TOKENS)
 
 
 def failures(found: Mapping[str, float], dtype: str) -> list[str]:
@@ -290,6 +361,7 @@ def failures(found: Mapping[str, float], dtype: str) -> list[str]:
         ("_least_cosine", limits.least_cosine, False),
         ("_cosine", limits.cosine, False),
         ("_same_choice", limits.same_choice, False),
+        ("_log_sum", limits.log_sum, True),
         ("same_boxes", limits.same_boxes, False),
         ("box_mm", limits.box_mm, True),
     )
@@ -343,8 +415,7 @@ def _fitting(goldens: Goldens, scene: _Scene, capacity: int) -> Goldens:
         return goldens
     answer = goldens.answer[: max(room, 0)]
     kept = len(scene.prompt.suffix_ids) + len(answer) if room >= 0 else 0
-    whole = goldens.places[_PICTURE]
-    part = Places(token_ids=whole.token_ids[:kept], top_ids=whole.top_ids[:kept], logits=whole.logits[:kept])
+    part = goldens.places[_PICTURE].first(kept)
     return replace(goldens, answer=answer, places={**goldens.places, _PICTURE: part})
 
 
@@ -363,37 +434,51 @@ def _recorded(backend: InferenceBackend, cache: KvCache, chunk: Chunk) -> Places
     """The likeliest tokens after every token of a chunk."""
     choices = backend.forward(cache, chunk, choose=[None] * len(chunk.token_ids), top_k=min(TOP, backend.vocab_size))
     assert choices is not None
-    return Places(token_ids=chunk.token_ids, top_ids=choices.token_ids, logits=choices.logits)
+    return Places(token_ids=chunk.token_ids, top_ids=choices.token_ids, logits=choices.logits, log_sums=choices.log_all)
 
 
-def _logits(backend: InferenceBackend, cache: KvCache, chunk: Chunk, golden: Places, size: int) -> Float32Array:
-    """(T, K) logits of the recorded tokens after every token of a chunk, some tokens at a time."""
+def _logits(
+    backend: InferenceBackend, cache: KvCache, chunk: Chunk, golden: Places, sizes: tuple[int, ...]
+) -> tuple[Float32Array, Float32Array]:
+    """(T, K) logits of the recorded tokens and (T,) log-sum-exp after every token of a chunk, some at a time."""
     if not np.array_equal(chunk.token_ids, golden.token_ids):
         raise BackendError("Self-test: the numbers were kept of another tokenizer or prompt; export the model again.")
-    rows = []
-    for piece in _pieces(chunk, size):
-        ids = golden.top_ids[piece[0]]
-        choices = backend.forward(cache, piece[1], choose=[TokenSet(row) for row in ids], top_k=ids.shape[1])
+    rows, sums = [], []
+    for part, piece in _pieces(chunk, sizes):
+        ids = golden.top_ids[part]
+        choices = backend.forward(cache, piece, choose=[TokenSet(row) for row in ids], top_k=ids.shape[1])
         assert choices is not None
         order, wanted = np.argsort(choices.token_ids, axis=1), np.argsort(np.argsort(ids, axis=1), axis=1)
         rows.append(np.take_along_axis(np.take_along_axis(choices.logits, order, axis=1), wanted, axis=1))
-    return np.concatenate(rows)
+        sums.append(choices.log_all)
+    return np.concatenate(rows), np.concatenate(sums)
 
 
-def _pieces(chunk: Chunk, size: int) -> list[tuple[slice, Chunk]]:
-    """A chunk without images, some tokens at a time."""
-    parts = [slice(begin, begin + size) for begin in range(0, len(chunk.token_ids), size)]
-    return [(part, Chunk(token_ids=chunk.token_ids[part], position_ids=chunk.position_ids[:, part])) for part in parts]
+def _pieces(chunk: Chunk, sizes: tuple[int, ...]) -> Iterator[tuple[slice, Chunk]]:
+    """A chunk without images, so many tokens at a time in turn."""
+    begin, turn = 0, 0
+    while begin < len(chunk.token_ids):
+        part = slice(begin, begin + sizes[turn % len(sizes)])
+        yield part, Chunk(token_ids=chunk.token_ids[part], position_ids=chunk.position_ids[:, part])
+        begin, turn = part.stop, turn + 1
 
 
-def _compared(name: str, golden: Places, logits: Float32Array) -> dict[str, float]:
+def _told(sizes: tuple[int, ...]) -> str:
+    return "one by one" if sizes == (1,) else "several at a time"
+
+
+def _compared(name: str, golden: Places, logits: Float32Array, log_sums: Float32Array) -> dict[str, float]:
     """Figures of one way of reading a text."""
     centered = (each - each.mean(axis=1, keepdims=True) for each in (logits, golden.logits))
     spread = golden.logits.max(axis=1) - golden.logits.min(axis=1)
     is_clear = golden.logits[:, 0] - golden.logits[:, 1] > CLEAR_MARGIN * spread
     same = logits.argmax(axis=1) == golden.logits.argmax(axis=1)
     figures = _cosines(name, _cosine(*centered))
-    return {**figures, f"{name}_same_choice": float(same[is_clear].mean()) if is_clear.any() else 1.0}
+    return {
+        **figures,
+        f"{name}_same_choice": float(same[is_clear].mean()) if is_clear.any() else 1.0,
+        f"{name}_log_sum": float(np.abs(log_sums - golden.log_sums).max()),
+    }
 
 
 def _cosines(name: str, cosines: Float32Array) -> dict[str, float]:
@@ -423,7 +508,7 @@ def _boxes(backend: InferenceBackend, scene: _Scene, visual: Any, goldens: Golde
     chunk, cache = scene.read(goldens.answer[:-1]), scene.begin(visual)
     behind = len(scene.prompt.suffix_ids) - 1
     chosen: list[int] = []
-    for part, piece in _pieces(chunk, PIECE):
+    for part, piece in _pieces(chunk, WAYS["pieces"]):
         places = range(part.start, part.start + len(piece.token_ids))
         wanted = [place for place in places if place >= behind]
         choices = backend.forward(cache, piece, choose=[allowed[place - behind] for place in wanted])

@@ -145,19 +145,28 @@ class CudaRecorder:
             step: is run once before, so that libraries have made their plans.
 
         Returns:
-            What does it again.
+            What does it again. It keeps the step, and with it the memory and the contexts that were recorded.
 
         Raises:
             RuntimeError: it cannot be recorded.
         """
         step()
         self._stream.synchronize()
+        replay = self._captured(step)
+
+        def again(_kept: Callable[[], None] = step) -> None:
+            replay()
+
+        return again
+
+    def _captured(self, step: Callable[[], None]) -> Replay:
+        """The recorded step alone; a failed recording is tried once more."""
         try:
             return self._capture(step)
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            logger.info("A CUDA graph failed and is recorded once more: %s", str(error).splitlines()[0])
+            logger.info("A CUDA graph failed and is recorded once more: %s", error)
             self._pool = None  # the allocator takes the one of a broken recording for busy
             self._stream.synchronize()
             return self._capture(step)

@@ -30,7 +30,7 @@ from n3d_ros.inference.graphs import (
     write_graphs,
 )
 from n3d_ros.inference.language_model.calibration import CALIBRATION_FILE
-from n3d_ros.inference.self_test import GOLDEN_CAPACITY, USUAL_SIZE, record_goldens, write_goldens
+from n3d_ros.inference.self_test import USUAL_SIZE, golden_capacity, record_goldens, write_goldens
 from n3d_ros.inference.torch_backend import TorchBackend
 from n3d_ros.model.card import CARD_FILE
 from n3d_ros.model.checkpoint import LoadedModel, load_model
@@ -223,6 +223,7 @@ def _write(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Prog
         point_channels=tower.point_embed is not None,
         grid=grid,
         weights=options.weights,
+        weights_files={file.name: file.sha256 for file in loaded.card.files if file.sha256},
         files={file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.name != CALIBRATION_FILE},
     )
     write_graphs(folder, graphs)
@@ -266,14 +267,9 @@ def _write_graphs(
 
 def _write_goldens(folder: Path, loaded: LoadedModel, options: ExportOptions, tell: Progress) -> None:
     """What PyTorch says, computed in the dtype of the graphs."""
-    tokenizer = load_tokenizer(loaded.folder)
-    backend = TorchBackend(loaded, capacity=GOLDEN_CAPACITY)
-    goldens = record_goldens(
-        backend,
-        tokenizer,
-        read_input_options(loaded.folder),
-        yaw="zero" if loaded.position_code == "reference" else "free",
-        size=USUAL_SIZE if options.image is None else options.image,
-        on_progress=tell,
-    )
+    tokenizer, shown = load_tokenizer(loaded.folder), read_input_options(loaded.folder)
+    size = USUAL_SIZE if options.image is None else options.image
+    backend = TorchBackend(loaded, capacity=golden_capacity(tokenizer, shown, size))
+    yaw = "zero" if loaded.position_code == "reference" else "free"
+    goldens = record_goldens(backend, tokenizer, shown, yaw=yaw, size=size, on_progress=tell)
     write_goldens(folder / GOLDENS_FILE, goldens)

@@ -102,7 +102,7 @@ class LanguageModelConfig:
         maximum=4096.0,
     )
     cuda_graphs: str = _choice(
-        "auto", "decode steps as CUDA graphs, where there is a GPU; of no use to exported graphs", "auto", "on", "off"
+        "auto", "decode steps as CUDA graphs, where there is a GPU; of no use to ONNX Runtime", "auto", "on", "off"
     )
     build_engine: bool = _flag(
         "build a TensorRT engine of exported graphs at the start where the cache has none; takes minutes, which "

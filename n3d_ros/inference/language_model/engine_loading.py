@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from n3d_ros.errors import BackendError
+from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.loading import USUAL_LENGTH, Progress, Runtime, missing_package, open_graphs
 
@@ -27,6 +27,7 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
         BackendError: no TensorRT, no GPU, no engine that has passed its self-test, or too little memory.
     """
     try:
+        from n3d_ros.inference.graphs import check_files
         from n3d_ros.inference.tensorrt.engines import build_engine, load_engine
         from n3d_ros.inference.tensorrt.store import ENGINE_REASON, EngineStore
         from n3d_ros.inference.tensorrt.targets import EngineOptions, find_language_model
@@ -37,14 +38,20 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
     options = EngineOptions(capacity=config.capacity, long_side=config.long_side, device=config.device)
     target = find_language_model(folder, options)
     opened = open_graphs(folder, target.graphs, config, target.device)
-    store = EngineStore(Path(config.engine_cache) if config.engine_cache else None)
+    # The node removes no engine that the user keeps.
+    store = EngineStore(Path(config.engine_cache) if config.engine_cache else None, limit_gb=0)
+    small = {name: digest for name, digest in target.graphs.files.items() if not name.endswith((".onnx", ".data"))}
+    check_files(folder, small)  # the engine itself is held against its own checksums
     begin = 0.0
     try:
-        store.find(target.key())
+        store.checked(target.key())
     except BackendError as error:
         if error.reason != ENGINE_REASON or not config.build_engine:
             raise
-        build_engine(target, store, lambda text, done: on_progress(text, _BUILD_SHARE * done))
+        try:
+            build_engine(target, store, lambda text, done: on_progress(text, _BUILD_SHARE * done))
+        except ConfigurationError as failure:  # no room, or graphs of before: another runtime may take them
+            raise BackendError(failure.message, reason=ENGINE_REASON) from failure
         begin = _BUILD_SHARE
     backend, record = load_engine(
         target,
@@ -52,7 +59,12 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
         cuda_graphs=config.cuda_graphs != "off",
         on_progress=lambda text, done: on_progress(text, begin + (1 - begin) * done),
     )
-    backend.warm_up(min(USUAL_LENGTH, config.capacity), caches=config.kept_images)
+    try:
+        backend.warm_up(min(USUAL_LENGTH, config.capacity), caches=config.kept_images)
+    except BaseException:
+        backend.close()
+        raise
+    unused = [f"{'note':9} language_model.compile is for PyTorch alone"] if config.compile else []
     return replace(
         opened,
         backend=backend,
@@ -60,5 +72,6 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
             *opened.facts,
             f"{'engine':9} {record.form} attention, {target.machine.in_words()}",
             *(f"{'note':9} {note}" for note in (*record.notes, *backend.notes)),
+            *unused,
         ),
     )

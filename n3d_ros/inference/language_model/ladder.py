@@ -11,17 +11,25 @@ logged with its reason, and stands among the model's facts.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from n3d_ros.errors import BackendError
+from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.inference.graphs import LanguageModelGraphs, has_graphs, read_graphs
 from n3d_ros.inference.language_model.calibration import read_calibration
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.engine_loading import load_tensorrt
-from n3d_ros.inference.language_model.loading import Progress, Runtime, load_onnx, load_torch, missing_package
+from n3d_ros.inference.language_model.loading import (
+    Progress,
+    Runtime,
+    check_settings,
+    load_onnx,
+    load_torch,
+    missing_package,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +64,7 @@ def load_fitting(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         BackendError: no runtime can take it.
     """
     left: list[str] = []
-    errors: list[BackendError] = []
+    errors: list[BackendError | ConfigurationError] = []
     for rung in ladder(config):
         if rung.why_not:
             left.append(f"not {rung.name}: {rung.why_not}")
@@ -64,9 +72,12 @@ def load_fitting(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
             continue
         try:
             runtime = rung.load(on_progress)
-        except BackendError as error:
+        except (BackendError, ConfigurationError) as error:
+            if isinstance(error, ConfigurationError) and error.reason != "out_of_memory":
+                raise
             # What it holds on to, weights among them, would take the next one's memory.
             error.__traceback__ = error.__cause__ = error.__context__ = None
+            gc.collect()
             errors.append(error)
             left.append(f"not {rung.name}: {error.message}")
             logger.warning("Language model: %s", left[-1])
@@ -106,16 +117,19 @@ def ladder(config: LanguageModelConfig) -> Iterator[Rung]:
             yield Rung(name="PyTorch on the CPU", load=_with(load_torch, replace(config, device="cpu")))
         return
     graphs = read_graphs(folder, LanguageModelGraphs)
+    check_settings(folder, graphs, config)
     weights = weights_of(graphs)
     why_not = "" if weights else f"the weights of {graphs.source} are not on this machine"
+    if graphs.weights != "float":
+        why_not = f"PyTorch does not run weights in {graphs.weights}"
     named = replace(config, model=weights, dtype=graphs.dtype, position_code=graphs.position_code)
     if has_gpu:
         yield Rung(name="TensorRT", load=_with(load_tensorrt, config))
-        yield Rung(name="PyTorch on the GPU", load=_of_weights(named, folder), why_not=why_not)
+        yield Rung(name="PyTorch on the GPU", load=_of_weights(named, folder, graphs), why_not=why_not)
     yield Rung(name="ONNX Runtime", load=_with(load_onnx, config))
     if may_use_cpu:
         slow = replace(named, device="cpu")
-        yield Rung(name="PyTorch on the CPU", load=_of_weights(slow, folder), why_not=why_not)
+        yield Rung(name="PyTorch on the CPU", load=_of_weights(slow, folder, graphs), why_not=why_not)
 
 
 def weights_of(graphs: LanguageModelGraphs) -> str:
@@ -141,6 +155,16 @@ def _with(
     return lambda on_progress: load(config, on_progress)
 
 
-def _of_weights(config: LanguageModelConfig, folder: Path) -> Callable[[Progress], Runtime]:
-    """Loads weights in the place of graphs, whose calibration stays."""
-    return lambda on_progress: replace(load_torch(config, on_progress), calibration=read_calibration(folder))
+def _of_weights(
+    config: LanguageModelConfig, folder: Path, graphs: LanguageModelGraphs
+) -> Callable[[Progress], Runtime]:
+    """Loads the weights that graphs were made of in their place; the graphs' calibration stays."""
+
+    def load(on_progress: Progress) -> Runtime:
+        try:
+            runtime = load_torch(config, on_progress, expected=graphs.weights_files)
+        except ConfigurationError as error:  # of a folder that the user did not name
+            raise BackendError(error.message, reason=error.reason) from error
+        return replace(runtime, calibration=read_calibration(folder))
+
+    return load

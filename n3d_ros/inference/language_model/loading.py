@@ -81,12 +81,15 @@ def load_runtime(config: LanguageModelConfig, on_progress: Progress | None = Non
     return runtime
 
 
-def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
+def load_torch(
+    config: LanguageModelConfig, on_progress: Progress, *, expected: Mapping[str, str] | None = None
+) -> Runtime:
     """The model in PyTorch.
 
     Args:
         config: the settings.
         on_progress: told how far loading is.
+        expected: sha256 that files of the weights must have, by name; None: any.
 
     Returns:
         The runtime.
@@ -125,6 +128,11 @@ def load_torch(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         memory_limit_bytes=int(config.memory_limit_gb * 1e9) or None,
         room=RuntimeRoom(caches=config.kept_images, capacity=config.capacity, long_side=options.long_side),
     )
+    found = {file.name: file.sha256 for file in loaded.card.files}
+    if expected and any(found.get(name) != digest for name, digest in expected.items()):
+        raise BackendError(
+            f"{config.model}: its weights are not those that the graphs were made of; export them again."
+        )
     on_progress("Building the runtime", _WEIGHTS_SHARE)
     graphs: Any = config.cuda_graphs
     backend = TorchBackend(loaded, capacity=config.capacity, cuda_graphs=graphs, compile=config.compile)
@@ -171,8 +179,30 @@ def load_onnx(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
     unused = [
         name for name, value in (("compile", config.compile), ("cuda_graphs", config.cuda_graphs == "on")) if value
     ]
-    notes = [f"{'note':9} language_model.{name} is for PyTorch alone; graphs run without it" for name in unused]
+    notes = [f"{'note':9} language_model.{name} is not for ONNX Runtime; it runs without" for name in unused]
     return replace(opened, backend=backend, facts=(*opened.facts, *notes))
+
+
+def check_settings(folder: Path, graphs: LanguageModelGraphs, config: LanguageModelConfig) -> None:
+    """Refuses settings that graphs are not made for, whatever would run them.
+
+    Args:
+        folder: of the graphs.
+        graphs: what they are.
+        config: the settings.
+
+    Raises:
+        ConfigurationError: naming the setting.
+    """
+    for name, wanted, made in (
+        ("dtype", config.dtype, graphs.dtype),
+        ("position_code", config.position_code, graphs.position_code),
+    ):
+        if wanted not in ("auto", made):
+            raise ConfigurationError(
+                f"language_model.{name}: expected auto or {made}, which the graphs of {folder} are made with, got "
+                f"{wanted}; export the model anew, or name its weights."
+            )
 
 
 def open_graphs(folder: Path, graphs: LanguageModelGraphs, config: LanguageModelConfig, device: Any) -> Runtime:
@@ -191,15 +221,7 @@ def open_graphs(folder: Path, graphs: LanguageModelGraphs, config: LanguageModel
         ConfigurationError: settings that the graphs are not made for, or files that are not usable.
         BackendError: too little memory.
     """
-    for name, wanted, made in (
-        ("dtype", config.dtype, graphs.dtype),
-        ("position_code", config.position_code, graphs.position_code),
-    ):
-        if wanted not in ("auto", made):
-            raise ConfigurationError(
-                f"language_model.{name}: expected auto or {made}, which the graphs of {folder} are made with, got "
-                f"{wanted}; export the model anew, or name its weights."
-            )
+    check_settings(folder, graphs, config)
     tokenizer, stored = load_tokenizer(folder), read_input_options(folder)
     check_tokenizer(tokenizer, folder)
     options = input_options(config, stored)

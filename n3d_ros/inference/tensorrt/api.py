@@ -188,7 +188,12 @@ class Engine:
         self._trt, self.plan = trt, plan
         self._logger = _logger(trt, lambda _text: None)
         self._runtime = _made(trt.Runtime(self._logger), "a runtime", self._logger)
-        engine = self._deserialized()
+        try:
+            engine = self._deserialized()
+        except OSError as error:
+            raise BackendError(
+                f"{plan}: cannot be read ({error}); `n3d engine list` shows what is there.", reason="engine"
+            ) from error
         if engine is None:
             built_with = plan_version(plan)
             raise BackendError(

@@ -30,6 +30,7 @@ from n3d_ros.inference.graphs import DECODER, VISION, LanguageModelGraphs
 from n3d_ros.inference.tensorrt.api import ALIGNMENT, Engine
 from n3d_ros.inference.tensorrt.profiles import (
     LONGEST_EXTEND,
+    LONGEST_PREFILL,
     PREFILL,
     buckets,
     decode_profile,
@@ -148,6 +149,8 @@ class TensorRtBackend(GraphBackend):
                 block = aligned_empty(graphs.layers, rows, graphs.cache_width, dtype=self._number, device=self._place)
                 self._free.append(block[:, : self.capacity])  # of which every layer begins at an aligned address
         memory = self._free.pop()
+        with self.at_work("a cache"):
+            memory.zero_()  # whatever a sequence before it left: what is no number stays none behind a mask
         weakref.finalize(owner, self._free.append, memory).atexit = False
         return memory
 
@@ -161,11 +164,12 @@ class TensorRtBackend(GraphBackend):
         if self._record is None:
             return
         held = [self.new_cache() for _ in range(caches)]
+        used = [rows for rows in self._buckets if rows >= length]
+        # The smallest buckets first: as many as are kept.
+        wanted = [(cache, size, rows) for rows in used for cache in held for size in RECORDED_SIZES if size < rows]
         with self.at_work("the warm-up"):
-            for cache in held:
-                for bucket in (rows for rows in self._buckets if rows >= length):
-                    for size in (size for size in RECORDED_SIZES if size < bucket):
-                        self._replay(cache.memory, size, bucket)
+            for cache, size, rows in wanted[:MOST_RECORDED]:
+                self._replay(cache.memory, size, rows)
 
     def _append(self, cache: GraphCache, chunk: Chunk, wanted: int) -> tuple[Tensor, Tensor]:
         """Appends the chunk's rows piece by piece; see ``GraphBackend``."""
@@ -191,7 +195,7 @@ class TensorRtBackend(GraphBackend):
         """How a chunk is cut: what an engine's profiles and the recorded steps take."""
         begin = 0
         if start == 0:
-            begin = count - max(wanted - LONGEST_EXTEND, 0)
+            begin = min(count - max(wanted - LONGEST_EXTEND, 0), LONGEST_PREFILL)
             yield Piece(begin=0, end=begin)
         while begin < count:
             left, room = count - begin, self.capacity - start - begin
@@ -258,8 +262,8 @@ class TensorRtBackend(GraphBackend):
                 step = self._record(step)
             except torch.cuda.OutOfMemoryError:
                 raise
-            except RuntimeError as error:
-                self.notes.append(f"CUDA graphs failed; steps run without them: {str(error).splitlines()[0]}")
+            except (RuntimeError, BackendError) as error:
+                self.notes.append(f"CUDA graphs failed; steps run without them: {_first_line(error)}")
                 logger.warning(self.notes[-1])
                 self._record = None
         while len(self._recorded) >= MOST_RECORDED:
@@ -333,7 +337,7 @@ class TensorRtBackend(GraphBackend):
         try:
             self._synchronize()
         except RuntimeError as error:  # a device that failed is closed all the same
-            logger.warning("Closing after a failure of %s: %s", self.device, str(error).splitlines()[0])
+            logger.warning("Closing after a failure of %s: %s", self.device, _first_line(error))
         for session in self._engines.values():
             session.close()
         self._engines = {}
@@ -341,6 +345,10 @@ class TensorRtBackend(GraphBackend):
         self._static.clear()
         self._free.clear()
         super().close()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

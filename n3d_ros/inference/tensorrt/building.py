@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 from n3d_ros.errors import BackendError
@@ -46,9 +47,10 @@ def build_in_child(job: BuildJob, on_progress: Progress) -> dict[str, Any]:
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,  # Ctrl-C is this process's to answer
+            cwd="/",  # `-m` would put this one's first on the path
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path),
                 "CUDA_VISIBLE_DEVICES": visible_gpu(job.gpu, os.environ.get("CUDA_VISIBLE_DEVICES", "")),
             },
         )

@@ -144,7 +144,7 @@ def _build_plans(target: Target, staging: Path, suffix: str, store: EngineStore,
     timing = ""
     if target.options.uses_timing_cache:
         facts = target.machine.facts()
-        timing = str(store.timing_cache({name: facts[name] for name in MACHINE_FACTS}))
+        timing = str(store.timing_cache({name: facts[name] for name in MACHINE_FACTS}).resolve())
     graphs = target.profiles()
     # Of the time, by what a graph has to be built for.
     weights = {name: 1 + len(profiles) for name, profiles in graphs.items()}
@@ -152,7 +152,7 @@ def _build_plans(target: Target, staging: Path, suffix: str, store: EngineStore,
     for name, profiles in graphs.items():
         job = BuildJob(
             graph=str((target.folder / f"{name}{suffix}.onnx").resolve()),
-            plan=str(staging / f"{name}.plan"),
+            plan=str((staging / f"{name}.plan").resolve()),
             profiles=tuple(profile.dimensions for profile in profiles),
             workspace_bytes=int(target.options.workspace_gb * 2**30),
             timing_cache=timing,

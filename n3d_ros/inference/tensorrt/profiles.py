@@ -2,7 +2,7 @@
 
 One engine holds the language model's weights once and has a profile for each way of calling it::
 
-    prefill        a sequence's first chunk, up to the capacity, no earlier rows (one that is hidden)
+    prefill        a sequence's first chunk, up to 2048 tokens, no earlier rows (one that is hidden)
     extend R       up to 64 tokens behind the first R rows of a cache: a question, a verified guess
     decode R       one token behind them
 
@@ -27,6 +27,7 @@ SMALLEST_BUCKET = 1024
 """Rows; each further bucket has twice as many. A 640x480 image, a question and ten boxes stay in the first. More of
 them would cost minutes of building each, and save a third of a percent of a step (see ``static_decoder``)."""
 LONGEST_EXTEND = 64  # tokens; a longer chunk behind earlier rows goes in pieces
+LONGEST_PREFILL = 2048  # tokens; scores of more would need gigabytes, and no prompt with one image has more
 USUAL_PREFILL, USUAL_EXTEND = 512, 16
 SMALLEST_GRID = (2, 2)  # patches: one merged token
 LONGEST_STRIP = 16  # times as long as wide: images up to this fit an engine for any image
@@ -114,7 +115,7 @@ def decoder_profiles(capacity: int) -> tuple[Profile, ...]:
         Profile(
             name=PREFILL,
             dimensions={
-                "tokens": (1, min(USUAL_PREFILL, capacity), capacity),
+                "tokens": (1, min(USUAL_PREFILL, capacity), min(capacity, LONGEST_PREFILL)),
                 "past": (1, 1, 1),
                 "wanted": (1, 1, longest),
             },

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from n3d_ros.errors import BackendError
 from n3d_ros.inference.tensorrt.api import ALIGNMENT, Context, Engine
+from n3d_ros.inference.torch_devices import failures_told
 
 
 class Arena:
@@ -24,7 +25,8 @@ class Arena:
 
     def __init__(self, engines: Mapping[str, Engine], device: torch.device) -> None:
         needed = max((engine.memory_bytes for engine in engines.values()), default=0)
-        self._block = torch.empty(needed + ALIGNMENT, dtype=torch.uint8, device=device)
+        with failures_told(f"what engines compute in between ({needed / 2**20:.0f} MiB)", device):
+            self._block = torch.empty(needed + ALIGNMENT, dtype=torch.uint8, device=device)
         self.bytes = needed
 
     @property
@@ -189,10 +191,11 @@ class OwnStream:
         if self._cuda is None:
             self._session.run(inputs, outputs)
             return
-        self._cuda.wait_stream(torch.cuda.current_stream(self._cuda.device))  # on which the tensors were made
-        with torch.cuda.stream(self._cuda):
-            self._session.run(inputs, outputs)
-        self._cuda.synchronize()
+        with failures_told("the depth engine", self._cuda.device):
+            self._cuda.wait_stream(torch.cuda.current_stream(self._cuda.device))  # on which the tensors were made
+            with torch.cuda.stream(self._cuda):
+                self._session.run(inputs, outputs)
+            self._cuda.synchronize()
 
 
 def _is_aligned(tensor: Tensor) -> bool:

@@ -124,13 +124,19 @@ class StoredEngine:
     @property
     def bytes(self) -> int:
         """On the disk."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        total = 0
+        for file in self.folder.rglob("*"):
+            with suppress(OSError):  # another process may just remove it
+                total += file.stat().st_size if file.is_file() else 0
+        return total
 
     @property
     def used(self) -> float:
         """When it was loaded last, seconds since 1970."""
-        file = self.folder / ENGINE_FILE
-        return (file if file.is_file() else self.folder).stat().st_mtime
+        for file in (self.folder / ENGINE_FILE, self.folder):
+            with suppress(OSError):
+                return file.stat().st_mtime
+        return 0.0  # another process has just removed it
 
 
 def default_cache_folder() -> Path:
