@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 FIGURES = {
     "vision": "picture",
     "picture_steps": "answer, one by one",
-    "picture_pieces": "answer, 16 at a time",
+    "picture_pieces": "answer, several at a time",
     "text448_steps": "text behind 448 tokens, one by one",
-    "text448_pieces": "the same, 16 at a time",
+    "text448_pieces": "the same, several at a time",
     "text1472_steps": "text behind 1472 tokens, one by one",
-    "text1472_pieces": "the same, 16 at a time",
+    "text1472_pieces": "the same, several at a time",
 }
 """Parts of a self-test in words."""
 
@@ -141,20 +142,20 @@ def self_test_lines(found: Mapping[str, float]) -> list[str]:
     Returns:
         Lines of text.
     """
-    lines = [f"{'compared with the network':36} {'cosine':>9} {'least':>9} {'same choice':>12}"]
+    names = [name.removesuffix("_least_cosine") for name in found if name.endswith("_least_cosine")]
+    lines = []
+    if names:
+        lines.append(f"{'compared with the network':36} {'cosine':>9} {'least':>9} {'same choice':>12} {'sum off':>8}")
+    for name in names:
+        same, off = (found.get(f"{name}_{figure}", math.nan) for figure in ("same_choice", "log_sum"))
+        further = "" if math.isnan(off) else f" {100 * same:10.1f} % {off:8.4f}"
+        words = FIGURES.get(name, name.replace("_", ", "))
+        lines.append(f"{words:36} {found[f'{name}_cosine']:9.6f} {found[f'{name}_least_cosine']:9.6f}{further}")
     for name, value in found.items():
         if name.endswith("_error"):
             lines.append(f"{name.replace('_', ' '):36} {100 * value:8.4f} %")
-        elif name.endswith("_cosine") and name.removesuffix("_cosine").removesuffix("_least") not in FIGURES:
+        elif name.endswith("_cosine") and name.removesuffix("_cosine").removesuffix("_least") not in names:
             lines.append(f"{name.removesuffix('_cosine').replace('_', ' '):36} {value:9.6f}")
-    for name, words in FIGURES.items():
-        if f"{name}_cosine" not in found:
-            continue
-        same = found.get(f"{name}_same_choice")
-        lines.append(
-            f"{words:36} {found[f'{name}_cosine']:9.6f} {found[f'{name}_least_cosine']:9.6f} "
-            f"{'' if same is None else f'{100 * same:.1f} %':>12}"
-        )
     if "box_mm" in found:
         lines.append(f"{'boxes':36} moved by {found['box_mm']:.2f} mm, {100 * found['same_boxes']:.0f} % as before")
     return lines

@@ -172,6 +172,9 @@ def _run(arguments: list[str]) -> int:
     """Parses and runs; the first word decides which module is imported."""
     commands = all_commands()
     name, rest = split_command(arguments, commands)
+    if name is None and (family := _family(arguments, commands)):
+        print(family, file=sys.stderr)
+        return EXIT_USAGE
     if name is None:
         _parser(commands).parse_args(arguments)  # prints help or the usage error, and exits
         _parser(commands).print_help()
@@ -188,6 +191,15 @@ def _run(arguments: list[str]) -> int:
         ensure_ros_environment()
         apply_transport_profile()
     return int(command.run(args))
+
+
+def _family(arguments: Sequence[str], commands: dict[str, CommandEntry]) -> str:
+    """The subcommands that begin with a word which is none itself; empty where it begins none."""
+    word = next((word for word in arguments if not word.startswith("-")), "")
+    found = {name: entry for name, entry in commands.items() if name.split()[0] == word and name != word}
+    width = max(map(len, found), default=0)
+    listing = "\n".join(f"  n3d {name:<{width}}  {_summary(entry)}" for name, entry in found.items())
+    return f"usage: n3d {word} {{{','.join(name.split()[1] for name in found)}}} ...\n\n{listing}" if found else ""
 
 
 def split_command(arguments: Sequence[str], commands: Collection[str]) -> tuple[str | None, list[str]]:

@@ -209,9 +209,7 @@ def write_goldens(file: Path, goldens: Goldens) -> None:
         tensors[f"{name}.logits"] = places.logits
         tensors[f"{name}.log_sums"] = places.log_sums
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise BackendError(
-            "The network says of the drawn scene what is no number; export in bfloat16 or float32, or check the weights."
-        )
+        raise BackendError("What the network says of the drawn scene is no number; export in bfloat16 or float32.")
     about = {"format": FORMAT, "size": goldens.size, "yaw": goldens.yaw}
     save_file(tensors, file, metadata={"n3d_goldens": json.dumps(about)})
     as_umask_says(file)

@@ -77,6 +77,13 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert end.value.code == cli.EXIT_USAGE and "fly" in capsys.readouterr().err
 
 
+def test_a_word_that_begins_several_commands_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engine"]) == EXIT_USAGE
+    told = capsys.readouterr().err
+    assert "n3d engine {build,list,verify,clean}" in told and "n3d engine verify  check engines" in told
+    assert "n3d demo" not in told
+
+
 def test_errors_are_one_sentence_and_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["run", str(tmp_path / "none"), "-o", str(tmp_path / "out")])
     error = capsys.readouterr().err

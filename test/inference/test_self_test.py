@@ -79,11 +79,20 @@ class Changed:
         shift: rows by which choices are rolled when some tokens are read at a time.
         only_pieces: whether single tokens stay right.
         behind: tokens from which on choices are wrong.
+        log_off: is added to the sum over the vocabulary.
     """
 
     def __init__(
-        self, backend: TorchBackend, *, scale: float = 1.0, shift: int = 0, only_pieces: bool = False, behind: int = 0
+        self,
+        backend: TorchBackend,
+        *,
+        scale: float = 1.0,
+        shift: int = 0,
+        only_pieces: bool = False,
+        behind: int = 0,
+        log_off: float = 0.0,
     ) -> None:
+        self._log_off = log_off
         self._backend, self._scale, self._shift = backend, scale, shift
         self._only_pieces, self._behind = only_pieces, behind
         self.name, self.device, self.dtype = "changed", backend.device, backend.dtype
@@ -99,9 +108,10 @@ class Changed:
     def forward(self, cache: Any, chunk: Chunk, *, choose: Sequence[Any] = (), top_k: int = 1) -> Choices | None:
         is_wrong = cache.length >= self._behind and not (self._only_pieces and len(chunk.token_ids) == 1)
         choices = self._backend.forward(cache, chunk, choose=choose, top_k=top_k)
-        if choices is None or not self._shift or not is_wrong:
+        if choices is None or not is_wrong:
             return choices
-        return replace(choices, logits=np.roll(choices.logits, self._shift, axis=1))
+        rolled = np.roll(choices.logits, self._shift, axis=1)
+        return replace(choices, logits=rolled, log_all=choices.log_all + np.float32(self._log_off))
 
 
 def test_the_network_passes_its_own_test(
@@ -111,7 +121,7 @@ def test_the_network_passes_its_own_test(
     found = measure(backend, tokenizer, options, goldens, lambda _text, share: told.append(share))
     assert failures(found, "float32") == []
     assert told == sorted(told)
-    assert len(found) == 2 + 2 * 3 * (1 + len(PREFIXES)) + 2
+    assert len(found) == 2 + 2 * 4 * (1 + len(PREFIXES)) + 2
     assert found["same_boxes"] == 1.0 and found["box_mm"] == 0.0
     assert {name: len(places.token_ids) for name, places in goldens.places.items() if name != "picture"} == {
         str(length): STEPS for length in PREFIXES
@@ -123,6 +133,7 @@ def test_the_network_passes_its_own_test(
     [
         ({"scale": -1.0}, "vision_least_cosine"),
         ({"shift": 1}, "picture_steps_same_choice"),
+        ({"log_off": 1.5}, "text448_steps_log_sum"),
         ({"shift": 1, "only_pieces": True}, "text448_pieces_same_choice"),
         ({"shift": 1, "behind": 1000}, "text1472_steps_same_choice"),
     ],

@@ -107,6 +107,8 @@ class TensorRtBackend(GraphBackend):
                 f"{engines[DECODER].profiles}; build the engine for this language_model.capacity."
             )
         self._buckets = buckets(capacity)
+        self.least_rows = 1
+        """Of a bucket: a self-test runs short sequences through every bucket that way."""
         self._free: list[Tensor] = []
         self.notes: list[str] = []
         if record is None and cuda_graphs and self._stream is not None:
@@ -248,7 +250,7 @@ class TensorRtBackend(GraphBackend):
 
     def _bucket(self, rows: int) -> int:
         """The smallest bucket that holds some rows."""
-        return next(bucket for bucket in self._buckets if bucket >= rows)
+        return next(bucket for bucket in self._buckets if bucket >= max(rows, self.least_rows))
 
     def _replay(self, memory: Tensor, size: int, bucket: int) -> Replay:
         """The recorded step of a cache, a size and a bucket; plain calls where recording fails."""

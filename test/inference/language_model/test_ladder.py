@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,52 @@ def test_one_reason_alone_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> N
         load_fitting(LanguageModelConfig(model="m"), lambda *_: None)
 
 
+def test_too_little_memory_is_a_reason_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_progress: Any) -> Runtime:
+        raise ConfigurationError("The model does not fit.", reason="out_of_memory")
+
+    rungs(monkeypatch, Rung(name="A", load=full), Rung(name="B", load=lambda _progress: runtime()))
+    found = load_fitting(LanguageModelConfig(model="m"), lambda *_: None)
+    assert found.facts[-1] == "note      not A: The model does not fit."
+
+
+def test_graphs_go_by_their_files_and_settings(on_gpu: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "has_graphs", lambda _folder: True)
+
+    def of(**more: Any) -> list[Rung]:
+        values = {"source": "n3d-nano", "dtype": "float32", "position_code": "aligned", "weights": "float", **more}
+        monkeypatch.setattr(module, "read_graphs", lambda *_: graphs_of(**values))
+        return list(ladder(LanguageModelConfig(model=str(tmp_path))))
+
+    assert [rung.why_not for rung in of()] == ["", "", "", ""]
+    assert [rung.why_not for rung in of(source="owner/model")][1::2] == [
+        "the weights of owner/model are not on this machine"
+    ] * 2
+    assert [rung.why_not for rung in of(weights="int4")][1::2] == ["PyTorch does not run weights in int4"] * 2
+    monkeypatch.setattr(
+        module, "read_graphs", lambda *_: graphs_of(source="n3d-nano", dtype="float32", position_code="none")
+    )
+    with pytest.raises(ConfigurationError, match=r"language_model\.dtype: expected auto or float32"):
+        list(ladder(LanguageModelConfig(model=str(tmp_path), dtype="float16")))
+
+
+def test_what_is_wrong_with_the_folder_of_the_weights_is_a_reason_to_go_on(
+    on_gpu: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def incomplete(*_: Any, expected: Any) -> Runtime:
+        assert expected == {"model.safetensors": "00"}
+        raise ConfigurationError("shard 2 is missing")
+
+    given = graphs_of(source="n3d-nano", dtype="float32", position_code="none", weights="float")
+    monkeypatch.setattr(module, "has_graphs", lambda _folder: True)
+    monkeypatch.setattr(module, "read_graphs", lambda *_: replace(given, weights_files={"model.safetensors": "00"}))
+    monkeypatch.setattr(module, "load_torch", incomplete)
+    monkeypatch.setattr(module, "load_tensorrt", lambda *_: failing("no engine")(None))
+    monkeypatch.setattr(module, "load_onnx", lambda *_: runtime())
+    found = load_fitting(LanguageModelConfig(model=str(tmp_path)), lambda *_: None)
+    assert [fact.split(": ")[1] for fact in found.facts[1:]] == ["no engine", "shard 2 is missing"]
+
+
 def test_settings_that_are_wrong_are_no_reason_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(_progress: Any) -> Runtime:
         raise ConfigurationError("dtype: expected float32")
@@ -93,11 +139,11 @@ def test_settings_that_are_wrong_are_no_reason_to_go_on(monkeypatch: pytest.Monk
 
 
 def test_what_failed_holds_no_memory_while_the_next_one_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    import gc
     import weakref
 
     class Weights:
-        pass
+        def __init__(self) -> None:
+            self.again = self  # as a backend whose parts call it
 
     held: list[Any] = []
 
@@ -107,7 +153,6 @@ def test_what_failed_holds_no_memory_while_the_next_one_loads(monkeypatch: pytes
         raise BackendError("A is full.")
 
     def load(_progress: Any) -> Runtime:
-        gc.collect()
         assert held[0]() is None
         return runtime()
 
@@ -122,6 +167,6 @@ def test_weights_are_taken_only_where_they_are_at_hand(source: str, found: bool,
     assert weights_of(graphs_of(str(tmp_path / "gone"))) == ""
 
 
-def graphs_of(source: str) -> LanguageModelGraphs:
+def graphs_of(source: str, **more: Any) -> LanguageModelGraphs:
     values: dict[str, Any] = {entry.name: 1 for entry in fields(LanguageModelGraphs)}
-    return LanguageModelGraphs(**{**values, "source": source})
+    return LanguageModelGraphs(**{**values, "source": source, **more})

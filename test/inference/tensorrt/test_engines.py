@@ -244,3 +244,11 @@ def test_with_auto_the_engine_is_taken_and_else_the_next_runtime_with_the_reason
     taken = load_runtime(config)
     assert taken.backend.name == "tensorrt" and not any("not " in fact for fact in taken.facts[-2:])
     taken.backend.close()
+
+
+def test_every_bucket_of_an_engine_is_tested(nano_graphs: Path, tmp_path: Path, with_standin: Put) -> None:
+    with_standin()
+    entry = build_engine(find_target(nano_graphs, EngineOptions(capacity=1100)), EngineStore(tmp_path))
+    assert entry.record is not None
+    assert entry.record.self_test["rows1100_steps_same_choice"] == 1.0
+    assert not any(name.startswith("text1472") for name in entry.record.self_test)
