@@ -78,7 +78,7 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_word_that_begins_several_commands_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["engine"]) == EXIT_USAGE
+    assert cli.main(["engine"]) == cli.EXIT_USAGE
     told = capsys.readouterr().err
     assert "n3d engine {build,list,verify,clean}" in told and "n3d engine verify  check engines" in told
     assert "n3d demo" not in told

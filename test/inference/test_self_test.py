@@ -172,15 +172,21 @@ def test_a_short_capacity_leaves_the_long_text_out(
 
 
 def test_a_prompt_that_leaves_little_room_is_compared_as_far_as_it_goes(
+    loaded: LoadedModel, backend: TorchBackend, tokenizer: Tokenizer, options: InputOptions
+) -> None:
+    large = replace(options, long_side=640)
+    kept = record_goldens(backend, tokenizer, large, yaw="free")
+    assert len(kept.visual) + len(kept.places["picture"].token_ids) > 512
+    found = measure(TorchBackend(loaded, capacity=512), tokenizer, large, kept)
+    assert failures(found, "float32") == []
+    assert "picture_steps_cosine" in found and "box_mm" in found
+
+
+def test_a_capacity_without_room_for_text_is_refused(
     loaded: LoadedModel, tokenizer: Tokenizer, options: InputOptions, goldens: Goldens
 ) -> None:
-    prompt = len(goldens.places["picture"].token_ids) - len(goldens.answer)
-    image = len(goldens.visual)
-    for capacity, has_answer in ((image + prompt + 60, True), (image + 10, False)):
-        found = measure(TorchBackend(loaded, capacity=capacity), tokenizer, options, goldens)
-        assert failures(found, "float32") == []
-        assert any(name.startswith("picture_steps") for name in found) is has_answer
-        assert ("box_mm" in found) is has_answer
+    with pytest.raises(BackendError, match="expected room for 512 tokens, got 400"):
+        measure(TorchBackend(loaded, capacity=400), tokenizer, options, goldens)
 
 
 def test_numbers_of_another_tokenizer_or_image_size_are_told(

@@ -23,6 +23,16 @@ class Stream:
         pass
 
 
+def recorded_with_memory(recorder: CudaRecorder) -> tuple[Callable[[], None], weakref.ref[Memory]]:
+    """A recorded step, and what it uses; nobody else holds either."""
+    memory = Memory()
+
+    def step() -> None:
+        assert memory is not None
+
+    return recorder(step), weakref.ref(memory)
+
+
 def test_a_recorded_step_keeps_the_memory_that_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay writes to the same addresses: nobody else may get them meanwhile."""
     replayed: list[str] = []
@@ -32,11 +42,8 @@ def test_a_recorded_step_keeps_the_memory_that_was_recorded(monkeypatch: pytest.
         return lambda: replayed.append("again")
 
     monkeypatch.setattr(CudaRecorder, "_capture", capture)
-    memory = Memory()
-    held = weakref.ref(memory)
     stream: Any = Stream()
-    replay = CudaRecorder(stream)(lambda own=memory: None)  # type: ignore[misc]
-    del memory
+    replay, held = recorded_with_memory(CudaRecorder(stream))
     gc.collect()
     assert held() is not None
     replay()
