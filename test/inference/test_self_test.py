@@ -172,14 +172,21 @@ def test_a_short_capacity_leaves_the_long_text_out(
 
 
 def test_a_prompt_that_leaves_little_room_is_compared_as_far_as_it_goes(
-    loaded: LoadedModel, backend: TorchBackend, tokenizer: Tokenizer, options: InputOptions
+    loaded: LoadedModel,
+    backend: TorchBackend,
+    tokenizer: Tokenizer,
+    options: InputOptions,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    large = replace(options, long_side=640)
-    kept = record_goldens(backend, tokenizer, large, yaw="free")
-    assert len(kept.visual) + len(kept.places["picture"].token_ids) > 512
-    found = measure(TorchBackend(loaded, capacity=512), tokenizer, large, kept)
-    assert failures(found, "float32") == []
-    assert "picture_steps_cosine" in found and "box_mm" in found
+    monkeypatch.setattr("n3d_ros.inference.self_test.PREFIXES", (60,))
+    kept = record_goldens(backend, tokenizer, options, yaw="free", size=(320, 240))
+    words = len(kept.places["picture"].token_ids) - len(kept.answer)
+    assert len(kept.answer) > 100
+    image = len(kept.visual) + 20  # with the system's words
+    for capacity, is_compared in ((image + words + 50, True), (image + words - 10, False)):
+        found = measure(TorchBackend(loaded, capacity=capacity), tokenizer, options, kept)
+        assert failures(found, "float32") == []
+        assert ("picture_steps_cosine" in found) is ("box_mm" in found) is is_compared
 
 
 def test_a_capacity_without_room_for_text_is_refused(

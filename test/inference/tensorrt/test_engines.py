@@ -231,7 +231,7 @@ def test_with_auto_the_engine_is_taken_and_else_the_next_runtime_with_the_reason
     names = [rung.name for rung in ladder.ladder(config)]
     assert names == ["TensorRT", "PyTorch on the GPU", "ONNX Runtime", "PyTorch on the CPU"]
 
-    def no_cuda(_config: Any, _progress: Any) -> Any:
+    def no_cuda(_config: Any, _progress: Any, **_more: Any) -> Any:
         raise BackendError("the weights failed on cuda:0: no kernel image")
 
     monkeypatch.setattr(ladder, "load_torch", no_cuda)
