@@ -178,7 +178,7 @@ def test_a_prompt_that_leaves_little_room_is_compared_as_far_as_it_goes(
     options: InputOptions,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("n3d_ros.inference.self_test.PREFIXES", (60,))
+    monkeypatch.setattr("n3d_ros.inference.self_test.PREFIXES", (30,))
     kept = record_goldens(backend, tokenizer, options, yaw="free", size=(320, 240))
     words = len(kept.places["picture"].token_ids) - len(kept.answer)
     assert len(kept.answer) > 50
