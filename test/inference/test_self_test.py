@@ -180,10 +180,9 @@ def test_a_prompt_that_leaves_little_room_is_compared_as_far_as_it_goes(
 ) -> None:
     monkeypatch.setattr("n3d_ros.inference.self_test.PREFIXES", (30,))
     kept = record_goldens(backend, tokenizer, options, yaw="free", size=(320, 240))
-    words = len(kept.places["picture"].token_ids) - len(kept.answer)
     assert len(kept.answer) > 50
-    image = len(kept.visual) + 20  # with the system's words
-    for capacity, is_compared in ((image + words + 40, True), (image + words - 10, False)):
+    prompt = len(build_prompt(tokenizer, detection_text(), len(kept.visual)).token_ids)
+    for capacity, is_compared in ((prompt + 40, True), (prompt - 5, False)):
         found = measure(TorchBackend(loaded, capacity=capacity), tokenizer, options, kept)
         assert failures(found, "float32") == []
         assert ("picture_steps_cosine" in found) is ("box_mm" in found) is is_compared
