@@ -14,6 +14,7 @@ pytest.importorskip("torch", reason="the extra [model] is not installed")
 pytest.importorskip("transformers", reason="the extra [model] is not installed")
 
 from n3d_ros.codec.input_options import InputOptions, read_input_options
+from n3d_ros.codec.prompts import build_prompt, detection_text
 from n3d_ros.codec.tokenizer import Tokenizer, load_tokenizer
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError
 from n3d_ros.inference.backend import Choices, Chunk
