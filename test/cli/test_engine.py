@@ -204,6 +204,21 @@ def test_engines_that_were_not_used_for_long_are_removed(cache: Path) -> None:
     assert left_in(cache) == set()
 
 
+@pytest.mark.parametrize("days", ["-1", "nan"])
+def test_days_that_are_none_remove_nothing(days: str, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_engine(cache, "one")
+    before = left_in(cache)
+    assert cli.main(["engine", "clean", f"--unused-days={days}", "--cache", str(cache)]) == cli.EXIT_FAILED
+    assert "--unused-days: expected 0 or more" in capsys.readouterr().err
+    assert left_in(cache) == before
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_a_runtime_is_tested_with_a_folder_alone(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["engine", "verify", "--backend", backend]) == cli.EXIT_FAILED
+    assert "name the folder of graphs to test" in capsys.readouterr().err
+
+
 def test_a_dry_run_tells_all_and_removes_nothing(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = [add_engine(cache, "nano"), add_engine(cache, "n3d-vlm")]
     assert cli.main(["engine", "clean", "--all", "--dry-run", "--cache", str(cache)]) == 0
@@ -318,7 +333,7 @@ def test_onnx_runtime_says_what_the_network_says(exported: Path, capsys: pytest.
     assert verify_onnx(exported) == 0
     out = capsys.readouterr().out
     assert out.endswith("onnx says what the network says\n") and "not the network" not in out
-    for words in ("picture", "answer, 16 at a time", "text behind 448 tokens", "text behind 1472 tokens", "boxes"):
+    for words in ("picture", "answer, several at a time", "text behind 448 tokens", "text behind 1472 tokens", "boxes"):
         assert words in out
     assert "No engine" not in out  # the cache of engines is not looked at
 
