@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DECODER_WEIGHTS = "decoder.data"  # as n3d_ros.inference.graphs has it
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -72,7 +73,10 @@ def checkpoint_step_bytes(text_config: Mapping[str, Any], dtype: str) -> StepByt
 
 
 def graph_step_bytes(folder: Path, *, layers: int, cache_width: int, dtype: str) -> StepBytes:
-    """Of exported graphs: the decoder's files as they are, so that quantised weights count as what they take.
+    """Of exported graphs: the decoder's weights as they are, so that quantised ones count as what they take.
+
+    ``decoder_safe.onnx`` computes with the same file, and the structure in ``decoder.onnx`` is read once, not at every
+    step.
 
     Args:
         folder: of the graphs.
@@ -82,8 +86,9 @@ def graph_step_bytes(folder: Path, *, layers: int, cache_width: int, dtype: str)
 
     Returns:
         The bytes.
+
+    Raises:
+        OSError: the file is not there.
     """
-    files = [file for file in folder.glob("decoder*") if file.suffix in (".onnx", ".data")]
-    return StepBytes(
-        weights=sum(file.stat().st_size for file in files), cache_row=layers * cache_width * ITEM_BYTES[dtype]
-    )
+    weights = (folder / DECODER_WEIGHTS).stat().st_size
+    return StepBytes(weights=weights, cache_row=layers * cache_width * ITEM_BYTES[dtype])
