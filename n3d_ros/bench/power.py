@@ -57,12 +57,23 @@ class CounterMeter:
     _before: int | None = None
 
     def joules(self) -> float:
-        """Energy since the call before; 0 at the first."""
+        """Energy since the call before; 0 at the first.
+
+        Returns:
+            Joules.
+
+        Raises:
+            ValueError: it began again, and nobody knows how much is missing.
+        """
         now = int(self.file.read_text())
         before = now if self._before is None else self._before
         self._before = now
         gained = now - before
-        return (gained if gained >= 0 else gained + self.full + 1) / 1e6
+        if gained < 0 and self.full:
+            gained += self.full + 1
+        if gained < 0:
+            raise ValueError(f"{self.name}: the counter began again, and where it was full is not known.")
+        return gained / 1e6
 
 
 @dataclass(slots=True, eq=False)

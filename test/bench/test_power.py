@@ -50,6 +50,19 @@ def test_a_full_counter_begins_again_and_nothing_is_lost(tmp_path: Path) -> None
     assert meter.joules() == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize("full", [0, 100])
+def test_a_counter_that_begins_again_where_nobody_knows_how_much_is_missing_is_left_out(
+    full: int, tmp_path: Path
+) -> None:
+    file, stays = tmp_path / "energy_uj", tmp_path / "other_uj"
+    file.write_text("9000000")
+    stays.write_text("0")
+    with measured_energy([CounterMeter("begins", file, full=full), CounterMeter("stays", stays)], 10.0) as energy:
+        file.write_text("500000")
+        stays.write_text("1000000")
+    assert energy.joules == {"stays": 1.0}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_counter_for_root_alone_is_no_meter(tmp_path: Path) -> None:
     write(tmp_path, {"class/powercap/intel-rapl:0/energy_uj": "1"})
