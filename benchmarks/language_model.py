@@ -34,8 +34,9 @@ from benchmarks.language_model_setup import (
     make_subject,
     recorded_answer,
 )
-from benchmarks.report import Figure, machine, markdown
-from n3d_ros.bench.torch_device import NOMINAL_BYTES_PER_S, bandwidth
+from benchmarks.report import Figure, markdown
+from n3d_ros.bench.machine import machine_facts
+from n3d_ros.bench.torch_device import bandwidth, nominal_bandwidth
 from n3d_ros.bench.torch_generate import run_transformers, transformers_inputs
 from n3d_ros.codec.grammar import box_grammar
 from n3d_ros.codec.model_input import ImageInput, Prompt
@@ -375,9 +376,7 @@ def _limit(speed: dict[str, float], device: str) -> float:
     """Bytes per second: the data sheet's where the GPU is known, else what reading reached."""
     if torch.device(device).type == "cuda":
         name = torch.cuda.get_device_name(torch.device(device))
-        for known, value in NOMINAL_BYTES_PER_S.items():
-            if known in name:
-                return value
+        return nominal_bandwidth(name) or speed["read"]
     return speed["read"]
 
 
@@ -427,7 +426,7 @@ def _peak_host_bytes() -> int:
 
 def _document(figures: Sequence[Figure], extra: dict[str, Any], args: argparse.Namespace) -> str:
     """One line of JSON."""
-    where = machine()
+    where = machine_facts()
     if args.device.startswith("cuda"):
         where["gpu"] = torch.cuda.get_device_name(torch.device(args.device))
         where["cuda"] = torch.version.cuda

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from n3d_ros.bench.failures import Dropped
 from n3d_ros.bench.step_bytes import bandwidth_share
 from n3d_ros.bench.subjects import Subject
 from n3d_ros.bench.table import Row, percentiles, ratio_row
@@ -79,7 +80,7 @@ class Answerer:
     """
 
     def __init__(self, subject: Subject, frames: Sequence[RgbdFrame]) -> None:
-        self.subject, self.times = subject, AnswerTimes()
+        self.subject, self.name, self.times = subject, subject.name, AnswerTimes()
         runtime, config = subject.runtime, subject.wanted.config
         self.tokenizer: Tokenizer = runtime.tokenizer
         self._generator = Generator(runtime.backend, runtime.tokenizer)
@@ -184,10 +185,12 @@ class TransformersAnswerer:
             counts: whether its times are kept.
 
         Raises:
-            N3dError: it writes something else.
+            N3dError: it writes something else, or there is no answer to write.
         """
         from n3d_ros.bench.torch_generate import run_transformers, transformers_inputs
 
+        if number not in self._beside.times.token_ids:
+            raise N3dError(f"{self._beside.name} wrote no answer that it could be held against.")
         question, end = self._beside.questions[number], self._beside.tokenizer.im_end
         answer = (*self._beside.times.token_ids[number], end)
         inputs = transformers_inputs(question.image, question.prompt.token_ids, self._model.lm_head.weight.device)
@@ -202,7 +205,11 @@ class TransformersAnswerer:
 
 
 def answer_in_turn(
-    answerers: Sequence[Answerer], theirs: Sequence[TransformersAnswerer], repeats: int, advance: Callable[[], None]
+    answerers: Sequence[Answerer],
+    theirs: Sequence[TransformersAnswerer],
+    repeats: int,
+    advance: Callable[[], None],
+    dropped: Dropped,
 ) -> None:
     """Every runtime at every question, one after the other.
 
@@ -211,13 +218,16 @@ def answer_in_turn(
         theirs: transformers beside some of them.
         repeats: answers of each to each question, after one that warms up.
         advance: told after each question.
+        dropped: takes those that fail.
     """
-    count = min(len(answerer.questions) for answerer in answerers)
+    count = min((len(answerer.questions) for answerer in answerers), default=0)
     everyone: list[Answerer | TransformersAnswerer] = [*answerers, *theirs]
     for turn in range(repeats + 1):
         for number in range(count):
             for one in everyone:
-                one.answer(number, counts=turn > 0)
+                if one.name not in dropped:
+                    with dropped.catching(one.name, "answer alone"):
+                        one.answer(number, counts=turn > 0)
             advance()
 
 
@@ -232,7 +242,8 @@ def answer_rows(answerers: Sequence[Answerer], theirs: Sequence[TransformersAnsw
     Returns:
         Rows.
     """
-    times = {one.subject.name: one.times for one in answerers} | {one.name: one.times for one in theirs}
+    everyone: list[Answerer | TransformersAnswerer] = [*answerers, *theirs]
+    times = {one.name: one.times for one in everyone}
     rows = []
     for figure, part, note in (
         ("answer alone", "total_ms", "one image and prompt to the last token; nothing beside it"),
@@ -256,13 +267,13 @@ def answer_rows(answerers: Sequence[Answerer], theirs: Sequence[TransformersAnsw
         pair = other.name, other.times.total_ms
         for one in answerers:
             if one.times.token_ids == other._beside.times.token_ids:
-                rows.append(ratio_row("answer alone, times as fast", pair, (one.subject.name, one.times.total_ms)))
+                rows.append(ratio_row("answer alone, times as fast", pair, (one.name, one.times.total_ms)))
     return rows
 
 
 def _decoding_rows(one: Answerer, bytes_per_s: float) -> list[Row]:
     """Forwards per box, and what the memory allows."""
-    name, times, step = one.subject.name, one.times, one.subject.step
+    name, times, step = one.name, one.times, one.subject.step
     per_box = times.passes / times.boxes if times.boxes else math.nan
     rows = [Row(figure="forwards per box", of=name, p50=per_box, note=f"{times.boxes} boxes")]
     if step is None or not times.rows:

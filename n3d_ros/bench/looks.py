@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from n3d_ros.bench.failures import Dropped
 from n3d_ros.bench.power import Meter, measured_energy
 from n3d_ros.bench.subjects import Subject
 from n3d_ros.bench.table import Row, ratio_row
@@ -96,7 +97,11 @@ def look(subject: Subject, frame: RgbdFrame, times: LookTimes | None = None) -> 
 
 
 def look_in_turn(
-    subjects: Sequence[Subject], frames: Sequence[RgbdFrame], repeats: int, advance: Callable[[], None]
+    subjects: Sequence[Subject],
+    frames: Sequence[RgbdFrame],
+    repeats: int,
+    advance: Callable[[], None],
+    dropped: Dropped,
 ) -> dict[str, LookTimes]:
     """Every runtime at every frame, one after the other, so that what else the machine does meets all of them.
 
@@ -105,17 +110,20 @@ def look_in_turn(
         frames: two at least: of the latest one the computation is kept.
         repeats: looks of each at each frame, after one that warms up.
         advance: told after each frame.
+        dropped: takes those that fail.
 
     Returns:
-        Times by name of the subject.
+        Times by name of the subject, of those that did not fail.
     """
     times = {subject.name: LookTimes() for subject in subjects}
     for turn in range(repeats + 1):
         for frame in frames:
             for subject in subjects:
-                look(subject, frame, times[subject.name] if turn else None)
+                if subject.name not in dropped:
+                    with dropped.catching(subject.name, "whole frame"):
+                        look(subject, frame, times[subject.name] if turn else None)
             advance()
-    return times
+    return {name: of for name, of in times.items() if name not in dropped}
 
 
 def look_rows(times: dict[str, LookTimes], note: str) -> list[Row]:
@@ -171,12 +179,15 @@ def energy_rows(subjects: Sequence[Subject], frames: Sequence[RgbdFrame], using:
         return [Row(figure="power", note=why)]
     rows = []
     for subject in subjects:
-        count, begin = 0, time.monotonic()
-        with measured_energy(using) as energy:
+        count, begin, dropped = 0, time.monotonic(), Dropped()
+        with dropped.catching(subject.name, "power"), measured_energy(using) as energy:
             while time.monotonic() - begin < ENERGY_S:
                 for frame in frames:
                     look(subject, frame)
                 count += len(frames)
+        rows += dropped.rows
+        if subject.name in dropped:
+            continue
         for name, joules in energy.joules.items():
             note = f"{name}, {count} frames in {energy.seconds:.1f} s, one after the other"
             rows.append(Row(figure="power", of=subject.name, p50=joules / energy.seconds, unit="W", note=note))

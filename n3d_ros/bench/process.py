@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
@@ -32,14 +31,20 @@ def resident_bytes(pid: int | str = "self", *, peak: bool = False, proc: Path = 
     return int(found[1]) * 1024.0 if found else math.nan
 
 
-def forget_peak(proc: Path = PROC) -> None:
+def forget_peak(proc: Path = PROC) -> bool:
     """Begins this process's peak of memory anew, where the kernel lets it.
 
     Args:
         proc: where the kernel is told.
+
+    Returns:
+        Whether it did; False: the peak is still that of everything before.
     """
-    with contextlib.suppress(OSError):
+    try:
         (proc / "self" / "clear_refs").write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return True
 
 
 def cpu_seconds(pid: int, proc: Path = PROC) -> float:

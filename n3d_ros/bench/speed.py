@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from n3d_ros.bench.answers import TRANSFORMERS, Answerer, TransformersAnswerer, answer_in_turn, answer_rows
+from n3d_ros.bench.failures import FAILURES, Dropped, reason_of
 from n3d_ros.bench.frames import BenchFrames
 from n3d_ros.bench.looks import energy_rows, look_in_turn, look_rows
 from n3d_ros.bench.power import meters
-from n3d_ros.bench.process import resident_bytes
-from n3d_ros.bench.subjects import Subject, Wanted, check_backend, load_subject, titled
+from n3d_ros.bench.process import forget_peak, resident_bytes
+from n3d_ros.bench.subjects import Subject, Wanted, check_backend, load_subject, numbered, titled
 from n3d_ros.bench.table import Row
-from n3d_ros.bench.torch_device import NOMINAL_BYTES_PER_S, bandwidth, device_of, used_on_device
-from n3d_ros.errors import BackendError, InputError, N3dError
+from n3d_ros.bench.torch_device import bandwidth, device_of, nominal_bandwidth, used_on_device
+from n3d_ros.errors import BackendError, GroundingError, InputError, N3dError
+from n3d_ros.frame import RgbdFrame
 from n3d_ros.inference.graphs import has_graphs
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 
@@ -30,7 +35,7 @@ class Plan:
 
     Args:
         models: as users name them.
-        backends: of each; "auto" is what the model's files are for. A checkpoint's graphs are made for "onnx".
+        backends: of each; "auto" is the fastest that files and machine allow. Graphs are made of weights for "onnx".
         device: where all of them compute.
         dtype: of the weights.
         repeats: looks and answers at each frame, after one that warms up.
@@ -83,8 +88,8 @@ def planned(plan: Plan, tell: Progress) -> Iterator[tuple[list[Wanted], list[Row
                     out = Path(folder) / str(len(wanted))
                     try:
                         _export(model, out, plan, lambda text, _share: tell(text, 0.0))
-                    except N3dError as error:
-                        rows.append(Row(figure="whole frame", of=f"{title}, {backend}", note=error.message))
+                    except FAILURES as error:
+                        rows.append(Row(figure="whole frame", of=f"{title}, {backend}", note=reason_of(error)))
                         continue
                     config, checkpoint = replace(config, model=str(out)), ""
                 wanted.append(Wanted(title=title, config=config, checkpoint=checkpoint))
@@ -113,51 +118,62 @@ def measure_bare(
         tell: told how far it is.
 
     Returns:
-        The runtimes that could be loaded, each with its name in the table, and the rows.
+        The runtimes that could be loaded and did not fail, each with its name in the table, and the rows.
 
     Raises:
-        N3dError: none could be loaded, or the frames cannot be used.
+        N3dError: none could be loaded, all failed, or the frames cannot be used.
     """
     if len(frames) < LEAST_FRAMES:
         raise InputError(f"{frames.source}: expected at least {LEAST_FRAMES} images with depth, got {len(frames)}.")
     subjects: list[Subject] = []
-    failed: list[tuple[Wanted, N3dError]] = []
+    failed: list[tuple[Wanted, BaseException]] = []
+    tell("Measuring the memory's bandwidth", 0.0)
+    limit, rows = bandwidth_rows(device_of(plan.device))  # before loading: its arrays are no part of what models take
     with ExitStack() as stack:
         for one in wanted:
             try:
                 subject = load_subject(one, lambda text, _share: tell(text, 0.0))
-            except N3dError as error:
+            except FAILURES as error:
                 failed.append((one, error))
                 continue
             stack.callback(subject.grounder.close)
             subjects.append(subject)
         if not subjects:
-            raise failed[0][1] if failed else BackendError("None of the models could be made ready.")
-        rows = [
-            Row(figure="whole frame", of=f"{one.title}, {one.config.backend}", note=error.message)
+            raise _as_ours(failed[0][1]) if failed else BackendError("None of the models could be made ready.")
+        subjects = [
+            replace(subject, name=name)
+            for subject, name in zip(subjects, numbered([one.name for one in subjects]), strict=True)
+        ]
+        rows += [
+            Row(figure="whole frame", of=f"{one.title}, {one.config.backend}", note=reason_of(error))
             for one, error in failed
         ]
-        return [(one.name, one.wanted) for one in subjects], [*rows, *bare_rows(subjects, frames, plan, tell)]
+        dropped = Dropped()
+        rows += bare_rows(subjects, frames, plan, limit, tell, dropped)
+        return [(one.name, one.wanted) for one in subjects if one.name not in dropped], rows
 
 
-def bare_rows(subjects: Sequence[Subject], frames: BenchFrames, plan: Plan, tell: Progress) -> list[Row]:
+def bare_rows(
+    subjects: Sequence[Subject], frames: BenchFrames, plan: Plan, limit: float, tell: Progress, dropped: Dropped
+) -> list[Row]:
     """All figures that need no node.
 
     Args:
         subjects: loaded runtimes.
         frames: two at least.
         plan: what is to be measured.
+        limit: bytes per second that the memory gives.
         tell: told how far it is.
+        dropped: takes the runtimes that fail.
 
     Returns:
         Rows.
 
     Raises:
+        BackendError: all runtimes failed at looking.
         GroundingError: no frame has usable depth.
     """
     shown, device = frames.rgbd_frames(), device_of(plan.device)
-    tell("Measuring the memory's bandwidth", 0.0)
-    limit, rows = _bandwidth_rows(plan)
     total = 2 * (plan.repeats + 1) * len(shown)
     done = 0
 
@@ -166,22 +182,51 @@ def bare_rows(subjects: Sequence[Subject], frames: BenchFrames, plan: Plan, tell
         done += 1
         tell(what, done / total)
 
-    times = look_in_turn(subjects, shown, plan.repeats, lambda: advance("Looking at frames"))
+    is_anew = forget_peak()
+    times = look_in_turn(subjects, shown, plan.repeats, lambda: advance("Looking at frames"), dropped)
+    memory = _memory_row(len(subjects), is_anew=is_anew)
+    if not times:
+        raise BackendError(f"All runtimes failed. {dropped.rows[0].of}: {dropped.rows[0].note}")
+    if not any(of.frame_ms for of in times.values()):
+        raise GroundingError("None of the frames has depth that a model could use.")
     note = f"{frames.source}; {plan.repeats} looks at each, in turn"
-    rows += [*load_rows(subjects), *look_rows(times, note)]
-    answerers = [Answerer(subject, shown) for subject in subjects]
+    rows = [*load_rows(subjects), *look_rows(times, note), memory]
+    answerers = _answerers([one for one in subjects if one.name not in dropped], shown, dropped)
     theirs, skipped = _transformers_beside(answerers, plan)
-    answer_in_turn(answerers, theirs, plan.repeats, lambda: advance("Writing answers"))
-    rows += [*answer_rows(answerers, theirs, limit), *skipped]
-    host = Row(figure="memory of the process, peak", p50=resident_bytes(peak=True) / 2**20, unit="MiB",
-               note=f"all of {len(subjects) + len(theirs)} together, since the last was loaded")  # fmt: skip
-    rows.append(host)
+    answer_in_turn(answerers, theirs, plan.repeats, lambda: advance("Writing answers"), dropped)
+    answerers = [one for one in answerers if one.name not in dropped]
+    rows += answer_rows(answerers, [one for one in theirs if one.name not in dropped], limit)
+    rows += [*skipped, *dropped.rows]
     if device.type == "cuda":
         rows.append(Row(figure="memory of the GPU in use", p50=used_on_device(device) / 2**20, unit="MiB",
                         note="of everything on it, at the end"))  # fmt: skip
     tell("Measuring power", 1.0)
     gpu = (device.index or 0) if device.type == "cuda" else None
-    return [*rows, *energy_rows(subjects, shown, meters(gpu=gpu))]
+    left = [one for one in subjects if one.name not in dropped]
+    return [*rows, *energy_rows(left, shown, meters(gpu=gpu))]
+
+
+def _answerers(subjects: Sequence[Subject], shown: Sequence[RgbdFrame], dropped: Dropped) -> list[Answerer]:
+    """Of each runtime that can be asked."""
+    answerers: list[Answerer] = []
+    for subject in subjects:
+        with dropped.catching(subject.name, "answer alone"):
+            answerers.append(Answerer(subject, shown))
+    return answerers
+
+
+def _memory_row(count: int, *, is_anew: bool) -> Row:
+    """The most that this process held while runtimes looked."""
+    figure = "memory of the process, peak"
+    if not is_anew:
+        return Row(figure=figure, note="this kernel does not let a peak begin anew")
+    note = f"while {count} runtimes, all loaded, looked at frames" if count > 1 else "while it looked at frames"
+    return Row(figure=figure, p50=resident_bytes(peak=True) / 2**20, unit="MiB", note=note)
+
+
+def _as_ours(error: BaseException) -> N3dError:
+    """An error that is told in a sentence."""
+    return error if isinstance(error, N3dError) else BackendError(reason_of(error))
 
 
 def load_rows(subjects: Sequence[Subject]) -> list[Row]:
@@ -206,26 +251,28 @@ def load_rows(subjects: Sequence[Subject]) -> list[Row]:
     return rows
 
 
-def _bandwidth_rows(plan: Plan) -> tuple[float, list[Row]]:
-    """What the memory gives, and the rows about it."""
-    device = device_of(plan.device)
-    speed = bandwidth(device)
+def bandwidth_rows(device: torch.device) -> tuple[float, list[Row]]:
+    """What the memory gives.
+
+    Args:
+        device: where models compute.
+
+    Returns:
+        Bytes per second of reading, as measured, or NaN; and the rows, with the data sheet's beside them where the GPU
+        is known.
+    """
+    try:
+        speed = bandwidth(device)
+    except FAILURES as error:
+        return math.nan, [Row(figure="memory bandwidth, read", note=reason_of(error))]
     rows = [
         Row(figure=f"memory bandwidth, {name}", p50=value / 1e9, unit="GB/s", note=f"measured in this run on {device}")
         for name, value in speed.items()
     ]
-    known = _nominal(str(device)) if device.type == "cuda" else None
+    known = nominal_bandwidth(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
     if known is not None:
-        rows.append(Row(figure="memory bandwidth, data sheet", p50=known / 1e9, unit="GB/s", note="taken as the limit"))
-    return known or speed["read"], rows
-
-
-def _nominal(device: str) -> float | None:
-    """The data sheet's bandwidth of a GPU that is known."""
-    from n3d_ros.inference.torch_devices import device_in_words
-
-    words = device_in_words(device_of(device))
-    return next((value for name, value in NOMINAL_BYTES_PER_S.items() if name in words), None)
+        rows.append(Row(figure="memory bandwidth, data sheet", p50=known / 1e9, unit="GB/s", note="for comparison"))
+    return speed["read"], rows
 
 
 def _transformers_beside(answerers: Sequence[Answerer], plan: Plan) -> tuple[list[TransformersAnswerer], list[Row]]:
@@ -239,7 +286,7 @@ def _transformers_beside(answerers: Sequence[Answerer], plan: Plan) -> tuple[lis
         if not why:
             try:
                 theirs.append(TransformersAnswerer(of[0]))
-            except N3dError as error:
-                why = error.message
+            except FAILURES as error:
+                why = reason_of(error)
         rows += [Row(figure="answer alone", of=f"{title}, {TRANSFORMERS}", note=why)] if why else []
     return theirs, rows

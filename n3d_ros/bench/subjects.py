@@ -47,7 +47,7 @@ class Subject:
         grounder: over the runtime.
         step: bytes that a step of one token reads; None: not known.
         load_s: seconds of loading.
-        host_bytes: most that loading added to the process's memory.
+        host_bytes: most that loading added to the process's memory; NaN where the kernel does not say.
         device_bytes: that loading added to the used memory of a GPU; NaN on the CPU.
     """
 
@@ -84,7 +84,18 @@ def titled(models: Sequence[str]) -> list[str]:
     Returns:
         One title each.
     """
-    names = [Path(model).expanduser().name or model for model in models]
+    return numbered([Path(model).expanduser().name or model for model in models])
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names that are all different.
+
+    Args:
+        names: any.
+
+    Returns:
+        The same, with a number where two are equal.
+    """
     return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
@@ -104,7 +115,7 @@ def load_subject(wanted: Wanted, on_progress: Progress | None = None) -> Subject
     """
     config = replace(wanted.config, kept_images=1)
     device = device_of(config.device)
-    forget_peak()
+    is_anew = forget_peak()
     host, on_device, begin = resident_bytes(), used_on_device(device), time.monotonic()
     runtime = load_runtime(config, on_progress)
     load_s = time.monotonic() - begin
@@ -117,7 +128,7 @@ def load_subject(wanted: Wanted, on_progress: Progress | None = None) -> Subject
         grounder=grounder,
         step=step_bytes_of(config.model, backend.dtype),
         load_s=load_s,
-        host_bytes=max(0.0, resident_bytes(peak=True) - host),
+        host_bytes=max(0.0, resident_bytes(peak=True) - host) if is_anew else math.nan,
         device_bytes=max(0.0, used - on_device) if math.isfinite(used := used_on_device(device)) else math.nan,
     )
 
@@ -142,5 +153,5 @@ def step_bytes_of(model: str, dtype: str) -> StepBytes | None:
 
         shape = build_config(read_config(resolve_source(model, weights=False)), name=model)
         return checkpoint_step_bytes(shape.text_config.to_dict(), dtype)
-    except (N3dError, KeyError):
+    except (N3dError, KeyError, OSError):
         return None

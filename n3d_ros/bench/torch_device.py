@@ -10,7 +10,14 @@ from typing import Any
 import torch
 
 MEASURED_NUMBERS = 100_000_000  # float32, read and copied on a CPU; on a GPU ten times as many
-NOMINAL_BYTES_PER_S = {"H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12, "4090": 1.008e12}  # vendors' data sheets
+GPU_SHARE = 0.125  # of its free memory, at most, for each of the two arrays: small ones share it with the system
+NOMINAL_BYTES_PER_S = {
+    "NVIDIA H200": 4.8e12,
+    "NVIDIA H100 80GB HBM3": 3.35e12,
+    "NVIDIA A100-SXM4-80GB": 2.039e12,
+    "NVIDIA GeForce RTX 4090": 1.008e12,
+}
+"""Of vendors' data sheets, by the driver's whole name: parts of it also name others (GH200, H100 PCIe, laptops)."""
 
 
 def bandwidth(device: torch.device) -> dict[str, float]:
@@ -30,7 +37,10 @@ def bandwidth(device: torch.device) -> dict[str, float]:
 
 def _speeds(device: torch.device) -> dict[str, float]:
     """Bytes per second of the device, best of five."""
-    count = MEASURED_NUMBERS * (10 if device.type == "cuda" else 1)
+    count = MEASURED_NUMBERS
+    if device.type == "cuda":
+        free, _total = torch.cuda.mem_get_info(device)
+        count = min(10 * count, int(free * GPU_SHARE) // 4)
     source = torch.ones(count, dtype=torch.float32, device=device)
     target = torch.empty_like(source)
 
@@ -47,6 +57,18 @@ def _speeds(device: torch.device) -> dict[str, float]:
         "read": source.nbytes / seconds(lambda: source.sum()),
         "copy": 2 * source.nbytes / seconds(lambda: target.copy_(source)),
     }
+
+
+def nominal_bandwidth(gpu: str) -> float | None:
+    """What the data sheet of a GPU says of its memory.
+
+    Args:
+        gpu: its name, as the driver has it.
+
+    Returns:
+        Bytes per second; None: not known.
+    """
+    return NOMINAL_BYTES_PER_S.get(gpu)
 
 
 def synchronize(device: torch.device) -> None:
