@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.frames import BenchFrames, bench_frames
 from benchmarks.latency import NODE_MODULE
 from n3d_ros.cli.live_session import camera_command, session_name, wait_until_ready
@@ -328,16 +326,3 @@ class Asker:
             used=int(report.frames_used),
             dropped={item.name: int(item.count) for item in report.frames_dropped},
         )
-
-
-def percentile(values: list[float], percent: float) -> float:
-    """A percentile.
-
-    Args:
-        values: any.
-        percent: 0 to 100.
-
-    Returns:
-        NaN of no values.
-    """
-    return float(np.percentile(values, percent)) if values else math.nan

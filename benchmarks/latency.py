@@ -57,20 +57,6 @@ class LiveFigures:
         medians = {name: float(np.median(values)) for name, values in self.stages.items() if "/" not in name}
         return ", ".join(f"{name} {value:.1f}" for name, value in medians.items() if value >= 0.05)
 
-    def percentile(self, name: str, percent: float) -> float:
-        """A percentile of a list.
-
-        Args:
-            name: "latency_ms", "age_at_start_ms" or "ros_side_ms".
-            percent: 0 to 100.
-
-        Returns:
-            Milliseconds, NaN when nothing was measured.
-        """
-        values = np.asarray(getattr(self, name), dtype=np.float64)
-        values = values[np.isfinite(values)]
-        return float(np.percentile(values, percent)) if values.size else float("nan")
-
 
 def measure_live(
     *, module: str, seconds: float, rate_hz: float = 30.0, idle_s: float = 0.0, frames: BenchFrames | None = None

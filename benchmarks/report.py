@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,8 @@ from benchmarks.figure import markdown as markdown
 from benchmarks.frames import REAL_FRAMES, bench_frames
 from benchmarks.latency import NODE_MODULE, TRIVIAL_MODULE, measure_live
 from benchmarks.robustness import asking_figures, endurance_figures, fuzzing_figures
-from n3d_ros.bench.machine import cpu_name
+from n3d_ros.bench.machine import machine_facts
+from n3d_ros.bench.table import percentiles
 from n3d_ros.errors import N3dError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,39 +48,39 @@ def live_figures(seconds: float) -> list[Figure]:
     return [
         Figure(
             name="image stamp to objects, p50",
-            value=full.percentile("latency_ms", 50),
+            value=percentiles(full.latency_ms)[0],
             unit="ms",
             promise=100,
             note=note,
         ),
         Figure(
             name="image stamp to objects, p95",
-            value=full.percentile("latency_ms", 95),
+            value=percentiles(full.latency_ms)[1],
             unit="ms",
             promise=180,
             note=answered,
         ),
         Figure(
-            name="age when processing begins, p95", value=full.percentile("age_at_start_ms", 95), unit="ms", promise=50
+            name="age when processing begins, p95", value=percentiles(full.age_at_start_ms)[1], unit="ms", promise=50
         ),
         Figure(
             name="ROS side alone, p50",
-            value=bare.percentile("ros_side_ms", 50),
+            value=percentiles(bare.ros_side_ms)[0],
             unit="ms",
             promise=8,
             note=f"trivial grounder, {len(bare.ros_side_ms)} results; receiving, converting, publishing",
         ),
         Figure(
             name="ROS side alone, p95",
-            value=bare.percentile("ros_side_ms", 95),
+            value=percentiles(bare.ros_side_ms)[1],
             unit="ms",
             note="without the scene, too",
         ),
         Figure(
             name="trivial grounder, image stamp to objects, p50",
-            value=bare.percentile("latency_ms", 50),
+            value=percentiles(bare.latency_ms)[0],
             unit="ms",
-            note=f"median steps in ms: age {bare.percentile('age_at_start_ms', 50):.1f}, {bare.stage_text}",
+            note=f"median steps in ms: age {percentiles(bare.age_at_start_ms)[0]:.1f}, {bare.stage_text}",
         ),
         Figure(name="node ready", value=full.ready_s, unit="s", promise=3, note="process start to subscribed"),
         Figure(name="idle", value=100 * full.idle_share, unit="% of a core", promise=5, note="no images, 8 s"),
@@ -381,20 +381,6 @@ def measure(
     return figures
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on.
-
-    Returns:
-        Plain values.
-    """
-    return {
-        "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
-    }
-
-
 def json_line(figures: Sequence[Figure]) -> str:
     """The figures as one line of JSON.
 
@@ -414,4 +400,4 @@ def json_line(figures: Sequence[Figure]) -> str:
         }
         for figure in figures
     ]
-    return json.dumps({"machine": machine(), "figures": rows})
+    return json.dumps({"machine": machine_facts(), "figures": rows})

@@ -6,10 +6,11 @@ import sys
 
 from tqdm import tqdm
 
-from benchmarks.asking import STREAM_HZ, measure_asking, percentile
+from benchmarks.asking import STREAM_HZ, measure_asking
 from benchmarks.endurance import RATE_HZ, measure_endurance
 from benchmarks.figure import Figure
 from benchmarks.fuzzing import SLOW_MS, fuzz_messages, fuzz_questions
+from n3d_ros.bench.table import percentiles
 
 QUESTIONS, MESSAGES = 100_000, 10_000
 
@@ -29,12 +30,12 @@ def asking_figures(seconds: float) -> list[Figure]:
     return [
         Figure(
             name="question to answer, p50",
-            value=percentile(asked.alone_ms, 50),
+            value=percentiles(asked.alone_ms)[0],
             unit="ms",
             promise=10,
             note=f"client to client, {len(asked.alone_ms)} questions one at a time, images at 30 Hz",
         ),
-        Figure(name="question to answer, p95", value=percentile(asked.alone_ms, 95), unit="ms", promise=30),
+        Figure(name="question to answer, p95", value=percentiles(asked.alone_ms)[1], unit="ms", promise=30),
         Figure(
             name=f"{STREAM_HZ:g} questions a second: answered",
             value=per_second,
@@ -48,9 +49,9 @@ def asking_figures(seconds: float) -> list[Figure]:
         ),
         Figure(
             name=f"{STREAM_HZ:g} questions a second: p50",
-            value=percentile(asked.stream_ms, 50),
+            value=percentiles(asked.stream_ms)[0],
             unit="ms",
-            note=f"p95 {percentile(asked.stream_ms, 95):.0f} ms",
+            note=f"p95 {percentiles(asked.stream_ms)[1]:.0f} ms",
         ),
         Figure(
             name="meanwhile: pairs received that no report accounts for",

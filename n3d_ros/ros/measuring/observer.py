@@ -13,7 +13,6 @@ from rclpy.executors import SingleThreadedExecutor
 from visualization_msgs.msg import MarkerArray
 
 from n3d_ros.ros.conversions import stamp_to_ns
-from n3d_ros.ros.measuring.topics import TOPICS
 
 QUEUE = 50
 
@@ -80,7 +79,7 @@ class Observer:
     """
 
     def __init__(self, node: Any, namespace: str, name: str = "n3d") -> None:
-        self._node, self._namespace = node, namespace
+        self._node = node
         self.seen: dict[int, Seen] = {}
         self.counts = Counts()
         prefix = f"/{namespace}/{name}"
@@ -95,11 +94,6 @@ class Observer:
     def forget(self) -> None:
         """Begins anew; the node's counts stay."""
         self.seen.clear()
-
-    def hears_images(self) -> bool:
-        """Whether the node listens to both images."""
-        images = (f"/{self._namespace}/{topic}" for topic in (TOPICS[0], TOPICS[2]))
-        return all(self._node.count_subscribers(topic) for topic in images)
 
     def spin_while(self, is_wanted: Callable[[], bool]) -> None:
         """Receives.
