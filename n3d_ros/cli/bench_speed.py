@@ -35,6 +35,10 @@ bare: every runtime looks at every frame in turn, in one process: whole frames a
 writes lists of boxes, beside transformers' own generate writing the same tokens on the same weights.
 node: a camera, the node and an observer, each in a process of its own, over DDS.
 Figures are p50, p95 and p99. What cannot be measured here is in the table with the reason.
+
+It takes some minutes: eight with the defaults on two busy cores without a GPU, and more with each further runtime and
+rate. Shorter: fewer --frames and --repeats, --seconds 10, --no-node, --no-transformers.
+The JSON line holds the command as it was typed, with the paths in it: look before you publish it.
 """
 NEEDS_ROS = False  # the bare part runs without; the node's part enters the environment itself
 
@@ -61,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend",
         action="append",
         metavar="NAME",
-        help="what computes, as language_model.backend has it: torch, onnx, ...; of weights, graphs are made for onnx; "
-        "may be repeated (default auto: what each model's files are for)",
+        help="what computes, as language_model.backend has it: tensorrt, torch, onnx; of weights, graphs are made for "
+        "onnx; may be repeated (default auto: the fastest that files and machine allow)",
     )
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1 (default auto)")
     parser.add_argument("--dtype", default="auto", metavar="DTYPE", help="of the weights (default auto)")
@@ -78,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of each rate, 1 to 3600 (default 20)")
     node.add_argument("--no-node", action="store_true", help="leave the node out")
     parser.add_argument("--no-transformers", action="store_true", help="leave transformers' generate out")
-    parser.add_argument("--json", metavar="FILE", help="write the JSON line into a file, too")
+    parser.add_argument("--json", metavar="FILE", help="write the JSON line into a file, too; it holds the command")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -141,6 +145,8 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigurationError(f"{name}: expected {least:g} to {most:g}, got {value:g}.")
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise ConfigurationError(f"--json: the folder of {args.json} is not there; make it first.")
+    if args.json and Path(args.json).is_dir():
+        raise ConfigurationError(f"--json: expected a file, {args.json} is a folder.")
 
 
 def _enter_ros() -> str:

@@ -39,6 +39,22 @@ def test_values_out_of_range_are_refused_before_anything_is_loaded(
     assert sentence in told(capsys)
 
 
+def test_a_folder_is_no_file_for_the_json_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "speed", "--json", str(tmp_path)]) == cli.EXIT_FAILED
+    assert f"--json: expected a file, {tmp_path} is a folder." in told(capsys)
+
+
+def test_the_help_names_the_runtimes_how_long_it_takes_and_what_the_json_line_holds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "speed", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("tensorrt, torch, onnx", "auto: the fastest that files and machine allow", "takes some minutes",
+                  "The JSON line holds the command as it was typed, with the paths"):  # fmt: skip
+        assert words in text
+
+
 def test_without_ros_a_recording_is_refused_with_what_helps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,7 +82,10 @@ class TestWithTheModel:
     ) -> None:
         assert cli.main(["bench", "speed", "--no-node", "--backend", name]) == cli.EXIT_FAILED
         sentence = told(capsys)
-        assert "--backend: expected one of auto, torch, onnx" in sentence and f"got '{name}'" in sentence
+        from n3d_ros.inference.language_model.config import BACKENDS
+
+        measured = ", ".join(backend for backend in BACKENDS if backend != "replay")
+        assert f"--backend: expected one of {measured}, got '{name}'" in sentence
 
     def test_an_unknown_model_or_device_is_refused_in_the_loaders_own_words(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
