@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from n3d_ros.bench.answers import TRANSFORMERS, Answerer, TransformersAnswerer, answer_in_turn, answer_rows
 from n3d_ros.bench.failures import FAILURES, Dropped, reason_of
@@ -19,7 +18,7 @@ from n3d_ros.bench.power import meters
 from n3d_ros.bench.process import forget_peak, resident_bytes
 from n3d_ros.bench.subjects import Subject, Wanted, check_backend, load_subject, numbered, titled
 from n3d_ros.bench.table import Row
-from n3d_ros.bench.torch_device import bandwidth, device_of, nominal_bandwidth, used_on_device
+from n3d_ros.bench.torch_device import bandwidth, device_of, gpu_name, nominal_bandwidth, used_on_device
 from n3d_ros.errors import BackendError, GroundingError, InputError, N3dError
 from n3d_ros.frame import RgbdFrame
 from n3d_ros.inference.graphs import has_graphs
@@ -251,11 +250,11 @@ def load_rows(subjects: Sequence[Subject]) -> list[Row]:
     return rows
 
 
-def bandwidth_rows(device: torch.device) -> tuple[float, list[Row]]:
+def bandwidth_rows(device: Any) -> tuple[float, list[Row]]:
     """What the memory gives.
 
     Args:
-        device: where models compute.
+        device: torch device where models compute.
 
     Returns:
         Bytes per second of reading, as measured, or NaN; and the rows, with the data sheet's beside them where the GPU
@@ -269,7 +268,7 @@ def bandwidth_rows(device: torch.device) -> tuple[float, list[Row]]:
         Row(figure=f"memory bandwidth, {name}", p50=value / 1e9, unit="GB/s", note=f"measured in this run on {device}")
         for name, value in speed.items()
     ]
-    known = nominal_bandwidth(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+    known = nominal_bandwidth(gpu_name(device))
     if known is not None:
         rows.append(Row(figure="memory bandwidth, data sheet", p50=known / 1e9, unit="GB/s", note="for comparison"))
     return speed["read"], rows

@@ -59,6 +59,18 @@ def _speeds(device: torch.device) -> dict[str, float]:
     }
 
 
+def gpu_name(device: torch.device) -> str:
+    """What the driver calls a GPU.
+
+    Args:
+        device: any.
+
+    Returns:
+        Its whole name; empty for a CPU.
+    """
+    return str(torch.cuda.get_device_name(device)) if device.type == "cuda" else ""
+
+
 def nominal_bandwidth(gpu: str) -> float | None:
     """What the data sheet of a GPU says of its memory.
 
