@@ -50,7 +50,11 @@ def generate_launch_description() -> LaunchDescription:
             argument("model", "", "language model; every node loads its own copy"),
             argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
             argument("depth_source", "", "camera (default), model (found in the colour image) or fused (both)"),
-            argument("depth_model", "", "depth model: a folder, or a hub id such as depth-anything/DA3-SMALL"),
+            argument(
+                "depth_model",
+                "",
+                "depth model: a folder of weights or graphs, or a hub id such as depth-anything/DA3-SMALL",
+            ),
             argument("metric_model", "", "gives it metres: a folder, or such as depth-anything/DA3METRIC-LARGE"),
             argument(
                 "output_frame", "", "one frame for the results of all, such as base_link; empty: each image's own"

@@ -61,12 +61,14 @@ def generate_launch_description() -> LaunchDescription:
             argument("params_file", "", "your parameters (YAML), after the shipped defaults"),
             argument("namespace", "", "namespace of the node"),
             argument("name", "n3d", "name of the node"),
-            argument(
-                "model", "", "language model: a folder, a hub id such as yuxinhk/N3D-VLM, or n3d-nano; empty: none"
-            ),
+            argument("model", "", "language model: a folder of weights or graphs, a hub id, or n3d-nano; empty: none"),
             argument("grounder", "", "auto (default: the model when there is one), geometric or language_model"),
             argument("depth_source", "", "camera (default), model (found in the colour image) or fused (both)"),
-            argument("depth_model", "", "depth model: a folder, or a hub id such as depth-anything/DA3-SMALL"),
+            argument(
+                "depth_model",
+                "",
+                "depth model: a folder of weights or graphs, or a hub id such as depth-anything/DA3-SMALL",
+            ),
             argument("metric_model", "", "gives it metres: a folder, or such as depth-anything/DA3METRIC-LARGE"),
             argument("output_frame", "", "frame of the results; empty: the image's own"),
             argument("autostart", "", "false waits for the lifecycle services"),
