@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from model_training.data.pictures import depth_to_millimetres, encode_jpeg, encode_png
 from model_training.data.records import FrameRecord
 from model_training.evaluation.cases import AskedQuestion, Case, DatasetCases
 from model_training.questions.config import QuestionConfig
 from model_training.questions.make import questions_about
 from model_training.scenes.dataset import PlaceConfig, SceneDatasetConfig, ViewConfig, scene_records
 from n3d_ros.errors import ConfigurationError
-from n3d_ros.inference.grounder import GroundingRequest, GroundingResult
 
 DEFAULT_FRAMES = 24
 LEARNT_FRAMES = 8  # that ModelOpt learns from
 QUESTIONS = 4  # per frame
 GENERATED_SIZE = (640, 480)  # pixels
+
+Recorded = Callable[[Path, int], Sequence[FrameRecord]]
+"""Reads at most so many frames of a recording. It is given, for it needs ROS's messages, and lies where robots' data is
+made (``model_training.robots.bag_records``), which does not stand below this."""
 
 
 def divided(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
@@ -46,16 +48,17 @@ def divided(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
     )
 
 
-def cases_of(data: str, count: int, size: tuple[int, int]) -> tuple[Case, ...]:
+def cases_of(data: str, count: int, size: tuple[int, int], recorded: Recorded | None = None) -> tuple[Case, ...]:
     """Frames to judge by.
 
     Args:
         data: a data set or a recording; empty: generated tabletops.
         count: how many frames, at most.
         size: width and height of generated images, pixels.
+        recorded: reads recordings; None: they are refused.
 
     Returns:
-        Cases; those of a recording have no objects and no questions.
+        Cases, evenly over a data set or a recording; those of a recording have no objects and no questions.
 
     Raises:
         ConfigurationError: no frames are asked for, or nothing of that name.
@@ -67,12 +70,47 @@ def cases_of(data: str, count: int, size: tuple[int, int]) -> tuple[Case, ...]:
         return generated_cases(count, size)
     path = Path(data).expanduser()
     if (path / "dataset.json").is_file():
-        return tuple(with_questions(case) for case in islice(DatasetCases(path).cases(), count))
+        return dataset_cases(path, count)
     if not path.exists():
         raise ConfigurationError(
             f"--data {data}: expected a data set of `n3d dataset` or a recording, nothing is there."
         )
-    return bag_cases(path, count)
+    if recorded is None:
+        raise ConfigurationError(
+            f"--data {data}: expected a data set of `n3d dataset`; recordings cannot be read here."
+        )
+    return tuple(Case(record=record) for record in recorded(path, count))
+
+
+def dataset_cases(path: Path, count: int) -> tuple[Case, ...]:
+    """Frames of a data set, evenly over it.
+
+    Args:
+        path: its folder.
+        count: how many, at most.
+
+    Returns:
+        Cases with truth and questions.
+
+    Raises:
+        ConfigurationError: no data set, or one without frames.
+    """
+    from model_training.data.folder import DatasetFolder  # pyarrow, which not every machine has
+    from model_training.data.shards import group_sizes
+
+    last = DatasetCases(path).count() - 1  # refuses one without frames
+    chosen = set(np.linspace(0, last, min(count, last + 1)).round().astype(int).tolist())
+    folder, cases, first = DatasetFolder.open(path), list[Case](), 0
+    for shard in folder.frame_shards:
+        size = sum(group_sizes(folder.shard_path("frames", shard)))
+        if chosen.isdisjoint(range(first, first + size)):
+            first += size
+            continue
+        for number, (record, questions) in enumerate(folder.pairs(shard), start=first):
+            if number in chosen:
+                cases.append(Case(record=record, questions=tuple(AskedQuestion(record=one) for one in questions)))
+        first += size
+    return tuple(with_questions(case) for case in cases)
 
 
 def generated_cases(count: int, size: tuple[int, int] = GENERATED_SIZE) -> tuple[Case, ...]:
@@ -105,65 +143,3 @@ def with_questions(case: Case) -> Case:
         return case
     made = questions_about(case.record, QuestionConfig(category=0, referring=0, reasoning=QUESTIONS))
     return replace(case, questions=tuple(AskedQuestion(record=one) for one in made))
-
-
-class _Keeper:
-    """Finds nothing: what is wanted of the recording is its frames."""
-
-    name, device = "frames alone", "none"
-
-    def ground(self, frame: object, request: GroundingRequest, **_more: object) -> GroundingResult:  # noqa: ARG002
-        """Nothing."""
-        return GroundingResult(detections=())
-
-    def close(self) -> None:
-        """Holds nothing."""
-
-
-def bag_cases(path: Path, count: int) -> tuple[Case, ...]:
-    """Frames of a recording, evenly over its length. Needs ROS's messages.
-
-    Args:
-        path: of the recording.
-        count: how many, at most.
-
-    Returns:
-        Cases without truth.
-
-    Raises:
-        BagError: it cannot be read.
-        ConfigurationError: it has no frames with depth.
-    """
-    from model_training.robots.looking import JPEG_QUALITY, Bag, Dropped, candidates_of, up_of
-    from n3d_ros.ros.bag import BagReader
-    from n3d_ros.ros.bag_pass import BagLook
-    from n3d_ros.ros.camera_topics import find_camera_topics
-    from n3d_ros.ros.config import NodeConfig
-
-    cases, dropped = list[Case](), Dropped()
-
-    def keep(look: BagLook) -> None:
-        frame = look.outcome.frame
-        if look.outcome.is_ok and frame is not None:
-            record = FrameRecord(
-                id=str(frame.stamp_ns),
-                source="bag",
-                split="held_out",
-                image=encode_jpeg(frame.rgb, JPEG_QUALITY),
-                depth_png=encode_png(depth_to_millimetres(frame.depth_m)),
-                intrinsics=frame.intrinsics,
-                up=up_of(look.outcome)[0],
-                stamp_ns=frame.stamp_ns,
-            )
-            cases.append(Case(record=record))
-
-    with BagReader(path) as reader:
-        topics = find_camera_topics(reader, {})
-        bag = Bag(reader=reader, topics=topics, grounder=_Keeper(), config=NodeConfig())
-        stamps = [one.stamp_ns for one in candidates_of(bag, dropped)[0]]
-        chosen = {stamps[k] for k in np.linspace(0, len(stamps) - 1, min(count, len(stamps))).round().astype(int)}
-        bag.walk(dropped, wants=lambda pair: pair.stamp_ns in chosen, look=keep)
-    if not cases:
-        why = "; ".join(dropped.why.values()) or "it holds none"
-        raise ConfigurationError(f"--data {path}: expected frames with depth, got none: {why}")
-    return tuple(cases)

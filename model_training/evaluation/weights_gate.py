@@ -27,6 +27,7 @@ from model_training.evaluation.gate_frames import (
     GENERATED_SIZE,
     LEARNT_FRAMES,
     QUESTIONS,
+    Recorded,
     cases_of,
     divided,
     with_questions,
@@ -292,6 +293,7 @@ def gate_for(
     data: str = "",
     frames: int = DEFAULT_FRAMES,
     max_loss: float = DEFAULT_MAX_LOSS,
+    recorded: Recorded | None = None,
 ) -> WeightsGate:
     """The gate that the options of ``n3d export`` describe.
 
@@ -302,6 +304,7 @@ def gate_for(
         data: a data set or a recording; empty: generated tabletops.
         frames: that judge, at most.
         max_loss: see ``WeightsGate``.
+        recorded: reads recordings.
 
     Returns:
         The gate.
@@ -311,7 +314,8 @@ def gate_for(
         BackendError: ModelOpt is asked for and not installed.
     """
     learns = _takes_modelopt(weights, quantizer)
-    found = cases_of(data, frames + LEARNT_FRAMES * learns if frames > 0 else frames, size or GENERATED_SIZE)
+    further = min(LEARNT_FRAMES, max(frames, 0)) if learns else 0
+    found = cases_of(data, frames + further, size or GENERATED_SIZE, recorded)
     judged, learnt = divided(found) if learns else (found, ())
     return WeightsGate(cases=judged, learnt=learnt, max_loss=max_loss)
 

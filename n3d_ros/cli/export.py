@@ -1,4 +1,4 @@
-"""``n3d export``: writes a model as ONNX graphs, for ONNX Runtime and, later, TensorRT."""
+"""``n3d export``: writes a model as ONNX graphs, for ONNX Runtime and TensorRT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from n3d_ros.errors import BackendError, ConfigurationError
 if TYPE_CHECKING:
     from n3d_ros.inference.export.folders import Exported
 
-SUMMARY = "write a model as ONNX graphs for ONNX Runtime (and, later, TensorRT)"
+SUMMARY = "write a model as ONNX graphs for ONNX Runtime and TensorRT"
 EXAMPLES = """\
   n3d export n3d-nano --out ~/graphs/n3d-nano                          # any camera, float32: for ONNX Runtime
   n3d export n3d-nano --out ~/graphs/n3d-nano-640 --image 640x480      # for one camera: all tables are constants
@@ -36,6 +36,7 @@ NEEDS_ROS = False
 MAX_SIDE_PX = 16_384
 GATE_OPTIONS = ("quantizer", "data", "frames", "max_loss")
 GATE = "model_training.evaluation.weights_gate:gate_for"
+RECORDED = "model_training.robots.bag_records:bag_records"
 BAG_FILES = (".mcap", ".db3")
 
 
@@ -81,23 +82,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("float", "int8", "int4", "fp8"),
         default="float",
         help="numbers of attention and MLP (default float, as --dtype says): int8 or fp8 with a scale per output, int4 "
-        "with one per 128 inputs",
+        "with one per block of inputs, the largest power of two from 16 to 128 that divides their number",
     )
     language.add_argument(
         "--quantizer",
         choices=("auto", "round", "modelopt"),
-        help="how int4 is made: by NVIDIA ModelOpt's AWQ, which learns from further frames of --data, or rounded to "
-        "nearest; auto (default): with ModelOpt where it is installed. int8 and fp8 are rounded to nearest",
+        help="with --weights int4: made by NVIDIA ModelOpt's AWQ, which learns from further frames of --data, or "
+        "rounded to nearest; auto (default): with ModelOpt where it is installed. int8 and fp8 are rounded to nearest",
     )
     language.add_argument(
-        "--data", metavar="DATA", help="frames that the loss of --weights is measured on: a data set or a recording "
-        "(default: generated tabletops)"
-    )  # fmt: skip
-    language.add_argument("--frames", type=int, metavar="N", help="how many of them at most (24)")
+        "--data",
+        metavar="DATA",
+        help="with --weights: frames that their loss is measured on, evenly over a data set or a recording (default: "
+        "generated tabletops)",
+    )
     language.add_argument(
-        "--max-loss", type=float, metavar="SHARE", help="largest fall of F1 of the boxes, and of the share of right "
-        "answers (0.05)"
-    )  # fmt: skip
+        "--frames", type=int, metavar="N", help="with --weights: how many frames of --data, at most (24)"
+    )
+    language.add_argument(
+        "--max-loss",
+        type=float,
+        metavar="SHARE",
+        help="with --weights: largest fall of the boxes' F1, and of the share of right answers (0.05)",
+    )
     depth = parser.add_argument_group("depth models")
     depth.add_argument("--resolution", type=int, metavar="PX", help="longer side of the image in the network (504)")
     depth.add_argument("--views", type=int, metavar="N", help="views that are seen together (1)")
@@ -161,14 +168,19 @@ def _gate(args: argparse.Namespace) -> Any:
     """What judges quantised weights: its measures are those of ``n3d eval``, and it lies beside them."""
     from n3d_ros.ros.bag import is_bag_folder
 
+    given = {name: value for name in GATE_OPTIONS if (value := getattr(args, name)) is not None}
     if args.data and (Path(args.data).suffix in BAG_FILES or is_bag_folder(Path(args.data).expanduser())):
         from n3d_ros.cli.environment import ensure_ros_environment
 
         ensure_ros_environment()
-    module, _, function = GATE.partition(":")
-    make = getattr(importlib.import_module(module), function)
-    given = {name: value for name in GATE_OPTIONS if (value := getattr(args, name)) is not None}
-    return make(args.weights, size=args.image, **given)
+        given["recorded"] = _function(RECORDED)
+    return _function(GATE)(args.weights, size=args.image, **given)
+
+
+def _function(name: str) -> Any:
+    """What "module:function" names."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def _refuse_gate_options(args: argparse.Namespace, why: str) -> None:

@@ -15,9 +15,9 @@ from model_training.data.records import FrameRecord
 from model_training.evaluation import weights_gate
 from model_training.evaluation.cases import Case
 from model_training.evaluation.found import Found, FoundObject
-from model_training.evaluation.gate_frames import LEARNT_FRAMES, cases_of, divided, generated_cases
+from model_training.evaluation.gate_frames import LEARNT_FRAMES, cases_of, dataset_cases, divided, generated_cases
 from model_training.evaluation.looking import TrueBoxes
-from model_training.evaluation.weights_gate import HEADER, Looks, WeightsGate
+from model_training.evaluation.weights_gate import HEADER, PACKAGE, Looks, WeightsGate, gate_for
 from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.geometry.boxes import Box3D
 
@@ -135,6 +135,76 @@ def test_frames_to_learn_from_are_none_of_those_that_judge() -> None:
     assert [len(part) for part in divided(CASES[:2])] == [1, 1]
     with pytest.raises(ConfigurationError, match="name 2 or more"):
         divided(CASES[:1])
+
+
+def test_frames_of_a_data_set_lie_evenly_over_it_and_have_questions(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
+    from dataset_builders import frame_record, question_record
+    from model_training.data.folder import DatasetFolder
+
+    folder = DatasetFolder.create(tmp_path / "set", "test", {"rows": 4}, 3)
+    for number in range(3):
+        folder.write_frames(number, [frame_record(f"{number}/{k}", seed=4 * number + k) for k in range(4)])
+    folder = folder.begin_questions({"each": 1})
+    folder.write_questions(2, [question_record("2/3")])
+    for count, wanted in ((1, "0/0"), (2, "0/0 2/3"), (4, "0/0 1/0 1/3 2/3"), (99, None)):
+        cases = cases_of(str(folder.path), count, SIZE)
+        ids = [case.record.id for case in cases]
+        assert " ".join(ids) == wanted if wanted else len(ids) == len(set(ids)) == 12
+        assert all(case.record.image and case.questions for case in cases)
+    assert [one.record.id for one in cases[-1].questions] == [question_record("2/3").id]  # its own stay
+
+
+def test_a_data_set_without_frames_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs the packages of the extra [train]")
+    from model_training.data.folder import DatasetFolder
+
+    DatasetFolder.create(tmp_path / "set", "test", {"rows": 4}, 3)
+    with pytest.raises(ConfigurationError, match="no frames yet"):
+        dataset_cases(tmp_path / "set", 3)
+
+
+def test_recordings_are_read_by_the_function_that_is_given(tmp_path: Path) -> None:
+    asked: list[tuple[Path, int]] = []
+
+    def recorded(path: Path, count: int) -> list[FrameRecord]:
+        asked.append((path, count))
+        return [case.record for case in CASES]
+
+    (tmp_path / "desk").mkdir()
+    cases = cases_of(str(tmp_path / "desk"), 4, SIZE, recorded)
+    assert [case.record for case in cases] == [case.record for case in CASES] and not cases[0].questions
+    assert asked == [(tmp_path / "desk", 4)]
+    with pytest.raises(ConfigurationError, match="recordings cannot be read here"):
+        cases_of(str(tmp_path / "desk"), 4, SIZE)
+
+
+def test_the_options_of_the_command_make_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_gate, "modelopt_version", lambda: None)
+    gate = gate_for("int8", size=SIZE, frames=3, max_loss=0.2)
+    assert len(gate.cases) == 3 and gate.max_loss == 0.2 and gate.made_with == {}
+    assert gate.cases[0].record.intrinsics.width == SIZE[0]
+    assert not gate_for("int4", size=SIZE, frames=1).learnt  # nothing to learn with
+
+
+@pytest.mark.parametrize(("quantizer", "learns"), [("auto", True), ("modelopt", True), ("round", False)])
+def test_modelopt_learns_from_further_frames_where_it_is_installed(
+    quantizer: str, learns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights_gate, "modelopt_version", lambda: "0.47.0")
+    gate = gate_for("int4", size=SIZE, quantizer=quantizer, frames=4)
+    assert (len(gate.cases), len(gate.learnt)) == ((4, 4) if learns else (4, 0))
+    assert gate.made_with == ({PACKAGE: "0.47.0"} if learns else {})
+    assert not {one.record.id for one in gate.learnt} & {one.record.id for one in gate.cases}
+    assert not gate_for("int8", size=SIZE, frames=2).learnt  # rounding settles the same scales
+
+
+def test_modelopt_is_refused_where_it_has_no_part_or_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_gate, "modelopt_version", lambda: None)
+    with pytest.raises(ConfigurationError, match="--quantizer modelopt: for --weights int4; in fp8"):
+        gate_for("fp8", quantizer="modelopt")
+    with pytest.raises(BackendError, match=f"pip install {PACKAGE}"):
+        gate_for("int4", quantizer="modelopt")
 
 
 def test_what_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
