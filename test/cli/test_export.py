@@ -17,9 +17,11 @@ from n3d_ros.cli import main as cli
 from n3d_ros.errors import BackendError, InputError
 from n3d_ros.inference.graphs import LanguageModelGraphs, read_graphs
 from n3d_ros.inference.grounder import GroundingRequest
+from n3d_ros.inference.language_model import ladder
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.grounder import LanguageModelGrounder
 from n3d_ros.inference.language_model.loading import load_runtime
+from n3d_ros.inference.torch_backend import TorchBackend
 from n3d_ros.model.packaged import PACKAGED_NAME
 
 pytestmark = pytest.mark.timeout(300)
@@ -68,11 +70,15 @@ def test_half_precision_for_a_gpu_says_that_it_was_not_run(tmp_path: Path, capsy
     assert cli.main(["export", PACKAGED_NAME, "--out", str(out), "--dtype", "bfloat16", "--image", "320x240"]) == 0
     assert "structure alone: bfloat16 cannot be run on a CPU" in capsys.readouterr().out
     with pytest.raises(BackendError, match="computes no bfloat16 on a CPU"):
-        load_runtime(LanguageModelConfig(model=str(out), device="cpu"))
+        load_runtime(LanguageModelConfig(model=str(out), device="cpu", backend="onnx"))
+    runtime = load_runtime(LanguageModelConfig(model=str(out), device="cpu"))  # falls to the weights it was made of
+    assert isinstance(runtime.backend, TorchBackend)
+    assert any("not ONNX Runtime:" in fact and "computes no bfloat16 on a CPU" in fact for fact in runtime.facts)
+    runtime.backend.close()
 
 
 def test_quantised_weights_are_judged_told_kept_in_the_folder_and_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "int8"
     command = ["export", PACKAGED_NAME, "--out", str(out), "--weights", "int8", "--frames", "2", "--max-loss", "1"]
@@ -84,6 +90,29 @@ def test_quantised_weights_are_judged_told_kept_in_the_folder_and_run(
     grounder = LanguageModelGrounder(LanguageModelConfig(model=str(out), device="cpu"))
     assert grounder.ground(FRAME, GroundingRequest(up=None)).raw_detections
     grounder.close()
+    monkeypatch.setattr(ladder, "load_onnx", _fails)
+    with pytest.raises(BackendError, match="not installed here"):  # rather than other boxes, of the unrounded weights
+        load_runtime(LanguageModelConfig(model=str(out), device="cpu"))
+
+
+def _fails(*_: Any) -> Any:
+    raise BackendError("onnxruntime is not installed here")
+
+
+def test_a_recording_is_read_by_the_command_and_what_the_model_finds_in_it_is_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sensor_msgs", reason="needs ROS 2's messages")
+    from n3d_ros.ros.bag import BagWriter
+    from n3d_ros.ros.rgbd_bag import RgbdBagWriter
+
+    with BagWriter(tmp_path / "bag") as writer:
+        camera = RgbdBagWriter(writer, FRAME.intrinsics, frame_id="camera")
+        for number in range(3):
+            camera.write_frame(FRAME.rgb, FRAME.depth_m, 10**9 + number * 10**8)
+    command = ["export", PACKAGED_NAME, "--out", str(tmp_path / "int8"), "--weights", "int8", "--image", CAMERA]
+    assert cli.main([*command, "--data", str(tmp_path / "bag"), "--frames", "1", "--max-loss", "1"]) == 0
+    assert "boxes (F1 at IoU 0.25)                   1.000" in capsys.readouterr().out
 
 
 def test_weights_that_lose_what_the_model_knew_are_refused_and_leave_no_folder(
@@ -96,6 +125,15 @@ def test_weights_that_lose_what_the_model_knew_are_refused_and_leave_no_folder(
     assert cli.main([*command, "--image", CAMERA]) == cli.EXIT_FAILED
     assert "at most 0.05 may be lost" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_says_which_options_go_with_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["export", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for option in ("--quantizer {auto,round,modelopt}", "--data DATA", "--frames N", "--max-loss SHARE"):
+        assert f"{option} with --weights" in told
+    assert "later" not in told
 
 
 def test_a_depth_model_is_known_by_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
