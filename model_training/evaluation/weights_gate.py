@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from n3d_ros.model.checkpoint import LoadedModel
 
 DEFAULT_MAX_LOSS = 0.05
-"""Of F1 and of right answers: about the standard error that 24 frames have, where rounding moves some boxes across the
+"""Of F1 and of right answers: one to three standard errors of 24 frames, where rounding moves some boxes across the
 border of a match either way (docs/benchmarks/backends_2cores_202611.md)."""
 
 RESAMPLES = 400  # of the frames, for standard errors

@@ -96,9 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --weights: frames that their loss is measured on, evenly over a data set or a recording (default: "
         "generated tabletops)",
     )
-    language.add_argument(
-        "--frames", type=int, metavar="N", help="with --weights: how many frames of --data, at most (24)"
-    )
+    language.add_argument("--frames", type=int, metavar="N", help="with --weights: how many frames judge, at most (24)")
     language.add_argument(
         "--max-loss",
         type=float,
