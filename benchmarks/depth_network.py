@@ -83,7 +83,7 @@ def comparison(size: str, repeats: int, tell: Callable[[str], None]) -> list[Fig
     Returns:
         Figures.
     """
-    network = random_network(_config(size), "cpu", torch.float32)
+    network = random_network(config_of(size), "cpu", torch.float32)
     images = torch.randn(1, 1, 3, *MONOCULAR_HW, generator=torch.Generator().manual_seed(1))
     weights = dict(network.state_dict())
 
@@ -140,7 +140,7 @@ def throughput(size: str, *, device: str, dtype: torch.dtype, repeats: int, view
     """
     on_gpu = device.startswith("cuda")
     height, width = PAPER_HW if on_gpu else MONOCULAR_HW
-    config = _config(size)
+    config = config_of(size)
     network = random_network(config, device, dtype)
     images = torch.randn(1, views, 3, height, width, device=device)
     seconds = []
@@ -170,7 +170,15 @@ def throughput(size: str, *, device: str, dtype: torch.dtype, repeats: int, view
     ]
 
 
-def _config(size: str) -> NetworkConfig:
+def config_of(size: str) -> NetworkConfig:
+    """The shape of a size.
+
+    Args:
+        size: of ``SIZES``.
+
+    Returns:
+        The configuration.
+    """
     config = VARIANTS[SIZES[size]].config
     assert not isinstance(config, NestedConfig)
     return config

@@ -247,6 +247,15 @@ def depth_network_figures() -> list[Figure]:
     return _rows(_last_json(_python(command, codes=(0, 1))))
 
 
+def depth_beside_figures() -> list[Figure]:
+    """A picture to five boxes with its depth, on the CPU.
+
+    Returns:
+        The rows of ``python -m benchmarks depth_beside``; needs the extra [model].
+    """
+    return _rows(_last_json(_python(["-m", "benchmarks", "depth_beside", "--repeats", "3"], codes=(0, 1))))
+
+
 def _rows(document: dict[str, Any]) -> list[Figure]:
     """The figures of a measurement that ran in a process of its own."""
     return [
@@ -363,6 +372,7 @@ def measure(
         "language_model": language_model_figures,
         "backends": backend_figures,
         "depth_network": depth_network_figures,
+        "depth_beside": depth_beside_figures,
         "depth_fusion": lambda: depth_fusion_figures(scenes),
         "depth_quality": lambda: depth_quality_figures(depth_model, depth_metric),
         "evaluation": evaluation_figures,

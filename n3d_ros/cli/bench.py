@@ -26,6 +26,7 @@ ALONE = (
     "language_model",
     "backends",
     "depth_network",
+    "depth_beside",
     "depth_fusion",
     "depth_quality",
     "evaluation",
