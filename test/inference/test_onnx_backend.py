@@ -294,7 +294,7 @@ def test_a_folder_of_graphs_is_run_by_onnx_runtime_without_being_told(exported: 
     assert any("float32, any image size" in fact for fact in runtime.facts)
     runtime.backend.close()
     noted = load_runtime(config_of(exported, compile=True))
-    assert any("language_model.compile is for PyTorch alone" in fact for fact in noted.facts)
+    assert any("language_model.compile is not for ONNX Runtime" in fact for fact in noted.facts)
     noted.backend.close()
     assert load_runtime(config_of(checkpoint)).backend.name == "torch"
 

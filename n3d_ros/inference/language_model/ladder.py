@@ -85,9 +85,9 @@ def load_fitting(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
         return replace(runtime, facts=(*runtime.facts, *(f"{'note':9} {each}" for each in left)))
     if len(errors) == 1:
         raise errors[0]
-    raise BackendError(
-        f"No runtime can take {config.model}: {' '.join(left)}", reason=errors[-1].reason if errors else None
-    )
+    # Too little memory for the first is what the settings can mend.
+    kind = ConfigurationError if errors and isinstance(errors[0], ConfigurationError) else BackendError
+    raise kind(f"No runtime can take {config.model}: {' '.join(left)}", reason=errors[-1].reason if errors else None)
 
 
 def ladder(config: LanguageModelConfig) -> Iterator[Rung]:
