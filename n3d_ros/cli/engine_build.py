@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 from n3d_ros.cli.console import told_progress
@@ -74,7 +75,6 @@ def run(args: argparse.Namespace) -> int:
     """
     options, folder = options_of(args), args.graphs.expanduser()
     from n3d_ros.inference.tensorrt.engines import build_engine
-    from n3d_ros.inference.tensorrt.store import file_problem
     from n3d_ros.inference.tensorrt.targets import DepthTarget, find_target
 
     target = find_target(folder, options)
@@ -84,13 +84,12 @@ def run(args: argparse.Namespace) -> int:
             "set XDG_CACHE_HOME for this command and the node."
         )
     print(f"{'machine':9} {target.machine.in_words()}")
-    store = store_of(args)
-    was_there = {each.folder.name for each in store.entries() if not file_problem(each)} if not args.again else set()
+    began = time.time()
     with told_progress("engine") as tell:
-        entry = build_engine(target, store, tell, again=args.again)
-    if entry.folder.name in was_there:
-        print(f"{'note':9} it was there already; --again builds it anew (with other --level or --workspace-gb)")
+        entry = build_engine(target, store_of(args), tell, again=args.again)
     assert entry.record is not None
+    if entry.record.built < began:
+        print(f"{'note':9} it was there already; --again builds it anew (with other --level or --workspace-gb)")
     for line in [*self_test_lines(entry.record.self_test), *lines_of(entry)]:
         print(line)
     return 0

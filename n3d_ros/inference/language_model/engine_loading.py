@@ -9,7 +9,7 @@ from n3d_ros.errors import BackendError, ConfigurationError
 from n3d_ros.inference.language_model.config import LanguageModelConfig
 from n3d_ros.inference.language_model.loading import USUAL_LENGTH, Progress, Runtime, missing_package, open_graphs
 
-_BUILD_SHARE = 0.7  # of the time of loading, where an engine is built first
+_BUILD_SHARE = 0.7  # of the time of loading, where an engine is checked, or built, first
 
 
 def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime:
@@ -28,7 +28,7 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
     """
     try:
         from n3d_ros.inference.graphs import check_files
-        from n3d_ros.inference.tensorrt.engines import build_engine, load_engine
+        from n3d_ros.inference.tensorrt.engines import build_engine
         from n3d_ros.inference.tensorrt.store import ENGINE_REASON, EngineStore
         from n3d_ros.inference.tensorrt.targets import EngineOptions, find_language_model
     except ImportError as error:
@@ -42,23 +42,18 @@ def load_tensorrt(config: LanguageModelConfig, on_progress: Progress) -> Runtime
     store = EngineStore(Path(config.engine_cache) if config.engine_cache else None, limit_gb=0)
     small = {name: digest for name, digest in target.graphs.files.items() if not name.endswith((".onnx", ".data"))}
     check_files(folder, small)  # the engine itself is held against its own checksums
-    begin = 0.0
-    try:
-        store.checked(target.key())
-    except BackendError as error:
-        if error.reason != ENGINE_REASON or not config.build_engine:
-            raise
-        try:
-            build_engine(target, store, lambda text, done: on_progress(text, _BUILD_SHARE * done))
+    if config.build_engine:
+        try:  # the one that is there, where one is
+            entry = build_engine(target, store, lambda text, done: on_progress(text, _BUILD_SHARE * done))
         except ConfigurationError as failure:  # no room, or graphs of before: another runtime may take them
             raise BackendError(failure.message, reason=ENGINE_REASON) from failure
-        begin = _BUILD_SHARE
-    backend, record = load_engine(
-        target,
-        store,
-        cuda_graphs=config.cuda_graphs != "off",
-        on_progress=lambda text, done: on_progress(text, begin + (1 - begin) * done),
-    )
+    else:
+        on_progress("Checking the engine", 0.1)
+        entry = store.checked(target.key())
+    record = entry.record
+    assert record is not None
+    on_progress("Loading the engine", _BUILD_SHARE)
+    backend = target.runtime(entry.folder, cuda_graphs=config.cuda_graphs != "off")
     try:
         backend.warm_up(min(USUAL_LENGTH, config.capacity), caches=config.kept_images)
     except BaseException:

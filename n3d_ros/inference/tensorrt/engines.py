@@ -15,7 +15,6 @@ from n3d_ros.inference.graphs import (
     Progress,
     check_files,
 )
-from n3d_ros.inference.tensorrt.backend import TensorRtBackend
 from n3d_ros.inference.tensorrt.building import build_in_child
 from n3d_ros.inference.tensorrt.job import BuildJob
 from n3d_ros.inference.tensorrt.known_bad import warnings_about
@@ -26,10 +25,7 @@ from n3d_ros.inference.tensorrt.store import (
     EngineStore,
     StoredEngine,
 )
-from n3d_ros.inference.tensorrt.targets import (
-    LanguageModelTarget,
-    Target,
-)
+from n3d_ros.inference.tensorrt.targets import Target
 from n3d_ros.whole_files import file_digest
 
 logger = logging.getLogger(__name__)
@@ -94,32 +90,6 @@ def build_engine(
         f"engine is kept: {'; '.join(notes[-len(forms) :])}. {_advice(target.about)}",
         reason=ENGINE_REASON,
     )
-
-
-def load_engine(
-    target: LanguageModelTarget, store: EngineStore, *, cuda_graphs: bool = True, on_progress: Progress | None = None
-) -> tuple[TensorRtBackend, EngineRecord]:
-    """The runtime of the engine that the cache has for a target.
-
-    Args:
-        target: which graphs, sizes and machine.
-        store: the cache.
-        cuda_graphs: whether short steps are recorded.
-        on_progress: told how far it is.
-
-    Returns:
-        The runtime and what is known of its engine.
-
-    Raises:
-        BackendError: there is none, it is damaged, or TensorRT cannot load it.
-        ConfigurationError: the embedding cannot be read.
-    """
-    tell = on_progress or (lambda _sentence, _share: None)
-    tell("Checking the engine", 0.1)
-    entry = store.checked(target.key())
-    assert entry.record is not None
-    tell("Loading the engine", 0.5)
-    return target.runtime(entry.folder, cuda_graphs=cuda_graphs), entry.record
 
 
 def measure_engine(target: Target, store: EngineStore, on_progress: Progress | None = None) -> dict[str, float]:

@@ -13,12 +13,12 @@ import pytest
 for name in ("torch", "transformers", "onnxscript", "onnxruntime"):
     pytest.importorskip(name, reason="the extra [model] is not installed")
 
+from n3d_ros.cli.main import main
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError  # noqa: E402
 from n3d_ros.inference.language_model.config import LanguageModelConfig  # noqa: E402
 from n3d_ros.inference.language_model.loading import load_runtime  # noqa: E402
 from n3d_ros.inference.tensorrt.engines import (  # noqa: E402
     build_engine,
-    load_engine,
     measure_engine,
 )
 from n3d_ros.inference.tensorrt.store import ENGINE_FILE, EngineStore  # noqa: E402
@@ -27,6 +27,14 @@ from n3d_ros.inference.tensorrt.targets import EngineOptions, find_target  # noq
 pytestmark = pytest.mark.timeout(300)
 
 OPTIONS = EngineOptions(capacity=600)
+
+
+def loaded(target: Any, store: EngineStore) -> tuple[Any, Any]:
+    """The runtime of the engine that the cache has, and what is known of it."""
+    entry = store.checked(target.key())
+    return target.runtime(entry.folder, cuda_graphs=True), entry.record
+
+
 Put = Callable[..., Any]
 
 
@@ -34,7 +42,7 @@ def test_an_engine_is_built_tested_kept_and_loaded(nano_graphs: Path, tmp_path: 
     with_standin()
     store, target = EngineStore(tmp_path), find_target(nano_graphs, EngineOptions(capacity=1600))
     with pytest.raises(BackendError, match="No engine is built of these graphs for this machine") as absent:
-        load_engine(target, store)
+        loaded(target, store)
     assert absent.value.reason == "engine"
     told: list[float] = []
     entry = build_engine(target, store, lambda _text, share: told.append(share))
@@ -44,7 +52,7 @@ def test_an_engine_is_built_tested_kept_and_loaded(nano_graphs: Path, tmp_path: 
     assert entry.record.self_test["text1472_steps_same_choice"] == 1.0
     assert entry.record.self_test["box_mm"] < 0.1
     assert [path.name for path in store.folder.iterdir() if path.is_dir()] == [entry.folder.name]  # nothing is left
-    backend, record = load_engine(target, store)
+    backend, record = loaded(target, store)
     assert (backend.name, backend.capacity, record) == ("tensorrt", 1600, entry.record)
     backend.close()
     assert measure_engine(target, store)["vision_cosine"] == pytest.approx(1.0)
@@ -63,9 +71,9 @@ def test_what_is_there_is_not_built_again_unless_it_is_asked_for_or_damaged(
     plan = anew.folder / "decoder.plan"
     plan.write_bytes(plan.read_bytes()[:-1] + b"?")
     with pytest.raises(BackendError, match=r"decoder\.plan is not the file that was tested"):
-        load_engine(target, store)
+        loaded(target, store)
     build_engine(target, store)
-    load_engine(target, store)[0].close()
+    loaded(target, store)[0].close()
 
 
 def test_fused_attention_that_computes_wrongly_is_built_again_in_the_safe_form(
@@ -78,7 +86,7 @@ def test_fused_attention_that_computes_wrongly_is_built_again_in_the_safe_form(
     assert "4826" in entry.record.notes[0] and "TensorRT 11.0 to 11.4.0" in entry.record.notes[1]
     assert "the fused form computes something else than the network: vision_cosine" in entry.record.notes[2]
     assert "fused form" in caplog.text
-    load_engine(target, store)[0].close()
+    loaded(target, store)[0].close()
 
 
 @pytest.mark.parametrize("graphs", ["nano_graphs", "half_graphs"])
@@ -104,7 +112,7 @@ def test_an_engine_of_another_machine_is_not_loaded(nano_graphs: Path, tmp_path:
     ):
         with_standin(**facts)
         with pytest.raises(BackendError, match=f"There is one for something else: .*{expected}"):
-            load_engine(find_target(nano_graphs, OPTIONS), store)
+            loaded(find_target(nano_graphs, OPTIONS), store)
 
 
 def test_other_sizes_and_other_weights_are_other_engines(
@@ -116,13 +124,13 @@ def test_other_sizes_and_other_weights_are_other_engines(
     build_engine(target, store)
     for options in (EngineOptions(capacity=700), EngineOptions(capacity=600, long_side=448)):
         with pytest.raises(BackendError, match="for something else: .*profiles"):
-            load_engine(find_target(nano_graphs, options), store)
+            loaded(find_target(nano_graphs, options), store)
     larger = build_engine(find_target(nano_graphs, EngineOptions(capacity=600, long_side=448)), store)
     assert larger.record is not None and larger.record.self_test["vision_cosine"] > 0.9999
     smaller = find_target(nano_graphs, EngineOptions(capacity=600, long_side=112))
     assert smaller.key().digest == target.key().digest  # smaller images fit the same engine
     with pytest.raises(BackendError, match=r"run `n3d engine build FOLDER` once \(minutes\)\.$"):
-        load_engine(find_target(half_graphs, OPTIONS), store)
+        loaded(find_target(half_graphs, OPTIONS), store)
     changed = json.loads((nano_graphs / "n3d_graphs.json").read_text())
     changed["files"]["decoder.data"] = "0" * 64
     copy = tmp_path / "other"
@@ -252,3 +260,16 @@ def test_every_bucket_of_an_engine_is_tested(nano_graphs: Path, tmp_path: Path, 
     assert entry.record is not None
     assert entry.record.self_test["rows1100_steps_same_choice"] == 1.0
     assert not any(name.startswith("text1472") for name in entry.record.self_test)
+
+
+def test_the_command_says_when_an_engine_was_there_already(
+    nano_graphs: Path, tmp_path: Path, with_standin: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_standin()
+    command = ["engine", "build", str(nano_graphs), "--capacity", "600", "--cache", str(tmp_path)]
+    told = []
+    for _ in range(2):
+        assert main(command) == 0
+        told.append(capsys.readouterr().out)
+    assert "there already" not in told[0] and "Orin (8.7, 16 SM), TensorRT 10.3.0.26" in told[0]
+    assert "it was there already; --again builds it anew" in told[1]
