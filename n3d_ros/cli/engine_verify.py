@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from n3d_ros.cli.console import told_progress
 from n3d_ros.cli.engines import add_target_arguments, options_of, self_test_lines, store_of
@@ -135,7 +135,7 @@ def _of_other(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[d
         # What the network said is compared, which rounds no inputs; what rounding them loses is measured at the export.
         backend = OnnxBackend(folder, graphs, capacity=args.capacity, device=device, exact=True)
     else:
-        backend = _torch_backend(args, graphs)
+        backend = _torch_backend(args, graphs, tell)
     try:
         found = measure(backend, load_tokenizer(folder), read_input_options(folder), read_goldens(goldens), tell)
     finally:
@@ -143,23 +143,17 @@ def _of_other(args: argparse.Namespace, folder: Path, tell: Progress) -> tuple[d
     return found, failures(found, graphs.dtype)
 
 
-def _torch_backend(args: argparse.Namespace, graphs: LanguageModelGraphs) -> InferenceBackend:
+def _torch_backend(args: argparse.Namespace, graphs: LanguageModelGraphs, tell: Progress) -> InferenceBackend:
     """PyTorch with the weights that graphs were made of, in their precision."""
-    from n3d_ros.inference.language_model.ladder import weights_of
-    from n3d_ros.inference.torch_backend import TorchBackend
-    from n3d_ros.model.checkpoint import load_model
+    from n3d_ros.inference.language_model.config import LanguageModelConfig
+    from n3d_ros.inference.language_model.ladder import load_weights_of, why_no_weights
 
-    if graphs.weights != "float":
+    if why := why_no_weights(graphs):
         raise ConfigurationError(
-            f"n3d engine verify --backend torch: PyTorch does not run weights in {graphs.weights}; take --backend onnx."
+            f"n3d engine verify --backend torch: {why}; take --backend onnx, or export float weights from a folder "
+            "that stays."
         )
-    weights = weights_of(graphs)
-    if not weights:
-        raise ConfigurationError(
-            f"n3d engine verify --backend torch: the weights of {graphs.source} are not on this machine; export from a "
-            "folder that stays."
-        )
-    dtype: Any = graphs.dtype
-    code: Any = graphs.position_code
-    loaded = load_model(weights, dtype=dtype, device=args.device, position_code=code)
-    return TorchBackend(loaded, capacity=args.capacity)
+    config = LanguageModelConfig(
+        device=args.device, capacity=args.capacity, max_new_tokens=min(1024, args.capacity // 2), kept_images=1
+    )
+    return load_weights_of(graphs, config, tell).backend

@@ -339,6 +339,22 @@ def test_onnx_runtime_says_what_the_network_says(exported: Path, capsys: pytest.
 
 
 @pytest.mark.timeout(300)
+def test_pytorch_is_tested_with_the_very_weights_of_the_graphs(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["engine", "verify", "--backend", "torch", "--device", "cpu"]
+    assert cli.main([*command, str(exported)]) == 0
+    assert capsys.readouterr().out.endswith("torch says what the network says\n")
+    other = tmp_path / "other"
+    shutil.copytree(exported, other)
+    about = json.loads((other / GRAPHS_FILE).read_text())
+    about["weights_files"] = dict.fromkeys(about["weights_files"], "00")
+    (other / GRAPHS_FILE).write_text(json.dumps(about))
+    assert cli.main([*command, str(other)]) == cli.EXIT_FAILED
+    assert "its weights are not those that the graphs were made of" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kind", "named", "unnamed"),
     [

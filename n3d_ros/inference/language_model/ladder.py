@@ -118,18 +118,14 @@ def ladder(config: LanguageModelConfig) -> Iterator[Rung]:
         return
     graphs = read_graphs(folder, LanguageModelGraphs)
     check_settings(folder, graphs, config)
-    weights = weights_of(graphs)
-    why_not = "" if weights else f"the weights of {graphs.source} are not on this machine"
-    if graphs.weights != "float":
-        why_not = f"PyTorch does not run weights in {graphs.weights}"
-    named = replace(config, model=weights, dtype=graphs.dtype, position_code=graphs.position_code)
+    why_not = why_no_weights(graphs)
     if has_gpu:
         yield Rung(name="TensorRT", load=_with(load_tensorrt, config))
-        yield Rung(name="PyTorch on the GPU", load=_of_weights(named, folder, graphs), why_not=why_not)
+        yield Rung(name="PyTorch on the GPU", load=_in_their_place(config, folder, graphs), why_not=why_not)
     yield Rung(name="ONNX Runtime", load=_with(load_onnx, config))
     if may_use_cpu:
-        slow = replace(named, device="cpu")
-        yield Rung(name="PyTorch on the CPU", load=_of_weights(slow, folder, graphs), why_not=why_not)
+        slow = replace(config, device="cpu")
+        yield Rung(name="PyTorch on the CPU", load=_in_their_place(slow, folder, graphs), why_not=why_not)
 
 
 def weights_of(graphs: LanguageModelGraphs) -> str:
@@ -149,22 +145,51 @@ def weights_of(graphs: LanguageModelGraphs) -> str:
     return str(folder) if folder.is_absolute() and folder.is_dir() else ""
 
 
+def why_no_weights(graphs: LanguageModelGraphs) -> str:
+    """Why PyTorch cannot compute what graphs do.
+
+    Args:
+        graphs: what they are.
+
+    Returns:
+        A few words; empty where it can.
+    """
+    if graphs.weights != "float":
+        return f"PyTorch does not run weights in {graphs.weights}"
+    return "" if weights_of(graphs) else f"the weights of {graphs.source} are not on this machine"
+
+
+def load_weights_of(graphs: LanguageModelGraphs, config: LanguageModelConfig, on_progress: Progress) -> Runtime:
+    """The very weights that graphs were made of, in PyTorch and in the graphs' precision.
+
+    Args:
+        graphs: what they are; ``why_no_weights`` says nothing against it.
+        config: the settings; model, dtype and position code are the graphs'.
+        on_progress: told how far loading is.
+
+    Returns:
+        The runtime.
+
+    Raises:
+        BackendError: they are others by now, or cannot be loaded.
+    """
+    named = replace(config, model=weights_of(graphs), dtype=graphs.dtype, position_code=graphs.position_code)
+    try:
+        return load_torch(named, on_progress, expected=graphs.weights_files)
+    except ConfigurationError as error:  # of a folder that the user did not name
+        raise BackendError(error.message, reason=error.reason) from error
+
+
 def _with(
     load: Callable[[LanguageModelConfig, Progress], Runtime], config: LanguageModelConfig
 ) -> Callable[[Progress], Runtime]:
     return lambda on_progress: load(config, on_progress)
 
 
-def _of_weights(
+def _in_their_place(
     config: LanguageModelConfig, folder: Path, graphs: LanguageModelGraphs
 ) -> Callable[[Progress], Runtime]:
-    """Loads the weights that graphs were made of in their place; the graphs' calibration stays."""
-
-    def load(on_progress: Progress) -> Runtime:
-        try:
-            runtime = load_torch(config, on_progress, expected=graphs.weights_files)
-        except ConfigurationError as error:  # of a folder that the user did not name
-            raise BackendError(error.message, reason=error.reason) from error
-        return replace(runtime, calibration=read_calibration(folder))
-
-    return load
+    """Loads weights in the place of their graphs, whose calibration stays."""
+    return lambda on_progress: replace(
+        load_weights_of(graphs, config, on_progress), calibration=read_calibration(folder)
+    )

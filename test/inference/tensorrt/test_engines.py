@@ -13,7 +13,7 @@ import pytest
 for name in ("torch", "transformers", "onnxscript", "onnxruntime"):
     pytest.importorskip(name, reason="the extra [model] is not installed")
 
-from n3d_ros.cli.main import main
+from n3d_ros.cli.main import main  # noqa: E402
 from n3d_ros.errors import BackendError, CancelledError, ConfigurationError  # noqa: E402
 from n3d_ros.inference.language_model.config import LanguageModelConfig  # noqa: E402
 from n3d_ros.inference.language_model.loading import load_runtime  # noqa: E402
